@@ -1,0 +1,43 @@
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The one exception of Slipway's logic: it says what failed, where, and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class SlipwayError(Exception):
+    """A failure that a release engineer can act on.
+
+    ``attempted`` and ``on`` complete the words "Could not ...", ``came_back`` is what was seen instead,
+    ``do_next`` is a whole sentence. ``log`` is the path of the full output, ``findings`` a list of
+    single faults when several were found at once.
+    """
+
+    def __init__(
+        self,
+        attempted: str,
+        on: str,
+        came_back: str,
+        *,
+        do_next: str,
+        log: str | None = None,
+        findings: Sequence[str] = (),
+    ) -> None:
+        self.attempted = attempted
+        self.on = on
+        self.came_back = came_back
+        self.do_next = do_next
+        self.log = log
+        self.findings = list(findings)
+        super().__init__(str(self))
+
+    def __str__(self) -> str:
+        subject = f"Could not {self.attempted} {self.on}".rstrip()
+        sentence = f"{subject}: {self.came_back.strip().rstrip('.')}. {self.do_next}"
+        if self.findings:
+            sentence += "".join(f"\n  - {finding}" for finding in self.findings)
+        if self.log:
+            sentence += f" The log is {self.log}."
+        return sentence

@@ -1,0 +1,45 @@
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Locks that end with the process that holds them."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from .wait import wait_for
+
+
+@contextlib.contextmanager
+def flocked(path: str | os.PathLike[str], *, attempt: str, on: str, timeout: float) -> Iterator[None]:
+    """Hold an exclusive ``flock`` on ``path`` (made if absent), waiting at most ``timeout`` seconds.
+
+    The kernel drops the lock when the process ends, however it ends.
+    """
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        wait_for(
+            lambda: "free" if _try_lock(descriptor) else f"held by another process ({path})",
+            lambda state: state == "free",
+            lambda state: state != "free",
+            attempt=attempt,
+            on=on,
+            timeout=timeout,
+            interval=0.2,
+            do_next=f"See who holds it with `fuser {path}`, wait for its end and run again.",
+        )
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -1,0 +1,151 @@
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The one way in which Slipway starts another program."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from .errors import SlipwayError
+
+#: What is kept of a program's output in memory; the log keeps all of it.
+TAIL_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Completed:
+    """What a program left: its exit status and its decoded output."""
+
+    argv: tuple[str, ...]
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The environment of every program: ours, a fixed locale, and ``extra``."""
+    return {**os.environ, "LC_ALL": "C.UTF-8", **(extra or {})}
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    attempt: str,
+    on: str = "",
+    do_next: str = "Look at the message above and run the same command again.",
+    cwd: str | os.PathLike[str] | None = None,
+    env: Mapping[str, str] | None = None,
+    stdin: bytes | None = None,
+    timeout: float = 600.0,
+    log: str | os.PathLike[str] | None = None,
+    on_line: Callable[[str], None] | None = None,
+    ok_codes: Sequence[int] = (0,),
+) -> Completed:
+    """Run ``argv`` without a shell and wait for it, at most ``timeout`` seconds.
+
+    With ``log`` (appended to) or ``on_line``, standard output and error are one stream, written and
+    passed on line by line while the program runs; ``stdout`` then holds the last megabyte of it.
+    A missing program, another exit status than ``ok_codes`` and the end of the time raise
+    :class:`SlipwayError`; on a time-out the program's whole process group is ended.
+    """
+    words = tuple(str(word) for word in argv)
+    merged = log is not None or on_line is not None
+    try:
+        process = subprocess.Popen(
+            words,
+            stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT if merged else subprocess.PIPE,
+            cwd=cwd,
+            env=environment(env),
+            start_new_session=True,
+        )
+    except FileNotFoundError as error:
+        missing = words[0] if cwd is None or Path(cwd).is_dir() else f"the directory {cwd}"
+        raise SlipwayError(
+            attempt, on, f"{missing} was not found", do_next="Install it, or correct the path, and run again."
+        ) from error
+    except OSError as error:
+        raise SlipwayError(attempt, on, f"{words[0]} did not start: {error}", do_next=do_next) from error
+    where = None if log is None else os.fspath(log)
+    timer = threading.Timer(timeout, _kill_group, (process,))
+    timer.start()
+    try:
+        if merged:
+            out, err = _stream(process, stdin=stdin, log=where, on_line=on_line), b""
+        else:
+            out, err = process.communicate(stdin)
+        code = process.wait()
+    except BaseException:
+        _kill_group(process)
+        process.wait()
+        raise
+    finally:
+        expired = not timer.is_alive()
+        timer.cancel()
+    done = Completed(words, code, out.decode("utf-8", "replace"), err.decode("utf-8", "replace"))
+    if expired and code != 0:
+        raise SlipwayError(attempt, on, f"{words[0]} was ended after {timeout:.0f} s", do_next=do_next, log=where)
+    if code not in ok_codes:
+        said = last_lines(done.stderr or done.stdout)
+        how = f"{words[0]} ended with status {code}" if code >= 0 else f"{words[0]} was ended by signal {-code}"
+        raise SlipwayError(attempt, on, f"{how}: {said}" if said else how, do_next=do_next, log=where)
+    return done
+
+
+def last_lines(text: str, count: int = 3) -> str:
+    """The last ``count`` lines of ``text`` that are not blank, as one line."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return " / ".join(lines[-count:])
+
+
+def _stream(
+    process: subprocess.Popen[bytes], *, stdin: bytes | None, log: str | None, on_line: Callable[[str], None] | None
+) -> bytes:
+    feeder = None
+    if stdin is not None and process.stdin is not None:
+        feeder = threading.Thread(target=_feed, args=(process.stdin, stdin), daemon=True)
+        feeder.start()
+    tail = bytearray()
+    sink = open(log, "ab", buffering=0) if log is not None else None
+    try:
+        assert process.stdout is not None
+        for raw in process.stdout:
+            if sink is not None:
+                sink.write(raw)
+            tail += raw
+            del tail[: max(0, len(tail) - TAIL_BYTES)]
+            if on_line is not None:
+                on_line(raw.decode("utf-8", "replace").rstrip("\n"))
+    finally:
+        if sink is not None:
+            sink.close()
+        if feeder is not None:
+            feeder.join(timeout=5)
+    return bytes(tail)
+
+
+def _feed(pipe: IO[bytes], data: bytes) -> None:
+    try:
+        pipe.write(data)
+        pipe.close()
+    except BrokenPipeError:
+        pass  # the program ended without reading all of it; its exit status tells the rest
+
+
+def _kill_group(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        try:
+            os.killpg(process.pid, signal.SIGTERM)
+            process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass  # it ended between the look and the signal

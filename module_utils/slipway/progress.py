@@ -1,0 +1,44 @@
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What a long step says while it runs: lines in a file that the terminal follows."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from pathlib import Path
+
+
+class Progress:
+    """Numbered lines appended to ``path``; without a path it is silent.
+
+    ``total`` is how many steps there are; :meth:`step` counts one as done, :meth:`say` only speaks.
+    Safe to use from several threads.
+    """
+
+    def __init__(self, path: str | os.PathLike[str] | None, *, total: int = 0) -> None:
+        self.total = total
+        self.done = 0
+        self._lock = threading.Lock()
+        self._path = None if path is None else Path(path)
+        if self._path is not None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+
+    def step(self, text: str) -> None:
+        """Count one step as done and say so."""
+        with self._lock:
+            self.done += 1
+            self._write(text)
+
+    def say(self, text: str) -> None:
+        """Say what is going on now."""
+        with self._lock:
+            self._write(text)
+
+    def _write(self, text: str) -> None:
+        if self._path is None:
+            return
+        line = " ".join(text.split())
+        with open(self._path, "a", encoding="utf-8") as stream:
+            stream.write(f"{time.strftime('%H:%M:%S')} {self.done}/{self.total} {line}\n")

@@ -1,0 +1,63 @@
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Shows on the terminal what a long module says while it runs."""
+
+from __future__ import annotations
+
+import contextvars
+import shlex
+import threading
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+display = Display()
+
+
+class LiveActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no types
+    """Run the module of the task's own name and show the lines it appends to its ``progress`` file."""
+
+    #: Seconds between two looks at the progress file.
+    INTERVAL = 1.0
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Run the module; follow its progress file meanwhile, unless nothing will be done."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        progress = self._task.args.get("progress")
+        if not progress or self._task.check_mode:
+            result.update(self._execute_module(task_vars=task_vars))
+            return result
+        ended = threading.Event()
+        follower = threading.Thread(
+            target=contextvars.copy_context().run, args=(self._follow, str(progress), self._size(progress), ended)
+        )
+        follower.start()
+        try:
+            result.update(self._execute_module(task_vars=task_vars))
+        finally:
+            ended.set()
+            follower.join()
+        return result
+
+    def _follow(self, path: str, offset: int, ended: threading.Event) -> None:
+        shown_where = False
+        last = False
+        while not last:
+            last = ended.wait(self.INTERVAL)
+            text = self._new_text(path, offset)
+            whole = text[: text.rfind("\n") + 1]
+            offset += len(whole.encode())
+            if whole and not shown_where:
+                display.display(f"    (this is also in {path})", color="dark gray")
+                shown_where = True
+            for line in whole.splitlines():
+                display.display(f"    {line}")
+
+    def _size(self, path: str) -> int:
+        return len(self._new_text(path, 0).encode())
+
+    def _new_text(self, path: str, offset: int) -> str:
+        command = f"tail -c +{offset + 1} -- {shlex.quote(path)} 2>/dev/null || true"
+        answer = self._low_level_execute_command(command, sudoable=False)
+        return str(answer.get("stdout", ""))
