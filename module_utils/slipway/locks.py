@@ -7,7 +7,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from .wait import wait_for
@@ -19,11 +19,26 @@ def flocked(path: str | os.PathLike[str], *, attempt: str, on: str, timeout: flo
 
     The kernel drops the lock when the process ends, however it ends.
     """
+    with _locked(path, fcntl.flock, attempt=attempt, on=on, timeout=timeout):
+        yield
+
+
+@contextlib.contextmanager
+def posix_locked(path: str | os.PathLike[str], *, attempt: str, on: str, timeout: float) -> Iterator[None]:
+    """Like :func:`flocked` with the POSIX record lock (``lockf``) that grokmirror uses; the two do not see each other."""
+    with _locked(path, fcntl.lockf, attempt=attempt, on=on, timeout=timeout):
+        yield
+
+
+@contextlib.contextmanager
+def _locked(
+    path: str | os.PathLike[str], lock: Callable[[int, int], object], *, attempt: str, on: str, timeout: float
+) -> Iterator[None]:
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         wait_for(
-            lambda: "free" if _try_lock(descriptor) else f"held by another process ({path})",
+            lambda: "free" if _try_lock(descriptor, lock) else f"held by another process ({path})",
             lambda state: state == "free",
             lambda state: state != "free",
             attempt=attempt,
@@ -37,9 +52,9 @@ def flocked(path: str | os.PathLike[str], *, attempt: str, on: str, timeout: flo
         os.close(descriptor)
 
 
-def _try_lock(descriptor: int) -> bool:
+def _try_lock(descriptor: int, lock: Callable[[int, int], object]) -> bool:
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+        lock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
         return False
     return True
