@@ -21,12 +21,13 @@ TAIL_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class Completed:
-    """What a program left: its exit status and its decoded output."""
+    """What a program left: its exit status and its decoded output; ``raw`` is the output's bytes."""
 
     argv: tuple[str, ...]
     returncode: int
     stdout: str
     stderr: str
+    raw: bytes = b""
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -90,7 +91,7 @@ def run(
     finally:
         expired = not timer.is_alive()
         timer.cancel()
-    done = Completed(words, code, out.decode("utf-8", "replace"), err.decode("utf-8", "replace"))
+    done = Completed(words, code, out.decode("utf-8", "replace"), err.decode("utf-8", "replace"), out)
     if expired and code != 0:
         raise SlipwayError(attempt, on, f"{words[0]} was ended after {timeout:.0f} s", do_next=do_next, log=where)
     if code not in ok_codes:
