@@ -15,7 +15,7 @@ from .wait import wait_for
 
 @contextlib.contextmanager
 def flocked(path: str | os.PathLike[str], *, attempt: str, on: str, timeout: float) -> Iterator[None]:
-    """Hold an exclusive ``flock`` on ``path`` (made if absent), waiting at most ``timeout`` seconds.
+    """Hold an exclusive ``flock`` on ``path``, a file (made if absent) or a directory, waiting ``timeout`` seconds.
 
     The kernel drops the lock when the process ends, however it ends.
     """
@@ -34,8 +34,11 @@ def posix_locked(path: str | os.PathLike[str], *, attempt: str, on: str, timeout
 def _locked(
     path: str | os.PathLike[str], lock: Callable[[int, int], object], *, attempt: str, on: str, timeout: float
 ) -> Iterator[None]:
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    if Path(path).is_dir():
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    else:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         wait_for(
             lambda: "free" if _try_lock(descriptor, lock) else f"held by another process ({path})",
