@@ -25,7 +25,7 @@ def flocked(path: str | os.PathLike[str], *, attempt: str, on: str, timeout: flo
 
 @contextlib.contextmanager
 def posix_locked(path: str | os.PathLike[str], *, attempt: str, on: str, timeout: float) -> Iterator[None]:
-    """Like :func:`flocked` with the POSIX record lock (``lockf``) that grokmirror uses; the two do not see each other."""
+    """Like :func:`flocked` with a POSIX record lock, which grokmirror uses; the two kinds do not see each other."""
     with _locked(path, fcntl.lockf, attempt=attempt, on=on, timeout=timeout):
         yield
 

@@ -115,21 +115,16 @@ def _stream(
         feeder = threading.Thread(target=_feed, args=(process.stdin, stdin), daemon=True)
         feeder.start()
     tail = bytearray()
-    sink = open(log, "ab", buffering=0) if log is not None else None
-    try:
+    with open(os.devnull if log is None else log, "ab", buffering=0) as sink:
         assert process.stdout is not None
         for raw in process.stdout:
-            if sink is not None:
-                sink.write(raw)
+            sink.write(raw)
             tail += raw
             del tail[: max(0, len(tail) - TAIL_BYTES)]
             if on_line is not None:
                 on_line(raw.decode("utf-8", "replace").rstrip("\n"))
-    finally:
-        if sink is not None:
-            sink.close()
-        if feeder is not None:
-            feeder.join(timeout=5)
+    if feeder is not None:
+        feeder.join(timeout=5)
     return bytes(tail)
 
 

@@ -1,0 +1,50 @@
+# Slipway's commands. `make help` lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export PYTHONDONTWRITEBYTECODE := 1
+
+.PHONY: help
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
+
+.PHONY: setup
+setup: $(VENV)/release.stamp ## Install the Debian packages and the Python environment (release does it too)
+
+$(VENV)/packages.stamp: debian-packages.txt scripts/install-packages
+	@scripts/install-packages debian-packages.txt
+	@mkdir -p $(VENV) && touch $@
+
+$(VENV)/release.stamp: requirements.txt constraints.txt $(VENV)/packages.stamp
+	@echo "Installing the Python environment into $(VENV)"
+	@[ -x $(BIN)/python ] || /usr/bin/python3 -m venv $(VENV)
+	@$(PIP) install -c constraints.txt -r requirements.txt
+	@touch $@
+
+$(VENV)/test.stamp: requirements-test.txt debian-packages-test.txt $(VENV)/release.stamp
+	@scripts/install-packages debian-packages-test.txt
+	@$(PIP) install -c constraints.txt -r requirements-test.txt
+	@touch $@
+
+.PHONY: release
+release: setup ## Release on this machine: make release VERSION=X.Y [ARGS="--check --diff"]
+	@[ -n "$(VERSION)" ] || { echo 'No version was given: run make release VERSION=X.Y' >&2; exit 2; }
+	@ansible-playbook playbooks/provision.yml release.yml -e '{"version": "$(VERSION)"}' $(ARGS)
+
+.PHONY: test
+test: $(VENV)/test.stamp lint ## Run every test
+	@tests/run $(ARGS)
+
+.PHONY: lint
+lint: $(VENV)/test.stamp ## Check the style of everything
+	@scripts/lint
+
+.PHONY: clean
+clean: ## Remove what was installed into the checkout
+	rm -rf $(VENV) build

@@ -1,0 +1,116 @@
+#!/usr/bin/python
+
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: git_files
+short_description: Keep text files at the head of a branch of a remote git repository
+version_added: "0.1.0"
+author: The Slipway developers (@slipway)
+description:
+  - Commits and pushes the files that differ from what is wanted. Needs no clone and leaves all other files alone.
+  - Meant for wikis and websites that live in git.
+options:
+  repository:
+    description: URL or path of the remote repository.
+    type: str
+    required: true
+  branch:
+    description: The branch. It is made if it is absent.
+    type: str
+    default: main
+  files:
+    description: The wanted text of each file, by its path in the repository.
+    type: dict
+    required: true
+  message:
+    description: The commit's message.
+    type: str
+    required: true
+  name:
+    description: Name of who commits.
+    type: str
+    default: Slipway
+  email:
+    description: Mail address of who commits.
+    type: str
+    default: slipway@localhost
+  date:
+    description: The commit's date, in seconds since the epoch.
+    type: int
+    default: 0
+attributes:
+  check_mode:
+    description: Compares and pushes nothing.
+    support: full
+  diff_mode:
+    description: Shows each file before and after.
+    support: full
+  idempotent:
+    description: Files that have the wanted text lead to no commit.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Put the release notes into the wiki
+  slipway.release.git_files:
+    repository: ssh://git@wiki.example.org/wiki
+    files:
+      releases/baserock-26.47.mdwn: "{{ notes }}"
+    message: Add the notes of baserock-26.47
+"""
+
+RETURN = r"""
+commit:
+  description: The branch's head; null if there is none yet in check mode.
+  returned: success
+  type: str
+"""
+
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.slipway.git import Person
+from ..module_utils.slipway.gitfiles import keep_files
+from ..module_utils.slipway.report import report
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "repository": {"type": "str", "required": True},
+            "branch": {"type": "str", "default": "main"},
+            "files": {"type": "dict", "required": True},
+            "message": {"type": "str", "required": True},
+            "name": {"type": "str", "default": "Slipway"},
+            "email": {"type": "str", "default": "slipway@localhost"},
+            "date": {"type": "int", "default": 0},
+        },
+        supports_check_mode=True,
+    )
+
+    def act() -> dict[str, Any]:
+        wanted = module.params
+        kept = keep_files(
+            wanted["repository"],
+            wanted["branch"],
+            files=wanted["files"],
+            message=wanted["message"],
+            person=Person(wanted["name"], wanted["email"], wanted["date"]),
+            write=not module.check_mode,
+        )
+        diff = [
+            {"before_header": path, "after_header": path, "before": before, "after": after}
+            for path, (before, after) in sorted(kept.changed.items())
+        ]
+        return {"changed": bool(kept.changed), "commit": kept.head, "diff": diff}
+
+    report(module, act)
+
+
+if __name__ == "__main__":
+    main()

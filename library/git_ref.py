@@ -1,0 +1,143 @@
+#!/usr/bin/python
+
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: git_ref
+short_description: Make a branch or tag of a remote git repository name a commit, once
+version_added: "0.1.0"
+author: The Slipway developers (@slipway)
+description:
+  - Creates a branch or a tag on a remote repository at a commit that the repository already has, and reads it back.
+  - Needs no clone. A ref that names another commit is never moved; the module fails and names both commits.
+options:
+  repository:
+    description: URL or path of the remote repository.
+    type: str
+    required: true
+  ref:
+    description: The full name of the ref, such as C(refs/heads/x) or C(refs/tags/x).
+    type: str
+    required: true
+  commit:
+    description: The commit, 40 hexadecimal digits.
+    type: str
+    required: true
+  message:
+    description: The text of an annotated tag. Without it the ref names the commit itself.
+    type: str
+  signing_key:
+    description: Fingerprint of the OpenPGP key that signs the tag. Without it the tag is not signed.
+    type: str
+  gnupghome:
+    description: The directory of the signing key, if it is not that of the user.
+    type: path
+  name:
+    description: Name of who tags.
+    type: str
+    default: Slipway
+  email:
+    description: Mail address of who tags.
+    type: str
+    default: slipway@localhost
+  date:
+    description: The tag's date, in seconds since the epoch.
+    type: int
+    default: 0
+attributes:
+  check_mode:
+    description: Looks at the remote ref and pushes nothing.
+    support: full
+  diff_mode:
+    description: Shows the commit before and after.
+    support: full
+  idempotent:
+    description: A ref that names the commit is left alone.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Create the release branch
+  slipway.release.git_ref:
+    repository: ssh://git@trove.example.org/baserock/baserock/definitions
+    ref: refs/heads/baserock/release/baserock-26.47
+    commit: 6c1c4e0a4be8e0c2d2ef3d5c2a3b4c5d6e7f8091
+"""
+
+RETURN = r"""
+ref:
+  description: The full name of the ref.
+  returned: success
+  type: str
+commit:
+  description: The commit that the remote ref names, read back after a push.
+  returned: success
+  type: str
+before:
+  description: The commit that it named before, or null.
+  returned: success
+  type: str
+"""
+
+import contextlib
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.slipway import openpgp
+from ..module_utils.slipway.git import Annotation, Person, ensure_ref
+from ..module_utils.slipway.report import report
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "repository": {"type": "str", "required": True},
+            "ref": {"type": "str", "required": True},
+            "commit": {"type": "str", "required": True},
+            "message": {"type": "str"},
+            "signing_key": {"type": "str", "no_log": False},
+            "gnupghome": {"type": "path"},
+            "name": {"type": "str", "default": "Slipway"},
+            "email": {"type": "str", "default": "slipway@localhost"},
+            "date": {"type": "int", "default": 0},
+        },
+        required_by={"signing_key": ["message"]},
+        supports_check_mode=True,
+    )
+
+    def act() -> dict[str, Any]:
+        wanted = module.params
+        with contextlib.ExitStack() as stack:
+            home = wanted["gnupghome"]
+            environment = stack.enter_context(openpgp.environment(home)) if home else {}
+            annotation = wanted["message"] and Annotation(
+                wanted["message"],
+                Person(wanted["name"], wanted["email"], wanted["date"]),
+                signing_key=wanted["signing_key"],
+                environment=environment,
+            )
+            before, changed = ensure_ref(
+                wanted["repository"],
+                wanted["ref"],
+                commit=wanted["commit"],
+                annotation=annotation or None,
+                write=not module.check_mode,
+            )
+        texts = [f"{wanted['ref']} {commit}\n" if commit else "" for commit in (before, wanted["commit"])]
+        return {
+            "changed": changed,
+            "ref": wanted["ref"],
+            "commit": wanted["commit"],
+            "before": before,
+            "diff": {"before": texts[0], "after": texts[1]},
+        }
+
+    report(module, act)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,109 @@
+#!/usr/bin/python
+
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: release_changes
+short_description: List what changed in the definitions since the release before
+version_added: "0.1.0"
+author: The Slipway developers (@slipway)
+description:
+  - Finds the tag of the release before, the highest version below this one, and lists the commits since.
+options:
+  repository:
+    description: URL or path of the definitions' repository.
+    type: str
+    required: true
+  commit:
+    description: The commit of this release.
+    type: str
+    required: true
+  project:
+    description: The project; its tags are C(<project>-<version>).
+    type: str
+    required: true
+  version:
+    description: The version of this release.
+    type: str
+    required: true
+  limit:
+    description: How many commits to list at the most.
+    type: int
+    default: 200
+attributes:
+  check_mode:
+    description: Changes nothing in any mode.
+    support: full
+  diff_mode:
+    description: Changes nothing.
+    support: none
+  idempotent:
+    description: Changes nothing.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: See what is new
+  slipway.release.release_changes:
+    repository: ssh://git@trove.example.org/baserock/baserock/definitions
+    commit: 6c1c4e0a4be8e0c2d2ef3d5c2a3b4c5d6e7f8091
+    project: baserock
+    version: "26.47"
+"""
+
+RETURN = r"""
+previous:
+  description: The tag of the release before, or null.
+  returned: success
+  type: str
+changes:
+  description: The commits since, newest first, each with C(commit), C(author) and C(subject).
+  returned: success
+  type: list
+  elements: dict
+total:
+  description: How many there are in all, also beyond the limit.
+  returned: success
+  type: int
+"""
+
+from dataclasses import asdict
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.slipway.history import changes_since_previous
+from ..module_utils.slipway.report import report
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "repository": {"type": "str", "required": True},
+            "commit": {"type": "str", "required": True},
+            "project": {"type": "str", "required": True},
+            "version": {"type": "str", "required": True},
+            "limit": {"type": "int", "default": 200},
+        },
+        supports_check_mode=True,
+    )
+
+    def act() -> dict[str, Any]:
+        wanted = module.params
+        history = changes_since_previous(
+            wanted["repository"],
+            wanted["commit"],
+            project=wanted["project"],
+            version=wanted["version"],
+            limit=wanted["limit"],
+        )
+        return {"changed": False, **asdict(history)}
+
+    report(module, act)
+
+
+if __name__ == "__main__":
+    main()

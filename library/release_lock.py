@@ -1,0 +1,106 @@
+#!/usr/bin/python
+
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: release_lock
+short_description: Let only one release run at a time
+version_added: "0.1.0"
+author: The Slipway developers (@slipway)
+description:
+  - Writes into a file on the coordinator which C(ansible-playbook) process is releasing what.
+  - A second run is refused, or waits, and says by name what it met.
+  - The lock of a process that ended, however it ended, is taken over, as long as it ran on the same machine.
+options:
+  path:
+    description: The lock's file.
+    type: path
+    required: true
+  what:
+    description: What is being released, for the message that others see.
+    type: str
+    required: true
+  state:
+    description: Whether this run holds the lock.
+    type: str
+    choices: [present, absent]
+    default: present
+  wait:
+    description: Seconds to wait for another release to end. With V(0) it is refused at once.
+    type: float
+    default: 0
+  holder:
+    description: The process that takes the lock. Set by the action plugin, not by users.
+    type: dict
+  ended:
+    description: A holder that is known to have ended. Set by the action plugin, not by users.
+    type: dict
+attributes:
+  check_mode:
+    description: Looks whether another release holds the lock, and takes nothing.
+    support: full
+  diff_mode:
+    description: The lock is no content.
+    support: none
+  idempotent:
+    description: A lock that this run holds stays as it is. Taking the lock is never reported as a change.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Let no other release run
+  slipway.release.release_lock:
+    path: /srv/slipway/release.lock
+    what: baserock-26.47
+    wait: 600
+"""
+
+RETURN = r"""
+held_by:
+  description: Who holds the lock instead, when it could not be taken.
+  returned: when another run holds it
+  type: dict
+"""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.slipway import runlock
+from ..module_utils.slipway.report import report
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "path": {"type": "path", "required": True},
+            "what": {"type": "str", "required": True},
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "wait": {"type": "float", "default": 0},
+            "holder": {"type": "dict"},
+            "ended": {"type": "dict"},
+        },
+        supports_check_mode=True,
+    )
+
+    def act() -> dict[str, Any]:
+        path = Path(module.params["path"])
+        holder = runlock.Holder(**module.params["holder"])
+        if module.params["state"] == "absent":
+            if not module.check_mode:
+                runlock.drop(path, holder)
+            return {"changed": False}
+        ended = runlock.Holder(**module.params["ended"]) if module.params["ended"] else None
+        other = runlock.take(path, holder, ended=ended, write=not module.check_mode)
+        return {"changed": False, **({} if other is None else {"held_by": asdict(other)})}
+
+    report(module, act)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,141 @@
+#!/usr/bin/python
+
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: release_record
+short_description: Keep the records that a stage leaves
+version_added: "0.1.0"
+author: The Slipway developers (@slipway)
+description:
+  - Writes one sealed JSON file for each record. A record that stands and says the same is left as it is.
+  - A record that stands and says something else is drift, and a failure that names each difference.
+  - Also returns the records as the fact C(release_records), merged into what that fact held.
+options:
+  directory:
+    description: The directory of the release's records.
+    type: path
+    required: true
+  project:
+    description: The project that is released.
+    type: str
+    required: true
+  version:
+    description: The version that is released.
+    type: str
+    required: true
+  records:
+    description: The records to keep.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      stage:
+        description: The stage, which is also the file's name.
+        type: str
+        required: true
+      inputs:
+        description: What the stage worked on. Only facts that are the same in every run of the same release.
+        type: dict
+        default: {}
+      outputs:
+        description: What the stage made, such as names, sizes, digests and commits.
+        type: dict
+        default: {}
+      tools:
+        description: Names and versions of the tools that were used. They may change without being drift.
+        type: dict
+        default: {}
+  started:
+    description: When the stage began, as ISO 8601. Set by the action plugin.
+    type: str
+attributes:
+  check_mode:
+    description: Compares and writes nothing.
+    support: full
+  diff_mode:
+    description: Shows the record's text.
+    support: full
+  idempotent:
+    description: The same inputs and outputs leave the file untouched, with its times.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Write the tag record
+  slipway.release.release_record:
+    directory: /srv/slipway/releases/26.47/records
+    project: baserock
+    version: "26.47"
+    records:
+      - stage: tag
+        inputs: {commit: 6c1c4e0a4be8e0c2d2ef3d5c2a3b4c5d6e7f8091}
+        outputs: {tag: baserock-26.47}
+"""
+
+RETURN = r"""
+records:
+  description: The records as they now stand, by stage.
+  returned: success
+  type: dict
+"""
+
+import time
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.slipway.records import Record, dumps, settle
+from ..module_utils.slipway.report import report
+
+RECORD = {
+    "stage": {"type": "str", "required": True},
+    "inputs": {"type": "dict", "default": {}},
+    "outputs": {"type": "dict", "default": {}},
+    "tools": {"type": "dict", "default": {}},
+}
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "directory": {"type": "path", "required": True},
+            "project": {"type": "str", "required": True},
+            "version": {"type": "str", "required": True},
+            "records": {"type": "list", "elements": "dict", "required": True, "options": RECORD},
+            "started": {"type": "str"},
+        },
+        supports_check_mode=True,
+    )
+
+    def act() -> dict[str, Any]:
+        directory = Path(module.params["directory"])
+        ended = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        kept: dict[str, Record] = {}
+        diff = []
+        for part in module.params["records"]:
+            record = {
+                **part,
+                "project": module.params["project"],
+                "version": module.params["version"],
+                "started": module.params["started"] or ended,
+                "ended": ended,
+            }
+            stage = part["stage"]
+            kept[stage], before = settle(directory, record, write=not module.check_mode)
+            if before is None:
+                path = str(directory / f"{stage}.json")
+                diff.append(
+                    {"before_header": path, "after_header": path, "before": "", "after": dumps(kept[stage]).decode()}
+                )
+        return {"changed": bool(diff), "records": kept, **({"diff": diff} if diff else {})}
+
+    report(module, act)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import hashlib
+import threading
+
+import pytest
+from ansible_collections.slipway.release.plugins.module_utils.slipway.files import (
+    link_atomic,
+    replacing,
+    sha256,
+    sha256_all,
+    write_atomic,
+)
+
+
+def test_content_and_mode_are_set(tmp_path):
+    write_atomic(tmp_path / "f", b"new", mode=0o600)
+    assert (tmp_path / "f").read_bytes() == b"new"
+    assert (tmp_path / "f").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_failure_leaves_the_old_content_and_no_temporary_file(tmp_path):
+    target = tmp_path / "f"
+    target.write_text("old")
+
+    def fail_half_way():
+        with replacing(target) as stream:
+            stream.write(b"half")
+            raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError):
+        fail_half_way()
+    assert target.read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["f"]
+
+
+def test_a_link_never_dangles_while_it_moves(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).write_text(name)
+    link = tmp_path / "current"
+    link_atomic(link, "a")
+    seen, stop = set(), threading.Event()
+
+    def watch():
+        while not stop.is_set():
+            seen.add(link.read_text())
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    for _ in range(100):
+        link_atomic(link, "b")
+        link_atomic(link, "a")
+    stop.set()
+    watcher.join()
+    assert seen <= {"a", "b"}
+    assert seen
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b", "current"]
+
+
+def test_digests_of_several_files(tmp_path):
+    paths = [tmp_path / name for name in "abc"]
+    for path in paths:
+        path.write_bytes(path.name.encode() * 3_000_000)
+    expected = {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
+    assert sha256_all(paths) == expected
+    assert sha256(paths[0]) == expected[paths[0]]
