@@ -30,10 +30,12 @@ options:
     description: The text of an annotated tag. Without it the ref names the commit itself.
     type: str
   signing_key:
-    description: Fingerprint of the OpenPGP key that signs the tag. Without it the tag is not signed.
+    description:
+      - Fingerprint of the OpenPGP key that signs the tag.
+      - Without it, and with O(gnupghome), the only key there that can sign is used. Without either the tag is not signed.
     type: str
   gnupghome:
-    description: The directory of the signing key, if it is not that of the user.
+    description: The directory of the signing key.
     type: path
   name:
     description: Name of who tags.
@@ -105,7 +107,7 @@ def main() -> None:
             "email": {"type": "str", "default": "slipway@localhost"},
             "date": {"type": "int", "default": 0},
         },
-        required_by={"signing_key": ["message"]},
+        required_by={"signing_key": ["message", "gnupghome"], "gnupghome": ["message"]},
         supports_check_mode=True,
     )
 
@@ -113,11 +115,15 @@ def main() -> None:
         wanted = module.params
         with contextlib.ExitStack() as stack:
             home = wanted["gnupghome"]
-            environment = stack.enter_context(openpgp.environment(home)) if home else {}
+            environment = {}
+            key = wanted["signing_key"]
+            if home and wanted["message"]:
+                key = openpgp.signing_key(home, key).fingerprint
+                environment = stack.enter_context(openpgp.environment(home))
             annotation = wanted["message"] and Annotation(
                 wanted["message"],
                 Person(wanted["name"], wanted["email"], wanted["date"]),
-                signing_key=wanted["signing_key"],
+                signing_key=key,
                 environment=environment,
             )
             before, changed = ensure_ref(

@@ -1,0 +1,100 @@
+"""The checkout keeps its own rules."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+ROLES = sorted(path.parent.parent for path in (ROOT / "roles").glob("*/meta/argument_specs.yml"))
+MODULES = sorted((ROOT / "library").glob("*.py"))
+
+
+def tracked(*patterns):
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *patterns],
+        cwd=ROOT, check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    return [ROOT / name for name in listed.stdout.split("\0") if name and (ROOT / name).is_file()]
+
+
+def test_there_are_roles_and_modules():
+    assert len(ROLES) > 5
+    assert len(MODULES) > 5
+    assert {role.name for role in ROLES} == {path.name for path in (ROOT / "roles").iterdir() if path.is_dir()}
+
+
+@pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
+def test_the_defaults_of_a_role_are_those_of_its_argument_specs(role):
+    specs = yaml.safe_load((role / "meta/argument_specs.yml").read_text())["argument_specs"]
+    documented = {
+        name: option["default"]
+        for entry in specs.values()
+        for name, option in (entry.get("options") or {}).items()
+        if "default" in option
+    }
+    defaults = yaml.safe_load((role / "defaults/main.yml").read_text()) or {}
+    assert {name: value for name, value in defaults.items() if not name.startswith("_")} == documented
+
+
+@pytest.mark.parametrize("playbook", sorted((ROOT / "playbooks").glob("*.yml")), ids=lambda path: path.name)
+def test_a_playbook_is_short_enough_to_be_understood_in_a_minute(playbook):
+    lines = [line for line in playbook.read_text().splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    assert len(lines) <= 32
+    assert "-" not in playbook.name
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: path.stem)
+def test_a_module_documents_how_it_behaves(module):
+    tree = ast.parse(module.read_text())
+    texts = {
+        node.targets[0].id: node.value.value
+        for node in tree.body
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
+    }
+    documentation = yaml.safe_load(texts["DOCUMENTATION"])
+    assert documentation["module"] == module.stem
+    assert {"check_mode", "diff_mode", "idempotent"} <= documentation["attributes"].keys()
+    examples = yaml.safe_load(texts["EXAMPLES"])
+    assert any(f"slipway.release.{module.stem}" in task for task in examples)
+    assert yaml.safe_load(texts["RETURN"])
+
+
+def test_the_collection_shows_the_checkout():
+    farm = ROOT / "collections/ansible_collections/slipway/release"
+    for name in ("plugins", "roles", "playbooks", "meta", "galaxy.yml", "README.md"):
+        assert (farm / name).resolve() == ROOT / name
+    for name, target in {
+        "modules": "library",
+        "module_utils": "module_utils",
+        "filter": "filter_plugins",
+        "action": "action_plugins",
+        "plugin_utils": "plugin_utils",
+    }.items():
+        assert (ROOT / "plugins" / name).resolve() == ROOT / target
+
+
+def test_no_file_names_a_path_of_one_machine():
+    ours = re.compile(
+        "|".join(re.escape(str(path)) + "/" for path in (ROOT, ROOT.parent, Path.home()) if path != Path("/"))
+    )
+    found = [
+        f"{path.relative_to(ROOT)}: {line.strip()[:80]}"
+        for path in tracked()
+        if path.stat().st_size < 1_000_000
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines()
+        if ours.search(line)
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize("name", ["debian-packages.txt", "debian-packages-test.txt"])
+def test_the_lists_of_debian_packages_are_sorted_and_have_no_doubles(name):
+    lines = [line.split("#")[0].strip() for line in (ROOT / name).read_text().splitlines()]
+    packages = [line for line in lines if line]
+    assert packages == sorted(set(packages))
