@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 
 from .names import FILE_NAME, MAX_FILE_NAME, begins_with_label, file_name
-from .plainyaml import Node, NotPlain, read
+from .plainyaml import Node, NotPlainError, read
 
 TOP_KEYS = ("name", "kind", "description", "systems")
 ENTRY_KEYS = ("morph", "arch", "deploy", "deploy-defaults", "subsystems")
@@ -88,7 +88,7 @@ def read_cluster(data: bytes, *, label: str, types: Collection[str] = ()) -> Clu
     """Read a whole cluster and list every fault; ``types`` are the known deployment types, empty for any."""
     try:
         root, twice = read(data)
-    except NotPlain as error:
+    except NotPlainError as error:
         return Cluster((), [str(error)], [])
     reader = _Reader(label, types, faults=twice)
     systems = reader.cluster(root)
@@ -104,7 +104,7 @@ def system_architecture(file: str, data: bytes) -> tuple[str | None, list[str]]:
     """The architecture that a system's file states, ``None`` if it states none, and the file's faults."""
     try:
         root, twice = read(data)
-    except NotPlain as error:
+    except NotPlainError as error:
         return None, [f"{file}: {error}"]
     faults = [f"{file}: {fault}" for fault in twice]
     mapping = root.mapping

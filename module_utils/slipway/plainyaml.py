@@ -64,29 +64,29 @@ class Node:
         return "text" if isinstance(self.value, str) else "a list" if isinstance(self.value, list) else "a mapping"
 
 
-class NotPlain(ValueError):  # noqa: N818 - it says what the text is, as in "except NotPlain"
+class NotPlainError(ValueError):
     """The text is not YAML, or more than plain YAML; the message says where and why."""
 
 
 def read(data: bytes) -> tuple[Node, list[str]]:
     """The one document in ``data``, and a sentence for each key that is given twice.
 
-    Raises :class:`NotPlain` for what cannot be read at all.
+    Raises :class:`NotPlainError` for what cannot be read at all.
     """
     if yaml is None:
         raise SlipwayError("read", "YAML", "Python's yaml module is missing", do_next="Install PyYAML and run again.")
     if len(data) > MAX_BYTES:
-        raise NotPlain(f"it is larger than {MAX_BYTES // (1 << 20)} MiB")
+        raise NotPlainError(f"it is larger than {MAX_BYTES // (1 << 20)} MiB")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise NotPlain(f"byte {error.start} is not UTF-8") from error
+        raise NotPlainError(f"byte {error.start} is not UTF-8") from error
     loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     reader = _Reader(yaml.parse(text, Loader=loader))
     try:
         return reader.document(), reader.twice
     except yaml.YAMLError as error:
-        raise NotPlain(_reason(error)) from error
+        raise NotPlainError(_reason(error)) from error
 
 
 def _reason(error: Exception) -> str:
@@ -109,27 +109,27 @@ class _Reader:
         for event in self.events:
             if isinstance(event, yaml.DocumentStartEvent):
                 if root is not None:
-                    raise NotPlain(f"it holds a second document from line {_line(event)}")
+                    raise NotPlainError(f"it holds a second document from line {_line(event)}")
                 root = self.node(next(self.events), 1)
         if root is None or root.value is None:
-            raise NotPlain("it is empty")
+            raise NotPlainError("it is empty")
         return root
 
     def node(self, event: Any, level: int) -> Node:
         line = _line(event)
         if isinstance(event, yaml.AliasEvent):
             if event.anchor not in self.anchors:
-                raise NotPlain(f"line {line}: the alias *{event.anchor} stands before the end of what it names")
+                raise NotPlainError(f"line {line}: the alias *{event.anchor} stands before the end of what it names")
             node = self.anchors[event.anchor]
             self.count(node.nodes, line)
             if level + node.depth - 1 > MAX_DEPTH:
-                raise NotPlain(f"line {line}: it is nested more than {MAX_DEPTH} levels deep")
+                raise NotPlainError(f"line {line}: it is nested more than {MAX_DEPTH} levels deep")
             return node
         self.count(1, line)
         if level > MAX_DEPTH:
-            raise NotPlain(f"line {line}: it is nested more than {MAX_DEPTH} levels deep")
+            raise NotPlainError(f"line {line}: it is nested more than {MAX_DEPTH} levels deep")
         if event.tag is not None and event.tag not in TAGS:
-            raise NotPlain(f"line {line}: the tag {event.tag} is not allowed")
+            raise NotPlainError(f"line {line}: the tag {event.tag} is not allowed")
         if isinstance(event, yaml.ScalarEvent):
             plain = event.implicit[0] or event.tag == "tag:yaml.org,2002:null"
             node = Node(None if plain and event.value in NULLS else event.value, line)
@@ -144,7 +144,7 @@ class _Reader:
     def count(self, nodes: int, line: int) -> None:
         self.total += nodes
         if self.total > MAX_NODES:
-            raise NotPlain(f"line {line}: it grows to more than {MAX_NODES} values when its aliases are followed")
+            raise NotPlainError(f"line {line}: it grows to more than {MAX_NODES} values when its aliases are followed")
 
     def sequence(self, line: int, level: int) -> Node:
         values = []
@@ -159,7 +159,7 @@ class _Reader:
             key = self.node(event, level + 1)
             value = self.node(next(self.events), level + 1)
             if key.text is None:
-                raise NotPlain(f"line {key.line}: a key is {key.kind}, not text")
+                raise NotPlainError(f"line {key.line}: a key is {key.kind}, not text")
             if key.text == "<<" and getattr(event, "implicit", (False,))[0]:
                 merged += value.items if value.items is not None else [value]
             elif key.text in own:
@@ -171,7 +171,7 @@ class _Reader:
                 own[key.text] = value
         for source in merged:
             if source.mapping is None:
-                raise NotPlain(f"line {line}: << takes a mapping, not {source.kind}")
+                raise NotPlainError(f"line {line}: << takes a mapping, not {source.kind}")
             self.count(source.nodes, line)
             for name, value in source.mapping.items():
                 own.setdefault(name, value)

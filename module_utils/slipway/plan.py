@@ -20,7 +20,7 @@ from typing import Any
 from . import git, names
 from .cluster import Cluster, Deployment, System, guess, read_cluster, sanitised, system_architecture
 from .errors import SlipwayError
-from .plainyaml import NotPlain, read
+from .plainyaml import NotPlainError, read
 from .process import run
 from .records import Record, load_all
 
@@ -377,7 +377,7 @@ def _element_path(definitions: _Definitions) -> str:
     data = definitions.read(["project.conf"])["project.conf"]
     try:
         root, _ = read(data or b"{}")
-    except NotPlain:
+    except NotPlainError:
         return ""  # BuildStream itself will tell what is wrong with it
     stated = (root.mapping or {}).get("element-path")
     return "" if stated is None or stated.text in (None, ".") else posixpath.normpath(str(stated.text))
