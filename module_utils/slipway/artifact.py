@@ -14,9 +14,10 @@ from typing import Any
 
 from . import files
 from .errors import SlipwayError
+from .names import FILE_NAME, MAX_FILE_NAME
 
-#: Means the same in a directory, a URL, a shell, an rsync file list and a line of SHA256SUMS.
-NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+~@=,:-]{0,239}\Z")
+#: An image's name with `.gz.sha256` after it.
+MAX_NAME = MAX_FILE_NAME + 10
 SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 
 
@@ -41,11 +42,11 @@ class Artifact:
 
 def name_fault(name: object) -> str | None:
     """What is wrong with a file name that came from outside; None for a good one."""
-    if isinstance(name, str) and NAME.match(name):
+    if isinstance(name, str) and len(name) <= MAX_NAME and FILE_NAME.match(name):
         return None
     return (
-        f"{name!r} is not usable as the name of a release file: it must begin with a letter, a digit or '_', hold only "
-        "letters, digits and . _ + ~ @ = , : - and be at most 240 characters long"
+        f"{name!r} is not usable as the name of a release file: it must begin with a letter or a digit, hold only "
+        f"letters, digits and . _ + ~ - and be at most {MAX_NAME} characters long"
     )
 
 
@@ -69,12 +70,12 @@ def artifacts(values: Iterable[Mapping[str, Any]], *, attempt: str, known: bool 
         fault = name_fault(name)
         if fault is None and (known or sha256 is not None) and not (isinstance(sha256, str) and SHA256.match(sha256)):
             fault = f"{name} has the digest {sha256!r}, which is not a SHA-256 of 64 hexadecimal digits"
-        if fault is None and (known or size is not None) and not (_is_count(size) and int(size) >= 0):
+        if fault is None and (known or size is not None) and not _is_count(size):
             fault = f"{name} has the size {size!r}, which is not a number of bytes"
         if fault is not None:
             faults.append(fault)
         else:
-            found.append(Artifact(str(name), None if size is None else int(size), sha256))
+            found.append(Artifact(str(name), size, sha256))
     names = [artifact.name for artifact in found]
     faults += [f"{name} is listed more than once" for name in sorted({name for name in names if names.count(name) > 1})]
     if faults:
@@ -116,4 +117,4 @@ def different(wanted: Sequence[Artifact], seen: Mapping[str, Artifact]) -> list[
 
 
 def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0

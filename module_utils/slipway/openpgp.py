@@ -1,0 +1,425 @@
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""OpenPGP keys and detached signatures, by GnuPG."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import socket
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import unquote
+
+from .errors import SlipwayError
+from .files import write_atomic
+from .locks import flocked
+from .process import Completed, run
+from .wait import wait_for
+
+#: A UNIX socket's path has at most 107 bytes; gpg-agent's longest socket name is this.
+SOCKET_PATH_BYTES = 107
+LONGEST_SOCKET_NAME = "S.gpg-agent.browser"
+
+#: Neither ask anybody, nor read or write the trust database: the caller says which key it wants.
+GPG_OPTIONS = ("--batch", "--no-tty", "--no-auto-check-trustdb", "--trust-model", "always", "--no-permission-warning")
+
+GPG_SIGN = ("--pinentry-mode", "error", "--armor", "--output", "-", "--detach-sign")
+
+FINGERPRINT = re.compile(r"(?:[0-9A-F]{40}|[0-9A-F]{64})\Z")
+USER_ID = re.compile(r"[^<>\x00-\x1f\x7f]+ <[^<>@\s\x00-\x1f\x7f]+@[^<>@\s\x00-\x1f\x7f]+>\Z")
+EXPIRES = re.compile(r"(?:0|none|[1-9][0-9]*[dwmy]?|seconds=[1-9][0-9]*|[0-9]{4}-[0-9]{2}-[0-9]{2})\Z")
+ALGORITHMS = {"1": "rsa", "17": "dsa", "19": "ecdsa", "22": "eddsa"}
+
+
+@dataclass(frozen=True)
+class Key:
+    """A secret key that can sign now; ``created`` and ``expires`` are seconds since the epoch (None: never)."""
+
+    fingerprint: str
+    user_id: str
+    algorithm: str
+    created: int
+    expires: int | None
+
+
+@dataclass
+class _Part:
+    """A primary key or subkey as GnuPG lists it; a stub has no secret part here."""
+
+    validity: str
+    algorithm: str
+    created: int
+    expires: int | None
+    capabilities: str
+    stub: bool
+    fingerprint: str = ""
+
+    def signs(self, now: float) -> bool:
+        alive = self.validity not in {"e", "r", "d", "i"} and (self.expires is None or self.expires > now)
+        return alive and "s" in self.capabilities and not self.stub
+
+
+@dataclass
+class _Listed:
+    """A key with its subkeys and user ids."""
+
+    primary: _Part
+    subkeys: list[_Part] = field(default_factory=list)
+    user_ids: list[str] = field(default_factory=list)
+
+    def fault(self, now: float) -> str | None:
+        """Why this key cannot sign, as half a sentence; None if it can."""
+        primary = self.primary
+        if primary.validity == "r":
+            return "it is revoked"
+        if primary.validity == "d" or "D" in primary.capabilities:
+            return "it is disabled"
+        if primary.expires is not None and primary.expires <= now:
+            return f"it expired on {_day(primary.expires)}"
+        if any(part.signs(now) for part in self.parts()):
+            return None
+        signing = [part for part in self.parts() if "s" in part.capabilities]
+        if not signing:
+            return "it is not made for signing"
+        if all(part.stub for part in signing):
+            return "its secret part is not there"
+        expired = [part.expires for part in signing if part.expires is not None and part.expires <= now]
+        if expired:
+            return f"its signing subkey expired on {_day(max(expired))}"
+        return "its signing subkey is revoked or not valid"
+
+    def parts(self) -> list[_Part]:
+        return [self.primary, *self.subkeys]
+
+    def key(self, now: float) -> Key:
+        ends = [part.expires for part in self.parts() if part.signs(now)]
+        signing_ends = None if None in ends else max(end for end in ends if end is not None)
+        both = [end for end in (self.primary.expires, signing_ends) if end is not None]
+        return Key(
+            fingerprint=self.primary.fingerprint,
+            user_id=self.user_ids[0] if self.user_ids else "",
+            algorithm=self.primary.algorithm,
+            created=self.primary.created,
+            expires=min(both, default=None),
+        )
+
+
+def signing_key(gnupghome: str | os.PathLike[str], fingerprint: str | None = None, *, now: float | None = None) -> Key:
+    """The secret key that signs: the one of ``fingerprint``, or the only one that can.
+
+    Fails when it is missing, expired, revoked, not for signing, or when there are several to choose from.
+    """
+    moment = time.time() if now is None else now
+    wanted = None if fingerprint is None else normal_fingerprint(fingerprint)
+    attempt, on = "sign with", f"the key {wanted} in {gnupghome}" if wanted else f"a key in {gnupghome}"
+    make = "Make or import one there (slipway.release.openpgp_key makes one), or correct the setting, and run again."
+    if not _has_keyring(Path(gnupghome)):
+        raise SlipwayError(attempt, on, "there are no keys", do_next=make)
+    listed = _secret_keys(gnupghome)
+    if wanted is not None:
+        listed = [entry for entry in listed if entry.primary.fingerprint == wanted]
+        if not listed:
+            raise SlipwayError(attempt, on, "no secret key has this fingerprint", do_next=make)
+    faults = {entry.primary.fingerprint: entry.fault(moment) for entry in listed}
+    usable = [entry for entry in listed if faults[entry.primary.fingerprint] is None]
+    if not usable:
+        reasons = "; ".join(f"{print_}: {fault}" for print_, fault in faults.items()) or "there are no secret keys"
+        raise SlipwayError(
+            attempt,
+            on,
+            reasons if wanted is None else str(faults[wanted]),
+            do_next="Extend it (gpg --quick-set-expire) or choose another key, and run again." if listed else make,
+        )
+    if len(usable) > 1:
+        raise SlipwayError(
+            attempt,
+            on,
+            f"{len(usable)} keys can sign: " + ", ".join(entry.primary.fingerprint for entry in usable),
+            do_next="Say which one by its fingerprint and run again.",
+        )
+    return usable[0].key(moment)
+
+
+def sign_detached(
+    gnupghome: str | os.PathLike[str], fingerprint: str, *, data: Path, signature: Path, at: int | None = None
+) -> None:
+    """Write an armoured detached signature over ``data``.
+
+    ``at`` (seconds since the epoch) dates the signature. The same key, data and date give the same bytes
+    with all key types but those that need fresh randomness, so that a lost signature can be made again.
+    """
+    dated = () if at is None else ("--faked-system-time", f"{at}!")
+    with _opened(gnupghome) as home:
+        done = home.gpg(
+            [*dated, *GPG_SIGN, "--local-user", fingerprint, os.fspath(data)],
+            attempt="sign",
+            on=f"{data} with the key {fingerprint}",
+            do_next="If the key has a passphrase, sign something by hand once for the agent to know it; run again.",
+        )
+    write_atomic(signature, done.stdout.encode())
+
+
+@dataclass(frozen=True)
+class Signature:
+    """A good signature: the fingerprint of the (primary) key, and when it was made (seconds since the epoch)."""
+
+    fingerprint: str
+    made: int
+
+
+def good_signature(gnupghome: str | os.PathLike[str], *, data: Path, signature: Path) -> Signature | None:
+    """Who signed ``data``; None unless ``signature`` is one good signature by a key of that home. Writes nothing."""
+    if not (signature.is_file() and data.is_file() and _has_keyring(Path(gnupghome))):
+        return None
+    done = run(
+        [*_gpg(gnupghome), "--status-fd", "1", "--verify", os.fspath(signature), os.fspath(data)],
+        attempt="check the signature",
+        on=str(signature),
+        timeout=60,
+        ok_codes=range(256),
+    )
+    return parse_verification(done.stdout)
+
+
+def parse_verification(status: str) -> Signature | None:
+    """Read GnuPG's status lines of a verification; None unless there is exactly one signature and it is good.
+
+    A signature made before its key expired stays good; one by a revoked key does not.
+    """
+    lines = [line.split()[1:] for line in status.splitlines() if line.startswith("[GNUPG:] ")]
+    words = {line[0] for line in lines if line}
+    valid = [line for line in lines if line and line[0] == "VALIDSIG"]
+    if words & {"BADSIG", "ERRSIG", "REVKEYSIG", "EXPSIG"} or len(valid) != 1 or len(valid[0]) < 11:
+        return None
+    fingerprint, made = valid[0][10], valid[0][3]
+    return Signature(fingerprint, int(made)) if FINGERPRINT.match(fingerprint) and made.isdecimal() else None
+
+
+def make_key(gnupghome: str | os.PathLike[str], user_id: str, *, expires: str = "2y") -> str:
+    """Make an ed25519 key that only signs, without passphrase, in ``gnupghome`` (made with mode 0700); its fingerprint.
+
+    ``expires`` is in GnuPG's form: ``2y``, ``90d``, ``2030-01-31``, ``seconds=N``, ``0`` for never.
+    """
+    if not USER_ID.match(user_id):
+        raise SlipwayError(
+            "make a signing key for",
+            repr(user_id),
+            "it is not of the form 'Name <mail@address>'",
+            do_next="Correct it.",
+        )
+    if not EXPIRES.match(expires):
+        raise SlipwayError(
+            "make a signing key for",
+            repr(user_id),
+            f"{expires!r} is no time of expiry",
+            do_next="Write for example 2y, 90d, 2030-01-31, or 0 for never.",
+        )
+    home = Path(gnupghome)
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    home.chmod(0o700)
+    with _opened(home) as opened:
+        done = opened.gpg(
+            ["--status-fd", "1", "--passphrase", "", "--quick-generate-key", user_id, "ed25519", "sign", expires],
+            attempt="make a signing key for",
+            on=f"{user_id} in {gnupghome}",
+        )
+    created = re.search(r"^\[GNUPG:\] KEY_CREATED P ([0-9A-F]{40,64})", done.stdout, re.MULTILINE)
+    if created is None:
+        raise SlipwayError(
+            "make a signing key for", user_id, f"gpg said {done.stdout!r}", do_next="Look at the directory's keys."
+        )
+    return created.group(1)
+
+
+def secret_key_of(gnupghome: str | os.PathLike[str], user_id: str, *, now: float | None = None) -> Key | None:
+    """The secret signing key of that user id; None if there is none, a failure if it cannot sign any more."""
+    if not _has_keyring(Path(gnupghome)):
+        return None
+    mine = [entry for entry in _secret_keys(gnupghome) if user_id in entry.user_ids]
+    if not mine:
+        return None
+    moment = time.time() if now is None else now
+    usable = [entry for entry in mine if entry.fault(moment) is None]
+    return usable[0].key(moment) if usable else signing_key(gnupghome, mine[0].primary.fingerprint, now=moment)
+
+
+def public_key(gnupghome: str | os.PathLike[str], fingerprint: str) -> bytes:
+    """The armoured public key; the same bytes as long as the key is the same."""
+    done = run(
+        [*_gpg(gnupghome), "--armor", "--export-options", "export-minimal", "--export", fingerprint],
+        attempt="export the public key",
+        on=f"{fingerprint} of {gnupghome}",
+        timeout=60,
+    )
+    return done.stdout.encode()
+
+
+@contextlib.contextmanager
+def environment(gnupghome: str | os.PathLike[str]) -> Iterator[dict[str, str]]:
+    """The variables under which another program, such as git, signs with the keys in ``gnupghome``."""
+    with _opened(gnupghome) as home:
+        yield {"GNUPGHOME": str(home.path)}
+
+
+def version() -> str:
+    """GnuPG's version, for example 2.2.40."""
+    done = run(["gpg", "--version"], attempt="ask the version of", on="gpg", timeout=60)
+    return done.stdout.split("\n", 1)[0].rsplit(" ", 1)[-1]
+
+
+def normal_fingerprint(text: str) -> str:
+    """A fingerprint in GnuPG's form: upper case without spaces; anything shorter is refused."""
+    candidate = "".join(text.split()).upper().removeprefix("0X")
+    if not FINGERPRINT.match(candidate):
+        raise SlipwayError(
+            "use the signing key",
+            repr(text),
+            "this is no full fingerprint of 40 (or 64) hexadecimal digits",
+            do_next="Take it from `gpg --list-secret-keys --with-colons` (the line that begins with fpr).",
+        )
+    return candidate
+
+
+def parse_secret_keys(listing: str) -> list[_Listed]:
+    """Read ``gpg --with-colons --list-secret-keys``; lines of unknown kinds are passed over."""
+    keys: list[_Listed] = []
+    for line in listing.splitlines():
+        fields = line.split(":")
+        kind = fields[0]
+        if kind in {"sec", "ssb"}:
+            part = _part(fields)
+            if kind == "sec":
+                keys.append(_Listed(part))
+            elif keys:
+                keys[-1].subkeys.append(part)
+        elif kind == "fpr" and keys and len(fields) > 9:
+            last = keys[-1].parts()[-1]
+            last.fingerprint = last.fingerprint or fields[9]
+        elif kind == "uid" and keys and len(fields) > 9 and fields[1] not in {"r", "e"}:
+            keys[-1].user_ids.append(_unescaped(fields[9]))
+    return keys
+
+
+def _part(fields: Sequence[str]) -> _Part:
+    padded = [*fields, *[""] * 20]
+    return _Part(
+        validity=padded[1],
+        algorithm=padded[16] or f"{ALGORITHMS.get(padded[3], padded[3])}{padded[2]}",
+        created=int(padded[5]) if padded[5].isdecimal() else 0,
+        expires=int(padded[6]) if padded[6].isdecimal() and int(padded[6]) > 0 else None,
+        capabilities=padded[11],
+        stub=padded[14] == "#",
+    )
+
+
+def _unescaped(text: str) -> str:
+    """GnuPG writes a colon and control characters as ``\\x3a``."""
+    raw = re.sub(rb"\\x([0-9a-fA-F]{2})", lambda match: bytes([int(match.group(1), 16)]), text.encode())
+    return raw.decode("utf-8", "replace")
+
+
+def _secret_keys(gnupghome: str | os.PathLike[str]) -> list[_Listed]:
+    with _opened(gnupghome) as home:
+        done = home.gpg(["--with-colons", "--list-secret-keys"], attempt="list the secret keys of", on=str(gnupghome))
+    return parse_secret_keys(done.stdout)
+
+
+def _has_keyring(home: Path) -> bool:
+    return any((home / name).exists() for name in ("pubring.kbx", "pubring.gpg", "public-keys.d"))
+
+
+def _day(moment: int) -> str:
+    return time.strftime("%Y-%m-%d", time.gmtime(moment))
+
+
+def _gpg(home: str | os.PathLike[str]) -> list[str]:
+    return ["gpg", "--homedir", os.fspath(home), *GPG_OPTIONS]
+
+
+@dataclass(frozen=True)
+class _Home:
+    """A GnuPG home under a path that is short enough for the sockets of its agent."""
+
+    path: Path
+    agent_runs: bool
+
+    def gpg(self, words: Sequence[str], *, attempt: str, on: str, do_next: str | None = None) -> Completed:
+        """Run gpg with an agent that ends when gpg does, unless one was there already."""
+        agent = ["gpg-agent", "--homedir", str(self.path), "--quiet", "--log-file", os.devnull, "--daemon"]
+        return run(
+            [*([] if self.agent_runs else agent), *_gpg(self.path), *words],
+            attempt=attempt,
+            on=on,
+            do_next=do_next or "Look at the message above and run the same command again.",
+            timeout=120,
+        )
+
+
+@contextlib.contextmanager
+def _opened(gnupghome: str | os.PathLike[str]) -> Iterator[_Home]:
+    """One user at a time of a home; an agent that was started meanwhile is gone afterwards."""
+    home = Path(gnupghome).resolve()
+    with flocked(home, attempt="use the keys in", on=str(home), timeout=120), _short_path(home) as short:
+        agent_socket = _agent_socket(short)
+        runs = _answers(agent_socket)
+        try:
+            yield _Home(short, runs)
+        finally:
+            if not runs:
+                _end_agent(short, agent_socket)
+
+
+@contextlib.contextmanager
+def _short_path(home: Path) -> Iterator[Path]:
+    """``home``, or a temporary link to it where the paths of the agent's sockets would be too long."""
+    if len(os.fsencode(_agent_socket(home).with_name(LONGEST_SOCKET_NAME))) <= SOCKET_PATH_BYTES:
+        yield home
+        return
+    places = [place for place in (tempfile.gettempdir(), "/tmp", "/var/tmp") if os.access(place, os.W_OK)]  # noqa: S108  # mkdtemp makes a private directory there
+    place = min(places, key=lambda path: len(os.fsencode(path)))
+    directory = Path(tempfile.mkdtemp(prefix="gnupg-", dir=place))
+    try:
+        (directory / "h").symlink_to(home)
+        yield directory / "h"
+    finally:
+        shutil.rmtree(directory)
+
+
+def _agent_socket(home: Path) -> Path:
+    done = run(
+        ["gpgconf", "--homedir", str(home), "--list-dirs"],
+        attempt="find the agent's socket of",
+        on=str(home),
+        timeout=60,
+    )
+    named = dict(line.split(":", 1) for line in done.stdout.splitlines() if ":" in line)
+    return Path(unquote(named.get("agent-socket", str(home / "S.gpg-agent"))))
+
+
+def _answers(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(5)
+        try:
+            client.connect(str(path))
+        except (OSError, ValueError):
+            return False
+    return True
+
+
+def _end_agent(home: Path, agent_socket: Path) -> None:
+    run(["gpgconf", "--homedir", str(home), "--kill", "all"], attempt="end the agent of", on=str(home), timeout=60)
+    wait_for(
+        lambda: "running" if agent_socket.is_socket() else "gone",
+        lambda state: state == "gone",
+        lambda state: state == "running",
+        attempt="end the agent of",
+        on=str(home),
+        timeout=10,
+        interval=0.02,
+    )

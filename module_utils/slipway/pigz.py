@@ -1,0 +1,116 @@
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""gzip files with the same bytes on every run and on any number of cores, by pigz."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import SlipwayError
+from .files import CHUNK, replacing
+from .process import environment, last_lines, run
+
+#: One thread alone takes another way through pigz than several do, and the bytes may differ.
+MIN_THREADS = 2
+
+
+@dataclass(frozen=True)
+class Compressed:
+    """What was read and what was written: bytes and SHA-256."""
+
+    source_size: int
+    source_sha256: str
+    size: int
+    sha256: str
+
+
+class _Source(threading.Thread):
+    """Reads a file into pigz and hashes what it reads."""
+
+    def __init__(self, path: Path, pigz: subprocess.Popen[bytes], on_read: Callable[[int], None] | None) -> None:
+        super().__init__(daemon=True)
+        self.path, self.pigz, self.on_read = path, pigz, on_read
+        self.digest, self.size = hashlib.sha256(), 0
+        self.error: OSError | None = None
+
+    def run(self) -> None:
+        assert self.pigz.stdin is not None
+        try:
+            with self.pigz.stdin as pipe, open(self.path, "rb", buffering=0) as stream:
+                while chunk := stream.read(CHUNK):
+                    self.digest.update(chunk)
+                    self.size += len(chunk)
+                    pipe.write(chunk)
+                    if self.on_read is not None:
+                        self.on_read(self.size)
+        except OSError as error:
+            self.error = error
+
+
+def compress(
+    source: Path,
+    target: Path,
+    *,
+    level: int,
+    threads: int,
+    accept: Callable[[Compressed], None],
+    on_read: Callable[[int], None] | None = None,
+) -> Compressed:
+    """Compress ``source`` to ``target``, which appears only when it is whole and ``accept`` let it pass.
+
+    Both are hashed as they pass; ``accept`` raises when it does not like the digests. ``on_read`` is told
+    now and then how many bytes were read so far.
+    """
+    words = ["pigz", "--no-name", "--no-time", f"-{level}", "--processes", str(max(MIN_THREADS, threads)), "--stdout"]
+    # pigz takes further options from these two variables, which would change the bytes.
+    variables = {name: value for name, value in environment().items() if name not in {"GZIP", "PIGZ"}}
+    attempt = "compress"
+    with replacing(target) as stream:
+        try:
+            pigz = subprocess.Popen(
+                words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=variables
+            )
+        except OSError as error:
+            raise SlipwayError(
+                attempt, str(source), f"pigz did not start: {error}", do_next="Install pigz and run again."
+            ) from error
+        with pigz:
+            reader = _Source(source, pigz, on_read)
+            digest, size = hashlib.sha256(), 0
+            try:
+                reader.start()
+                assert pigz.stdout is not None
+                assert pigz.stderr is not None
+                while chunk := pigz.stdout.read(CHUNK):
+                    stream.write(chunk)
+                    digest.update(chunk)
+                    size += len(chunk)
+                said = last_lines(pigz.stderr.read().decode("utf-8", "replace"))
+            except BaseException:
+                pigz.kill()
+                raise
+            finally:
+                reader.join()
+        if reader.error is not None and not isinstance(reader.error, BrokenPipeError):
+            raise SlipwayError(attempt, str(source), str(reader.error), do_next="Make it readable and run again.")
+        if pigz.returncode != 0 or reader.error is not None:
+            raise SlipwayError(
+                attempt,
+                str(source),
+                f"pigz ended with status {pigz.returncode}: {said}",
+                do_next="Look at the message above and run again.",
+            )
+        done = Compressed(reader.size, reader.digest.hexdigest(), size, digest.hexdigest())
+        accept(done)
+    return done
+
+
+def version() -> str:
+    """pigz's version, for example 2.6."""
+    done = run(["pigz", "--version"], attempt="ask the version of", on="pigz", timeout=60)
+    return (done.stdout or done.stderr).split()[-1]

@@ -1,0 +1,51 @@
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What the tests of packaging and publishing share."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+def content(seed: str, size: int) -> bytes:
+    """Bytes that compress somewhat, the same for the same seed."""
+    dice = random.Random(seed)  # noqa: S311  # no secret
+    words = [dice.randbytes(dice.randrange(1, 40)) for _ in range(200)]
+    made = bytearray()
+    while len(made) < size:
+        made += dice.choice(words)
+    return bytes(made[:size])
+
+
+def put(directory: Path, contents: Mapping[str, bytes]) -> list[dict[str, Any]]:
+    """Write files and describe them as records do."""
+    directory.mkdir(parents=True, exist_ok=True)
+    for name, data in contents.items():
+        (directory / name).write_bytes(data)
+    return [
+        {"name": name, "size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+        for name, data in sorted(contents.items())
+    ]
+
+
+def tree(top: Path) -> dict[str, str]:
+    """Everything below a directory: the digest of files, the target of links, '/' for directories."""
+    found = {}
+    for where, directories, names in os.walk(top):
+        for name in [*directories, *names]:
+            path = Path(where) / name
+            if path.is_symlink():
+                said = f"-> {path.readlink()}"
+            elif path.is_dir():
+                said = "/"
+            elif path.is_file():
+                said = hashlib.sha256(path.read_bytes()).hexdigest()
+            else:
+                said = "special"
+            found[str(path.relative_to(top))] = said
+    return found

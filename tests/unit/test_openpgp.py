@@ -1,0 +1,249 @@
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from ansible_collections.slipway.release.plugins.module_utils.slipway import openpgp
+from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
+from hypothesis import given
+from hypothesis import strategies as st
+
+ANNE = "Anne Release <anne@example.org>"
+BEN = "Ben Release <ben@example.org>"
+FINGERPRINT = "0123456789ABCDEF0123456789ABCDEF01234567"
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("keys") / "gnupg"
+    openpgp.make_key(directory, ANNE, expires="1y")
+    return directory
+
+
+@pytest.fixture
+def signed(home: Path, tmp_path: Path) -> tuple[Path, Path, str]:
+    data, signature = tmp_path / "SHA256SUMS", tmp_path / "SHA256SUMS.asc"
+    data.write_text("abc  x\n")
+    fingerprint = openpgp.signing_key(home).fingerprint
+    openpgp.sign_detached(home, fingerprint, data=data, signature=signature)
+    return data, signature, fingerprint
+
+
+def agents_of(home: Path) -> list[int]:
+    """Processes that have this home (or a link to it) on their command line."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            try:
+                words = (entry / "cmdline").read_bytes().split(b"\0")
+            except OSError:
+                continue
+            if any(os.path.realpath(os.fsdecode(word)) == os.path.realpath(home) for word in words if word[:1] == b"/"):
+                found.append(int(entry.name))
+    return found
+
+
+def test_a_made_key_signs_and_only_signs(home: Path) -> None:
+    key = openpgp.signing_key(home)
+    assert key.user_id == ANNE
+    assert key.algorithm == "ed25519"
+    assert key.expires is not None
+    assert abs(key.expires - key.created - 365 * 86400) < 2 * 86400
+    assert home.stat().st_mode & 0o777 == 0o700
+    assert openpgp.signing_key(home, key.fingerprint.lower()) == key
+    assert openpgp.secret_key_of(home, ANNE) == key
+    assert openpgp.secret_key_of(home, BEN) is None
+
+
+def test_a_signature_is_verified_by_gpg_itself_with_the_exported_key(
+    home: Path, signed: tuple[Path, Path, str], tmp_path: Path
+) -> None:
+    data, signature, fingerprint = signed
+    exported = tmp_path / "key.asc"
+    exported.write_bytes(openpgp.public_key(home, fingerprint))
+    keyring = tmp_path / "key.gpg"
+    subprocess.run(["gpg", "--dearmor", "--output", keyring, exported], check=True, capture_output=True)
+    subprocess.run(["gpgv", "--keyring", keyring, signature, data], check=True, capture_output=True)
+    assert openpgp.public_key(home, fingerprint) == exported.read_bytes()
+
+
+def test_a_good_signature_is_recognised_and_every_other_is_not(home: Path, signed: tuple[Path, Path, str]) -> None:
+    data, signature, fingerprint = signed
+    found = openpgp.good_signature(home, data=data, signature=signature)
+    assert found is not None
+    assert found.fingerprint == fingerprint
+    assert abs(found.made - time.time()) < 60
+    data.write_text("abd  x\n")
+    assert openpgp.good_signature(home, data=data, signature=signature) is None
+    signature.write_text("no signature")
+    assert openpgp.good_signature(home, data=data, signature=signature) is None
+    signature.unlink()
+    assert openpgp.good_signature(home, data=data, signature=signature) is None
+
+
+def test_a_signature_with_the_same_date_has_the_same_bytes(home: Path, signed: tuple[Path, Path, str]) -> None:
+    data, signature, fingerprint = signed
+    before = signature.read_bytes()
+    found = openpgp.good_signature(home, data=data, signature=signature)
+    assert found is not None
+    openpgp.sign_detached(home, fingerprint, data=data, signature=signature, at=found.made)
+    assert signature.read_bytes() == before
+    openpgp.sign_detached(home, fingerprint, data=data, signature=signature, at=found.made + 5)
+    assert signature.read_bytes() != before
+
+
+def test_a_home_whose_path_is_too_long_for_sockets_works_and_leaves_no_agent(tmp_path: Path) -> None:
+    home = tmp_path / ("state" * 20) / ("gnupg" * 10)
+    assert len(str(home)) > 150
+    fingerprint = openpgp.make_key(home, ANNE, expires="0")
+    assert openpgp.signing_key(home).expires is None
+    data, signature = tmp_path / "data", tmp_path / "data.asc"
+    data.write_text("x")
+    openpgp.sign_detached(home, fingerprint, data=data, signature=signature)
+    assert openpgp.good_signature(home, data=data, signature=signature) is not None
+    assert [path.name for path in home.iterdir() if path.is_socket()] == []
+    assert agents_of(home) == []
+
+
+def test_looking_changes_nothing_in_the_home(home: Path, signed: tuple[Path, Path, str]) -> None:
+    def state() -> dict[str, tuple[int, int]]:
+        return {path.name: (path.stat().st_mtime_ns, path.stat().st_size) for path in home.iterdir()}
+
+    data, signature, fingerprint = signed
+    before = state()
+    openpgp.signing_key(home, fingerprint)
+    openpgp.good_signature(home, data=data, signature=signature)
+    assert state() == before
+
+
+def test_an_agent_that_was_there_before_stays(tmp_path: Path) -> None:
+    home = tmp_path / "gnupg"
+    openpgp.make_key(home, ANNE)
+    agent = subprocess.Popen(["gpg-agent", "--homedir", home, "--daemon", "sleep", "60"], stderr=subprocess.DEVNULL)
+    try:
+        for _ in range(100):
+            if (home / "S.gpg-agent").is_socket():
+                break
+            time.sleep(0.05)
+        openpgp.signing_key(home)
+        assert (home / "S.gpg-agent").is_socket()
+    finally:
+        subprocess.run(["gpgconf", "--homedir", home, "--kill", "all"], check=True)
+        agent.kill()
+        agent.wait()
+
+
+def test_a_missing_key_is_one_sentence(tmp_path: Path, home: Path) -> None:
+    with pytest.raises(SlipwayError, match=r"Could not sign with a key in .*nowhere: there are no keys\. Make or"):
+        openpgp.signing_key(tmp_path / "nowhere")
+    with pytest.raises(SlipwayError, match=f"the key {FINGERPRINT} in .*: no secret key has this fingerprint"):
+        openpgp.signing_key(home, FINGERPRINT)
+    with pytest.raises(SlipwayError, match="this is no full fingerprint of 40"):
+        openpgp.signing_key(home, "DEADBEEF")
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_several_keys_need_a_choice(tmp_path: Path) -> None:
+    prints = [openpgp.make_key(tmp_path / "g", user) for user in (ANNE, BEN)]
+    with pytest.raises(SlipwayError, match="2 keys can sign: .* Say which one by its fingerprint"):
+        openpgp.signing_key(tmp_path / "g")
+    assert openpgp.signing_key(tmp_path / "g", prints[1]).user_id == BEN
+
+
+def test_an_expired_key_is_named_with_its_day(tmp_path: Path) -> None:
+    fingerprint = openpgp.make_key(tmp_path / "g", ANNE, expires="90d")
+    later = time.time() + 100 * 86400
+    day = time.strftime("%Y-%m-%d", time.gmtime(openpgp.signing_key(tmp_path / "g").expires))
+    with pytest.raises(SlipwayError, match=f"the key {fingerprint} in .*: it expired on {day}"):
+        openpgp.signing_key(tmp_path / "g", fingerprint, now=later)
+    with pytest.raises(SlipwayError, match=f"{fingerprint}: it expired on {day}"):
+        openpgp.signing_key(tmp_path / "g", now=later)
+    with pytest.raises(SlipwayError, match="expired"):
+        openpgp.secret_key_of(tmp_path / "g", ANNE, now=later)
+
+
+def test_a_revoked_key_is_refused_and_its_signatures_too(tmp_path: Path) -> None:
+    home, data, signature = tmp_path / "g", tmp_path / "data", tmp_path / "data.asc"
+    fingerprint = openpgp.make_key(home, ANNE)
+    data.write_text("x")
+    openpgp.sign_detached(home, fingerprint, data=data, signature=signature)
+    certificate = (home / "openpgp-revocs.d" / f"{fingerprint}.rev").read_text().replace(":-----", "-----")
+    subprocess.run(
+        ["gpg", "--homedir", home, "--batch", "--import"], input=certificate.encode(), check=True, capture_output=True
+    )
+    with pytest.raises(SlipwayError, match="it is revoked"):
+        openpgp.signing_key(home, fingerprint)
+    assert openpgp.good_signature(home, data=data, signature=signature) is None
+    subprocess.run(["gpgconf", "--homedir", home, "--kill", "all"], check=True)
+
+
+def test_bad_names_and_expiries_are_refused_before_anything_is_made(tmp_path: Path) -> None:
+    for user in ("Anne", "Anne <anne>", "An\nne <a@b.c>", "<a@b.c>", "Anne <a@b.c> (x)"):
+        with pytest.raises(SlipwayError, match="not of the form 'Name <mail@address>'"):
+            openpgp.make_key(tmp_path / "g", user)
+    for expires in ("soon", "-1d", "1y; rm", ""):
+        with pytest.raises(SlipwayError, match="no time of expiry"):
+            openpgp.make_key(tmp_path / "g", ANNE, expires=expires)
+    assert not (tmp_path / "g").exists()
+
+
+LISTING = f"""sec:u:255:22:F750359CE532A081:1000:5000::u:::cESC:::+::ed25519:::0:
+fpr:::::::::{FINGERPRINT}:
+grp:::::::::A2E625189641754B9226657BD8AE2C81B9FE16FD:
+uid:u::::1000::15BA::A \\x3a B <a@b.c>::::::::::0:
+ssb:u:255:22:AAAA:1000:3000:::::s:::+::ed25519::
+fpr:::::::::1111111111111111111111111111111111111111:
+ssb:e:255:18:BBBB:1000:1500:::::e:::+::cv25519::
+fpr:::::::::2222222222222222222222222222222222222222:
+"""
+
+
+def test_a_key_lasts_as_long_as_its_last_signing_part() -> None:
+    (listed,) = openpgp.parse_secret_keys(LISTING)
+    assert listed.fault(2000) is None
+    key = listed.key(2000)
+    assert (key.fingerprint, key.user_id, key.expires) == (FINGERPRINT, "A : B <a@b.c>", 3000)
+    assert listed.fault(4000) == "its signing subkey expired on 1970-01-01"
+    assert listed.fault(6000) == "it expired on 1970-01-01"
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ((":::cESC:::+", ":::cESCD:::+"), "it is disabled"),
+        (("sec:u:", "sec:r:"), "it is revoked"),
+        ((":s:::+:", ":s:::#:"), "its secret part is not there"),
+        ((":s:::+:", ":a:::+:"), "it is not made for signing"),
+        (("ssb:u:", "ssb:r:"), "its signing subkey is revoked or not valid"),
+    ],
+)
+def test_why_a_key_cannot_sign(change: tuple[str, str], fault: str) -> None:
+    (listed,) = openpgp.parse_secret_keys(LISTING.replace(*change))
+    assert listed.fault(2000) == fault
+
+
+@given(st.text(alphabet="secsbfpruid:0123u\n\\x#+", max_size=200))
+def test_any_listing_can_be_read(text: str) -> None:
+    for listed in openpgp.parse_secret_keys(text):
+        if listed.fault(0) is None:
+            listed.key(0)
+
+
+@given(st.text(max_size=200), st.sampled_from(["VALIDSIG", "GOODSIG", "BADSIG", ""]))
+def test_any_status_can_be_read(text: str, word: str) -> None:
+    found = openpgp.parse_verification(f"[GNUPG:] {word} {text}\n{text}")
+    assert found is None or openpgp.FINGERPRINT.match(found.fingerprint)
+
+
+def test_two_signatures_or_a_bad_one_are_not_good() -> None:
+    valid = f"[GNUPG:] VALIDSIG {FINGERPRINT} 2026-11-21 1000 0 4 0 22 8 00 {FINGERPRINT}\n"
+    assert openpgp.parse_verification(valid) == openpgp.Signature(FINGERPRINT, 1000)
+    assert openpgp.parse_verification(valid * 2) is None
+    assert openpgp.parse_verification(valid + "[GNUPG:] BADSIG F750 A\n") is None
+    assert openpgp.parse_verification("[GNUPG:] EXPKEYSIG F750 A\n" + valid) is not None
+    assert openpgp.parse_verification("[GNUPG:] REVKEYSIG F750 A\n" + valid) is None
