@@ -209,6 +209,8 @@ def _check(request: Request, called: names.Names) -> None:
         faults.append(
             f"release_definitions_url is {request.url!r}; give the URL of the definitions on the public Trove"
         )
+    if not request.mirror_url:
+        faults.append("release_definitions_mirror_url is empty; give the URL of the definitions on the local Trove")
     if fault := names.ref_fault(request.ref):
         faults.append(f"release_definitions_ref is {request.ref!r}: {fault}; give a branch, a tag or a commit")
     cluster = PurePosixPath(sanitised(request.cluster) if request.cluster else "")

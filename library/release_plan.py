@@ -1,0 +1,195 @@
+#!/usr/bin/python
+
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: release_plan
+short_description: Find out and check as a whole what a release is made of
+version_added: "0.1.0"
+author: The Slipway developers (@slipway)
+description:
+  - Looks at the definitions on the public Trove, reads the cluster file of the commit that is to be released and the
+    systems that it names, and returns what each stage needs to know.
+  - The commit is the head of the release branch if that exists, else of O(definitions.ref).
+  - Everything is checked before anything is changed, and every fault of a cluster is listed at once.
+  - Run it where the release's records are, which is on the coordinator.
+options:
+  version:
+    description:
+      - The version to release, such as V(26.47) or V(26.47rc1). Text, because the number 26.40 is the number 26.4.
+    type: raw
+  project:
+    description: The project to release; label, branch, tag and file names begin with it.
+    type: str
+    default: baserock
+  definitions:
+    description: The repository that says what the systems are made of.
+    type: dict
+    required: true
+    suboptions:
+      url:
+        description: Its URL on the public Trove.
+        type: str
+        required: true
+      mirror_url:
+        description: Its URL on the local Trove, from which build hosts fetch.
+        type: str
+        required: true
+      path:
+        description: Its path on both Troves.
+        type: str
+        required: true
+      ref:
+        description: The branch, tag or commit to release when there is no release branch yet.
+        type: str
+        default: master
+  cluster:
+    description: The cluster file in the definitions. A name without V(/) gets the suffix V(.morph) unless it has one.
+    type: str
+    default: clusters/release.morph
+  state_directory:
+    description: The directory below which each release has its own, V(releases/<version>).
+    type: path
+    required: true
+  build_hosts:
+    description: The hosts that build for an architecture, by the architecture's name.
+    type: dict
+    required: true
+  allow_missing_arches:
+    description: Architectures whose systems may be left out while no host builds for them.
+    type: list
+    elements: str
+    default: []
+  architectures:
+    description: The known architectures. With an empty list, those that Baserock knew.
+    type: list
+    elements: str
+    default: []
+  deployment_types:
+    description: The known types of deployments. With an empty list, every type is taken.
+    type: list
+    elements: str
+    default: []
+  timeout:
+    description: Seconds to wait for the public Trove's answer.
+    type: float
+    default: 60
+attributes:
+  check_mode:
+    description: It only reads, so it does the same.
+    support: full
+  diff_mode:
+    description: It changes nothing.
+    support: none
+  idempotent:
+    description: It changes nothing.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Find out what the release is made of
+  slipway.release.release_plan:
+    version: "26.47"
+    definitions:
+      url: ssh://git@git.example.org/baserock/baserock/definitions.git
+      mirror_url: git://trove.example.net/baserock/baserock/definitions.git
+      path: baserock/baserock/definitions
+    state_directory: /srv/slipway
+    build_hosts:
+      x86_64: [builder1, builder2]
+      armv7lhf: [builder3]
+  register: planned
+"""
+
+RETURN = r"""
+release_plan:
+  description: What is to be released, from where, and what is there already.
+  returned: success
+  type: dict
+  contains:
+    project: {description: The project., type: str, returned: always}
+    version: {description: The version., type: str, returned: always}
+    label: {description: Project and version., type: str, returned: always, sample: baserock-26.47}
+    branch: {description: The release branch., type: str, returned: always, sample: baserock/release/baserock-26.47}
+    tag: {description: The release's tag., type: str, returned: always}
+    definitions: {description: Where the definitions are, and which commit is released., type: dict, returned: always}
+    cluster: {description: The cluster file., type: str, returned: always}
+    cluster_sha256: {description: The digest of its content., type: str, returned: always}
+    epoch: {description: When the commit was made, in seconds since 1970., type: int, returned: always}
+    systems:
+      description: Every system to build, with name, file and architecture.
+      type: list
+      elements: dict
+      returned: always
+    deployments:
+      description:
+        - Every file to make, with name, system, system_name, architecture, type, location, file, settings and subsystems.
+      type: list
+      elements: dict
+      returned: always
+    skipped:
+      description: Systems that are left out, with architecture, deployments and reason.
+      type: list
+      elements: dict
+      returned: always
+    directories: {description: The absolute directories of this release., type: dict, returned: always}
+    remote:
+      description:
+        - The commits of branch, tag and ref on the public Trove, the release tagged before this one, and newer ones.
+      type: dict
+      returned: always
+release_records:
+  description: The records that stand already, by stage.
+  returned: success
+  type: dict
+"""
+
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.slipway.plan import ARCHITECTURES, Request, make_plan
+from ..module_utils.slipway.report import report
+
+DEFINITIONS = {
+    "url": {"type": "str", "required": True},
+    "mirror_url": {"type": "str", "required": True},
+    "path": {"type": "str", "required": True},
+    "ref": {"type": "str", "default": "master"},
+}
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "version": {"type": "raw"},
+            "project": {"type": "str", "default": "baserock"},
+            "definitions": {"type": "dict", "required": True, "options": DEFINITIONS},
+            "cluster": {"type": "str", "default": "clusters/release.morph"},
+            "state_directory": {"type": "path", "required": True},
+            "build_hosts": {"type": "dict", "required": True},
+            "allow_missing_arches": {"type": "list", "elements": "str", "default": []},
+            "architectures": {"type": "list", "elements": "str", "default": []},
+            "deployment_types": {"type": "list", "elements": "str", "default": []},
+            "timeout": {"type": "float", "default": 60},
+        },
+        supports_check_mode=True,
+    )
+    wanted = dict(module.params)
+
+    def act() -> dict[str, Any]:
+        definitions = wanted.pop("definitions")
+        wanted["architectures"] = wanted["architectures"] or ARCHITECTURES
+        planned = make_plan(Request(**definitions, **wanted))
+        for warning in planned.warnings:
+            module.warn(f"{planned.plan['cluster']}: {warning}")
+        return {"changed": False, "release_plan": planned.plan, "release_records": planned.records}
+
+    report(module, act)
+
+
+if __name__ == "__main__":
+    main()
