@@ -1,0 +1,1 @@
+"""Slipway's logic: plain values in and out, no Ansible."""

@@ -76,7 +76,8 @@ def run(
     except OSError as error:
         raise SlipwayError(attempt, on, f"{words[0]} did not start: {error}", do_next=do_next) from error
     where = None if log is None else os.fspath(log)
-    timer = threading.Timer(timeout, _kill_group, (process,))
+    expired = threading.Event()
+    timer = threading.Timer(timeout, lambda: (expired.set(), _kill_group(process)))
     timer.start()
     try:
         if merged:
@@ -89,10 +90,9 @@ def run(
         process.wait()
         raise
     finally:
-        expired = not timer.is_alive()
         timer.cancel()
     done = Completed(words, code, out.decode("utf-8", "replace"), err.decode("utf-8", "replace"), out)
-    if expired and code != 0:
+    if expired.is_set() and code != 0:
         raise SlipwayError(attempt, on, f"{words[0]} was ended after {timeout:.0f} s", do_next=do_next, log=where)
     if code not in ok_codes:
         said = last_lines(done.stderr or done.stdout)
