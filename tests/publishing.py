@@ -5,8 +5,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import random
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -49,3 +52,19 @@ def tree(top: Path) -> dict[str, str]:
                 said = "special"
             found[str(path.relative_to(top))] = said
     return found
+
+
+def run_module(name: str, arguments: Mapping[str, Any], *, check: bool = False) -> dict[str, Any]:
+    """Run a module as Ansible's own process does, and return what it answers."""
+    done = subprocess.run(
+        [sys.executable, "-m", f"ansible_collections.slipway.release.plugins.modules.{name}"],
+        input=json.dumps({"ANSIBLE_MODULE_ARGS": {**arguments, "_ansible_check_mode": check, "_ansible_diff": True}}),
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout, done.stderr
+    answer: dict[str, Any] = json.loads(done.stdout)
+    assert not answer.get("warnings"), answer
+    return answer

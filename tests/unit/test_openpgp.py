@@ -12,6 +12,7 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway import ope
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
 from hypothesis import given
 from hypothesis import strategies as st
+from publishing import run_module, tree
 
 ANNE = "Anne Release <anne@example.org>"
 BEN = "Ben Release <ben@example.org>"
@@ -247,3 +248,28 @@ def test_two_signatures_or_a_bad_one_are_not_good() -> None:
     assert openpgp.parse_verification(valid + "[GNUPG:] BADSIG F750 A\n") is None
     assert openpgp.parse_verification("[GNUPG:] EXPKEYSIG F750 A\n" + valid) is not None
     assert openpgp.parse_verification("[GNUPG:] REVKEYSIG F750 A\n" + valid) is None
+
+
+def test_the_module_makes_one_key_once_and_exports_it(tmp_path: Path) -> None:
+    arguments = {
+        "gnupghome": str(tmp_path / "g"),
+        "name": "Anne",
+        "email": "anne@example.org",
+        "expires": "1y",
+        "public_key": str(tmp_path / "public/key.asc"),
+    }
+    would = run_module("openpgp_key", arguments, check=True)
+    assert (would["changed"], would["fingerprint"]) == (True, "")
+    assert tree(tmp_path) == {}
+    made = run_module("openpgp_key", arguments)
+    assert made["changed"]
+    assert made["fingerprint"] == openpgp.signing_key(tmp_path / "g").fingerprint
+    assert (tmp_path / "public/key.asc").read_text().startswith("-----BEGIN PGP PUBLIC KEY BLOCK-----")
+    before = tree(tmp_path)
+    for check in (False, True):
+        again = run_module("openpgp_key", arguments, check=check)
+        assert (again["changed"], again["fingerprint"]) == (False, made["fingerprint"])
+    assert tree(tmp_path) == before
+    refused = run_module("openpgp_key", {**arguments, "email": "anne"})
+    assert refused["failed"]
+    assert "not of the form" in refused["msg"]

@@ -1,0 +1,125 @@
+#!/usr/bin/python
+
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: openpgp_key
+short_description: Make an OpenPGP key that signs releases
+version_added: "0.1.0"
+author: The Slipway developers (@slipway)
+description:
+  - Makes an ed25519 key that only signs and has no passphrase, unless the directory has a signing key of that name.
+  - Such a key suits a rehearsal, or a machine that nobody else uses. It leaves no C(gpg-agent) behind.
+  - A key of that name that is expired or revoked is a failure, because a new key is a person's decision.
+options:
+  gnupghome:
+    description: The directory of the keys. It is made with mode 0700.
+    type: path
+    required: true
+  name:
+    description: Whose key it is.
+    type: str
+    required: true
+  email:
+    description: The mail address in the key.
+    type: str
+    required: true
+  expires:
+    description: When the key expires, such as V(2y), V(90d), V(2030-01-31), or V(0) for never.
+    type: str
+    default: 2y
+  public_key:
+    description: A file to export the armoured public key to, for those who verify.
+    type: path
+attributes:
+  check_mode:
+    description: Says whether a key would be made.
+    support: full
+  diff_mode:
+    description: Shows the exported public key.
+    support: full
+  idempotent:
+    description: A key of that name that can sign is kept, whatever its expiry.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Make the key that signs local releases
+  slipway.release.openpgp_key:
+    gnupghome: /srv/slipway/gnupg
+    name: Baserock local releases
+    email: release@localhost
+    public_key: /srv/slipway/download/public/release-key.asc
+  register: key
+"""
+
+RETURN = r"""
+fingerprint:
+  description: The key's fingerprint. Empty in check mode if there is no key yet.
+  returned: success
+  type: str
+expires:
+  description: When the key expires, in seconds since the epoch. Null means never, or not made yet.
+  returned: success
+  type: int
+"""
+
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.slipway import openpgp
+from ..module_utils.slipway.files import write_atomic
+from ..module_utils.slipway.report import report
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            # The home of keys and the name of a file with a public key are no secrets.
+            "gnupghome": {"type": "path", "required": True, "no_log": False},
+            "name": {"type": "str", "required": True},
+            "email": {"type": "str", "required": True},
+            "expires": {"type": "str", "default": "2y"},
+            "public_key": {"type": "path", "no_log": False},
+        },
+        supports_check_mode=True,
+    )
+    home = Path(module.params["gnupghome"])
+    user_id = f"{module.params['name']} <{module.params['email']}>"
+
+    def act() -> dict[str, Any]:
+        key = openpgp.secret_key_of(home, user_id)
+        made = key is None
+        if key is None and not module.check_mode:
+            key = openpgp.signing_key(home, openpgp.make_key(home, user_id, expires=module.params["expires"]))
+        result = {
+            "changed": made,
+            "fingerprint": key.fingerprint if key else "",
+            "expires": key.expires if key else None,
+        }
+        if module.params["public_key"]:
+            exported = openpgp.public_key(home, key.fingerprint) if key else b""
+            result |= _export(Path(module.params["public_key"]), exported, check=module.check_mode)
+        return result
+
+    report(module, act)
+
+
+def _export(path: Path, exported: bytes, *, check: bool) -> dict[str, Any]:
+    before = path.read_bytes() if path.is_file() else None
+    if before == exported:
+        return {}
+    if not check:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(path, exported)
+    headers = {"before_header": str(path), "after_header": str(path)}
+    return {"changed": True, "diff": {**headers, "before": (before or b"").decode(), "after": exported.decode()}}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,182 @@
+#!/usr/bin/python
+
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: release_package
+short_description: Compress, list, and sign the files of a release
+version_added: "0.1.0"
+author: The Slipway developers (@slipway)
+description:
+  - Makes C(<image>.gz) of every image, with the same bytes on every run and on any number of cores.
+  - Adds C(manifest.json), C(SHA256SUMS) over all of these, one C(<file>.sha256) each, and C(SHA256SUMS.asc), a detached
+    OpenPGP signature.
+  - An image with another digest than O(files) says is a failure. Compressed bytes are hashed as they are written.
+  - What is there already is hashed again. Bytes other than those on record are a failure that names both digests.
+    What is missing is made again, and must come out with the recorded bytes; for this a lost signature gets its
+    recorded date again.
+options:
+  images:
+    description: The directory of the images.
+    type: path
+    required: true
+  files:
+    description:
+      - The images, each a dictionary of C(name), C(size) in bytes and C(sha256).
+      - Further keys, such as C(system) and C(architecture), go into the manifest.
+      - In check mode C(size) and C(sha256) may be null, for images that are not made yet.
+    type: list
+    elements: dict
+    required: true
+  directory:
+    description: Where the release's artifacts are made.
+    type: path
+    required: true
+  label:
+    description: The release's label, such as V(baserock-26.47).
+    type: str
+    required: true
+  level:
+    description: How hard gzip tries, from 1 to 9. Another level makes other bytes.
+    type: int
+    default: 6
+    choices: [1, 2, 3, 4, 5, 6, 7, 8, 9]
+  manifest:
+    description: Facts about the release for the manifest, without times, paths or host names: they differ in each run.
+    type: dict
+    default: {}
+  gnupghome:
+    description: The directory of the signing key.
+    type: path
+    required: true
+  signing_key:
+    description: The fingerprint of the key that signs. Not needed if the directory has only one that can.
+    type: str
+  recorded:
+    description: The outputs of this stage's record, if it has been done before.
+    type: dict
+  progress:
+    description: A file that gets a line for every step, which the terminal shows.
+    type: path
+attributes:
+  check_mode:
+    description: Hashes what is there and says what would be made. Writes nothing.
+    support: full
+  diff_mode:
+    description: Lists the files that are made.
+    support: full
+  idempotent:
+    description: Files with the right bytes and a good signature are kept.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Package the release
+  slipway.release.release_package:
+    images: /srv/slipway/releases/26.47/images
+    files:
+      - name: baserock-26.47-minimal-system-x86_64.tar
+        size: 104857600
+        sha256: 5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef
+        system: minimal-system-x86_64
+        architecture: x86_64
+    directory: /srv/slipway/releases/26.47/artifacts
+    label: baserock-26.47
+    manifest: {project: baserock, version: "26.47"}
+    gnupghome: /srv/slipway/gnupg
+"""
+
+RETURN = r"""
+files:
+  description: What C(SHA256SUMS) lists, each with C(name), C(size) in bytes and C(sha256); null if not known yet.
+  returned: success
+  type: list
+  elements: dict
+companions:
+  description: The checksum files and the signature, in the same form.
+  returned: success
+  type: list
+  elements: dict
+made:
+  description: The names of the files that were made now.
+  returned: success
+  type: list
+  elements: str
+signed_by:
+  description: The fingerprint of the key that signed. Null if not signed yet.
+  returned: success
+  type: str
+signed_at:
+  description: The date in the signature, in seconds since the epoch.
+  returned: success
+  type: int
+tools:
+  description: Names and versions of the tools.
+  returned: success
+  type: dict
+"""
+
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.slipway import openpgp, package, pigz
+from ..module_utils.slipway.progress import Progress
+from ..module_utils.slipway.report import report
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "images": {"type": "path", "required": True},
+            "files": {"type": "list", "elements": "dict", "required": True},
+            "directory": {"type": "path", "required": True},
+            "label": {"type": "str", "required": True},
+            "level": {"type": "int", "default": 6, "choices": list(range(1, 10))},
+            "manifest": {"type": "dict", "default": {}},
+            "gnupghome": {"type": "path", "required": True},
+            # A fingerprint is public.
+            "signing_key": {"type": "str", "no_log": False},
+            "recorded": {"type": "dict"},
+            "progress": {"type": "path"},
+        },
+        supports_check_mode=True,
+    )
+    params, check = module.params, module.check_mode
+
+    def act() -> dict[str, Any]:
+        done = package.package(
+            Path(params["images"]),
+            package.images(params["files"], known=not check),
+            directory=Path(params["directory"]),
+            label=params["label"],
+            level=params["level"],
+            manifest=params["manifest"],
+            gnupghome=Path(params["gnupghome"]),
+            fingerprint=params["signing_key"] or None,
+            recorded=package.recorded(params["recorded"]),
+            progress=Progress(None if check else params["progress"]),
+            check=check,
+        )
+        result = {
+            "changed": bool(done.made),
+            "files": [file.as_dict() for file in done.files],
+            "companions": [file.as_dict() for file in done.companions],
+            "made": done.made,
+            "signed_by": done.signed_by,
+            "signed_at": done.signed_at,
+            "tools": {"pigz": pigz.version(), "gpg": openpgp.version()},
+        }
+        if done.made:
+            result["diff"] = {"before": "", "after": "".join(f"{params['directory']}/{name}\n" for name in done.made)}
+        return result
+
+    report(module, act)
+
+
+if __name__ == "__main__":
+    main()
