@@ -4,6 +4,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from ansible.errors import AnsibleFilterError
+
 DOCUMENTATION = r"""
 name: hosts_by_architecture
 short_description: Say which hosts build for each architecture
@@ -34,11 +39,6 @@ _value:
   description: For each architecture the names of its hosts, in the inventory's order.
   type: dict
 """
-
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
-
-from ansible.errors import AnsibleFilterError
 
 VARIABLE = "build_host_architectures"
 

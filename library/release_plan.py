@@ -126,7 +126,8 @@ release_plan:
       returned: always
     deployments:
       description:
-        - Every file to make, with name, system, system_name, architecture, type, location, file, settings and subsystems.
+        - Every file to make, with name, system, system_name, architecture, type, location, file, settings and
+          subsystems.
       type: list
       elements: dict
       returned: always

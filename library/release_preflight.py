@@ -1,0 +1,184 @@
+#!/usr/bin/python
+
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: release_preflight
+short_description: Look whether a release can begin
+version_added: "0.1.0"
+author: The Slipway developers (@slipway)
+description:
+  - Checks what is needed on the host where it runs, and fails with everything that is wrong, listed at once.
+  - What is given is checked; without an option its check is left out. It changes nothing.
+options:
+  programs:
+    description: The programs that must be there.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: The program.
+        type: str
+        required: true
+      package:
+        description: The Debian package that it comes in, for the advice. Empty for what Slipway's own setup installs.
+        type: str
+        default: ""
+  directory:
+    description: The directory that will hold the release. It need not exist.
+    type: path
+  min_free_gib:
+    description: How many GiB must be free there. A release that is packaged already needs no more room.
+    type: float
+    default: 30
+  gnupghome:
+    description: The directory of the keyring with the signing key.
+    type: path
+  signing_key:
+    description: The key's fingerprint. Needed when the keyring holds several keys that can sign.
+    type: str
+  key_warning_days:
+    description: A key that expires in less than so many days is a warning.
+    type: int
+    default: 30
+  repositories:
+    description: Repositories that git must be able to read.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: What it is, for the message, such as V(wiki).
+        type: str
+        required: true
+      url:
+        description: Its URL.
+        type: str
+        required: true
+  public_directory:
+    description: The directory of public files, if it is on this host.
+    type: path
+  plan:
+    description: The release's plan, to check that its names are free or its own.
+    type: dict
+  records:
+    description: The stages of which a record stands already.
+    type: list
+    elements: str
+    default: []
+  timeout:
+    description: Seconds to wait for a repository's answer.
+    type: float
+    default: 60
+attributes:
+  check_mode:
+    description: It only looks, so it does the same.
+    support: full
+  diff_mode:
+    description: It changes nothing.
+    support: none
+  idempotent:
+    description: It changes nothing.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Look whether the release can begin
+  slipway.release.release_preflight:
+    programs:
+      - {name: gpg, package: gnupg}
+    directory: /srv/slipway
+    min_free_gib: 30
+    gnupghome: /srv/slipway/gnupg
+    plan: "{{ release_plan }}"
+    records: "{{ release_records.keys() | list }}"
+"""
+
+RETURN = r"""
+findings:
+  description: What is wrong, one sentence each.
+  returned: failure
+  type: list
+  elements: str
+"""
+
+import time
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.slipway import preflight
+from ..module_utils.slipway.errors import SlipwayError
+from ..module_utils.slipway.report import report
+
+PROGRAM = {"name": {"type": "str", "required": True}, "package": {"type": "str", "default": ""}}
+REPOSITORY = {"name": {"type": "str", "required": True}, "url": {"type": "str", "required": True}}
+
+
+def look(wanted: dict[str, Any]) -> preflight.Report:
+    found = preflight.Report(preflight.missing_programs(wanted["programs"]))
+    plan = wanted["plan"]
+    if wanted["directory"] and "package" not in wanted["records"]:
+        found.findings += preflight.too_little_room(wanted["directory"], gib=wanted["min_free_gib"])
+    reports = []
+    if wanted["gnupghome"]:
+        reports.append(
+            preflight.signing_key_report(
+                wanted["gnupghome"],
+                wanted["signing_key"] or None,
+                warning_days=wanted["key_warning_days"],
+                now=time.time(),
+            )
+        )
+    if plan:
+        reports.append(preflight.names_report(plan, wanted["records"], public_directory=wanted["public_directory"]))
+        found.warnings += preflight.left_out(plan)
+    for part in reports:
+        found.findings += part.findings
+        found.warnings += part.warnings
+    found.findings += preflight.unreachable(wanted["repositories"], timeout=wanted["timeout"])
+    return found
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "programs": {"type": "list", "elements": "dict", "default": [], "options": PROGRAM},
+            "directory": {"type": "path"},
+            "min_free_gib": {"type": "float", "default": 30},
+            "gnupghome": {"type": "path"},
+            "signing_key": {"type": "str", "no_log": False},
+            "key_warning_days": {"type": "int", "default": 30, "no_log": False},
+            "repositories": {"type": "list", "elements": "dict", "default": [], "options": REPOSITORY},
+            "public_directory": {"type": "path"},
+            "plan": {"type": "dict"},
+            "records": {"type": "list", "elements": "str", "default": []},
+            "timeout": {"type": "float", "default": 60},
+        },
+        supports_check_mode=True,
+    )
+
+    def act() -> dict[str, Any]:
+        found = look(module.params)
+        for warning in found.warnings:
+            module.warn(warning)
+        if found.findings:
+            count = len(found.findings)
+            raise SlipwayError(
+                "begin",
+                (module.params["plan"] or {}).get("label", "the release"),
+                "one thing is not ready" if count == 1 else f"{count} things are not ready",
+                do_next="Nothing was changed. Mend what is listed here and run again:",
+                findings=found.findings,
+            )
+        return {"changed": False}
+
+    report(module, act)
+
+
+if __name__ == "__main__":
+    main()
