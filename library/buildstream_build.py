@@ -1,0 +1,220 @@
+#!/usr/bin/python
+
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: buildstream_build
+short_description: Build the elements of a BuildStream project
+version_added: "0.1.0"
+author: The Slipway developers (@slipway)
+description:
+  - Builds elements with BuildStream 2, under several sets of project options at the same time.
+  - A failing element stops nothing that does not depend on it. When all have ended, the module fails and names
+    each failed element, its architecture, the wanted elements that it kept from being built, and its log.
+  - The builds end when the module ends, however it ends.
+requirements:
+  - BuildStream 2.8
+  - bubblewrap and fuse3, unless all is built by remote execution
+options:
+  project:
+    description: The directory of the BuildStream project.
+    type: path
+    required: true
+  config:
+    description:
+      - BuildStream's user configuration. By default the one of the user.
+      - Leave its C(message-format) and C(element-format) at their defaults. Progress is read from them.
+    type: path
+  bst:
+    description: The program C(bst), as a name or a path.
+    type: str
+    default: bst
+  builds:
+    description: What to build. Each entry is one C(bst) process, and all of them run at the same time.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      architecture:
+        description: The architecture, as results and logs name it. Each may come once.
+        type: str
+        required: true
+      options:
+        description: The options of the project for this architecture.
+        type: dict
+        default: {}
+      elements:
+        description: The paths of the elements to build.
+        type: list
+        elements: str
+        required: true
+  recorded:
+    description:
+      - What an earlier build of the same definitions with the same options returned.
+      - When the cache holds an architecture's elements whole under these keys, they are not looked at again.
+      - In check mode, only elements that are named here can be known to be there.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      element:
+        description: The element's path.
+        type: str
+        required: true
+      architecture:
+        description: The architecture that it was built for.
+        type: str
+        required: true
+      key:
+        description: Its cache key.
+        type: str
+        required: true
+      artifact:
+        description: Its name in the cache.
+        type: str
+        required: true
+  log_directory:
+    description: Where C(build-<architecture>.log) and the log of each failed element are kept.
+    type: path
+    required: true
+  progress:
+    description: A file that a line is appended to whenever something begins or ends.
+    type: path
+  timeout:
+    description: Seconds that one entry of O(builds) may take.
+    type: int
+    default: 86400
+attributes:
+  check_mode:
+    description: Says from O(recorded) and the cache what would be built, and writes nothing.
+    support: full
+  diff_mode:
+    description: There is no text that changes.
+    support: none
+  idempotent:
+    description: Changed only when an element was not in the cache.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Build a system for two architectures at once
+  slipway.release.buildstream_build:
+    project: /srv/slipway/releases/26.47/source
+    builds:
+      - architecture: x86_64
+        options: {arch: x86_64}
+        elements: [systems/minimal-system-x86_64.bst]
+      - architecture: x86_32
+        options: {arch: x86_32}
+        elements: [systems/minimal-system-x86_32.bst]
+    log_directory: /srv/slipway/releases/26.47/logs
+"""
+
+RETURN = r"""
+elements:
+  description: Each wanted element.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    element:
+      description: The element's path.
+      type: str
+    architecture:
+      description: The architecture that it was built for.
+      type: str
+    key:
+      description: Its whole cache key. Empty in check mode when it is not known.
+      type: str
+    artifact:
+      description: The name by which C(bst artifact checkout) knows it. Empty when the key is.
+      type: str
+    cached:
+      description: Whether it was in the cache before.
+      type: bool
+tools:
+  description: The version of BuildStream, when it ran.
+  returned: success
+  type: dict
+  sample: {bst: 2.8.1}
+"""
+
+import dataclasses
+import signal
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.slipway.buildstream import Build, Built, Project, build_all, look
+from ..module_utils.slipway.errors import SlipwayError
+from ..module_utils.slipway.progress import Progress
+from ..module_utils.slipway.report import report
+
+BUILD = {
+    "architecture": {"type": "str", "required": True},
+    "options": {"type": "dict", "default": {}},
+    "elements": {"type": "list", "elements": "str", "required": True},
+}
+RECORDED = {name: {"type": "str", "required": True} for name in ("element", "architecture", "key", "artifact")}
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "project": {"type": "path", "required": True},
+            "config": {"type": "path"},
+            "bst": {"type": "str", "default": "bst"},
+            "builds": {"type": "list", "elements": "dict", "required": True, "options": BUILD},
+            "recorded": {"type": "list", "elements": "dict", "default": [], "options": RECORDED, "no_log": False},
+            "log_directory": {"type": "path", "required": True},
+            "progress": {"type": "path"},
+            "timeout": {"type": "int", "default": 86400},
+        },
+        supports_check_mode=True,
+    )
+    # Interrupted, the module ends at once like on any other signal, and its builds end with it.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    report(module, lambda: act(module.params, check_mode=module.check_mode))
+
+
+def act(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
+    project = Project(Path(params["project"]), params["config"] and Path(params["config"]), params["bst"])
+    builds = [Build(each["architecture"], tuple(each["elements"]), each["options"]) for each in params["builds"]]
+    names = [build.architecture for build in builds]
+    if len(set(names)) < len(names):
+        raise SlipwayError(
+            "build", ", ".join(names), "an architecture comes twice", do_next="Give each architecture one entry."
+        )
+    recorded = {(each["architecture"], each["element"]): (each["key"], each["artifact"]) for each in params["recorded"]}
+    known = look(project, builds, recorded)
+    missing = {built.architecture for built in known if not built.cached}
+    tools: dict[str, str] = {}
+    if missing and not check_mode:
+        wanted = [build for build in builds if build.architecture in missing]
+        made, version = build_all(
+            project,
+            wanted,
+            log_directory=Path(params["log_directory"]),
+            timeout=params["timeout"],
+            progress=Progress(params["progress"]),
+        )
+        known = _merged(known, made)
+        tools = {"bst": version}
+    return {
+        "changed": not all(built.cached for built in known),
+        "elements": [dataclasses.asdict(built) for built in known],
+        "tools": tools,
+    }
+
+
+def _merged(known: list[Built], made: list[Built]) -> list[Built]:
+    new = {(built.architecture, built.element): built for built in made}
+    return [new.get((built.architecture, built.element), built) for built in known]
+
+
+if __name__ == "__main__":
+    main()

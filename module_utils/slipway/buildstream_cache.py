@@ -1,0 +1,108 @@
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Looks into BuildStream's artifact cache on disk, without starting BuildStream."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+# Field numbers of BuildStream's Artifact and of Remote Execution's Directory, FileNode, DirectoryNode and Digest.
+ARTIFACT_FILES = 8
+DIRECTORY_FILES = 1
+DIRECTORY_DIRECTORIES = 2
+NODE_DIGEST = 2
+DIGEST_HASH = 1
+
+
+def cached(config: Path | None, artifact: str) -> bool:
+    """Whether the whole tree of ``artifact`` is in the local cache, found out without starting ``bst``.
+
+    Reads what is on disk and writes nothing, so it also serves for check mode.
+    """
+    cache = _cache_directory(config)
+    try:
+        proto = (cache / "artifacts" / "refs" / artifact).read_bytes()
+        return _whole(cache / "cas" / "objects", _hash(_field(proto, ARTIFACT_FILES)))
+    except (OSError, ValueError, IndexError):
+        return False  # not there, or not whole
+
+
+def setting(text: str, name: str) -> str | None:
+    """A setting at the top level of a YAML file that is one plain or quoted word."""
+    found = re.search(rf"^{name}:[ \t]*([\"']?)(.+?)\1[ \t]*(?:[ \t]#.*)?$", text, re.MULTILINE)
+    return None if found is None else found[2]
+
+
+def _cache_directory(config: Path | None) -> Path:
+    home = Path(os.environ.get("XDG_CONFIG_HOME") or "~/.config").expanduser()
+    files = [home / "buildstream2.conf", home / "buildstream.conf"] if config is None else [config]
+    text = next((file.read_text(encoding="utf-8") for file in files if file.is_file()), "")
+    default = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "buildstream"
+    stated = setting(text, "cachedir")
+    return default if stated is None else Path(os.path.expandvars(os.path.expanduser(stated)))
+
+
+def _whole(objects: Path, root: str) -> bool:
+    """Whether a directory of the content-addressed store, with all that is below it, is there."""
+    seen: set[str] = set()
+    ahead = [root]
+    while ahead:
+        directory = ahead.pop()
+        for number, node in _fields(_object(objects, directory).read_bytes()):
+            if number not in (DIRECTORY_FILES, DIRECTORY_DIRECTORIES):
+                continue
+            digest = _hash(_field(node, NODE_DIGEST))
+            if digest in seen:
+                continue
+            seen.add(digest)
+            if number == DIRECTORY_DIRECTORIES:
+                ahead.append(digest)
+            elif not _object(objects, digest).exists():
+                return False
+    return True
+
+
+def _object(objects: Path, digest: str) -> Path:
+    return objects / digest[:2] / digest[2:]
+
+
+def _hash(digest: bytes) -> str:
+    return _field(digest, DIGEST_HASH).decode("ascii")
+
+
+def _field(message: bytes, wanted: int) -> bytes:
+    for number, value in _fields(message):
+        if number == wanted:
+            return value
+    raise ValueError(f"a message has no field {wanted}")
+
+
+def _fields(message: bytes) -> Iterator[tuple[int, bytes]]:
+    """The fields of a protocol buffer that hold bytes: strings and other messages."""
+    at = 0
+    while at < len(message):
+        tag, at = _varint(message, at)
+        if tag & 7 == 0:
+            _, at = _varint(message, at)
+        elif tag & 7 == 2:
+            length, at = _varint(message, at)
+            if at + length > len(message):
+                raise ValueError("a field is longer than its message")
+            yield tag >> 3, message[at : at + length]
+            at += length
+        else:
+            raise ValueError("a field is of a kind that these messages do not have")
+
+
+def _varint(message: bytes, at: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        byte = message[at]
+        value |= (byte & 0x7F) << shift
+        at += 1
+        shift += 7
+        if byte < 0x80:
+            return value, at

@@ -1,0 +1,109 @@
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Reads what BuildStream 2 says while it builds."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+
+#: A line in BuildStream's default message format.
+MESSAGE = re.compile(
+    r"\[[-\d:]{8}\]\[[^]]*\]\[\s*(?P<action>[\w ]+?):(?P<element>.+?)\s*\] (?P<kind>[A-Z]+)\s+(?P<text>.*)\Z"
+)
+#: A line of the pipeline that BuildStream lists before it begins, in its default element format.
+LISTED = re.compile(
+    r"\s*(?P<state>cached|failed|buildable|waiting|fetch needed|junction) (?P<key>[0-9a-f]{64}) (?P<element>\S+)\s*\Z"
+)
+LOG_FOLLOWS = re.compile(r"\s+Printing the last \d+ lines from log file:\s*\Z")
+
+
+@dataclass(frozen=True)
+class Event:
+    """What happened to an element: ``action`` is fetch, pull, build or push; ``outcome`` started, done or failed."""
+
+    element: str
+    action: str
+    outcome: str
+    log: str
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An element that could not be fetched or built, and where its log is."""
+
+    element: str
+    action: str
+    reason: str
+    log: str
+
+
+@dataclass(frozen=True)
+class Node:
+    """An element as ``bst show`` knows it, with its direct dependencies."""
+
+    element: str
+    key: str
+    state: str
+    dependencies: tuple[str, ...]
+
+
+class Log:
+    """Reads the output of ``bst build`` line by line."""
+
+    def __init__(self) -> None:
+        self.version = ""
+        self.listed: dict[str, Node] = {}
+        self.failures: dict[str, Failure] = {}
+        self.complaint: list[str] = []
+        self._directory = ""
+        self._listing = False
+        self._failing: tuple[str, str, str] | None = None
+        self._log_follows = False
+
+    def read(self, line: str) -> Event | None:
+        """Take in one line, and return what it says has happened, if anything."""
+        if self._log_follows:
+            self._log_follows = False
+            return self._failed(line.strip())
+        message = MESSAGE.match(line)
+        if message is not None:
+            return self._message(**message.groupdict())
+        if LOG_FOLLOWS.match(line):
+            self._log_follows = self._failing is not None
+        elif line in ("Pipeline", "=" * 79):
+            self._listing = line == "Pipeline"
+        elif self._listing:
+            self._list(line)
+        elif line.startswith("    Log Files:"):
+            self._directory = line.partition(":")[2].strip()
+        elif line.startswith("BuildStream Version "):
+            self.version = line.rpartition(" ")[2]
+        elif line.strip() and not self.version:
+            self.complaint.append(line.strip())  # it did not come so far as to begin
+        return None
+
+    def _message(self, action: str, element: str, kind: str, text: str) -> Event | None:
+        if action == "main":
+            return None
+        if kind in ("FAILURE", "ERROR", "BUG"):
+            self._failing = (element, action, text)
+        elif kind in ("START", "SUCCESS") and text.endswith(".log") and f"-{action}." in text:
+            if kind == "SUCCESS":
+                self.failures.pop(element, None)  # a later try went well
+            return Event(element, action, "started" if kind == "START" else "done", os.path.join(self._directory, text))
+        return None
+
+    def _failed(self, log: str) -> Event | None:
+        if self._failing is None or self._failing[0] in self.failures:
+            return None  # the summary at the end repeats what was said
+        element, action, reason = self._failing
+        self._failing = None
+        self.failures[element] = Failure(element, action, reason, log)
+        return Event(element, action, "failed", log)
+
+    def _list(self, line: str) -> None:
+        listed = LISTED.match(line)
+        if listed is not None:
+            self.listed[listed["element"]] = Node(listed["element"], listed["key"], listed["state"], ())
