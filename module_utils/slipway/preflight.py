@@ -60,7 +60,8 @@ def too_little_room(directory: str | os.PathLike[str], *, gib: float) -> list[st
     if free >= gib:
         return []
     return [
-        f"only {free:.1f} GiB are free in {place}, and a release needs {gib:.12g} GiB (release_preflight_min_free_gib): "
+        f"only {free:.1f} GiB are free in {place}, and a release needs {gib:.12g} GiB "
+        "(release_preflight_min_free_gib): "
         "make room, or set release_state_directory to a larger disk"
     ]
 
