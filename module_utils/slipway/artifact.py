@@ -34,8 +34,8 @@ class Artifact:
         return asdict(self)
 
     def differs(self, size: int, sha256: str) -> str | None:
-        """How bytes of that size and digest are not this artifact, as half a sentence; None when they are."""
-        if self.sha256 == sha256:
+        """How bytes of that size and digest are not this artifact; None when they are, or when it is not known."""
+        if self.sha256 in {None, sha256}:
             return None
         return f"{self.name} has sha256 {sha256} ({size} bytes) instead of {self.sha256} ({self.size} bytes)"
 

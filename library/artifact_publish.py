@@ -1,0 +1,162 @@
+#!/usr/bin/python
+
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: artifact_publish
+short_description: Make uploaded release files public on a download server
+version_added: "0.1.0"
+author: The Slipway developers (@slipway)
+description:
+  - Runs on the download server. Files arrive in C(<private>/<name>/) and become public as C(<public>/<name>/).
+  - The first time, every file is hashed and one rename makes the complete directory public, so that nobody ever sees
+    a part of a release. Afterwards the files are hashed again where they are public.
+  - Later, a file that is public with the same digest is left alone, one that is gone is moved in again without
+    overwriting anything, and one with other bytes is a failure that names both digests. So is a file in the public
+    directory that does not belong to the release.
+  - The private directory of the release is gone afterwards.
+options:
+  private:
+    description: The directory for what is not public yet, on the same file system as O(public).
+    type: path
+    required: true
+  public:
+    description: The public directory, for example a web server's root.
+    type: path
+    required: true
+  name:
+    description: The name of the release's directory, which is its label.
+    type: str
+    required: true
+  files:
+    description:
+      - All files of the release, each a dictionary of C(name), C(size) in bytes and C(sha256).
+      - In check mode C(size) and C(sha256) may be null, for files that are not made yet.
+    type: list
+    elements: dict
+    required: true
+  flat_links:
+    description:
+      - Keep a relative link C(<public>/<file>) to every file whose name begins with the label, for those who know the
+        files by their flat names. A name that is something else already is a failure.
+    type: bool
+    default: true
+  state:
+    description:
+      - V(present) publishes what is not public yet.
+      - V(probed) only looks, and returns which files have to be uploaded first.
+    type: str
+    choices: [present, probed]
+    default: present
+  progress:
+    description: A file that gets a line for every step, which the terminal shows.
+    type: path
+attributes:
+  check_mode:
+    description: Hashes what is there and says what would be published. Changes nothing.
+    support: full
+  diff_mode:
+    description: Lists the names that become public.
+    support: full
+  idempotent:
+    description: Files that are public with the right digests are left alone.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: See which files the download server still needs
+  slipway.release.artifact_publish:
+    private: /srv/download.example.org/.private
+    public: /srv/download.example.org/public
+    name: baserock-26.47
+    files: "{{ release_records.package.outputs.files }}"
+    state: probed
+  register: server
+
+- name: Publish the release
+  slipway.release.artifact_publish:
+    private: /srv/download.example.org/.private
+    public: /srv/download.example.org/public
+    name: baserock-26.47
+    files: "{{ release_records.package.outputs.files }}"
+"""
+
+RETURN = r"""
+unpublished:
+  description: The names of the files that were not public before.
+  returned: success
+  type: list
+  elements: str
+missing:
+  description: Those of them that had not arrived in the private directory either, and have to be uploaded.
+  returned: success
+  type: list
+  elements: str
+pending:
+  description: Whether there was anything to do.
+  returned: success
+  type: bool
+"""
+
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.slipway import publication
+from ..module_utils.slipway.artifact import artifacts
+from ..module_utils.slipway.progress import Progress
+from ..module_utils.slipway.report import report
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            # The name of a directory is no secret.
+            "private": {"type": "path", "required": True, "no_log": False},
+            "public": {"type": "path", "required": True},
+            "name": {"type": "str", "required": True},
+            "files": {"type": "list", "elements": "dict", "required": True},
+            "flat_links": {"type": "bool", "default": True},
+            "state": {"type": "str", "choices": ["present", "probed"], "default": "present"},
+            "progress": {"type": "path"},
+        },
+        supports_check_mode=True,
+    )
+    params, check = module.params, module.check_mode
+
+    def act() -> dict[str, Any]:
+        server = publication.Server(
+            private=Path(params["private"]),
+            public=Path(params["public"]),
+            label=params["name"],
+            files=artifacts(params["files"], attempt="publish the release", known=not check),
+            flat_links=params["flat_links"],
+        )
+        progress = Progress(None if check else params["progress"], total=len(server.files))
+        probed = params["state"] == "probed"
+        act_on = publication.probe if check or probed else publication.publish
+        found = act_on(server, progress=progress)
+        result: dict[str, Any] = {
+            "changed": found.changes and not probed,
+            "unpublished": found.unpublished,
+            "missing": found.missing,
+            "pending": found.changes,
+        }
+        if result["changed"]:
+            names = [*(f"{server.published}/{name}" for name in found.unpublished), *_links(server, found)]
+            result["diff"] = {"before": "", "after": "".join(f"{name}\n" for name in names)}
+        return result
+
+    report(module, act)
+
+
+def _links(server: publication.Server, found: publication.Found) -> list[str]:
+    return [f"{server.public}/{name} -> {server.links()[name]}" for name in found.links]
+
+
+if __name__ == "__main__":
+    main()
