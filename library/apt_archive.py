@@ -1,0 +1,205 @@
+#!/usr/bin/python
+
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: apt_archive
+short_description: Change and read an apt archive kept by reprepro
+version_added: "0.1.0"
+author: The Slipway developers (@slipway)
+description:
+  - Includes, removes, copies and lists packages of one suite, or keeps the suite as a snapshot.
+  - However many packages are given, the indexes are written once.
+  - One user at a time works on an archive; others wait for O(lock_timeout). What a killed user left is put in order
+    by the next one.
+options:
+  directory:
+    description: The archive, what reprepro calls its base directory. It has C(conf/distributions).
+    type: path
+    required: true
+  suite:
+    description: The codename of the suite.
+    type: str
+    required: true
+  action:
+    description: What to do. V(list) changes nothing.
+    type: str
+    choices: [include, remove, list, copy, snapshot]
+    default: list
+  debs:
+    description:
+      - For O(action=include), the files. What is there already with the same bytes stays as it is.
+      - A file is refused, and with it the whole call, if its version is there with other content, or is older than
+        what is there.
+    type: list
+    elements: path
+  component:
+    description: For O(action=include), the component. Without it reprepro chooses by the section of each package.
+    type: str
+  packages:
+    description:
+      - For O(action=remove), exactly what to remove. A package of which another version is there stays.
+      - For O(action=copy), the packages to copy. Without it, all of them.
+    type: list
+    elements: dict
+    suboptions:
+      name:
+        description: The package.
+        type: str
+        required: true
+      version:
+        description: Remove it in this version only. Without it, in any.
+        type: str
+      architecture:
+        description: Remove it from the index of this architecture only. Without it, from all.
+        type: str
+  source:
+    description: For O(action=copy), the suite that has the packages.
+    type: str
+  name:
+    description: For O(action=snapshot), its name. Apt finds it as the suite C(<suite>/snapshots/<name>).
+    type: str
+  gnupghome:
+    description: The GnuPG directory with the key that C(SignWith) of C(conf/distributions) names.
+    type: path
+  lock_timeout:
+    description: Seconds to wait for other users of the archive.
+    type: float
+    default: 600
+attributes:
+  check_mode:
+    description: Looks at a copy of reprepro's database and says what would be done.
+    support: full
+  diff_mode:
+    description: Shows the list of the suite's packages before and after.
+    support: full
+  idempotent:
+    description: What is there already, or gone already, is no change. A snapshot that exists stays as it is.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Take what was built into the shadow archive
+  slipway.release.apt_archive:
+    directory: /srv/apt/shadow
+    suite: bookworm
+    action: include
+    debs:
+      - /srv/build/ros-cturtle-ros_1.2.0-0~bookworm_amd64.deb
+
+- name: Remove what must be built again
+  slipway.release.apt_archive:
+    directory: /srv/apt/shadow
+    suite: bookworm
+    action: remove
+    packages:
+      - name: ros-cturtle-navigation
+        version: 1.0.1-0~bookworm
+        architecture: i386
+"""
+
+RETURN = r"""
+added:
+  description: What came, as package, architecture (of the index) and version.
+  returned: unless O(action) is V(list) or V(snapshot)
+  type: list
+  elements: dict
+updated:
+  description: What has another version now, with RV(ignore:was).
+  returned: unless O(action) is V(list) or V(snapshot)
+  type: list
+  elements: dict
+removed:
+  description: What went, as package, architecture and RV(ignore:was).
+  returned: unless O(action) is V(list) or V(snapshot)
+  type: list
+  elements: dict
+packages:
+  description: What the suite holds, as name, version, architecture, index, path below the public directory, and sha256.
+  returned: when O(action) is V(list)
+  type: list
+  elements: dict
+"""
+
+from dataclasses import asdict
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.slipway import reprepro
+from ..module_utils.slipway.report import report
+
+
+def main() -> None:
+    package = {"name": {"type": "str", "required": True}, "version": {"type": "str"}, "architecture": {"type": "str"}}
+    module = AnsibleModule(
+        argument_spec={
+            "directory": {"type": "path", "required": True},
+            "suite": {"type": "str", "required": True},
+            "action": {
+                "type": "str",
+                "choices": ["include", "remove", "list", "copy", "snapshot"],
+                "default": "list",
+            },
+            "debs": {"type": "list", "elements": "path"},
+            "component": {"type": "str"},
+            "packages": {"type": "list", "elements": "dict", "options": package},
+            "source": {"type": "str"},
+            "name": {"type": "str"},
+            "gnupghome": {"type": "path"},
+            "lock_timeout": {"type": "float", "default": 600},
+        },
+        required_if=[
+            ("action", "include", ["debs"]),
+            ("action", "remove", ["packages"]),
+            ("action", "copy", ["source"]),
+            ("action", "snapshot", ["name"]),
+        ],
+        supports_check_mode=True,
+    )
+    report(module, lambda: act(module.params, write=not module.check_mode))
+
+
+def act(options: dict[str, Any], *, write: bool) -> dict[str, Any]:
+    action, suite = options["action"], options["suite"]
+    debs = reprepro.read_debs(options["debs"]) if action == "include" else []
+    with reprepro.opened(
+        options["directory"],
+        gnupghome=options["gnupghome"],
+        write=write,
+        timeout=options["lock_timeout"],
+    ) as archive:
+        if action == "list":
+            return {"changed": False, "packages": [asdict(package) for package in archive.packages(suite)]}
+        if action == "snapshot":
+            return {"changed": archive.snapshot(suite, options["name"], write=write)}
+        if action == "include":
+            done = (
+                archive.include(suite, debs, component=options["component"])
+                if write
+                else archive.plan_include(suite, debs)
+            )
+        elif action == "remove":
+            done = (archive.remove if write else archive.plan_remove)(suite, options["packages"])
+        else:
+            names = None if options["packages"] is None else [row["name"] for row in options["packages"]]
+            done = (archive.copy if write else archive.plan_copy)(suite, options["source"], names)
+    return {
+        "changed": done.changed,
+        "added": done.added,
+        "updated": done.updated,
+        "removed": done.removed,
+        "diff": {
+            "before_header": suite,
+            "after_header": suite,
+            "before": reprepro.listing(done.before),
+            "after": reprepro.listing(done.after),
+        },
+    }
+
+
+if __name__ == "__main__":
+    main()
