@@ -1,0 +1,119 @@
+#!/usr/bin/python
+
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: current_links
+short_description: Have the current links of a download server name a release
+version_added: "0.1.0"
+author: The Slipway developers (@slipway)
+description:
+  - Runs on the download server, after the release has been published and verified.
+  - Keeps the relative links C(current), C(<project>-current-<location>.gz) for every deployed file, and C(SHA256SUMS),
+    C(SHA256SUMS.asc) and C(manifest.json) through C(current). Each is replaced in one step and never dangles.
+  - A link of a deployment that this release does not have would name an old release for ever, and is removed.
+  - If C(current) names a newer version by numeric order, everything is left as it is, because publishing an older
+    version once more must not take readers back.
+options:
+  public:
+    description: The public directory.
+    type: path
+    required: true
+  project:
+    description: The project that is released.
+    type: str
+    required: true
+  version:
+    description: The version that is to be current.
+    type: str
+    required: true
+  files:
+    description: The names of all files of the release.
+    type: list
+    elements: str
+    required: true
+  allow_downgrade:
+    description: Have the links name this version although a newer one is current, to take back a bad release.
+    type: bool
+    default: false
+attributes:
+  check_mode:
+    description: Says which links would move, without asking for the files they will name.
+    support: full
+  diff_mode:
+    description: Shows where the links point, before and after.
+    support: full
+  idempotent:
+    description: Links that are right are left alone.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Have the current links name the release
+  slipway.release.current_links:
+    public: /srv/download.example.org/public
+    project: baserock
+    version: "26.47"
+    files: "{{ release_records.package.outputs.files | map(attribute='name') }}"
+"""
+
+RETURN = r"""
+current:
+  description: The label that C(current) names afterwards.
+  returned: success
+  type: str
+moves:
+  description: The links that moved, each with C(name), C(before) and C(after), which are null where there is no link.
+  returned: success
+  type: list
+  elements: dict
+"""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.slipway import pointers
+from ..module_utils.slipway.report import report
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "public": {"type": "path", "required": True},
+            "project": {"type": "str", "required": True},
+            "version": {"type": "str", "required": True},
+            "files": {"type": "list", "elements": "str", "required": True},
+            "allow_downgrade": {"type": "bool", "default": False},
+        },
+        supports_check_mode=True,
+    )
+    params = module.params
+    release = pointers.Release(Path(params["public"]), params["project"], params["version"], params["files"])
+
+    def act() -> dict[str, Any]:
+        done = pointers.point(release, allow_downgrade=params["allow_downgrade"], check=module.check_mode)
+        result: dict[str, Any] = {
+            "changed": bool(done.moves),
+            "current": done.newer or release.label,
+            "moves": [asdict(move) for move in done.moves],
+        }
+        if done.newer:
+            result["msg"] = f"{done.newer} is newer than {release.label} and stays current."
+        if done.moves:
+            result["diff"] = {
+                "before": "".join(f"{move.name} -> {move.before}\n" for move in done.moves if move.before),
+                "after": "".join(f"{move.name} -> {move.after}\n" for move in done.moves if move.after),
+            }
+        return result
+
+    report(module, act)
+
+
+if __name__ == "__main__":
+    main()
