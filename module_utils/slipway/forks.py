@@ -1,0 +1,99 @@
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Spread work that the interpreter's lock would hold up over several processes."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable
+from multiprocessing import connection
+from multiprocessing.context import ForkProcess
+from typing import Any, TypeVar
+
+from .errors import SlipwayError
+
+Made = TypeVar("Made")
+
+
+def spread(
+    count: int,
+    work: Callable[[int], Made],
+    *,
+    workers: int,
+    attempt: str,
+    on_result: Callable[[Made], None] | None = None,
+) -> list[Made]:
+    """``[work(0), ..., work(count - 1)]``, in that order, made by ``workers`` forks of this process.
+
+    ``work`` sees the memory of this process as it is now, and returns plain values. A number is begun only when
+    those below it were, so put the long work first. An exception in ``work`` is no result: let ``work`` return
+    its failures. When a fork ends early, all are ended and :class:`SlipwayError` says so.
+    """
+    if workers <= 1 or count <= 1:
+        return [_noted(work(number), on_result) for number in range(count)]
+    context = multiprocessing.get_context("fork")
+    counter = context.Value("l", 0)
+    results: dict[int, Made] = {}
+    forks: dict[connection.Connection[Any, Any], ForkProcess] = {}
+    try:
+        for _ in range(min(workers, count)):
+            ours, theirs = context.Pipe(duplex=False)
+            fork = context.Process(target=_serve, args=(work, count, counter, theirs, [*forks, ours]))
+            fork.start()
+            theirs.close()
+            forks[ours] = fork
+        waiting = set(forks)
+        while waiting:
+            for ready in connection.wait(list(waiting)):
+                assert isinstance(ready, connection.Connection)
+                try:
+                    number, made = ready.recv()
+                except EOFError:
+                    waiting.discard(ready)
+                    _must_have_ended_well(forks[ready], attempt)
+                    continue
+                results[number] = _noted(made, on_result)
+    finally:
+        for ours, fork in forks.items():
+            fork.kill()
+            fork.join()
+            ours.close()
+    return [results[number] for number in range(count)]
+
+
+def _noted(made: Made, on_result: Callable[[Made], None] | None) -> Made:
+    if on_result is not None:
+        on_result(made)
+    return made
+
+
+def _serve(
+    work: Callable[[int], Made], count: int, counter: Any, answers: connection.Connection[Any, Any], others: list[Any]
+) -> None:
+    for other in others:
+        other.close()  # else this fork would never learn that its parent has gone
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    while True:
+        with counter.get_lock():
+            number = counter.value
+            counter.value += 1
+        if number >= count:
+            break
+        try:
+            answers.send((number, work(number)))
+        except BrokenPipeError:
+            os._exit(1)
+
+
+def _must_have_ended_well(fork: ForkProcess, attempt: str) -> None:
+    fork.join()
+    if fork.exitcode:
+        how = f"by signal {-fork.exitcode}" if fork.exitcode < 0 else f"with status {fork.exitcode}"
+        raise SlipwayError(
+            attempt,
+            "",
+            f"one of its processes was ended {how}",
+            do_next="See whether memory ran out (`dmesg`), and run again.",
+        )

@@ -1,0 +1,279 @@
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Give a set of debs one release: new versions, locked to each other, on all cores, all or nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import debcontrol, debfile, debversion, files
+from .debcontrol import Control, Member, ReleaseSet
+from .debfile import Deb, Digests, Hasher
+from .debversion import Rule
+from .errors import SlipwayError
+from .forks import spread
+from .locks import flocked
+from .progress import Progress
+
+#: How long another run may hold the destination, in seconds.
+LOCK_SECONDS = 600.0
+
+_EXTENSIONS = (".deb", ".udeb", ".ddeb")
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a set of debs shall become.
+
+    ``fields`` are set in every control file, such as the marker of a distribution. ``locked`` are members of the
+    set that are not among the debs. ``drop_signatures`` admits debs that are signed inside.
+    """
+
+    rule: Rule
+    fields: Mapping[str, str]
+    locked: tuple[Member, ...] = ()
+    drop_signatures: bool = False
+
+    def check(self) -> None:
+        """Raise :class:`SlipwayError` for an order that no deb can be stamped with."""
+        self.rule.check()
+        for name, value in self.fields.items():
+            fault = None
+            if not debcontrol.FIELD_NAME.fullmatch(name):
+                fault = "that is no name for a field"
+            elif name.lower() in debcontrol.RESERVED_FIELDS:
+                fault = "that field has a meaning of its own"
+            elif not value.strip() or not value.isprintable():
+                fault = f"its value {value!r} is not one line of text"
+            if fault:
+                raise SlipwayError("set", f"the field '{name}'", fault, do_next="Choose another field or value.")
+
+
+@dataclass(frozen=True)
+class Stamped:
+    """A deb and what has become of it.
+
+    ``source`` is the deb's path, ``path`` that of the new one, ``changed`` whether the file at ``path`` was (in
+    check mode: would be) written. ``before`` and ``after`` are the control files. ``unsatisfied`` are relations
+    (field, relation) to members of the set in versions that the set does not have; they stay unsatisfied.
+    ``dropped`` are the signatures inside that were left out.
+    """
+
+    package: str
+    architecture: str
+    version: str
+    stamped: str
+    source: str
+    path: str
+    digests: Digests
+    changed: bool
+    before: str
+    after: str
+    unsatisfied: tuple[tuple[str, str], ...]
+    dropped: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Plan:
+    deb: Deb
+    member: Member
+    name: str
+
+
+def stamp(
+    paths: Sequence[str | os.PathLike[str]],
+    destination: str | os.PathLike[str],
+    *,
+    order: Order,
+    check: bool = False,
+    jobs: int | None = None,
+    progress: Progress | None = None,
+) -> list[Stamped]:
+    """Stamp the debs at ``paths`` as one set into the directory ``destination``; the results have their order.
+
+    A new file is called ``<package>_<version without epoch>_<architecture>.deb``; one that is there already with
+    the very bytes stays as it is. With ``check`` nothing is written and the results are the same. If one deb
+    cannot be stamped, none is, and :class:`SlipwayError` has a sentence about each that cannot.
+    """
+    order.check()
+    sources = [os.fspath(path) for path in paths]
+    workers = jobs or len(os.sched_getaffinity(0))
+    plans = _plans(sources, order=order, workers=workers)
+    target = Path(destination)
+    if check:
+        return _made(plans, target, None, order=order, workers=workers, progress=progress)
+    target.mkdir(parents=True, exist_ok=True)
+    with (
+        flocked(target, attempt="stamp into", on=str(target), timeout=LOCK_SECONDS),
+        _empty(target / ".stamp") as scratch,
+    ):
+        results = _made(plans, target, scratch, order=order, workers=workers, progress=progress)
+        for result in results:
+            if result.changed:
+                path = Path(result.path)
+                os.replace(scratch / path.name, path)
+        files.sync_directory(target)
+    return results
+
+
+@contextlib.contextmanager
+def _empty(directory: Path) -> Iterator[Path]:
+    """A directory that is empty now, whatever an earlier run has left, and gone afterwards."""
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir()
+    try:
+        yield directory
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _plans(sources: Sequence[str], *, order: Order, workers: int) -> list[_Plan]:
+    def plan(number: int) -> _Plan | SlipwayError:
+        try:
+            return _plan(sources[number], order)
+        except SlipwayError as error:
+            return error
+
+    # Forks cost more than a look at a few debs.
+    made = spread(len(sources), plan, workers=workers if len(sources) > 16 else 1, attempt="read the debs")
+    plans = [one for one in made if isinstance(one, _Plan)]
+    _raise_all([one for one in made if isinstance(one, SlipwayError)] + _double(plans), total=len(sources))
+    return plans
+
+
+def _plan(source: str, order: Order) -> _Plan:
+    deb = debfile.read(source, drop_signatures=order.drop_signatures)
+    try:
+        member = debcontrol.describe(Control(debcontrol.decode(deb.control)), order.rule)
+    except ValueError as fault:
+        raise debfile.refusal(source, str(fault)) from None
+    suffix = os.path.splitext(source)[1]
+    extension = suffix if suffix in _EXTENSIONS else ".deb"
+    version = debversion.parse(member.stamped)
+    number = str(version).removeprefix(version.prefix)
+    return _Plan(deb, member, f"{member.package}_{number}_{member.architecture}{extension}")
+
+
+def _double(plans: Sequence[_Plan]) -> list[SlipwayError]:
+    """Debs that are the same package for the same architecture."""
+    first: dict[tuple[str, str], str] = {}
+    faults = []
+    for plan in plans:
+        other = first.setdefault((plan.member.package, plan.member.architecture), plan.deb.path)
+        if other is not plan.deb.path:
+            what = f"{plan.member.package} for {plan.member.architecture}"
+            faults.append(debfile.refusal(plan.deb.path, f"it is {what}, and so is {other}"))
+    return faults
+
+
+def _raise_all(faults: Sequence[SlipwayError], *, total: int) -> None:
+    if len(faults) == 1:
+        raise faults[0]
+    if faults:
+        raise SlipwayError(
+            "use",
+            f"{len(faults)} of {total} debs",
+            "they are faulty",
+            do_next="Nothing was written; replace these files and run again.",
+            findings=[f"{fault.on}: {fault.came_back}" for fault in faults],
+        )
+
+
+def _made(
+    plans: Sequence[_Plan],
+    target: Path,
+    scratch: Path | None,
+    *,
+    order: Order,
+    workers: int,
+    progress: Progress | None,
+) -> list[Stamped]:
+    release = ReleaseSet([*(plan.member for plan in plans), *order.locked])
+    # The largest first, so that all processes end at about the same time.
+    turns = sorted(range(len(plans)), key=lambda number: -plans[number].deb.size)
+
+    def make(turn: int) -> Stamped | SlipwayError:
+        plan = plans[turns[turn]]
+        try:
+            return _make(plan, target / plan.name, scratch, release=release, order=order)
+        except SlipwayError as error:
+            return error
+
+    def tell(made: Stamped | SlipwayError) -> None:
+        if progress is not None and isinstance(made, Stamped):
+            progress.step(f"{made.package} {made.stamped} {made.architecture}")
+
+    made = spread(len(turns), make, workers=workers, attempt="stamp the debs", on_result=tell)
+    _raise_all([one for one in made if isinstance(one, SlipwayError)], total=len(plans))
+    placed = dict(zip(turns, made, strict=True))
+    return [one for number in range(len(plans)) if isinstance(one := placed[number], Stamped)]
+
+
+def _make(plan: _Plan, path: Path, scratch: Path | None, *, release: ReleaseSet, order: Order) -> Stamped:
+    deb = plan.deb
+    before = debcontrol.decode(deb.control)
+    try:
+        after = debcontrol.stamp(Control(before), plan.member, release=release, rule=order.rule, fields=order.fields)
+    except ValueError as fault:
+        raise debfile.refusal(deb.path, str(fault)) from None
+    control = debcontrol.encode(after.text)
+    digests = _compared(deb, control, path)
+    changed = digests is None
+    if digests is None:
+        digests = _written(deb, control, None if scratch is None else scratch / path.name)
+    return Stamped(
+        package=plan.member.package,
+        architecture=plan.member.architecture,
+        version=plan.member.version,
+        stamped=plan.member.stamped,
+        source=deb.path,
+        path=str(path),
+        digests=digests,
+        changed=changed,
+        before=debcontrol.printable(before),
+        after=debcontrol.printable(after.text),
+        unsatisfied=tuple(after.unsatisfied),
+        dropped=deb.dropped,
+    )
+
+
+def _compared(deb: Deb, control: bytes, path: Path) -> Digests | None:
+    """The digests of the file at ``path`` if it has the very bytes that stamping would give it."""
+    if not path.is_file():
+        return None
+    with open(path, "rb", buffering=0) as stream:
+        hasher = Hasher()
+        for piece in debfile.rewritten(deb, control):
+            there = bytearray(len(piece))
+            count = stream.readinto(there)
+            expected: object = piece
+            if count != len(piece) or there != expected:  # a bytearray compares with any buffer at full speed
+                return None
+            hasher.update(piece)
+        return None if stream.read(1) else hasher.digests()
+
+
+def _written(deb: Deb, control: bytes, path: Path | None) -> Digests:
+    """Write the stamped deb to ``path``, or only see what it would be."""
+    hasher = Hasher()
+    if path is None:
+        for piece in debfile.rewritten(deb, control):
+            hasher.update(piece)
+        return hasher.digests()
+    try:
+        with open(path, "xb", buffering=0) as stream:
+            for piece in debfile.rewritten(deb, control):
+                hasher.update(piece)
+                left = memoryview(piece)
+                while left:
+                    left = left[stream.write(left) :]
+    except OSError as error:
+        raise SlipwayError(
+            "write", str(path), error.strerror or str(error), do_next="Nothing was changed; see to it and run again."
+        ) from error
+    return hasher.digests()
