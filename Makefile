@@ -24,12 +24,12 @@ $(VENV)/packages.stamp: debian-packages.txt scripts/install-packages
 $(VENV)/release.stamp: requirements.txt constraints.txt $(VENV)/packages.stamp
 	@echo "Installing the Python environment into $(VENV)"
 	@[ -x $(BIN)/python ] || /usr/bin/python3 -m venv $(VENV)
-	@$(PIP) install -c constraints.txt -r requirements.txt
+	@$(PIP) install --use-pep517 -c constraints.txt -r requirements.txt
 	@touch $@
 
 $(VENV)/test.stamp: requirements-test.txt debian-packages-test.txt $(VENV)/release.stamp
 	@scripts/install-packages debian-packages-test.txt
-	@$(PIP) install -c constraints.txt -r requirements-test.txt
+	@$(PIP) install --use-pep517 -c constraints.txt -r requirements-test.txt
 	@touch $@
 
 .PHONY: release

@@ -1,0 +1,302 @@
+"""A whole release of a tiny distribution, with real git, BuildStream, gpg, genimage and grokmirror."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from integration.conftest import Ran, Site, git, tiny_site, tree
+
+LABEL = "baserock-26.47"
+BRANCH = f"baserock/release/{LABEL}"
+STAGES = "preflight branch promote build deploy package publish tag notes announce".split()
+FILES = ("tiny-system-x86_64.tar.gz", "tiny-system-x86_64.img.gz", "tiny-system-x86_32.tar.gz")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory, cache: Path, tiny_definitions: Path) -> Site:
+    """A site on which 26.47 is released; tests only look at it, or put back what they disturb."""
+    site = tiny_site(tmp_path_factory.mktemp("finished"), cache, tiny_definitions)
+    site.provision()
+    site.released()
+    return site
+
+
+def sums(site: Site, label: str = LABEL) -> str:
+    return (site.public / label / "SHA256SUMS").read_text()
+
+
+def mails(site: Site) -> list[Path]:
+    return [path for name in ("new", "cur") for path in (site.state / "mail" / name).glob("*")]
+
+
+def untouched(site: Site) -> dict[str, tuple]:
+    """What a run must not touch when nothing is to be done; locks of tools are no content."""
+    return {
+        name: stat
+        for name, stat in tree(site.state).items()
+        if not name.startswith("cache/") and not name.endswith((".lock", ".guard")) and "/logs" not in name
+    }
+
+
+def test_every_file_is_public_and_passes_sha256sum(finished: Site):
+    for directory in (finished.public, finished.public / LABEL):
+        done = subprocess.run(
+            ["sha256sum", "--strict", "-c", "SHA256SUMS"], cwd=directory, check=True, capture_output=True, text=True
+        )
+        for name in FILES:
+            assert f"{LABEL}-{name}: OK" in done.stdout.splitlines()
+    for name in FILES:
+        listed = (finished.public / LABEL / f"{LABEL}-{name}.sha256").read_text().split()
+        assert listed[0] == hashlib.sha256((finished.public / f"{LABEL}-{name}").read_bytes()).hexdigest()
+
+
+def test_the_signature_verifies_with_the_exported_key_alone(finished: Site, tmp_path: Path):
+    tmp_path.chmod(0o700)
+    gpg = ["gpg", "--homedir", str(tmp_path), "--batch"]
+    subprocess.run([*gpg, "--import", str(finished.state / "release-key.asc")], check=True, capture_output=True)
+    done = subprocess.run(
+        [*gpg, "--verify", "SHA256SUMS.asc", "SHA256SUMS"], cwd=finished.public, check=True, capture_output=True
+    )
+    assert b"Good signature" in done.stderr
+
+
+def test_the_current_links_resolve_to_this_release(finished: Site):
+    assert (finished.public / "current").resolve() == finished.public / LABEL
+    for name in FILES:
+        link = finished.public / f"baserock-current-{name}"
+        assert link.is_symlink()
+        assert link.resolve() == finished.public / LABEL / f"{LABEL}-{name}"
+
+
+def test_branch_and_tag_are_on_the_public_trove_and_the_mirror_has_the_branch(finished: Site):
+    head = git("rev-parse", f"refs/heads/{BRANCH}", cwd=finished.definitions)
+    assert git("rev-parse", f"refs/tags/{LABEL}^{{commit}}", cwd=finished.definitions) == head
+    mirror = finished.state / "trove/local/baserock/baserock/definitions.git"
+    assert git("rev-parse", f"refs/heads/{BRANCH}", cwd=mirror) == head
+
+
+def test_the_tag_is_signed(finished: Site, tmp_path: Path):
+    tmp_path.chmod(0o700)
+    environment = {**os.environ, "GNUPGHOME": str(tmp_path)}
+    key = str(finished.state / "release-key.asc")
+    subprocess.run(["gpg", "--batch", "--import", key], check=True, capture_output=True, env=environment)
+    subprocess.run(
+        ["git", "verify-tag", LABEL], cwd=finished.definitions, check=True, capture_output=True, env=environment
+    )
+
+
+def test_the_images_hold_the_system_and_the_initramfs(finished: Site, tmp_path: Path):
+    packed = finished.public / f"{LABEL}-tiny-system-x86_64.tar.gz"
+    with tarfile.open(packed) as archive:
+        names = archive.getnames()
+        boot = next(name for name in names if name.endswith("boot/initramfs.gz"))
+        initramfs = gzip.decompress(archive.extractfile(boot).read())
+        release = archive.extractfile(next(name for name in names if name.endswith("etc/os-release"))).read()
+    assert initramfs.startswith(b"070701")
+    assert b"26.47" in release
+    disk = tmp_path / "disk"
+    disk.write_bytes(gzip.decompress((finished.public / f"{LABEL}-tiny-system-x86_64.img.gz").read_bytes()))
+    table = json.loads(subprocess.run(["sfdisk", "--json", disk], check=True, capture_output=True).stdout)
+    assert len(table["partitiontable"]["partitions"]) >= 1
+
+
+def test_notes_and_announcement_tell_of_every_file(finished: Site):
+    notes = git("show", f"main:releases/{LABEL}.mdwn", cwd=finished.state / "wiki.git")
+    (mail,) = mails(finished)
+    for line in sums(finished).splitlines():
+        digest, name = line.split("  ")
+        assert digest in notes
+        assert name in notes
+    assert LABEL in mail.read_text()
+
+
+def test_no_lock_and_no_private_file_is_left(finished: Site):
+    assert not (finished.state / "release.lock").exists()
+    assert list(finished.private.rglob("*")) == []
+    left = [name for name in untouched(finished) if name.endswith((".tmp", ".part"))]
+    assert left == []
+
+
+def test_secrets_are_readable_by_their_owner_only(finished: Site):
+    assert (finished.state / "gnupg").stat().st_mode & 0o077 == 0
+
+
+def test_again_changes_nothing(finished: Site):
+    before = untouched(finished)
+    again = finished.released()
+    assert again.changed == []
+    assert untouched(finished) == before
+    assert len(mails(finished)) == 1
+
+
+def test_provisioning_again_changes_nothing(finished: Site):
+    assert finished.provision().changed == []
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_each_stage_alone_confirms_what_is_done(finished: Site, stage: str):
+    assert finished.released(tags=stage).changed == []
+
+
+def test_check_mode_after_the_release_says_nothing_would_change(finished: Site):
+    before = tree(finished.state)
+    ran = finished.released(check=True)
+    assert ran.changed == []
+    assert tree(finished.state) == before
+
+
+def test_check_mode_before_the_release_changes_nothing_and_says_what_would_happen(site: Site):
+    before = tree(site.state)
+    ran = site.released(check=True)
+    assert tree(site.state) == before
+    assert len(ran.changed) >= len(STAGES) - 1
+    for word in (BRANCH, f"{LABEL}-tiny-system-x86_64.img", f"{LABEL}-tiny-system-x86_32.tar.gz", "current"):
+        assert word in ran.text
+
+
+def test_stage_by_stage_gives_the_same_release(site: Site, finished: Site):
+    for stage in STAGES:
+        site.released(tags=stage)
+    assert sums(site) == sums(finished)
+    assert site.released().changed == []
+
+
+def test_a_stage_whose_predecessor_is_missing_names_it(site: Site):
+    ran = site.release(tags="tag")
+    assert ran.status != 0
+    assert "publication" in ran.message
+
+
+def test_the_next_version_moves_the_links_and_leaves_the_older_one(site: Site):
+    site.released("26.47")
+    older = tree(site.public / LABEL)
+    site.released("26.48")
+    assert tree(site.public / LABEL) == older
+    assert (site.public / "current").resolve().name == "baserock-26.48"
+    assert site.released("26.47").changed == []
+    assert (site.public / "current").resolve().name == "baserock-26.48"
+    notes = git("show", "main:releases/baserock-26.48.mdwn", cwd=site.state / "wiki.git")
+    assert f"since {LABEL}" in notes
+    assert len(mails(site)) == 2
+
+
+# What drifted is named.
+
+
+def disturbed(site: Site) -> Ran:
+    ran = site.release()
+    assert ran.status != 0, ran.text
+    return ran
+
+
+def test_a_flipped_byte_in_a_published_file_is_named_with_both_digests(finished: Site):
+    name = f"{LABEL}-{FILES[0]}"
+    path = finished.public / LABEL / name
+    good = path.read_bytes()
+    mode = path.stat().st_mode
+    flipped = bytes([*good[:100], good[100] ^ 1, *good[101:]])
+    path.chmod(0o644)
+    path.write_bytes(flipped)
+    try:
+        message = disturbed(finished).message
+    finally:
+        path.write_bytes(good)
+        path.chmod(mode)
+    assert name in message
+    assert hashlib.sha256(good).hexdigest() in message
+    assert hashlib.sha256(flipped).hexdigest() in message
+    assert path.read_bytes() == good
+
+
+def test_an_edited_record_is_named(finished: Site):
+    path = finished.release_directory("26.47") / "records/package.json"
+    good = path.read_text()
+    path.write_text(good.replace("26.47", "26.46", 1))
+    try:
+        message = disturbed(finished).message
+    finally:
+        path.write_text(good)
+    assert str(path) in message
+    assert "edited" in message
+
+
+def test_a_moved_branch_is_named_with_both_commits(finished: Site):
+    head = git("rev-parse", BRANCH, cwd=finished.definitions)
+    tree_object = git("rev-parse", f"{BRANCH}^{{tree}}", cwd=finished.definitions)
+    other = git(
+        "-c", "user.name=x", "-c", "user.email=x@example.org", "commit-tree", tree_object, "-p", head, "-m", "More",
+        cwd=finished.definitions,
+    )  # fmt: skip
+    git("update-ref", f"refs/heads/{BRANCH}", other, cwd=finished.definitions)
+    try:
+        message = disturbed(finished).message
+    finally:
+        git("update-ref", f"refs/heads/{BRANCH}", head, cwd=finished.definitions)
+    assert BRANCH in message
+    assert head in message
+    assert other in message
+
+
+def test_a_deleted_package_is_made_again_with_the_same_bytes(finished: Site):
+    path = finished.release_directory("26.47") / "artifacts" / f"{LABEL}-{FILES[0]}"
+    good = path.read_bytes()
+    path.unlink()
+    ran = finished.released()
+    assert path.read_bytes() == good
+    assert len(ran.changed) == 1, ran.changed
+
+
+def test_a_deleted_public_file_is_put_back_and_nothing_else_happens(finished: Site):
+    path = finished.public / LABEL / f"{LABEL}-{FILES[0]}"
+    good = path.read_bytes()
+    path.unlink()
+    finished.released()
+    assert path.read_bytes() == good
+    assert list(finished.private.rglob("*")) == []
+    assert finished.released().changed == []
+
+
+def test_a_deleted_record_is_written_again(finished: Site):
+    path = finished.release_directory("26.47") / "records/branch.json"
+    good = json.loads(path.read_text())
+    path.unlink()
+    finished.released()
+    again = json.loads(path.read_text())
+    assert again["outputs"] == good["outputs"]
+    assert finished.released().changed == []
+
+
+# A build that fails.
+
+
+def test_a_failing_system_is_named_with_its_log_the_others_finish_and_nothing_is_published(
+    tmp_path: Path, cache: Path, tiny_definitions: Path
+):
+    definitions = tmp_path / "definitions"
+    shutil.copytree(tiny_definitions, definitions, symlinks=True)
+    (definitions / "elements/hello.bst").write_text(
+        (definitions / "elements/hello.bst").read_text()
+        + "(?):\n- arch == 'x86_32':\n    config:\n      build-commands:\n      - echo it is broken >&2; false\n"
+    )
+    site = tiny_site(tmp_path, cache, definitions)
+    site.provision()
+    ran = site.release()
+    assert ran.status != 0
+    assert "hello.bst" in ran.message
+    assert "x86_32" in ran.message
+    logs = [word.strip(".,:;()'\"") for word in ran.message.split() if str(site.release_directory("26.47") / "logs") in word]
+    assert any("it is broken" in Path(log).read_text() for log in logs if Path(log).is_file()), ran.message
+    records = {path.stem for path in (site.release_directory("26.47") / "records").glob("*.json")}
+    assert "package" not in records
+    assert not site.public.exists() or list(site.public.iterdir()) == []
+    text = next((site.release_directory("26.47") / "logs").glob("*x86_64*")).read_text()
+    assert "SUCCESS" in text
