@@ -46,6 +46,7 @@ class Deployment:
     """One file (or, of a subsystem, one part of its parent's tree) made from a system."""
 
     where: str
+    line: int
     name: str
     type: str
     location: str
@@ -127,7 +128,7 @@ def canonical_architecture(name: str) -> str:
 
 def guess(word: str, known: Collection[str]) -> str:
     """A question that names what may have been meant, or nothing."""
-    near = get_close_matches(word, list(known), n=1)
+    near = get_close_matches(word, list(known), n=1, cutoff=0.7)
     return f" (did you mean {near[0]}?)" if near else ""
 
 
@@ -200,7 +201,9 @@ class _Reader:
             other = taken.setdefault(deployment.location, deployment.where)
             if other != deployment.where:
                 sentence = f"{deployment.location} is already the place of {other} in the parent's tree"
-                self.faults.append(f"{deployment.where}.location: {sentence}; give each its own")
+                self.faults.append(
+                    f"{deployment.where}.location: {sentence}; give each its own (line {deployment.line})"
+                )
         return systems
 
     def file(self, node: Node, entry: dict[str, Node], where: str) -> str | None:
@@ -256,7 +259,7 @@ class _Reader:
         settings = {
             key: value.text or "" for key, value in sorted(merged.items()) if key not in STEERING and not _secret(key)
         }
-        return Deployment(where, name, str(kind), str(location), settings)
+        return Deployment(where, node.line, name, str(kind), str(location), settings)
 
     def name(self, name: str, node: Node, where: str) -> None:
         if not DEPLOYMENT_NAME.match(name) or len(name) > MAX_NAME:
