@@ -1,0 +1,148 @@
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Submits builds to their networks, all at once, and waits for all of them."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .distbuild import Controller, Handle, Request
+from .distbuild_guard import guarded
+from .distbuild_initiator import Build, Limits
+from .distbuild_log import BuildLog
+from .distbuild_network import interruptible, run
+from .errors import SlipwayError
+from .morph_cache import MorphCache, is_system
+from .progress import Progress
+
+STDOUT = 1
+
+
+@dataclass(frozen=True)
+class Order:
+    """One build that is wanted: what, by which controller, and where its logs go."""
+
+    controller: Controller
+    request: Request
+    logs: Path
+
+
+def submit(
+    orders: Sequence[Order],
+    *,
+    limits: Limits,
+    detach: bool = False,
+    progress: Progress | None = None,
+    guard: bool = True,
+) -> list[dict[str, Any]]:
+    """Submit every order, wait for all, and return their results in the same order.
+
+    Unless detached, a build is cancelled on its controller when this process is interrupted or, with
+    ``guard``, when it dies. When builds fail, the others are waited for, and one failure names all.
+    """
+    reporter = _Reporter(progress or Progress(None), names=len(orders) > 1)
+    now = time.monotonic()
+    builds = [
+        Build(
+            order.request,
+            order.controller,
+            log=BuildLog(order.logs),
+            now=now,
+            limits=limits,
+            detach=detach,
+            say=reporter.speaker(order),
+        )
+        for order in orders
+    ]
+    reporter.builds = builds
+    with contextlib.ExitStack() as stack:
+        watch: Callable[[str, Handle | None], None] = lambda _owner, _handle: None  # noqa: E731  # one of two
+        if guard and not detach:
+            watch = stack.enter_context(guarded()).watch
+        owners = {id(build): str(number) for number, build in enumerate(builds)}
+        interruption = stack.enter_context(interruptible(output=STDOUT))
+        run(
+            builds,
+            interruption=interruption,
+            on_change=lambda build: watch(owners[id(build)], None if build.phase == "ended" else build.handle),
+        )
+    _raise_failures(builds)
+    return [build.result() for build in builds]
+
+
+def preview(
+    orders: Sequence[Order],
+    *,
+    detach: bool = False,
+    cache: MorphCache | None = None,
+    artifacts: Callable[[Request], Sequence[str]] | None = None,
+) -> list[dict[str, Any]]:
+    """What :func:`submit` would send, and whether it is in the cache already (``None`` if that is not known).
+
+    ``artifacts`` names what a system is made of; it is in the cache when its own artifact is. Of single
+    components that is not known before they are asked for.
+    """
+    results = []
+    for order in orders:
+        cached = None
+        if cache is not None and artifacts is not None and not order.request.components:
+            names = artifacts(order.request)
+            wanted = [name for name in names if is_system(name)] or list(names)
+            cached = bool(wanted) and all(cache.present(wanted).values())
+        results.append(
+            {
+                "morphology": order.request.morphology,
+                "components": list(order.request.components),
+                "controller": str(order.controller),
+                "request": {
+                    "repo": order.request.repo,
+                    "ref": order.request.ref,
+                    "original_ref": order.request.original_ref,
+                    "morphology": order.request.morphology,
+                    "component_names": list(order.request.components),
+                    "allow_detach": detach,
+                },
+                "cached": cached,
+                "changed": not cached,
+            }
+        )
+    return results
+
+
+def _raise_failures(builds: Sequence[Build]) -> None:
+    errors = [build.error for build in builds if build.error is not None]
+    if len(builds) == 1 and errors:
+        raise errors[0]
+    if errors:
+        raise SlipwayError(
+            f"build {len(errors)} of",
+            f"{len(builds)} systems",
+            "the others are finished or were waited for",
+            do_next="Correct what each says and run the same again: what is built stays in the cache.",
+            findings=[str(error) for error in errors],
+        )
+
+
+class _Reporter:
+    """Turns what builds say into progress lines that count the artifacts of all of them."""
+
+    def __init__(self, progress: Progress, *, names: bool) -> None:
+        self._progress = progress
+        self._names = names
+        self.builds: Sequence[Build] = ()
+
+    def speaker(self, order: Order) -> Callable[[str], None]:
+        """Who speaks for one order."""
+        prefix = f"{Path(order.request.morphology).stem}: " if self._names else ""
+
+        def say(text: str) -> None:
+            self._progress.total = sum(build.total or 0 for build in self.builds)
+            self._progress.done = sum(build.done for build in self.builds)
+            self._progress.say(f"{prefix}{text}")
+
+        return say
