@@ -1,0 +1,146 @@
+#!/usr/bin/python
+
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: artifact_upload
+short_description: Send release files to the private directory of a download server
+version_added: "0.1.0"
+author: The Slipway developers (@slipway)
+description:
+  - Runs on the coordinator, where the files are. Their digests are checked before anything is sent.
+  - Sends only what is not there yet with the same content; a file that was cut off is resumed.
+  - The files appear under their names only when they are whole. M(slipway.release.artifact_publish) hashes them there.
+  - Never asks a question, such as for a password or an unknown host key, but fails.
+options:
+  source:
+    description: The directory of the files.
+    type: path
+    required: true
+  files:
+    description:
+      - The files to send, each a dictionary of C(name), C(size) in bytes and C(sha256).
+      - In check mode C(size) and C(sha256) may be null, for files that are not made yet.
+    type: list
+    elements: dict
+    required: true
+  directory:
+    description: The directory to send them to. It is made if it is absent.
+    type: path
+    required: true
+  method:
+    description: V(local) copies into a directory of this machine, V(rsync) sends over ssh.
+    type: str
+    choices: [local, rsync]
+    default: local
+  host:
+    description: The server's name or address, for O(method=rsync).
+    type: str
+  user:
+    description: The user on the server. The default is ssh's.
+    type: str
+  port:
+    description: The port of the server's sshd.
+    type: int
+    default: 22
+  ssh_options:
+    description: Options for ssh, each as V(Key=value), for example V(IdentityFile=/etc/slipway/upload).
+    type: list
+    elements: str
+    default: []
+  timeout:
+    description: Seconds after which the whole upload is given up.
+    type: int
+    default: 14400
+  idle_timeout:
+    description: Seconds of silence after which rsync gives up.
+    type: int
+    default: 60
+  progress:
+    description: A file that gets a line for every step, which the terminal shows.
+    type: path
+attributes:
+  check_mode:
+    description: Compares with what is there and says what would be sent.
+    support: full
+  diff_mode:
+    description: Lists the files that are sent.
+    support: full
+  idempotent:
+    description: Files that are there already with the same content are not sent.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Upload what the server needs
+  slipway.release.artifact_upload:
+    source: /srv/slipway/releases/26.47/artifacts
+    files: "{{ release_records.package.outputs.files }}"
+    directory: /srv/download.example.org/.private/baserock-26.47
+    method: rsync
+    host: download.example.org
+    user: release
+"""
+
+RETURN = r"""
+sent:
+  description: The names of the files that were sent.
+  returned: success
+  type: list
+  elements: str
+"""
+
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.slipway import upload
+from ..module_utils.slipway.artifact import artifacts
+from ..module_utils.slipway.progress import Progress
+from ..module_utils.slipway.report import report
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "source": {"type": "path", "required": True},
+            "files": {"type": "list", "elements": "dict", "required": True},
+            "directory": {"type": "path", "required": True},
+            "method": {"type": "str", "choices": ["local", "rsync"], "default": "local"},
+            "host": {"type": "str"},
+            "user": {"type": "str"},
+            "port": {"type": "int", "default": 22},
+            "ssh_options": {"type": "list", "elements": "str", "default": []},
+            "timeout": {"type": "int", "default": 14400},
+            "idle_timeout": {"type": "int", "default": 60},
+            "progress": {"type": "path"},
+        },
+        required_if=[("method", "rsync", ["host"])],
+        supports_check_mode=True,
+    )
+    params, check = module.params, module.check_mode
+
+    def act() -> dict[str, Any]:
+        host = upload.SshHost(params["host"] or "", params["user"], params["port"], params["ssh_options"])
+        sent = upload.upload(
+            Path(params["source"]),
+            artifacts(params["files"], attempt="upload the release", known=not check),
+            directory=Path(params["directory"]),
+            host=host if params["method"] == "rsync" else None,
+            timeout=params["timeout"],
+            idle_timeout=params["idle_timeout"],
+            progress=Progress(None if check else params["progress"]),
+            check=check,
+        )
+        after = "".join(f"{params['directory']}/{name}\n" for name in sent)
+        return {"changed": bool(sent), "sent": sent, **({"diff": {"before": "", "after": after}} if sent else {})}
+
+    report(module, act)
+
+
+if __name__ == "__main__":
+    main()
