@@ -52,6 +52,11 @@ class Order:
                 fault = f"its value {value!r} is not one line of text"
             if fault:
                 raise SlipwayError("set", f"the field '{name}'", fault, do_next="Choose another field or value.")
+        for member in self.locked:
+            for version in (member.version, member.stamped):
+                if fault := debversion.fault_of(version):
+                    came_back = f"the version '{version}' {fault}"
+                    raise SlipwayError("lock to", member.package, came_back, do_next="Correct its versions.")
 
 
 @dataclass(frozen=True)
@@ -119,6 +124,20 @@ def stamp(
                 os.replace(scratch / path.name, path)
         files.sync_directory(target)
     return results
+
+
+def debs_at(paths: Sequence[str | os.PathLike[str]]) -> list[str]:
+    """The debs that ``paths`` name, a directory standing for those in it, by name."""
+    found: list[str] = []
+    for path in paths:
+        if os.path.isdir(path):
+            found += sorted(entry.path for entry in os.scandir(path) if entry.name.endswith(_EXTENSIONS))
+        else:
+            found.append(os.fspath(path))
+    if not found:
+        where = ", ".join(os.fspath(path) for path in paths) or "an empty list"
+        raise SlipwayError("find debs at", where, "there are none", do_next="Correct the path.")
+    return found
 
 
 @contextlib.contextmanager
