@@ -348,7 +348,10 @@ def _resolve(cluster: Cluster, definitions: _Definitions, known: Collection[str]
     for entry in entries:
         file, data = _element(entry.file, prefix, contents)
         if data is None:
-            hint = guess(entry.file, definitions.paths())
+            near = [
+                path.removeprefix(f"{prefix}/") for path in definitions.paths() if path.endswith((".bst", ".morph"))
+            ]
+            hint = guess(entry.file, near)
             faults.append(
                 f"{entry.where}.morph: there is no file {entry.file} in {definitions.shown}{hint} (line {entry.line})"
             )

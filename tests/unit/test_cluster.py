@@ -75,7 +75,8 @@ def test_a_location_may_stand_in_the_defaults():
 
 def test_a_location_in_the_defaults_of_two_deployments_is_given_twice():
     cluster = read(
-        "kind: cluster\nsystems:\n- morph: a\n  deploy-defaults: {type: tar, location: a.tar}\n  deploy:\n    a:\n    b:\n"
+        "kind: cluster\nsystems:\n- morph: a\n"
+        "  deploy-defaults: {type: tar, location: a.tar}\n  deploy:\n    a:\n    b:\n"
     )
     assert cluster.faults == [
         "systems[0].deploy.b.location: a.tar is already the location of systems[0].deploy.a; give each its own (line 4)"

@@ -143,7 +143,8 @@ def test_refs_are_judged_as_git_judges_them(name):
 
 def test_versions_are_ordered_by_their_numbers_and_suffixes_come_before():
     ordered = ["15.2", "15.19", "15.25rc1", "15.25rc2", "15.25rc10", "15.25", "15.25.1", "26.4", "26.40"]
-    assert sorted(reversed(ordered), key=version_key) == ordered
+    shuffled = ordered[3:] + ordered[:3]
+    assert sorted(shuffled, key=version_key) == ordered
     assert is_final("15.25")
     assert not is_final("15.25rc1")
     with pytest.raises(ValueError, match="not a version"):
