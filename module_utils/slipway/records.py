@@ -92,7 +92,7 @@ def drift(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     return [
         difference
         for name in CONTENT
-        for difference in _differences(name, before[name], json.loads(json.dumps(now[name])))
+        for difference in differences(name, before[name], json.loads(json.dumps(now[name])))
     ]
 
 
@@ -101,12 +101,13 @@ def dumps(value: Mapping[str, Any]) -> bytes:
     return (json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
 
 
-def _differences(where: str, before: Any, now: Any) -> list[str]:
+def differences(where: str, before: Any, now: Any) -> list[str]:
+    """What two plain values say differently, one sentence each, by the path below ``where``."""
     if isinstance(before, dict) and isinstance(now, dict):
         return [
             difference
             for key in sorted({*before, *now})
-            for difference in _differences(f"{where}.{key}", before.get(key), now.get(key))
+            for difference in differences(f"{where}.{key}" if where else key, before.get(key), now.get(key))
         ]
     if before != now:
         return [f"{where} was {_shown(before)}, is {_shown(now)}"]
