@@ -1,0 +1,133 @@
+#!/usr/bin/python
+
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: artifact_verify
+short_description: Compare what public addresses serve with the digests of a release
+version_added: "0.1.0"
+author: The Slipway developers (@slipway)
+description:
+  - Fetches every file from every channel as a reader does, without keeping it, and compares its SHA-256.
+  - What is not there or not right is looked at again until O(timeout) has passed, for channels that lag behind.
+    Then everything that is still wrong is one failure.
+options:
+  channels:
+    description: The public addresses under which the release's directory is found (file, http or https).
+    type: list
+    elements: str
+    required: true
+  path:
+    description: The name of the release's directory, its label. Empty if O(channels) name the directory itself.
+    type: str
+    default: ""
+  files:
+    description:
+      - The files, each a dictionary of C(name), C(size) in bytes and C(sha256).
+      - In check mode C(size) and C(sha256) may be null, for files that are not made yet; then nothing is fetched.
+    type: list
+    elements: dict
+    required: true
+  timeout:
+    description: Seconds to wait until all channels serve all files. 0 means one look.
+    type: int
+    default: 0
+  interval:
+    description: Seconds between two looks.
+    type: int
+    default: 5
+  idle_timeout:
+    description: Seconds of silence after which a fetch has failed.
+    type: int
+    default: 30
+  fetch_timeout:
+    description: Seconds that the fetch of one file may take.
+    type: int
+    default: 3600
+  ca_path:
+    description: A file of certificates to trust for https, instead of the system's.
+    type: path
+  progress:
+    description: A file that gets a line for every step, which the terminal shows.
+    type: path
+attributes:
+  check_mode:
+    description: Looks once. While digests are not known yet, nothing is fetched.
+    support: full
+  diff_mode:
+    description: Changes nothing.
+    support: none
+  idempotent:
+    description: Changes nothing.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Wait until the mirrors serve the release
+  slipway.release.artifact_verify:
+    channels: ["https://download.example.org", "https://mirror.example.net/baserock"]
+    path: baserock-26.47
+    files: "{{ release_records.package.outputs.files }}"
+    timeout: 3600
+"""
+
+RETURN = r"""
+verified:
+  description: The addresses that serve the right bytes.
+  returned: success
+  type: list
+  elements: str
+"""
+
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.slipway import channel
+from ..module_utils.slipway.artifact import artifacts
+from ..module_utils.slipway.progress import Progress
+from ..module_utils.slipway.report import report
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "channels": {"type": "list", "elements": "str", "required": True},
+            "path": {"type": "str", "default": ""},
+            "files": {"type": "list", "elements": "dict", "required": True},
+            "timeout": {"type": "int", "default": 0},
+            "interval": {"type": "int", "default": 5},
+            "idle_timeout": {"type": "int", "default": 30},
+            "fetch_timeout": {"type": "int", "default": 3600},
+            "ca_path": {"type": "path"},
+            "progress": {"type": "path"},
+        },
+        supports_check_mode=True,
+    )
+    params, check = module.params, module.check_mode
+
+    def act() -> dict[str, Any]:
+        files = artifacts(params["files"], attempt="verify the release", known=not check)
+        if not all(file.sha256 for file in files):
+            return {"changed": False, "verified": []}
+        verified = channel.verify(
+            params["channels"],
+            params["path"],
+            files,
+            timeout=0 if check else params["timeout"],
+            interval=params["interval"],
+            idle_timeout=params["idle_timeout"],
+            fetch_timeout=params["fetch_timeout"],
+            progress=Progress(None if check else params["progress"]),
+            open_address=channel.opener(params["ca_path"]),
+        )
+        return {"changed": False, "verified": verified}
+
+    report(module, act)
+
+
+if __name__ == "__main__":
+    main()
