@@ -35,10 +35,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
         while True:
             answer = self._ask(holder, ended, task_vars)
             if answer.get("failed") or "held_by" not in answer:
-                return {**result, **answer}
+                return {**result, **answer, "waited": told}
             other = Holder(**answer["held_by"])
             if self._task.check_mode:
-                return {**result, **answer, "msg": f"Would wait for or be refused by {other}."}
+                return {**result, **answer, "waited": False, "msg": f"Would wait for or be refused by {other}."}
             if other.is_dead():
                 ended = other
                 continue

@@ -59,6 +59,10 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+waited:
+  description: Whether another release had to end first, so that what was read before may be stale.
+  returned: success
+  type: bool
 held_by:
   description: Who holds the lock instead, when it could not be taken.
   returned: when another run holds it

@@ -101,51 +101,52 @@ EXAMPLES = r"""
     build_hosts:
       x86_64: [builder1, builder2]
       armv7lhf: [builder3]
-  register: planned
 """
 
 RETURN = r"""
-release_plan:
-  description: What is to be released, from where, and what is there already.
+ansible_facts:
+  description: The plan and the records that stand already, as facts.
   returned: success
   type: dict
   contains:
-    project: {description: The project., type: str, returned: always}
-    version: {description: The version., type: str, returned: always}
-    label: {description: Project and version., type: str, returned: always, sample: baserock-26.47}
-    branch: {description: The release branch., type: str, returned: always, sample: baserock/release/baserock-26.47}
-    tag: {description: The release's tag., type: str, returned: always}
-    definitions: {description: Where the definitions are, and which commit is released., type: dict, returned: always}
-    cluster: {description: The cluster file., type: str, returned: always}
-    cluster_sha256: {description: The digest of its content., type: str, returned: always}
-    epoch: {description: When the commit was made, in seconds since 1970., type: int, returned: always}
-    systems:
-      description: Every system to build, with name, file and architecture.
-      type: list
-      elements: dict
-      returned: always
-    deployments:
-      description:
-        - Every file to make, with name, system, system_name, architecture, type, location, file, settings and
-          subsystems.
-      type: list
-      elements: dict
-      returned: always
-    skipped:
-      description: Systems that are left out, with architecture, deployments and reason.
-      type: list
-      elements: dict
-      returned: always
-    directories: {description: The absolute directories of this release., type: dict, returned: always}
-    remote:
-      description:
-        - The commits of branch, tag and ref on the public Trove, the release tagged before this one, and newer ones.
+    release_records: {description: The records that stand already, by stage., type: dict, returned: always}
+    release_plan:
+      description: What is to be released, from where, and what is there already.
       type: dict
       returned: always
-release_records:
-  description: The records that stand already, by stage.
-  returned: success
-  type: dict
+      contains:
+        project: {description: The project., type: str, returned: always}
+        version: {description: The version., type: str, returned: always}
+        label: {description: Project and version., type: str, returned: always, sample: baserock-26.47}
+        branch: {description: The release branch., type: str, returned: always, sample: baserock/release/baserock-26.47}
+        tag: {description: The release's tag., type: str, returned: always}
+        definitions: {description: Where the definitions are, and which commit is released., type: dict, returned: always}
+        cluster: {description: The cluster file., type: str, returned: always}
+        cluster_sha256: {description: The digest of its content., type: str, returned: always}
+        epoch: {description: When the commit was made, in seconds since 1970., type: int, returned: always}
+        systems:
+          description: Every system to build, with name, file and architecture.
+          type: list
+          elements: dict
+          returned: always
+        deployments:
+          description:
+            - Every file to make, with name, system, system_name, architecture, type, location, file, settings and
+              subsystems.
+          type: list
+          elements: dict
+          returned: always
+        skipped:
+          description: Systems that are left out, with architecture, deployments and reason.
+          type: list
+          elements: dict
+          returned: always
+        directories: {description: The absolute directories of this release., type: dict, returned: always}
+        remote:
+          description:
+            - The commits of branch, tag and ref on the public Trove, the release tagged before this one, and newer ones.
+          type: dict
+          returned: always
 """
 
 from typing import Any
@@ -187,7 +188,8 @@ def main() -> None:
         planned = make_plan(Request(**definitions, **wanted))
         for warning in planned.warnings:
             module.warn(f"{planned.plan['cluster']}: {warning}")
-        return {"changed": False, "release_plan": planned.plan, "release_records": planned.records}
+        facts = {"release_plan": planned.plan, "release_records": planned.records}
+        return {"changed": False, "ansible_facts": facts}
 
     report(module, act)
 
