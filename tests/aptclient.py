@@ -1,0 +1,107 @@
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A served directory, and apt as a client of it that touches nothing of this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import http.server
+import subprocess
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+class _Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        pass  # a client that was killed
+
+
+@contextlib.contextmanager
+def served(directory: Path) -> Iterator[str]:
+    """The URL under which ``directory`` can be read meanwhile."""
+    with _Server(("127.0.0.1", 0), functools.partial(_Quiet, directory=str(directory))) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+class Client:
+    """An apt of its own in ``root``, for one architecture, that knows no packages but those of ``sources``."""
+
+    def __init__(self, root: Path, sources: Sequence[str], *, architecture: str = "amd64") -> None:
+        self.root = root
+        for name in ("lists/partial", "cache/archives/partial", "etc", "log"):
+            (root / name).mkdir(parents=True, exist_ok=True)
+        (root / "status").touch()
+        (root / "etc" / "sources.list").write_text("".join(f"{source}\n" for source in sources))
+        (root / "apt.conf").write_text(
+            f"""
+            APT::Architecture "{architecture}";
+            APT::Architectures {{ "{architecture}"; }};
+            APT::Sandbox::User "root";
+            APT::Update::Error-Mode "any";
+            APT::Get::Assume-Yes "true";
+            Acquire::Languages "none";
+            Acquire::Retries "0";
+            Dir::Etc::main "/dev/null";
+            Dir::Etc::parts "/dev/null";
+            Dir::Etc::sourcelist "{root}/etc/sources.list";
+            Dir::Etc::sourceparts "/dev/null";
+            Dir::Etc::preferencesparts "/dev/null";
+            Dir::Etc::trustedparts "/dev/null";
+            Dir::State "{root}";
+            Dir::State::lists "{root}/lists";
+            Dir::State::status "{root}/status";
+            Dir::Cache "{root}/cache";
+            Dir::Log "{root}/log";
+            Debug::NoLocking "true";
+            """
+        )
+
+    def run(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run a program of apt with this configuration."""
+        return subprocess.run(
+            words,
+            check=check,
+            text=True,
+            capture_output=True,
+            env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "APT_CONFIG": f"{self.root}/apt.conf"},
+        )
+
+    def update(self) -> None:
+        """Fetch the indexes; any error or warning is a failure."""
+        done = self.run("apt-get", "update", "-q", check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert not any(line.startswith(("W:", "E:")) for line in done.stderr.splitlines()), done.stderr
+
+    def would_install(self, *packages: str) -> dict[str, str]:
+        """The versions that an installation of these packages brings; it fails if the resolver refuses."""
+        done = self.run("apt-get", "install", "-q", "--simulate", *packages, check=False)
+        if done.returncode != 0:
+            raise RefusedError(done.stdout + done.stderr)
+        words = (line.split() for line in done.stdout.splitlines() if line.startswith("Inst "))
+        return {word[1]: word[2].lstrip("(") for word in words}
+
+    def download(self, *packages: str) -> None:
+        """Fetch these packages and all that they need; apt compares their digests with the index."""
+        self.run("apt-get", "install", "-q", "--download-only", *packages)
+        self.run("apt-get", "clean")
+
+
+class RefusedError(Exception):
+    """The resolver found no way."""
