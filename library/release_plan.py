@@ -109,7 +109,7 @@ ansible_facts:
   returned: success
   type: dict
   contains:
-    release_records: {description: The records that stand already, by stage., type: dict, returned: always}
+    release_records: {description: The records that stand already by stage., type: dict, returned: always}
     release_plan:
       description: What is to be released, from where, and what is there already.
       type: dict
@@ -120,10 +120,10 @@ ansible_facts:
         label: {description: Project and version., type: str, returned: always, sample: baserock-26.47}
         branch: {description: The release branch., type: str, returned: always, sample: baserock/release/baserock-26.47}
         tag: {description: The release's tag., type: str, returned: always}
-        definitions: {description: Where the definitions are, and which commit is released., type: dict, returned: always}
+        definitions: {description: Where they are and which commit is released., type: dict, returned: always}
         cluster: {description: The cluster file., type: str, returned: always}
         cluster_sha256: {description: The digest of its content., type: str, returned: always}
-        epoch: {description: When the commit was made, in seconds since 1970., type: int, returned: always}
+        epoch: {description: When the commit was made in seconds since 1970., type: int, returned: always}
         systems:
           description: Every system to build, with name, file and architecture.
           type: list
@@ -144,7 +144,8 @@ ansible_facts:
         directories: {description: The absolute directories of this release., type: dict, returned: always}
         remote:
           description:
-            - The commits of branch, tag and ref on the public Trove, the release tagged before this one, and newer ones.
+            - The commits of branch, tag and ref on the public Trove, the release tagged before this one, and newer
+              ones.
           type: dict
           returned: always
 """
