@@ -142,6 +142,14 @@ class Handle:
     def from_dict(cls, value: Mapping[str, Any]) -> Handle:
         """The handle that :meth:`as_dict` made."""
         own = {name: str(value.get(name) or "") for name in ("id", "repo", "ref", "morphology", "initiator")}
+        missing = [name for name in ("controller", "id", "repo", "ref", "morphology") if not value.get(name)]
+        if missing or not str(value.get("port") or DEFAULT_PORT).isdecimal():
+            raise SlipwayError(
+                "use the handle",
+                repr(dict(value)),
+                f"it has no {', '.join(missing) or 'port number'}",
+                do_next="Give the handle as distbuild_submit returned it.",
+            )
         return cls(Controller(str(value["controller"]), int(value.get("port") or DEFAULT_PORT)), **own)
 
     def as_dict(self) -> dict[str, Any]:

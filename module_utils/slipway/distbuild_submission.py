@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .distbuild import Controller, Handle, Request
+from .distbuild_control import look, state_of
 from .distbuild_guard import guarded
 from .distbuild_initiator import Build, Limits
 from .distbuild_log import BuildLog
@@ -30,6 +31,8 @@ class Order:
     controller: Controller
     request: Request
     logs: Path
+    #: An earlier, detached submission of the same.
+    handle: Handle | None = None
 
 
 def submit(
@@ -44,8 +47,12 @@ def submit(
 
     Unless detached, a build is cancelled on its controller when this process is interrupted or, with
     ``guard``, when it dies. When builds fail, the others are waited for, and one failure names all.
+
+    The protocol cannot attach to a build again: an order with a handle is sent like any other, and what runs
+    is joined. Each result's ``resumed`` tells what had become of the handle's build (``None`` without one).
     """
     reporter = _Reporter(progress or Progress(None), names=len(orders) > 1)
+    resumed = [_resumed(order, reporter.speaker(order), timeout=limits.answer) for order in orders]
     now = time.monotonic()
     builds = [
         Build(
@@ -72,7 +79,7 @@ def submit(
             on_change=lambda build: watch(owners[id(build)], None if build.phase == "ended" else build.handle),
         )
     _raise_failures(builds)
-    return [build.result() for build in builds]
+    return [{**build.result(), "resumed": state} for build, state in zip(builds, resumed, strict=True)]
 
 
 def preview(
@@ -112,6 +119,33 @@ def preview(
             }
         )
     return results
+
+
+def _resumed(order: Order, say: Callable[[str], None], *, timeout: float) -> str | None:
+    """What became of an earlier submission; a handle of something else is a failure."""
+    handle = order.handle
+    if handle is None:
+        return None
+    request = order.request
+    if (handle.controller, handle.repo, handle.ref, handle.morphology) != (
+        order.controller,
+        request.repo,
+        request.ref,
+        request.morphology,
+    ):
+        raise SlipwayError(
+            "resume",
+            str(handle),
+            f"it is not {request} with the controller {order.controller}",
+            do_next="Give the handle that this very build was submitted with, or none.",
+        )
+    try:
+        state = state_of(handle, *look(handle, timeout=timeout))
+    except SlipwayError as error:
+        state = "unknown"
+        say(str(error))
+    say(f"the earlier {handle.id} is {state}; asking for the same again")
+    return state
 
 
 def _raise_failures(builds: Sequence[Build]) -> None:

@@ -1,0 +1,80 @@
+#!/usr/bin/python
+
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: distbuild_cancel
+short_description: Cancel a build on a Morph distbuild network
+version_added: "0.1.0"
+author: The Slipway developers (@slipway)
+description:
+  - Cancels a build that was submitted earlier, if it still runs, and makes sure that the controller let go of it.
+  - A controller's ids begin again when it restarts. The build is cancelled only if the controller's list of builds
+    names the same repository, ref, morphology and initiator under that id; otherwise the module fails and names both.
+requirements:
+  - PyYAML
+options:
+  handle:
+    description: The handle that M(slipway.release.distbuild_submit) returned.
+    type: dict
+    required: true
+  timeout:
+    description: Seconds to wait for each answer, and for the end of the build.
+    type: float
+    default: 30
+attributes:
+  check_mode:
+    description: Looks whether there is something to cancel and cancels nothing.
+    support: full
+  diff_mode:
+    description: There is no text that changes.
+    support: none
+  idempotent:
+    description: A build that does not run is left alone.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Cancel a detached build
+  slipway.release.distbuild_cancel:
+    handle: "{{ submitted.handle }}"
+"""
+
+RETURN = r"""
+handle:
+  description: The build.
+  returned: success
+  type: dict
+"""
+
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.slipway.distbuild import Handle
+from ..module_utils.slipway.distbuild_control import cancel
+from ..module_utils.slipway.report import report
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "handle": {"type": "dict", "required": True},
+            "timeout": {"type": "float", "default": 30},
+        },
+        supports_check_mode=True,
+    )
+
+    def act() -> dict[str, Any]:
+        handle = Handle.from_dict(module.params["handle"])
+        changed = cancel(handle, timeout=module.params["timeout"], write=not module.check_mode)
+        return {"changed": changed, "handle": handle.as_dict()}
+
+    report(module, act)
+
+
+if __name__ == "__main__":
+    main()

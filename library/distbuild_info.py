@@ -1,0 +1,121 @@
+#!/usr/bin/python
+
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: distbuild_info
+short_description: Ask a Morph distbuild network what it builds
+version_added: "0.1.0"
+author: The Slipway developers (@slipway)
+description:
+  - Lists the builds that run on a controller (protocol 4), and tells the state of one that was submitted earlier.
+  - A controller's ids begin again when it restarts, so an id alone names nobody's build for certain. The state of a
+    build is told only if the id is still that build.
+requirements:
+  - PyYAML
+options:
+  controller:
+    description: The host of the controller. With O(handle) it is the handle's.
+    type: str
+  port:
+    description: The port on which the controller listens for initiators.
+    type: int
+    default: 7878
+  handle:
+    description: The handle that M(slipway.release.distbuild_submit) returned.
+    type: dict
+  timeout:
+    description: Seconds to wait for the answers.
+    type: float
+    default: 30
+attributes:
+  check_mode:
+    description: It only asks.
+    support: full
+  diff_mode:
+    description: It changes nothing.
+    support: none
+  idempotent:
+    description: It changes nothing.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: See what a network builds
+  slipway.release.distbuild_info:
+    controller: x86-64-controller.example.org
+
+- name: See how a detached build is getting on
+  slipway.release.distbuild_info:
+    handle: "{{ submitted.handle }}"
+"""
+
+RETURN = r"""
+requests:
+  description: The builds that run now.
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - id: InitiatorConnection-1
+      initiator: 192.0.2.1:48614
+      repo: baserock:baserock/definitions
+      ref: 6c1c4e0a4be8e0c2d2ef3d5c2a3b4c5d6e7f8091
+      morphology: systems/minimal-system-x86_64-generic.morph
+state:
+  description:
+    - What became of the handle's build. V(running), V(finished), V(failed) or V(cancelled). It is V(gone) when the
+      controller does not know it (any more) or its id names another build now.
+  returned: with O(handle)
+  type: str
+detail:
+  description: The state in the controller's own words; empty if it does not know the id.
+  returned: with O(handle)
+  type: str
+"""
+
+from dataclasses import asdict
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.slipway.distbuild import DEFAULT_PORT, Controller, Handle
+from ..module_utils.slipway.distbuild_control import list_requests, look, state_of
+from ..module_utils.slipway.report import report
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "controller": {"type": "str"},
+            "port": {"type": "int", "default": DEFAULT_PORT},
+            "handle": {"type": "dict"},
+            "timeout": {"type": "float", "default": 30},
+        },
+        required_one_of=[["controller", "handle"]],
+        mutually_exclusive=[["controller", "handle"]],
+        supports_check_mode=True,
+    )
+
+    def act() -> dict[str, Any]:
+        wanted = module.params
+        if not wanted["handle"]:
+            listed = list_requests(Controller(wanted["controller"], wanted["port"]), timeout=wanted["timeout"])
+            return {"changed": False, "requests": [asdict(one) for one in listed]}
+        handle = Handle.from_dict(wanted["handle"])
+        status, listed = look(handle, timeout=wanted["timeout"])
+        return {
+            "changed": False,
+            "requests": [asdict(one) for one in listed],
+            "state": state_of(handle, status, listed),
+            "detail": status.detail if status else "",
+        }
+
+    report(module, act)
+
+
+if __name__ == "__main__":
+    main()

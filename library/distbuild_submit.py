@@ -1,0 +1,344 @@
+#!/usr/bin/python
+
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: distbuild_submit
+short_description: Build systems on Morph distbuild networks
+version_added: "0.1.0"
+author: The Slipway developers (@slipway)
+description:
+  - Submits systems to the controllers of distbuild networks (protocol 4), all at once, and waits until all are built.
+  - The controller's id for each build is shown, and written to C(distbuild.log), before the wait begins.
+  - The output of each step goes to C(build-step-<name>.log) as it arrives, byte for byte, as Morph wrote it.
+    These files are appended to.
+  - Every wait has a limit of its own, because a network is silent in many failures. A build that is silent is asked
+    about on its own connection.
+  - After a lost connection the same request is sent again, which joins the steps that still run.
+  - When this run is interrupted, by a signal, by its time limit, or because Ansible went away, a build that was not
+    detached is cancelled on its controller.
+requirements:
+  - PyYAML
+options:
+  controller:
+    description: The host of the network's controller.
+    type: str
+  port:
+    description: The port on which the controller listens for initiators.
+    type: int
+    default: 7878
+  repo:
+    description: The repository of the definitions, as the network knows it, such as V(baserock:baserock/definitions).
+    type: str
+    required: true
+  ref:
+    description: The ref to build; a commit, to be sure what is built.
+    type: str
+    required: true
+  original_ref:
+    description: The name that O(ref) was resolved from, for the artifacts' metadata. It is O(ref) if not given.
+    type: str
+  morphology:
+    description: The path of the system's morphology in the repository, with its C(.morph).
+    type: str
+  components:
+    description:
+      - Build only these components of the system and what they need, by source name.
+      - Strata are split, so it is V(core-runtime), not V(core).
+    type: list
+    elements: str
+    default: []
+  log_directory:
+    description: The directory for the logs.
+    type: path
+  handle:
+    description:
+      - The RV(handle) of an earlier, detached submission of the same build.
+      - The protocol cannot attach to a build again. What became of the earlier one is told in RV(resumed), and the same
+        request is sent again, which joins it where it still runs.
+    type: dict
+  builds:
+    description: Several builds of the same O(repo) and O(ref), in place of O(morphology) and its controller.
+    type: list
+    elements: dict
+    suboptions:
+      controller:
+        description: As O(controller).
+        type: str
+        required: true
+      port:
+        description: As O(port).
+        type: int
+        default: 7878
+      morphology:
+        description: As O(morphology).
+        type: str
+        required: true
+      components:
+        description: As O(components).
+        type: list
+        elements: str
+        default: []
+      log_directory:
+        description: As O(log_directory).
+        type: path
+        required: true
+      handle:
+        description: As O(handle).
+        type: dict
+  detach:
+    description: Return as soon as it is certain that the network builds, with a RV(handle), and leave it at that.
+    type: bool
+    default: false
+  timeout:
+    description: Seconds that all of it may take.
+    type: float
+    default: 43200
+  answer_timeout:
+    description: Seconds for what a controller does at once, such as taking a connection or answering a question.
+    type: float
+    default: 60
+  graph_timeout:
+    description: Seconds until a build graph is computed. A controller computes them one after the other.
+    type: float
+    default: 1800
+  silence_timeout:
+    description: Seconds that a build may go on without any message, though the controller answers questions.
+    type: float
+    default: 7200
+  question_interval:
+    description: Seconds of silence after which a build is asked about.
+    type: float
+    default: 60
+  tries:
+    description: How many times a request is sent again after a lost connection. A finished step starts the count anew.
+    type: int
+    default: 3
+  cache_url:
+    description: The artifact cache that the networks share, to tell in check mode what is built already.
+    type: str
+  list_command:
+    description:
+      - A command that names the artifacts of a system, one a line, such as C(morph list-artifacts), for check mode.
+      - In its words C({repo}) and C({ref}) are replaced, and the words C({system}) and C({systems}).
+    type: list
+    elements: str
+    default: []
+  chdir:
+    description: The directory in which O(list_command) is run.
+    type: path
+  progress:
+    description: A file that a line is appended to for whatever happens.
+    type: path
+attributes:
+  check_mode:
+    description:
+      - Sends nothing, and tells in RV(builds[].request) what would be sent.
+      - With O(cache_url) and O(list_command) it also tells whether the system is in the cache.
+    support: full
+  diff_mode:
+    description: There is no text that changes.
+    support: none
+  idempotent:
+    description: A system that is in the cache is not built again and is unchanged.
+    support: full
+seealso:
+  - module: slipway.release.distbuild_info
+  - module: slipway.release.distbuild_cancel
+"""
+
+EXAMPLES = r"""
+- name: Build a system
+  slipway.release.distbuild_submit:
+    controller: x86-64-controller.example.org
+    repo: baserock:baserock/definitions
+    ref: 6c1c4e0a4be8e0c2d2ef3d5c2a3b4c5d6e7f8091
+    original_ref: baserock/release/baserock-26.47
+    morphology: systems/minimal-system-x86_64-generic.morph
+    log_directory: /var/lib/slipway/releases/26.47/logs/minimal-system-x86_64-generic
+
+- name: Build on two networks at once
+  slipway.release.distbuild_submit:
+    repo: baserock:baserock/definitions
+    ref: 6c1c4e0a4be8e0c2d2ef3d5c2a3b4c5d6e7f8091
+    builds:
+      - controller: x86-64-controller.example.org
+        morphology: systems/minimal-system-x86_64-generic.morph
+        log_directory: /var/lib/slipway/releases/26.47/logs/minimal-system-x86_64-generic
+      - controller: armv7-controller.example.org
+        morphology: systems/minimal-system-armv7lhf-highbank.morph
+        log_directory: /var/lib/slipway/releases/26.47/logs/minimal-system-armv7lhf-highbank
+"""
+
+RETURN = r"""
+builds:
+  description: One entry for each build, in their order. Of a single build, the fields are also at the top level.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    morphology:
+      description: What was built.
+      type: str
+    components:
+      description: The components, if not all was asked for.
+      type: list
+      elements: str
+    controller:
+      description: The controller, as host:port.
+      type: str
+    request:
+      description: In check mode, the request that would be sent.
+      type: dict
+    request_id:
+      description: The controller's id for the build. Ids begin again when a controller restarts.
+      type: str
+    outcome:
+      description: V(finished) or V(detached).
+      type: str
+    changed:
+      description: Whether the network builds or built anything.
+      type: bool
+    cached:
+      description: Whether nothing was to be built. In check mode null when it is not known.
+      type: bool
+    unbuilt:
+      description: How many artifacts were not in the cache.
+      type: int
+    total:
+      description: How many artifacts there are.
+      type: int
+    urls:
+      description: Where the artifacts are, as the controller knows its cache.
+      type: list
+      elements: str
+    artifacts:
+      description: The names of the artifacts in the cache.
+      type: list
+      elements: str
+    steps:
+      description:
+        - What was built. The outcome is V(built), V(building) when detached, V(failed), or V(unknown) when its end was
+          not told. C(joined) means that it ran before this build asked for it.
+      type: list
+      elements: dict
+      sample:
+        - {name: stage1-chunk, worker: "worker-1:3434", joined: false, outcome: built, seconds: 12.5, log: /logs/x.log}
+    seconds:
+      description: How long the build took.
+      type: float
+    log:
+      description: The file that tells the course of the build.
+      type: str
+    handle:
+      description: How to find the build again.
+      type: dict
+    resumed:
+      description: What had become of the build of the given handle, such as V(running), V(finished) or V(gone).
+      type: str
+"""
+
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.slipway.distbuild import DEFAULT_PORT, Controller, Handle, Request
+from ..module_utils.slipway.distbuild_initiator import Limits
+from ..module_utils.slipway.distbuild_submission import Order, preview, submit
+from ..module_utils.slipway.morph_cache import MorphCache, list_artifacts
+from ..module_utils.slipway.progress import Progress
+from ..module_utils.slipway.report import report
+
+BUILD_SPEC: dict[str, Any] = {
+    "controller": {"type": "str", "required": True},
+    "port": {"type": "int", "default": DEFAULT_PORT},
+    "morphology": {"type": "str", "required": True},
+    "components": {"type": "list", "elements": "str", "default": []},
+    "log_directory": {"type": "path", "required": True},
+    "handle": {"type": "dict"},
+}
+ONE = {name: {key: value for key, value in spec.items() if key != "required"} for name, spec in BUILD_SPEC.items()}
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            **ONE,
+            "repo": {"type": "str", "required": True},
+            "ref": {"type": "str", "required": True},
+            "original_ref": {"type": "str"},
+            "builds": {"type": "list", "elements": "dict", "options": BUILD_SPEC},
+            "detach": {"type": "bool", "default": False},
+            "timeout": {"type": "float", "default": 43200},
+            "answer_timeout": {"type": "float", "default": 60},
+            "graph_timeout": {"type": "float", "default": 1800},
+            "silence_timeout": {"type": "float", "default": 7200},
+            "question_interval": {"type": "float", "default": 60},
+            "tries": {"type": "int", "default": 3},
+            "cache_url": {"type": "str"},
+            "list_command": {"type": "list", "elements": "str", "default": []},
+            "chdir": {"type": "path"},
+            "progress": {"type": "path"},
+        },
+        required_one_of=[["morphology", "builds"]],
+        mutually_exclusive=[["builds", name] for name in ("morphology", "controller", "log_directory", "handle")],
+        required_by={"morphology": ["controller", "log_directory"]},
+        supports_check_mode=True,
+    )
+    report(module, lambda: act(module.params, check=module.check_mode))
+
+
+def act(wanted: dict[str, Any], *, check: bool) -> dict[str, Any]:
+    orders = [order(wanted, build) for build in wanted["builds"] or [wanted]]
+    results = previewed(wanted, orders) if check else submitted(wanted, orders)
+    changed = any(result["changed"] for result in results)
+    alone = results[0] if wanted["morphology"] else {}
+    return {**alone, "builds": results, "changed": changed}
+
+
+def order(wanted: dict[str, Any], build: dict[str, Any]) -> Order:
+    request = Request.checked(
+        repo=wanted["repo"],
+        ref=wanted["ref"],
+        original_ref=wanted["original_ref"],
+        morphology=build["morphology"],
+        components=build["components"],
+    )
+    handle = Handle.from_dict(build["handle"]) if build["handle"] else None
+    return Order(Controller(build["controller"], build["port"]), request, Path(build["log_directory"]), handle)
+
+
+def submitted(wanted: dict[str, Any], orders: list[Order]) -> list[dict[str, Any]]:
+    limits = Limits(
+        total=wanted["timeout"],
+        answer=wanted["answer_timeout"],
+        graph=wanted["graph_timeout"],
+        silence=wanted["silence_timeout"],
+        question=wanted["question_interval"],
+        tries=wanted["tries"],
+    )
+    return submit(orders, limits=limits, detach=wanted["detach"], progress=Progress(wanted["progress"]))
+
+
+def previewed(wanted: dict[str, Any], orders: list[Order]) -> list[dict[str, Any]]:
+    def artifacts(request: Request) -> list[str]:
+        return list_artifacts(
+            wanted["list_command"],
+            repo=request.repo,
+            ref=request.ref,
+            systems=[request.morphology],
+            cwd=wanted["chdir"],
+        )
+
+    cache = MorphCache(wanted["cache_url"]) if wanted["cache_url"] else None
+    return preview(
+        orders, detach=wanted["detach"], cache=cache, artifacts=artifacts if wanted["list_command"] else None
+    )
+
+
+if __name__ == "__main__":
+    main()
