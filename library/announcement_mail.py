@@ -1,0 +1,184 @@
+#!/usr/bin/python
+
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: announcement_mail
+short_description: Send the mail that announces a release, once
+version_added: "0.1.0"
+author: The Slipway developers (@slipway)
+description:
+  - Delivers a plain text mail into a maildir, or through an SMTP server.
+  - A maildir that has a message of this Message-ID, read or unread, gets no second one.
+  - An SMTP server cannot be asked whether it was sent. O(already_sent), from the announcement's record, says so. If a
+    run is killed between the server's answer and the record, the mail is sent again, with the same Message-ID.
+options:
+  maildir:
+    description: The maildir to deliver into. It is made if it is absent.
+    type: path
+  host:
+    description: The SMTP server to send through.
+    type: str
+  port:
+    description: Its port.
+    type: int
+    default: 587
+  tls:
+    description: Whether the connection is encrypted after C(STARTTLS), from its beginning, or not at all.
+    type: str
+    choices: [starttls, implicit, none]
+    default: starttls
+  user:
+    description: Who logs in to the server. Empty means that nobody does.
+    type: str
+  password:
+    description: The password of O(user).
+    type: str
+  ca_path:
+    description: A file of certificates to trust instead of the system's.
+    type: path
+  sender:
+    description: Who sends, such as V(Release Team <release@example.org>).
+    type: str
+    required: true
+  recipients:
+    description: Who gets the mail.
+    type: list
+    elements: str
+    required: true
+  subject:
+    description: The subject, one line.
+    type: str
+    required: true
+  body:
+    description: The text.
+    type: str
+    required: true
+  message_id:
+    description: The Message-ID, which must be the same in every run of the same release.
+    type: str
+    required: true
+  date:
+    description: The mail's date in seconds since the epoch. The default is now.
+    type: int
+  already_sent:
+    description: Whether a record says that this mail was sent.
+    type: bool
+    default: false
+attributes:
+  check_mode:
+    description: Composes the mail, looks into the maildir, and says whether it would be sent.
+    support: full
+  diff_mode:
+    description: Shows the whole mail.
+    support: full
+  idempotent:
+    description: By Message-ID in a maildir, by O(already_sent) through SMTP.
+    support: partial
+"""
+
+EXAMPLES = r"""
+- name: Announce the release
+  slipway.release.announcement_mail:
+    host: mail.example.org
+    user: release
+    password: "{{ vault_mail_password }}"
+    sender: Release Team <release@example.org>
+    recipients: [announce@lists.example.org]
+    subject: Baserock 26.47 is released
+    body: "{{ lookup('ansible.builtin.template', 'announcement.txt.j2') }}"
+    message_id: <baserock-26.47.announcement@example.org>
+"""
+
+RETURN = r"""
+message_id:
+  description: The mail's Message-ID.
+  returned: success
+  type: str
+text:
+  description: The whole mail.
+  returned: success
+  type: str
+refused:
+  description: The recipients that the SMTP server refused, while it took the mail for the others.
+  returned: success
+  type: list
+  elements: str
+"""
+
+import time
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.slipway import announcement
+from ..module_utils.slipway.report import report
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "maildir": {"type": "path"},
+            "host": {"type": "str"},
+            "port": {"type": "int", "default": 587},
+            "tls": {"type": "str", "choices": ["starttls", "implicit", "none"], "default": "starttls"},
+            "user": {"type": "str"},
+            "password": {"type": "str", "no_log": True},
+            "ca_path": {"type": "path"},
+            "sender": {"type": "str", "required": True},
+            "recipients": {"type": "list", "elements": "str", "required": True},
+            "subject": {"type": "str", "required": True},
+            "body": {"type": "str", "required": True},
+            "message_id": {"type": "str", "required": True},
+            "date": {"type": "int"},
+            "already_sent": {"type": "bool", "default": False},
+        },
+        required_one_of=[("maildir", "host")],
+        mutually_exclusive=[("maildir", "host")],
+        required_by={"password": ["user"]},
+        supports_check_mode=True,
+    )
+    params = module.params
+    maildir = Path(params["maildir"]) if params["maildir"] else None
+
+    def act() -> dict[str, Any]:
+        mail = announcement.compose(
+            **{name: params[name] for name in ("sender", "recipients", "subject", "body", "message_id")},
+            date=int(time.time()) if params["date"] is None else params["date"],
+        )
+        text = mail.as_string()
+        result: dict[str, Any] = {"message_id": params["message_id"], "text": text, "refused": []}
+        if params["already_sent"]:
+            return {"changed": False, **result}
+        if module.check_mode:
+            changed = maildir is None or announcement.found_in(maildir, params["message_id"]) is None
+        elif maildir is not None:
+            changed = announcement.deliver(maildir, mail)
+        else:
+            changed = True
+            result["refused"] = announcement.send(_relay(params), mail)
+            for recipient in result["refused"]:
+                module.warn(f"{params['host']} refused the announcement for {recipient}; the others got it.")
+        diff = {"diff": {"before": "", "after": text}} if changed else {}
+        return {"changed": changed, **result, **diff}
+
+    report(module, act)
+
+
+def _relay(params: dict[str, Any]) -> announcement.Relay:
+    return announcement.Relay(
+        host=params["host"],
+        port=params["port"],
+        tls=params["tls"],
+        user=params["user"] or None,
+        password=params["password"],
+        ca_path=params["ca_path"],
+    )
+
+
+if __name__ == "__main__":
+    main()

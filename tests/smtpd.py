@@ -1,0 +1,93 @@
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A small SMTP server on the loopback interface that keeps what it is sent."""
+
+from __future__ import annotations
+
+import base64
+import socketserver
+import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class Smtpd(socketserver.ThreadingTCPServer):
+    """Takes every mail except for ``refuses``; with a certificate it offers STARTTLS and wants a login after it."""
+
+    daemon_threads = True
+    allow_reuse_address = True
+
+    def __init__(self, certificate: tuple[str, str] | None = None) -> None:
+        super().__init__(("127.0.0.1", 0), _Session)
+        self.mails: list[tuple[list[str], bytes]] = []
+        self.logins: list[str] = []
+        self.refuses: set[str] = set()
+        self.context: ssl.SSLContext | None = None
+        if certificate is not None:
+            self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            self.context.load_cert_chain(*certificate)
+
+    @property
+    def port(self) -> int:
+        return int(self.server_address[1])
+
+
+class _Session(socketserver.StreamRequestHandler):
+    server: Smtpd
+    encrypted = False
+
+    def say(self, line: str) -> None:
+        self.wfile.write(f"{line}\r\n".encode())
+
+    def handle(self) -> None:
+        self.say("220 test")
+        recipients: list[str] = []
+        while line := self.rfile.readline():
+            verb, _, rest = line.decode().strip().partition(" ")
+            match verb.upper():
+                case "EHLO" if self.server.context and not self.encrypted:
+                    self.say("250-test\r\n250 STARTTLS")
+                case "EHLO":
+                    self.say("250-test\r\n250 AUTH PLAIN")
+                case "STARTTLS" if self.server.context:
+                    self.say("220 go")
+                    self.request = self.server.context.wrap_socket(self.request, server_side=True)
+                    self.setup()
+                    self.encrypted = True
+                case "AUTH":
+                    self.server.logins.append(base64.b64decode(rest.split()[1]).decode())
+                    self.say("235 welcome" if self.server.logins[-1].endswith("right") else "535 wrong")
+                case "MAIL" if self.server.context and not self.server.logins:
+                    self.say("530 log in first")
+                case "RCPT":
+                    address = rest.partition(":")[2].strip("<>")
+                    if address in self.server.refuses:
+                        self.say("550 nobody here")
+                    else:
+                        recipients.append(address)
+                        self.say("250 ok")
+                case "DATA":
+                    self.say("354 go")
+                    self.server.mails.append((recipients, self.data()))
+                    self.say("250 taken")
+                case "QUIT":
+                    self.say("221 bye")
+                    return
+                case _:
+                    self.say("250 ok")
+
+    def data(self) -> bytes:
+        lines = []
+        while (line := self.rfile.readline()) != b".\r\n":
+            lines.append(line.removeprefix(b"."))
+        return b"".join(lines)
+
+
+@contextmanager
+def smtpd(certificate: tuple[str, str] | None = None) -> Iterator[Smtpd]:
+    """Serve until the end of the block."""
+    with Smtpd(certificate) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        yield server
+        server.shutdown()
