@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 import time
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -22,8 +21,10 @@ from .plan import remote_refs
 
 GIB = 1 << 30
 DAY = 86400
-#: Where programs are that an ordinary user's PATH may leave out: beside Python itself, and the administrator's.
-MORE_PATH = (os.path.dirname(sys.executable), "/usr/local/sbin", "/usr/sbin", "/sbin")
+#: The advice for what is no Debian package.
+BY_SETUP = "install it with make setup, or put the directory that holds it on the PATH"
+#: Where programs are that an ordinary user's PATH may leave out.
+MORE_PATH = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 
 
 @dataclass
@@ -41,7 +42,7 @@ def missing_programs(programs: Iterable[Mapping[str, str]], *, path: str | None 
     for program in programs:
         if shutil.which(program["name"], path=searched) is None:
             package = program.get("package")
-            cure = f"install the Debian package {package} (apt-get install {package})" if package else "run make setup"
+            cure = f"install the Debian package {package} (apt-get install {package})" if package else BY_SETUP
             findings.append(f"the program {program['name']} is missing: {cure}")
     return findings
 

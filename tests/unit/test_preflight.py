@@ -54,11 +54,12 @@ def test_every_missing_program_is_named_with_the_package_to_install(tmp_path):
     ]
     assert missing_programs(wanted) == [
         "the program no-such-image-maker is missing: install the Debian package genimage (apt-get install genimage)",
-        "the program no-such-builder is missing: run make setup",
+        "the program no-such-builder is missing: "
+        "install it with make setup, or put the directory that holds it on the PATH",
     ]
 
 
-def test_a_program_beside_python_or_of_the_administrator_is_found(tmp_path, monkeypatch):
+def test_a_program_of_the_administrator_is_found(tmp_path, monkeypatch):
     tool = tmp_path / "tool"
     tool.write_text("#!/bin/sh\n")
     tool.chmod(0o755)
