@@ -408,3 +408,10 @@ def test_no_text_crashes_the_reader(data):
     assert cluster.faults or cluster.systems
     system_architecture("a.morph", data)
     system_architecture("a.bst", data)
+
+
+def test_clusters_are_read_alike_without_the_fast_parser(monkeypatch):
+    fast = {path.name: from_file(path.name) for path in DATA.iterdir()}
+    monkeypatch.delattr(yaml, "CSafeLoader", raising=False)
+    assert {path.name: from_file(path.name) for path in DATA.iterdir()} == fast
+    assert read("[" * 100_000).faults == ["line 1: it is nested more than 64 levels deep"]
