@@ -195,10 +195,15 @@ class Relation:
 
 def relations(control: Control, name: str) -> list[Relation]:
     """All relations of a field, alternatives in a row; ``ValueError`` with the fault."""
+    return [relation for group in groups(control, name) for relation in group]
+
+
+def groups(control: Control, name: str) -> list[list[Relation]]:
+    """The demands of a field, each with its alternatives; ``ValueError`` with the fault."""
     value = control.get(name)
     if not value:
         return []
-    return [_relation(text, name)[1] for group in value.split(",") for text in group.split("|")]
+    return [[_relation(text, name)[1] for text in group.split("|")] for group in value.split(",")]
 
 
 def _relation(text: str, where: str) -> tuple[str, Relation, str]:
