@@ -136,6 +136,7 @@ def squeezer(suffix: str, *, size: int, check: int = lzma.CHECK_CRC32) -> Squeez
         chain = {
             "id": lzma.FILTER_LZMA2,
             "preset": 6,
+            "pb": 0,
             "dict_size": 1 << window,
             "mf": lzma.MF_HC4,
             "nice_len": 64,

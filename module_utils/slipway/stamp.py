@@ -7,7 +7,9 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -107,23 +109,91 @@ def stamp(
     """
     order.check()
     sources = [os.fspath(path) for path in paths]
+    target = Path(destination)
+    if any(Path(source).resolve().parent == target.resolve() for source in sources):
+        raise SlipwayError("stamp into", str(target), "debs to stamp are there", do_next="Choose another directory.")
     workers = jobs or len(os.sched_getaffinity(0))
     plans = _plans(sources, order=order, workers=workers)
-    target = Path(destination)
+    tell = _teller(progress)
     if check:
-        return _made(plans, target, None, order=order, workers=workers, progress=progress)
-    target.mkdir(parents=True, exist_ok=True)
+        return _made(plans, target, None, order=order, workers=workers, on_result=tell)
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(target, error) from error
     with (
         flocked(target, attempt="stamp into", on=str(target), timeout=LOCK_SECONDS),
         _empty(target / ".stamp") as scratch,
+        _Syncer() as syncer,
     ):
-        results = _made(plans, target, scratch, order=order, workers=workers, progress=progress)
+
+        def keep(result: Stamped) -> None:
+            tell(result)
+            if result.changed:
+                syncer.sync(scratch / Path(result.path).name)
+
+        results = _made(plans, target, scratch, order=order, workers=workers, on_result=keep)
+        syncer.wait()
         for result in results:
             if result.changed:
                 path = Path(result.path)
                 os.replace(scratch / path.name, path)
         files.sync_directory(target)
     return results
+
+
+class _Syncer:
+    """Sees to it that files are on the disk, while others are still being written."""
+
+    def __enter__(self) -> _Syncer:
+        self._pool = ThreadPoolExecutor(max_workers=4)
+        self._waiting: list[tuple[Path, Future[None]]] = []
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+    def sync(self, path: Path) -> None:
+        """Begin with one file."""
+        self._waiting.append((path, self._pool.submit(_sync, path)))
+
+    def wait(self) -> None:
+        """Return when all are on the disk."""
+        for path, begun in self._waiting:
+            try:
+                begun.result()
+            except OSError as error:
+                raise _unwritable(path, error) from error
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _unwritable(path: Path, error: OSError) -> SlipwayError:
+    came_back = error.strerror or str(error)
+    return SlipwayError("write", str(path), came_back, do_next="Nothing was changed; see to it and run again.")
+
+
+def _teller(progress: Progress | None) -> Callable[[Stamped], None]:
+    """Says what has been stamped, twice a second at most."""
+    said = 0.0
+
+    def tell(result: Stamped) -> None:
+        nonlocal said
+        if progress is None:
+            return
+        if time.monotonic() - said < 0.5 and progress.done + 1 < progress.total:
+            progress.done += 1
+            return
+        said = time.monotonic()
+        progress.step(f"{result.package} {result.stamped} {result.architecture}")
+
+    return tell
 
 
 def debs_at(paths: Sequence[str | os.PathLike[str]]) -> list[str]:
@@ -210,7 +280,7 @@ def _made(
     *,
     order: Order,
     workers: int,
-    progress: Progress | None,
+    on_result: Callable[[Stamped], None],
 ) -> list[Stamped]:
     release = ReleaseSet([*(plan.member for plan in plans), *order.locked])
     # The largest first, so that all processes end at about the same time.
@@ -222,12 +292,14 @@ def _made(
             return _make(plan, target / plan.name, scratch, release=release, order=order)
         except SlipwayError as error:
             return error
+        except OSError as error:
+            return _unwritable(target / plan.name, error)
 
-    def tell(made: Stamped | SlipwayError) -> None:
-        if progress is not None and isinstance(made, Stamped):
-            progress.step(f"{made.package} {made.stamped} {made.architecture}")
+    def take(made: Stamped | SlipwayError) -> None:
+        if isinstance(made, Stamped):
+            on_result(made)
 
-    made = spread(len(turns), make, workers=workers, attempt="stamp the debs", on_result=tell)
+    made = spread(len(turns), make, workers=workers, attempt="stamp the debs", on_result=take)
     _raise_all([one for one in made if isinstance(one, SlipwayError)], total=len(plans))
     placed = dict(zip(turns, made, strict=True))
     return [one for number in range(len(plans)) if isinstance(one := placed[number], Stamped)]
@@ -284,15 +356,10 @@ def _written(deb: Deb, control: bytes, path: Path | None) -> Digests:
         for piece in debfile.rewritten(deb, control):
             hasher.update(piece)
         return hasher.digests()
-    try:
-        with open(path, "xb", buffering=0) as stream:
-            for piece in debfile.rewritten(deb, control):
-                hasher.update(piece)
-                left = memoryview(piece)
-                while left:
-                    left = left[stream.write(left) :]
-    except OSError as error:
-        raise SlipwayError(
-            "write", str(path), error.strerror or str(error), do_next="Nothing was changed; see to it and run again."
-        ) from error
+    with open(path, "xb", buffering=0) as stream:
+        for piece in debfile.rewritten(deb, control):
+            hasher.update(piece)
+            left = memoryview(piece)
+            while left:
+                left = left[stream.write(left) :]
     return hasher.digests()
