@@ -20,6 +20,11 @@ from .progress import Progress
 SHOWN = "slipway\t%{state}\t%{full-key}\t%{name}\t%{deps}"
 NORMAL = frozenset(string.ascii_letters + string.digits + "-._")
 
+#: Where BuildStream 2.8 stumbles, before it begins, when another one starts at the same moment: both want to remove
+#: the oldest of ten logs. It is started again, at most so many times.
+STUMBLED = "_rotate_and_get_next_logfile"
+TRIES = 8
+
 #: Seconds that BuildStream may take to end its sandboxes after it was asked to.
 GRACE = 30
 
@@ -119,17 +124,16 @@ def show(project: Project, build: Build, *, dependencies: str = "all", timeout: 
     return nodes
 
 
-def checkout(project: Project, artifact: str, *, archive: Path, scratch: Path, timeout: float = 1800.0) -> None:
-    """Write the tree of ``artifact`` to the tar file ``archive``; only the name in ``project.conf`` is needed.
+def checkout(project: Project, artifact: str, *, archive: Path, timeout: float) -> None:
+    """Write the tree of ``artifact`` to the tar file ``archive``, pulling it if it is not in the local cache.
 
-    An artifact that is not in the local cache is pulled from the servers that the configuration names.
-    ``scratch`` is a directory for a project that has nothing but the artifact's project name.
+    Any directory serves as the project: without a ``project.conf`` it gets one that has the artifact's project name.
     """
-    home = scratch / "project"
-    home.mkdir(parents=True, exist_ok=True)
-    (home / "project.conf").write_text(f"name: {artifact.partition('/')[0]}\nmin-version: 2.0\n", encoding="utf-8")
+    conf = project.directory / "project.conf"
+    if not conf.exists():
+        conf.write_text(f"name: {artifact.partition('/')[0]}\nmin-version: 2.0\n", encoding="utf-8")
     done = bst(
-        Project(home, project.config, project.bst),
+        project,
         *("artifact", "checkout", "--deps", "none", "--no-integrate", "--tar", str(archive), artifact),
         attempt=f"take {artifact} out of",
         timeout=timeout,
@@ -160,15 +164,18 @@ def bst(
     limits = ["setpriv", "--pdeathsig", "INT", "timeout", "--signal=INT", f"--kill-after={GRACE}", f"{timeout:.0f}"]
     config = [] if project.config is None else ["--config", str(project.config)]
     common = [*config, "--directory", str(project.directory), "--no-interactive", "--no-colors"]
-    done = run(
-        [*limits, project.bst, *common, *words],
-        attempt=attempt,
-        on=str(project.directory),
-        timeout=timeout + 2 * GRACE,
-        log=log,
-        on_line=on_line,
-        ok_codes=range(256),
-    )
+    for _ in range(TRIES):
+        done = run(
+            [*limits, project.bst, *common, *words],
+            attempt=attempt,
+            on=str(project.directory),
+            timeout=timeout + 2 * GRACE,
+            log=log,
+            on_line=on_line,
+            ok_codes=range(256),
+        )
+        if done.returncode == 0 or STUMBLED not in done.stderr + done.stdout:
+            break
     if done.returncode in (124, 137):
         raise SlipwayError(
             attempt,
@@ -222,7 +229,7 @@ class _Session:
             return []
         if self.log.failures:
             return self._blame()
-        said = " ".join(self.log.complaint) or f"bst ended with status {ended.returncode}"
+        said = self.log.complained() or f"bst ended with status {ended.returncode}"
         return [f"{architecture}: {said.rstrip('.')}; the whole output is {output}"]
 
     def results(self) -> Iterator[Built]:

@@ -56,7 +56,7 @@ class Log:
         self.version = ""
         self.listed: dict[str, Node] = {}
         self.failures: dict[str, Failure] = {}
-        self.complaint: list[str] = []
+        self._complaint: list[str] = []
         self._directory = ""
         self._listing = False
         self._failing: tuple[str, str, str] | None = None
@@ -81,8 +81,15 @@ class Log:
         elif line.startswith("BuildStream Version "):
             self.version = line.rpartition(" ")[2]
         elif line.strip() and not self.version:
-            self.complaint.append(line.strip())  # it did not come so far as to begin
+            self._complaint.append(line.strip())  # it did not come so far as to begin
         return None
+
+    def complained(self) -> str:
+        """Why BuildStream did not begin, as one line; of a traceback only its end. Empty if it began."""
+        if self.version:
+            return ""
+        crashed = any(line.startswith("Traceback (") for line in self._complaint)
+        return " ".join(self._complaint[-1:] if crashed else self._complaint)
 
     def _message(self, action: str, element: str, kind: str, text: str) -> Event | None:
         if action == "main":

@@ -1,0 +1,227 @@
+#!/usr/bin/python
+
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: system_deploy
+short_description: Make the files of a release from the systems that were built
+version_added: "0.1.0"
+author: The Slipway developers (@slipway)
+description:
+  - Makes one file for each deployment of a release's plan, without root, and with the same bytes in every run.
+  - A file is written elsewhere, hashed, and moved into place whole. What an interrupted run left is removed.
+  - The type C(tar) is the system's tree. The type C(initramfs) is the tree as a compressed cpio archive. The type
+    C(rawdisk) is a disk of the size C(DISK_SIZE) with a partition table and the tree in an ext4 file system.
+  - The setting C(PERMISSIONS) of a deployment names a file in the system's tree that lists modes and owners, a line
+    C(<octal mode> <uid> <gid> <path>) for each file that is not root's or not of the usual mode. Paths are
+    percent-encoded. Files that the system does not have are passed over.
+  - A subsystem's file is put into its system's tree at the subsystem's location.
+  - The os-release of a tree gets C(IMAGE_ID), which is the system's name, and C(IMAGE_VERSION).
+requirements:
+  - BuildStream 2.8
+  - bsdtar for C(initramfs)
+  - genimage and e2fsprogs for C(rawdisk)
+options:
+  deployments:
+    description: The deployments of the release's plan, with their subsystems.
+    type: list
+    elements: dict
+    required: true
+  artifacts:
+    description: The build artifact of each system, by the system's file.
+    type: dict
+    required: true
+  directory:
+    description: Where the files are made.
+    type: path
+    required: true
+  label:
+    description: The release's label. Identifiers inside the files are derived from it.
+    type: str
+    required: true
+  version:
+    description: The release's version.
+    type: str
+    required: true
+  epoch:
+    description: The time of every file in what is made, in seconds since 1970.
+    type: int
+    required: true
+  recorded:
+    description:
+      - The files that an earlier run made and recorded. They are verified and not made again.
+      - A file that is there and not named here is made again, because its making was not finished.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: The name of the file.
+        type: str
+        required: true
+      size:
+        description: Its size in bytes.
+        type: int
+        required: true
+      sha256:
+        description: Its SHA-256 in hexadecimal.
+        type: str
+        required: true
+  config:
+    description: BuildStream's user configuration. By default the one of the user.
+    type: path
+  bst:
+    description: The program C(bst), as a name or a path.
+    type: str
+    default: bst
+  progress:
+    description: A file that a line is appended to whenever something begins or ends.
+    type: path
+  timeout:
+    description: Seconds to wait for one system to be taken out of the cache, or pulled from an artifact server.
+    type: int
+    default: 3600
+attributes:
+  check_mode:
+    description: Verifies what is recorded and says what would be made. O(artifacts) may be empty.
+    support: full
+  diff_mode:
+    description: There is no text that changes.
+    support: none
+  idempotent:
+    description: Changed only when a file was made.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Make a disk image
+  slipway.release.system_deploy:
+    deployments:
+      - name: minimal-system-x86_64
+        system: systems/minimal-system-x86_64.bst
+        architecture: x86_64
+        type: rawdisk
+        location: minimal-system-x86_64.img
+        file: baserock-26.47-minimal-system-x86_64.img
+        settings: {DISK_SIZE: 1G}
+    artifacts:
+      systems/minimal-system-x86_64.bst: "example/systems-minimal-system-x86_64/{{ key }}"
+    directory: /srv/slipway/releases/26.47/images
+    label: baserock-26.47
+    version: "26.47"
+    epoch: 1795219200
+"""
+
+RETURN = r"""
+files:
+  description: The file of each deployment. In check mode, those that are there already.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: The name of the file.
+      type: str
+    size:
+      description: Its size in bytes.
+      type: int
+    sha256:
+      description: Its SHA-256 in hexadecimal.
+      type: str
+    deployment:
+      description: The deployment's name.
+      type: str
+    system:
+      description: The system's file.
+      type: str
+    architecture:
+      description: The system's architecture.
+      type: str
+    type:
+      description: The deployment's type.
+      type: str
+made:
+  description: The names of the files that were made now, or would be made.
+  returned: success
+  type: list
+  elements: str
+"""
+
+import dataclasses
+import signal
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.slipway.buildstream import Project, checkout
+from ..module_utils.slipway.image import Deployment, Made, Release, deploy
+from ..module_utils.slipway.progress import Progress
+from ..module_utils.slipway.report import report
+
+RECORDED = {
+    "name": {"type": "str", "required": True},
+    "size": {"type": "int", "required": True},
+    "sha256": {"type": "str", "required": True},
+}
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "deployments": {"type": "list", "elements": "dict", "required": True},
+            "artifacts": {"type": "dict", "required": True},
+            "directory": {"type": "path", "required": True},
+            "label": {"type": "str", "required": True},
+            "version": {"type": "str", "required": True},
+            "epoch": {"type": "int", "required": True},
+            "recorded": {"type": "list", "elements": "dict", "default": [], "options": RECORDED},
+            "config": {"type": "path"},
+            "bst": {"type": "str", "default": "bst"},
+            "progress": {"type": "path"},
+            "timeout": {"type": "int", "default": 3600},
+        },
+        supports_check_mode=True,
+    )
+    # Interrupted, the module ends at once like on any other signal, and what it started ends with it.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    report(module, lambda: act(module.params, check_mode=module.check_mode))
+
+
+def act(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
+    deployments = [Deployment.from_plan(entry) for entry in params["deployments"]]
+    config = params["config"] and Path(params["config"])
+
+    def take_out(artifact: str, archive: Path, scratch: Path) -> None:
+        project = Project(scratch, config, params["bst"])
+        checkout(project, artifact, archive=archive, timeout=params["timeout"])
+
+    there, made = deploy(
+        deployments,
+        release=Release(params["label"], params["version"], params["epoch"]),
+        directory=Path(params["directory"]),
+        artifacts=params["artifacts"],
+        checkout=take_out,
+        recorded={each["name"]: Made(each["name"], each["size"], each["sha256"]) for each in params["recorded"]},
+        progress=None if check_mode else Progress(params["progress"]),
+        write=not check_mode,
+    )
+    files = [
+        {
+            **dataclasses.asdict(there[each.file]),
+            "deployment": each.name,
+            "system": each.system,
+            "architecture": each.architecture,
+            "type": each.type,
+        }
+        for each in deployments
+        if each.file in there
+    ]
+    return {"changed": bool(made), "files": files, "made": made}
+
+
+if __name__ == "__main__":
+    main()
