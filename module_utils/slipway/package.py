@@ -30,6 +30,7 @@ SIGNATURE = "SHA256SUMS.asc"
 JOURNAL = ".unfinished.json"
 MANIFEST_FORMAT = 1
 SAY_EVERY = 10.0
+LOCK_WAIT = 600.0
 
 PUT_BACK = (
     "Bytes that may be public never change: put the recorded bytes back, for example from where they are published, "
@@ -127,7 +128,7 @@ def package(
         return _package(work, source, images, label, manifest, gnupghome, fingerprint)
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        with flocked(directory, attempt="package", on=label, timeout=60):
+        with flocked(directory, attempt="package", on=label, timeout=LOCK_WAIT):
             for leftover in directory.glob(".*.tmp"):
                 leftover.unlink()
             return _package(work, source, images, label, manifest, gnupghome, fingerprint)

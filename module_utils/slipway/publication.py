@@ -3,15 +3,17 @@
 """The public directory of a download server: releases appear whole, and their bytes never change.
 
 ``private/<label>/`` is where the files of a release arrive, ``public/<label>/`` where readers find them.
-Both are on one file system, so that one rename makes the whole release public.
+Both are on one file system. What arrived whole is gathered in ``private/.<label>.publishing/``, which no
+uploader writes to, not even one that outlived its run; one rename of it makes the whole release public.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -44,6 +46,11 @@ class Server:
     def staged(self) -> Path:
         """Where the release's files arrive."""
         return self.private / self.label
+
+    @property
+    def gathered(self) -> Path:
+        """Where they are put together to become public at once."""
+        return self.private / f".{self.label}.publishing"
 
     @property
     def published(self) -> Path:
@@ -82,28 +89,28 @@ def probe(server: Server, *, progress: Progress | None = None) -> Found:
     if faults:
         raise SlipwayError("publish", str(server.published), "it is not as it must be", do_next=NEVER, findings=faults)
     unpublished = [file for file in server.files if file.name not in seen]
-    staged = _look(server.staged, unpublished, progress)
+    staged = _arrived(server, unpublished, progress)
     wrong = {file.name for file in unpublished if file.name in staged and different([file], staged)}
     return Found(
         unpublished=[file.name for file in unpublished],
         missing=[file.name for file in unpublished if file.name not in staged or file.name in wrong],
         links=[name for name in server.links() if not (server.public / name).is_symlink()],
-        leftovers=server.staged.exists(),
+        leftovers=server.staged.exists() or server.gathered.exists(),
     )
 
 
 def publish(server: Server, *, progress: Progress | None = None) -> Found:
     """Make the staged release public, and prove it by hashing it there; return what was done.
 
-    The first time, one rename makes the complete directory appear. Later, files that are gone are moved
-    in again without overwriting anything.
+    The first time, the complete directory appears in one step. Later, files that are gone are moved in
+    again without overwriting anything.
     """
     shown = progress or Progress(None)
     shown.total = len(server.files)
     _check(server)
     server.public.mkdir(mode=0o755, parents=True, exist_ok=True)
     try:
-        with flocked(server.public, attempt="publish", on=str(server.published), timeout=LOCK_WAIT):
+        with _locked(server):
             found = probe(server, progress=shown)
             if found.unpublished:
                 _require_staged(server, found)
@@ -115,8 +122,7 @@ def publish(server: Server, *, progress: Progress | None = None) -> Found:
             sync_directory(server.public)
             if found.unpublished:
                 _confirm(server, shown)
-            if server.staged.exists():
-                _clear(server)
+            _clear(server)
             return found
     except OSError as error:
         raise SlipwayError("publish", str(server.published), str(error), do_next="Mend it and run again.") from error
@@ -137,10 +143,27 @@ def _look(directory: Path, files: Sequence[Artifact], progress: Progress | None)
     return observed(directory, files, on_done=lambda seen: progress.step(f"hashed {seen.name}") if progress else None)
 
 
+def _arrived(server: Server, files: Sequence[Artifact], progress: Progress | None = None) -> dict[str, Artifact]:
+    """What is in private. A run that was killed may have gathered some of it; what arrived since then replaces that."""
+    return {**_look(server.gathered, files, progress), **_look(server.staged, files, progress)}
+
+
+@contextlib.contextmanager
+def _locked(server: Server) -> Iterator[None]:
+    with contextlib.ExitStack() as stack:
+        for directory in (server.public, server.private):
+            if directory.is_dir():
+                stack.enter_context(flocked(directory, attempt="publish", on=str(server.published), timeout=LOCK_WAIT))
+        yield
+
+
 def _strangers(server: Server) -> list[str]:
     """Files in the release's directories that are neither of the release nor our own leftovers."""
     known = {file.name for file in server.files}
     faults = [f"public: {name} is no file of this release" for name in _names(server.published) if name not in known]
+    faults += [
+        f"{server.gathered}: {name} is no file of this release" for name in _names(server.gathered) if name not in known
+    ]
     for name in _names(server.staged):
         temporary = TEMPORARY.match(name)
         if not (name in known or name == PARTIAL_DIRECTORY or (temporary and temporary["name"] in known)):
@@ -169,7 +192,7 @@ def _require_staged(server: Server, found: Found) -> None:
     if not found.missing:
         return
     absent = [file for file in server.files if file.name in found.missing]
-    staged = observed(server.staged, absent)
+    staged = _arrived(server, absent)
     raise SlipwayError(
         "publish",
         str(server.published),
@@ -184,28 +207,29 @@ def _require_staged(server: Server, found: Found) -> None:
 
 def _move(server: Server, found: Found) -> None:
     """Everything wanted is staged and has its digest: make it public."""
-    if server.staged.stat().st_dev != server.public.stat().st_dev:
+    if server.private.stat().st_dev != server.public.stat().st_dev:
         raise SlipwayError(
             "publish",
             str(server.published),
             f"{server.private} and {server.public} are on different file systems, so it would not appear at once",
             do_next="Put both on one file system and run again.",
         )
+    server.gathered.mkdir(mode=0o755, exist_ok=True)
+    server.gathered.chmod(0o755)
     for name in found.unpublished:
-        _settle_file(server.staged / name)
-    if not server.published.exists() and len(found.unpublished) == len(server.files):
-        _remove_leftovers(server, keep={file.name for file in server.files})
-        server.staged.chmod(0o755)
-        sync_directory(server.staged)
-        # rename(2) replaces nothing but an empty directory.
-        os.rename(server.staged, server.published)
-        sync_directory(server.private)
-    else:
+        if (server.staged / name).exists():
+            os.replace(server.staged / name, server.gathered / name)
+        _settle_file(server.gathered / name)
+    sync_directory(server.gathered)
+    if len(found.unpublished) < len(server.files):
         for name in found.unpublished:
             # link(2), unlike rename(2), never overwrites.
-            os.link(server.staged / name, server.published / name, follow_symlinks=False)
-            os.unlink(server.staged / name)
+            os.link(server.gathered / name, server.published / name, follow_symlinks=False)
         sync_directory(server.published)
+    else:
+        # Of what could be there, rename(2) replaces nothing but an empty directory.
+        os.rename(server.gathered, server.published)
+        sync_directory(server.private)
     sync_directory(server.public)
 
 
@@ -229,18 +253,8 @@ def _confirm(server: Server, progress: Progress) -> None:
 
 
 def _clear(server: Server) -> None:
-    """Remove the release's private directory; all of it is known to be ours."""
-    _remove_leftovers(server, keep=set())
-    server.staged.rmdir()
-    sync_directory(server.private)
-
-
-def _remove_leftovers(server: Server, *, keep: set[str]) -> None:
-    for name in _names(server.staged):
-        path = server.staged / name
-        if name in keep:
-            continue
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
+    """Remove the release's private directories; all of it is known to be ours."""
+    for directory in (server.staged, server.gathered):
+        if directory.exists():
+            shutil.rmtree(directory)
+            sync_directory(server.private)

@@ -15,9 +15,10 @@ from pathlib import Path
 from .artifact import Artifact, different, observed
 from .errors import SlipwayError
 from .files import CHUNK, replacing
+from .locks import flocked
 from .process import run
 from .progress import Progress
-from .publication import PARTIAL_DIRECTORY
+from .publication import LOCK_WAIT, PARTIAL_DIRECTORY
 
 HOST = re.compile(
     r"(?:[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*(?:%[A-Za-z0-9_.-]+)?)\Z"
@@ -125,7 +126,7 @@ def _copy(source: Path, files: Sequence[Artifact], directory: Path, progress: Pr
     wanted = [file for file in files if file.name not in there or file.name in wrong]
     if check or not wanted:
         return [file.name for file in wanted]
-    directory.mkdir(parents=True, exist_ok=True)
+    directory.parent.mkdir(parents=True, exist_ok=True)
     progress.total = len(wanted)
 
     def one(file: Artifact) -> None:
@@ -140,7 +141,12 @@ def _copy(source: Path, files: Sequence[Artifact], directory: Path, progress: Pr
                 )
         progress.step(f"{file.name} is there")
 
-    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+    # Publishing takes the same lock, so that it meets no copy that is under way.
+    with (
+        flocked(directory.parent, attempt="upload to", on=str(directory), timeout=LOCK_WAIT),
+        ThreadPoolExecutor(max_workers=os.cpu_count()) as pool,
+    ):
+        directory.mkdir(exist_ok=True)
         list(pool.map(one, wanted))
     return [file.name for file in wanted]
 

@@ -157,6 +157,32 @@ def test_leftovers_of_interrupted_uploads_are_neither_published_nor_kept(site: S
     assert_published(site)
 
 
+def test_what_a_killed_run_gathered_is_used_unless_it_arrived_again(site: Site) -> None:
+    gathered = site.private / f".{LABEL}.publishing"
+    put(gathered, {NAMES[0]: b"spoiled", NAMES[1]: CONTENTS[NAMES[1]]})
+    (site.staged / NAMES[0]).unlink()
+    (site.staged / NAMES[1]).unlink()
+    assert publication.probe(site.server()).missing == [NAMES[0]]
+    site.upload(NAMES[0])
+    publication.publish(site.server())
+    assert_published(site)
+
+
+def test_an_uploader_that_outlived_its_run_never_writes_into_public(site: Site) -> None:
+    staged = os.open(site.staged, os.O_RDONLY)
+    publication.publish(site.server())
+    with pytest.raises(FileNotFoundError):
+        os.open("late", os.O_CREAT | os.O_WRONLY, dir_fd=staged)
+    os.close(staged)
+    assert_published(site)
+
+
+def test_an_empty_directory_of_that_name_is_no_obstacle(site: Site) -> None:
+    site.published.mkdir(parents=True)
+    publication.publish(site.server())
+    assert_published(site)
+
+
 def test_a_staged_link_is_no_file(site: Site) -> None:
     (site.staged / NAMES[0]).unlink()
     (site.staged / NAMES[0]).symlink_to(site.top / "source" / NAMES[0])
