@@ -69,7 +69,9 @@ options:
     elements: str
     default: []
   deployment_types:
-    description: The known types of deployments. With an empty list, every type is taken.
+    description:
+      - The known types of deployments, where another tool than M(slipway.release.system_deploy) makes them.
+      - With an empty list, those that it makes, and then their settings are checked too.
     type: list
     elements: str
     default: []

@@ -20,6 +20,7 @@ from typing import Any
 from . import git, names
 from .cluster import Cluster, Deployment, System, guess, read_cluster, sanitised, system_architecture
 from .errors import SlipwayError
+from .image_writers import WRITERS
 from .plainyaml import NotPlainError, read
 from .process import run
 from .records import Record, load_all
@@ -38,7 +39,10 @@ Plan = dict[str, Any]
 
 @dataclass(frozen=True)
 class Request:
-    """What somebody wants released, and where; ``build_hosts`` maps an architecture to its hosts."""
+    """What somebody wants released, and where; ``build_hosts`` maps an architecture to its hosts.
+
+    Without ``deployment_types``, deployments must be what Slipway itself can make of their type and settings.
+    """
 
     version: object
     project: object
@@ -96,10 +100,10 @@ def make_plan(request: Request) -> Planned:
     with git.scratch(request.url, commit) as repository:
         definitions = _Definitions(repository, commit, f"{request.path} at {commit[:12]}")
         data = definitions.cluster(sanitised(request.cluster))
-        cluster = read_cluster(data, label=called.label, types=request.deployment_types)
+        cluster = read_cluster(data, label=called.label, types=request.deployment_types or WRITERS.keys())
         resolved, faults = _resolve(cluster, definitions, request.architectures)
         epoch = definitions.epoch()
-    faults = [*cluster.faults, *faults]
+    faults = [*cluster.faults, *([] if request.deployment_types else _setting_faults(cluster)), *faults]
     missing = _missing(cluster, resolved, request, faults)
     deployments, skipped = _deployments(cluster, resolved, called.label, missing)
     if not faults and not deployments:
@@ -375,6 +379,16 @@ def _resolve(cluster: Cluster, definitions: _Definitions, known: Collection[str]
         _system_names({(resolved.file[where], resolved.architecture[where]) for where in resolved.file})
     )
     return resolved, faults
+
+
+def _setting_faults(cluster: Cluster) -> list[str]:
+    """What our own writers of files have against the settings of the deployments."""
+    return [
+        f"{deployment.where}: {fault} (line {deployment.line})"
+        for system in cluster.walk()
+        for deployment in system.deployments
+        for fault in WRITERS[deployment.type].faults(deployment.settings)
+    ]
 
 
 def _element_path(definitions: _Definitions) -> str:

@@ -448,6 +448,18 @@ def test_faults_of_the_cluster_its_systems_and_its_build_hosts_are_listed_at_onc
     ]
 
 
+def test_a_deployment_that_cannot_be_made_of_its_settings_is_refused(trove, request_):
+    trove.commit(
+        {"clusters/release.morph": CLUSTER.replace("DISK_SIZE: 1G, ", "").replace("type: initramfs", "type: x")}
+    )
+    assert refused(request_).findings == [
+        "systems[0].subsystems[0].deploy.initramfs.type: x is not a type of deployment; "
+        "known are initramfs, rawdisk, tar (line 11)",
+        "systems[0].deploy.minimal-disk: a raw disk needs the setting DISK_SIZE, such as 2G (line 7)",
+    ]
+    assert make_plan(replace(request_, deployment_types=["tar", "rawdisk", "x"])).plan["deployments"]
+
+
 @pytest.mark.parametrize(
     ("name", "text", "finding"),
     [
