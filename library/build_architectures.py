@@ -1,0 +1,98 @@
+#!/usr/bin/python
+
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: build_architectures
+short_description: Find out which architectures a machine can build for
+version_added: "0.1.0"
+author: The Slipway developers (@slipway)
+description:
+  - A machine builds for its own architectures, and for those whose programs its kernel starts by qemu-user everywhere,
+    also in a sandbox (a C(binfmt_misc) entry with the flag C(F), as Debian's C(qemu-user-static) makes it).
+  - As root, an entry that is off is switched on. What cannot be had is left out, and said.
+options:
+  wanted:
+    description: Names of architectures as Baserock has them.
+    type: list
+    elements: str
+    required: true
+  enable:
+    description: Whether to switch on what is off.
+    type: bool
+    default: true
+attributes:
+  check_mode:
+    description: Switches nothing on, and reports as missing what is off.
+    support: full
+  diff_mode:
+    description: There is no text to compare.
+    support: none
+  idempotent:
+    description: What is on stays on.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: See what this host builds for
+  slipway.release.build_architectures:
+    wanted: [x86_64, x86_32, armv7lhf]
+"""
+
+RETURN = r"""
+offered:
+  description: Those of O(wanted) that the machine can build for, in the same order.
+  returned: always
+  type: list
+  elements: str
+missing:
+  description: The others, as architecture and why.
+  returned: always
+  type: list
+  elements: dict
+enabled:
+  description: The interpreters that were switched on.
+  returned: always
+  type: list
+  elements: str
+"""
+
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.slipway.emulation import enable_as_root, offers
+from ..module_utils.slipway.report import report
+
+
+def act(module: AnsibleModule) -> dict[str, Any]:
+    enable = enable_as_root if module.params["enable"] and not module.check_mode else None
+    found = offers(module.params["wanted"], enable=enable)
+    missing = [{"architecture": offer.architecture, "why": offer.why} for offer in found if not offer.offered]
+    for one in missing:
+        module.warn(f"This machine does not build for {one['architecture']}: {one['why']}.")
+    enabled = sorted({offer.enabled for offer in found if offer.enabled})
+    return {
+        "changed": bool(enabled),
+        "offered": [offer.architecture for offer in found if offer.offered],
+        "missing": missing,
+        "enabled": enabled,
+    }
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "wanted": {"type": "list", "elements": "str", "required": True},
+            "enable": {"type": "bool", "default": True},
+        },
+        supports_check_mode=True,
+    )
+    report(module, lambda: act(module))
+
+
+if __name__ == "__main__":
+    main()

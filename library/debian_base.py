@@ -1,0 +1,254 @@
+#!/usr/bin/python
+
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: debian_base
+short_description: Make Debian base systems as tar archives
+version_added: "0.1.0"
+author: The Slipway developers (@slipway)
+description:
+  - Makes each base that is not there by mmdebstrap, as root directly, as another user in a user namespace. Either way
+    the archive has the same bytes as long as the mirror offers the same packages.
+  - A base has no device nodes. Owners and modes that a content store does not keep are listed in its file
+    C(usr/share/image/permissions), one line C(<octal mode> <uid> <gid> <path>) each.
+  - A base is the file C(<name>-<12 hex digits>.tar.gz), by its SHA-256, and stays when another one is made.
+options:
+  directory:
+    description: Where the archives are. It is made if absent.
+    type: path
+    required: true
+  bases:
+    description: The bases to have.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      name:
+        description: The name of the archive.
+        type: str
+        required: true
+      architectures:
+        description: Debian's names of its architectures. The first one is its own.
+        type: list
+        elements: str
+        required: true
+      method:
+        description:
+          - V(install) makes a configured system of Debian's essential packages and O(bases[].packages).
+          - V(extract) unpacks O(bases[].packages) and what they need. Nothing of them is run.
+        type: str
+        choices: [install, extract]
+        default: install
+      packages:
+        description: The packages to have.
+        type: list
+        elements: str
+        default: []
+      exclude:
+        description: Patterns of paths to leave out, as dpkg's C(path-exclude) has them.
+        type: list
+        elements: str
+        default: []
+      keep:
+        description: Patterns of paths to keep in spite of O(bases[].exclude).
+        type: list
+        elements: str
+        default: []
+      links:
+        description: Symbolic links to add, path below the tree to target.
+        type: dict
+        default: {}
+  known:
+    description: Bases, described like O(bases), that are told if they are there, and not made if they are not.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: See O(bases[].name).
+        type: str
+        required: true
+      architectures:
+        description: See O(bases[].architectures).
+        type: list
+        elements: str
+        required: true
+      method:
+        description: See O(bases[].method).
+        type: str
+        choices: [install, extract]
+        default: install
+      packages:
+        description: See O(bases[].packages).
+        type: list
+        elements: str
+        default: []
+      exclude:
+        description: See O(bases[].exclude).
+        type: list
+        elements: str
+        default: []
+      keep:
+        description: See O(bases[].keep).
+        type: list
+        elements: str
+        default: []
+      links:
+        description: See O(bases[].links).
+        type: dict
+        default: {}
+  alias:
+    description: The alias by which BuildStream elements name O(directory), for RV(pins).
+    type: str
+    default: bases
+  suite:
+    description: The Debian suite.
+    type: str
+    default: bookworm
+  sources:
+    description: Where packages come from, lines as in C(sources.list).
+    type: list
+    elements: str
+    default:
+      - deb http://deb.debian.org/debian bookworm main
+  epoch:
+    description: Seconds since 1970 that no time in an archive exceeds.
+    type: int
+    required: true
+  jobs:
+    description: How many bases are made at once.
+    type: int
+    default: 2
+  progress:
+    description: A file to which lines are appended while the module works.
+    type: path
+attributes:
+  check_mode:
+    description: Says which bases would be made. What they would be is not known before.
+    support: partial
+  diff_mode:
+    description: There is no text to compare.
+    support: none
+  idempotent:
+    description: A base whose description did not change stays as it is.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Have a base to build upon
+  slipway.release.debian_base:
+    directory: /var/cache/slipway/bases
+    epoch: 1700000000
+    bases:
+      - name: bookworm-build-x86_64
+        architectures: [amd64]
+        method: extract
+        packages: [gcc, libc6-dev, make, dash, coreutils]
+"""
+
+RETURN = r"""
+bases:
+  description:
+    - For each base that is there its name, file, path, sha256, size (bytes), and whether it was made now.
+    - In check mode, those that would be made are not among them.
+  returned: always
+  type: list
+  elements: dict
+pins:
+  description: For each base that is there, what M(slipway.release.definitions_publish) needs to pin it.
+  returned: always
+  type: list
+  elements: dict
+absent:
+  description: In check mode, the names of the bases that would be made.
+  returned: always
+  type: list
+  elements: str
+"""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.slipway.base import Recipe, ensure_bases, refuse_unknown
+from ..module_utils.slipway.progress import Progress
+from ..module_utils.slipway.report import report
+
+
+def act(module: AnsibleModule) -> dict[str, Any]:
+    wanted = module.params
+    directory = Path(wanted["directory"])
+    recipes = [recipe_of(base, wanted) for base in wanted["bases"]]
+    known = [recipe_of(base, wanted) for base in wanted["known"]]
+    refuse_unknown([*recipes, *known])
+    progress = Progress(None if module.check_mode else wanted["progress"])
+    found = ensure_bases(recipes, directory, jobs=wanted["jobs"], progress=progress, write=not module.check_mode)
+    absent = [recipe.name for recipe, base in zip(recipes, found, strict=True) if base is None]
+    found += ensure_bases(known, directory, jobs=1, progress=progress, write=False)
+    bases = [asdict(base) | {"path": str(directory / base.file)} for base in found if base is not None]
+    alias = wanted["alias"]
+    return {
+        "changed": bool(absent) or any(base["made"] for base in bases),
+        "bases": bases,
+        "pins": [
+            {"match": f"{alias}:{base['name']}-*", "url": f"{alias}:{base['file']}", "ref": base["sha256"]}
+            for base in bases
+        ],
+        "absent": absent,
+    }
+
+
+def recipe_of(base: dict[str, Any], options: dict[str, Any]) -> Recipe:
+    return Recipe(
+        name=base["name"],
+        suite=options["suite"],
+        sources=tuple(options["sources"]),
+        architectures=tuple(base["architectures"]),
+        method=base["method"],
+        packages=tuple(base["packages"]),
+        epoch=options["epoch"],
+        exclude=tuple(base["exclude"]),
+        keep=tuple(base["keep"]),
+        links=base["links"],
+    )
+
+
+def main() -> None:
+    base = {
+        "name": {"type": "str", "required": True},
+        "architectures": {"type": "list", "elements": "str", "required": True},
+        "method": {"type": "str", "choices": ["install", "extract"], "default": "install"},
+        "packages": {"type": "list", "elements": "str", "default": []},
+        "exclude": {"type": "list", "elements": "str", "default": []},
+        "keep": {"type": "list", "elements": "str", "default": []},
+        "links": {"type": "dict", "default": {}},
+    }
+    module = AnsibleModule(
+        argument_spec={
+            "directory": {"type": "path", "required": True},
+            "bases": {"type": "list", "elements": "dict", "required": True, "options": base},
+            "known": {"type": "list", "elements": "dict", "default": [], "options": base},
+            "alias": {"type": "str", "default": "bases"},
+            "suite": {"type": "str", "default": "bookworm"},
+            "sources": {
+                "type": "list",
+                "elements": "str",
+                "default": ["deb http://deb.debian.org/debian bookworm main"],
+            },
+            "epoch": {"type": "int", "required": True},
+            "jobs": {"type": "int", "default": 2},
+            "progress": {"type": "path"},
+        },
+        supports_check_mode=True,
+    )
+    report(module, lambda: act(module))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,161 @@
+#!/usr/bin/python
+
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: debian_source_import
+short_description: Import upstream source out of Debian source packages into git
+version_added: "0.1.0"
+author: The Slipway developers (@slipway)
+description:
+  - Makes a bare git repository from the upstream tarball of each source package, one commit a version, with the
+    version as tag. The same tarball gives the same commit everywhere.
+  - Sources are asked for with an apt configuration of their own. The machine's C(/etc/apt) needs no C(deb-src) line and
+    is not changed.
+options:
+  toplevel:
+    description: The directory below which the repositories are.
+    type: path
+    required: true
+  imports:
+    description: What to import.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      package:
+        description: The source package.
+        type: str
+        required: true
+      path:
+        description: The path of the repository below O(toplevel), without C(.git).
+        type: str
+        required: true
+      version:
+        description: The upstream version. Without it, what the repository has, or else what the cache or archive has.
+        type: str
+  cache:
+    description: Where tarballs are kept. One that lies there already is used.
+    type: path
+    required: true
+  sources:
+    description: Where source packages come from, lines as in C(sources.list).
+    type: list
+    elements: str
+    default:
+      - deb-src http://deb.debian.org/debian bookworm main
+  alias:
+    description: The alias by which BuildStream elements name O(toplevel), for RV(pins).
+    type: str
+    default: trove
+  refresh:
+    description: Whether to ask the archive for newer versions of what was imported already.
+    type: bool
+    default: false
+  progress:
+    description: A file to which lines are appended while the module works.
+    type: path
+attributes:
+  check_mode:
+    description: Says what would be imported. Which version that would be is not known before.
+    support: partial
+  diff_mode:
+    description: There is no text to compare.
+    support: none
+  idempotent:
+    description: What was imported stays as it is.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Have the source of tree on the Trove
+  slipway.release.debian_source_import:
+    toplevel: /srv/git
+    cache: /var/cache/slipway/sources
+    imports:
+      - package: tree
+        path: delta/tree
+"""
+
+RETURN = r"""
+imports:
+  description:
+    - For each import its package, path, version, commit, and whether it was made now.
+    - In check mode, those that would be made are not among them.
+  returned: always
+  type: list
+  elements: dict
+pins:
+  description: For each import that is there, what M(slipway.release.definitions_publish) needs to pin it.
+  returned: always
+  type: list
+  elements: dict
+absent:
+  description: In check mode, the paths that would be imported.
+  returned: always
+  type: list
+  elements: str
+"""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.slipway.debsource import Archive, Wanted, ensure_imports
+from ..module_utils.slipway.progress import Progress
+from ..module_utils.slipway.report import report
+
+
+def act(module: AnsibleModule) -> dict[str, Any]:
+    options = module.params
+    wanted = [Wanted(**one) for one in options["imports"]]
+    found = ensure_imports(
+        wanted,
+        Path(options["toplevel"]),
+        archive=Archive(tuple(options["sources"]), Path(options["cache"])),
+        progress=Progress(None if module.check_mode else options["progress"]),
+        refresh=options["refresh"],
+        write=not module.check_mode,
+    )
+    absent = [one.path for one, held in zip(wanted, found, strict=True) if held is None]
+    imports = [asdict(held) for held in found if held is not None]
+    return {
+        "changed": bool(absent) or any(one["made"] for one in imports),
+        "imports": imports,
+        "pins": [{"match": f"{options['alias']}:{one['path']}.git", "ref": one["commit"]} for one in imports],
+        "absent": absent,
+    }
+
+
+def main() -> None:
+    one = {
+        "package": {"type": "str", "required": True},
+        "path": {"type": "str", "required": True},
+        "version": {"type": "str"},
+    }
+    module = AnsibleModule(
+        argument_spec={
+            "toplevel": {"type": "path", "required": True},
+            "imports": {"type": "list", "elements": "dict", "required": True, "options": one},
+            "cache": {"type": "path", "required": True},
+            "sources": {
+                "type": "list",
+                "elements": "str",
+                "default": ["deb-src http://deb.debian.org/debian bookworm main"],
+            },
+            "alias": {"type": "str", "default": "trove"},
+            "refresh": {"type": "bool", "default": False},
+            "progress": {"type": "path"},
+        },
+        supports_check_mode=True,
+    )
+    report(module, lambda: act(module))
+
+
+if __name__ == "__main__":
+    main()

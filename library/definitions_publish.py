@@ -1,0 +1,157 @@
+#!/usr/bin/python
+
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: definitions_publish
+short_description: Publish definitions to a Trove, with their sources pinned
+version_added: "0.1.0"
+author: The Slipway developers (@slipway)
+description:
+  - Commits the files of a directory to a branch of a bare git repository, which is made if absent. Equal files give an
+    equal commit, if they are the first.
+  - In its elements (C(*.bst)) the sources that O(pins) match get the URL and the ref that the pin says.
+  - A branch that somebody else committed to is left as it is, with a warning.
+options:
+  source:
+    description: The directory with C(project.conf).
+    type: path
+    required: true
+  repository:
+    description: The bare git repository.
+    type: path
+    required: true
+  branch:
+    description: The branch to publish.
+    type: str
+    default: master
+  pins:
+    description: What sources to pin, and at what.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      match:
+        description: A pattern of the URL with its alias, such as C(bases:bookworm-*).
+        type: str
+        required: true
+      url:
+        description: The URL to write. Without it, O(pins[].match), which then is no pattern.
+        type: str
+      ref:
+        description: The commit or SHA-256 to write.
+        type: str
+        required: true
+  message:
+    description: The commit message.
+    type: str
+    default: Publish the definitions
+  epoch:
+    description: The time of the commit, in seconds since 1970.
+    type: int
+    required: true
+attributes:
+  check_mode:
+    support: full
+    description: Says what would be committed.
+  diff_mode:
+    support: full
+    description: Shows the files that change.
+  idempotent:
+    support: full
+    description: A branch that has these files is left as it is.
+"""
+
+EXAMPLES = r"""
+- name: Publish the definitions
+  slipway.release.definitions_publish:
+    source: examples/definitions
+    repository: /srv/git/baserock/baserock/definitions.git
+    epoch: 1700000000
+    pins:
+      - match: trove:delta/tree.git
+        ref: 56c4d4f6e5a4b4ea0cd8e4f1c1b4c5a2a2a1b0c9
+"""
+
+RETURN = r"""
+commit:
+  description: The head of the branch. In check mode, the one before. Absent when there is none.
+  returned: always
+  type: str
+files:
+  description: The files that changed, or would change.
+  returned: always
+  type: list
+  elements: str
+foreign:
+  description: Why the branch was left as it is.
+  returned: when somebody else committed to it
+  type: str
+"""
+
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.slipway.git import Person
+from ..module_utils.slipway.pins import Pin, pinned_tree, publish
+from ..module_utils.slipway.report import report
+
+PUBLISHER = ("Slipway", "slipway@slipway.invalid")
+
+
+def act(module: AnsibleModule) -> dict[str, Any]:
+    options = module.params
+    pins = [Pin(one["match"], one["url"] or one["match"], one["ref"]) for one in options["pins"]]
+    published = publish(
+        pinned_tree(Path(options["source"]), pins),
+        Path(options["repository"]),
+        branch=options["branch"],
+        message=options["message"] + "\n",
+        person=Person(*PUBLISHER, options["epoch"]),
+        write=not module.check_mode,
+    )
+    result: dict[str, Any] = {
+        "changed": bool(published.changed),
+        "commit": published.commit,
+        "files": sorted(published.changed),
+        "diff": [
+            {"before_header": name, "after_header": name, "before": before, "after": after}
+            for name, (before, after) in published.changed.items()
+        ],
+    }
+    if published.foreign is not None:
+        module.warn(
+            f"The branch {options['branch']} of {options['repository']} is somebody else's now ({published.foreign}); "
+            "it was left as it is."
+        )
+        result["foreign"] = published.foreign
+    return result
+
+
+def main() -> None:
+    pin = {
+        "match": {"type": "str", "required": True},
+        "url": {"type": "str"},
+        "ref": {"type": "str", "required": True},
+    }
+    module = AnsibleModule(
+        argument_spec={
+            "source": {"type": "path", "required": True},
+            "repository": {"type": "path", "required": True},
+            "branch": {"type": "str", "default": "master"},
+            "pins": {"type": "list", "elements": "dict", "default": [], "options": pin},
+            "message": {"type": "str", "default": "Publish the definitions"},
+            "epoch": {"type": "int", "required": True},
+        },
+        supports_check_mode=True,
+    )
+    report(module, lambda: act(module))
+
+
+if __name__ == "__main__":
+    main()
