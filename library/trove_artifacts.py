@@ -1,0 +1,215 @@
+#!/usr/bin/python
+
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: trove_artifacts
+short_description: Publish build artifacts from a local to a public Trove
+version_added: "0.1.0"
+author: The Slipway developers (@slipway)
+description:
+  - Asks a public Trove's cache server (morph-cache-server, API 1.0) which artifacts of some systems it lacks, fetches
+    those from the local Trove's cache server, sends them by one rsync, and asks again.
+  - The answer of a cache server has to cover every name that was asked for. A body that is shorter than announced, or
+    empty, is refused. No file appears under its name before it is whole.
+  - The metadata and the build log of a source may be absent, by the form of their names only.
+options:
+  names:
+    description: The names of the artifacts.
+    type: list
+    elements: str
+  list_command:
+    description:
+      - In place of O(names), a command that writes the names, one a line, such as C(morph list-artifacts).
+      - In its words C({repo}) and C({ref}) are replaced. The word C({systems}) is replaced by all O(systems), the word
+        C({system}) by one, and then the command is run for each. Without any of the two they are added at the end.
+    type: list
+    elements: str
+  systems:
+    description:
+      - The systems, for O(list_command). Give those that are only parts of others too, or what is theirs alone
+        will not be published.
+    type: list
+    elements: str
+    default: []
+  repo:
+    description: The repository of the definitions, for O(list_command).
+    type: str
+    default: ''
+  ref:
+    description: The ref of the definitions, for O(list_command).
+    type: str
+    default: ''
+  chdir:
+    description: The directory in which O(list_command) is run.
+    type: path
+  local_url:
+    description: The local Trove's cache server, such as V(http://trove.internal.example.org:8080).
+    type: str
+    required: true
+  public_url:
+    description: The public Trove's cache server.
+    type: str
+    required: true
+  destination:
+    description: The directory of the public Trove's artifacts, as rsync names it.
+    type: str
+    required: true
+  directory:
+    description: The directory for the files on their way. Files of a run that was interrupted are used again.
+    type: path
+    required: true
+  jobs:
+    description: How many artifacts are fetched at a time.
+    type: int
+    default: 4
+  timeout:
+    description: Seconds that the fetching of one artifact may take.
+    type: float
+    default: 3600
+  transfer_timeout:
+    description: Seconds that the rsync may take.
+    type: float
+    default: 14400
+  rsync_options:
+    description: More options for rsync, such as V(--bwlimit=1000) or V(--chown=cache:cache).
+    type: list
+    elements: str
+    default: []
+  ssh_options:
+    description: More C(-o) options for rsync's ssh.
+    type: list
+    elements: str
+    default: []
+  progress:
+    description: A file that a line is appended to for each artifact.
+    type: path
+attributes:
+  check_mode:
+    description: Asks the public Trove what is missing and fetches nothing.
+    support: full
+  diff_mode:
+    description: Shows the names that are added.
+    support: full
+  idempotent:
+    description: What the public Trove has is not sent again.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Publish the build artifacts of a release
+  slipway.release.trove_artifacts:
+    list_command: [morph, list-artifacts, --quiet, "{repo}", "{ref}", "{systems}"]
+    repo: baserock:baserock/definitions
+    ref: 6c1c4e0a4be8e0c2d2ef3d5c2a3b4c5d6e7f8091
+    systems: [systems/minimal-system-x86_64-generic.morph]
+    local_url: http://trove.internal.example.org:8080
+    public_url: http://trove.example.org:8080
+    destination: root@trove.example.org:/home/cache/artifacts
+    directory: /var/lib/slipway/releases/26.47/build-artifacts
+"""
+
+RETURN = r"""
+total:
+  description: How many artifacts there are.
+  returned: success
+  type: int
+missing:
+  description: The names that the public Trove lacked.
+  returned: success
+  type: list
+  elements: str
+published:
+  description: The names that were published now.
+  returned: success
+  type: list
+  elements: str
+absent:
+  description: The optional names that the local Trove does not have either.
+  returned: success
+  type: list
+  elements: str
+bytes:
+  description: How much was sent.
+  returned: success
+  type: int
+"""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.slipway.morph_cache import MorphCache, list_artifacts
+from ..module_utils.slipway.progress import Progress
+from ..module_utils.slipway.report import report
+from ..module_utils.slipway.trove_artifacts import Transfer, publish
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "names": {"type": "list", "elements": "str"},
+            "list_command": {"type": "list", "elements": "str"},
+            "systems": {"type": "list", "elements": "str", "default": []},
+            "repo": {"type": "str", "default": ""},
+            "ref": {"type": "str", "default": ""},
+            "chdir": {"type": "path"},
+            "local_url": {"type": "str", "required": True},
+            "public_url": {"type": "str", "required": True},
+            "destination": {"type": "str", "required": True},
+            "directory": {"type": "path", "required": True},
+            "jobs": {"type": "int", "default": 4},
+            "timeout": {"type": "float", "default": 3600},
+            "transfer_timeout": {"type": "float", "default": 14400},
+            "rsync_options": {"type": "list", "elements": "str", "default": []},
+            "ssh_options": {"type": "list", "elements": "str", "default": []},
+            "progress": {"type": "path"},
+        },
+        required_one_of=[["names", "list_command"]],
+        mutually_exclusive=[["names", "list_command"]],
+        required_by={"list_command": ["systems"]},
+        supports_check_mode=True,
+    )
+
+    def act() -> dict[str, Any]:
+        wanted = module.params
+        outcome = publish(
+            named(wanted),
+            local=MorphCache(wanted["local_url"]),
+            public=MorphCache(wanted["public_url"]),
+            transfer=Transfer(
+                wanted["destination"], wanted["rsync_options"], wanted["ssh_options"], wanted["transfer_timeout"]
+            ),
+            directory=Path(wanted["directory"]),
+            jobs=wanted["jobs"],
+            timeout=wanted["timeout"],
+            progress=Progress(None if module.check_mode else wanted["progress"]),
+            write=not module.check_mode,
+        )
+        expected = [name for name in outcome.missing if name not in outcome.absent]
+        added = expected if module.check_mode else outcome.published
+        diff = {"before": "", "after": "".join(f"{name}\n" for name in added)}
+        return {"changed": bool(added), **asdict(outcome), "diff": diff}
+
+    report(module, act)
+
+
+def named(wanted: dict[str, Any]) -> list[str]:
+    if wanted["names"] is not None:
+        return list(wanted["names"])
+    return list_artifacts(
+        wanted["list_command"],
+        repo=wanted["repo"],
+        ref=wanted["ref"],
+        systems=wanted["systems"],
+        cwd=wanted["chdir"],
+    )
+
+
+if __name__ == "__main__":
+    main()
