@@ -7,12 +7,13 @@ Nothing here writes outside a temporary directory that is removed again.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import posixpath
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -97,7 +98,7 @@ def make_plan(request: Request) -> Planned:
     records = load_all(Path(directories["records"]))
     remote = look_at_trove(request.url, called, ref=request.ref, timeout=request.timeout)
     commit = _commit(request, called, remote, records)
-    with git.scratch(request.url, commit) as repository:
+    with _holding(request.url, commit) as repository:
         definitions = _Definitions(repository, commit, f"{request.path} at {commit[:12]}")
         data = definitions.cluster(sanitised(request.cluster))
         cluster = read_cluster(data, label=called.label, types=request.deployment_types or WRITERS.keys())
@@ -272,6 +273,23 @@ def _commit(request: Request, called: names.Names, remote: Remote, records: Mapp
             do_next="Nothing was changed. A tag is never moved: release under another version.",
         )
     return commit
+
+
+@contextlib.contextmanager
+def _holding(url: str, commit: str) -> Iterator[Path]:
+    """A repository that holds ``commit``: the one of ``url`` itself if it is a directory here, else a copy of it."""
+    if not Path(url).is_dir():
+        with git.scratch(url, commit) as repository:
+            yield repository
+        return
+    git.git(
+        *("cat-file", "-e", f"{commit}^{{commit}}"),
+        attempt="find the commit to release in",
+        on=url,
+        cwd=url,
+        do_next="Set release_definitions_ref to a branch, a tag or a commit that is there, and run again.",
+    )
+    yield Path(url)
 
 
 class _Definitions:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,8 +12,8 @@ import pytest
 import yaml
 from ansible.errors import AnsibleFilterError
 from ansible_collections.slipway.release.plugins.filter.hosts_by_architecture import hosts_by_architecture
+from ansible_collections.slipway.release.plugins.module_utils.slipway import git, process, records
 from ansible_collections.slipway.release.plugins.module_utils.slipway import plan as planning
-from ansible_collections.slipway.release.plugins.module_utils.slipway import records
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
 from ansible_collections.slipway.release.plugins.module_utils.slipway.plan import Request, make_plan, reason
 
@@ -219,15 +218,23 @@ def test_planning_changes_nothing(trove, request_, tmp_path, monkeypatch):
     scratch.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(scratch))
     before = sorted(str(path) for path in tmp_path.rglob("*"))
-    make_plan(request_)
-    refused(replace(request_, cluster="clusters/none.morph"))
+    for url in (request_.url, f"file://{request_.url}"):
+        make_plan(replace(request_, url=url))
+        refused(replace(request_, url=url, cluster="clusters/none.morph"))
     assert sorted(str(path) for path in tmp_path.rglob("*")) == before
 
 
-def test_planning_is_quick(request_):
-    start = time.perf_counter()
+def test_planning_starts_few_programs(request_, monkeypatch):
+    started = []
+
+    def counted(words, **options):
+        started.append(words[1])
+        return process.run(words, **options)
+
+    monkeypatch.setattr(planning, "run", counted)
+    monkeypatch.setattr(git, "run", counted)
     make_plan(request_)
-    assert time.perf_counter() - start < 1.5  # 0.1 s when nothing else runs
+    assert started == ["ls-remote", *["cat-file"] * 5]
 
 
 def test_the_release_branch_counts_once_it_is_there(trove, request_):
@@ -236,6 +243,20 @@ def test_the_release_branch_counts_once_it_is_there(trove, request_):
     plan = make_plan(request_).plan
     assert plan["definitions"]["commit"] == released == plan["remote"]["branch_commit"]
     assert plan["remote"]["ref_commit"] == head(trove)
+
+
+def test_definitions_elsewhere_are_planned_like_those_on_this_machine(trove, request_):
+    here = make_plan(request_).plan
+    there = make_plan(replace(request_, url=f"file://{trove.bare}")).plan
+    assert there["definitions"].pop("url") != here["definitions"].pop("url")
+    assert there == here
+
+
+@pytest.mark.parametrize("scheme", ["", "file://"])
+def test_a_commit_that_is_not_in_the_definitions_is_refused(trove, request_, scheme):
+    said = str(refused(replace(request_, url=f"{scheme}{trove.bare}", ref="0" * 40)))
+    assert f"{scheme}{trove.bare}" in said
+    assert "0" * 40 in said
 
 
 @pytest.mark.parametrize("form", ["branch", "annotated tag", "plain tag", "commit", "full ref", "HEAD"])
