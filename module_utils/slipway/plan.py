@@ -255,7 +255,13 @@ def _commit(request: Request, called: names.Names, remote: Remote, records: Mapp
             "go on with",
             called.label,
             f"the branch {called.branch} of {trove} was created at {recorded}, but {moved}",
-            do_next="Nothing was changed. Put the branch back, or release under another version.",
+            do_next="Nothing was changed. Put the branch back"
+            + (
+                ", or release under another version."
+                if "publication" in records
+                else "; or, if the change is wanted and nothing of this version is public, remove "
+                f"{release_directories(request.state_directory, called.version)['release']} and run again."
+            ),
         )
     if commit is None:
         raise SlipwayError(

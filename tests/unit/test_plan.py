@@ -322,7 +322,10 @@ def test_a_branch_that_moved_since_it_was_created_is_named_with_both_commits(tro
     assert make_plan(request_).records["branch"]["outputs"] == {"commit": created}
     moved = trove.commit({"clusters/release.morph": "broken"}, branch="baserock/release/baserock-26.47")
     said = str(refused(request_))
-    assert f"was created at {created}, but is at {moved}. Nothing was changed. Put the branch back" in said
+    assert f"was created at {created}, but is at {moved}. Nothing was changed. Put the branch back; or, if the" in said
+    assert f"nothing of this version is public, remove {tmp_path}/state/releases/26.47 and run again." in said
+    records.settle(tmp_path / "state/releases/26.47/records", {**record, "stage": "publication"})
+    assert str(refused(request_)).endswith("Put the branch back, or release under another version.")
     trove.run("push", "--quiet", "--delete", str(trove.bare), "baserock/release/baserock-26.47")
     assert f"was created at {created}, but does not exist any more." in str(refused(request_))
 
