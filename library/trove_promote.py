@@ -13,19 +13,45 @@ author: The Slipway developers (@slipway)
 description:
   - Promotes one repository on a Trove, a site's git mirror, before whatever else is queued there.
   - The repository counts as promoted when the mirror's own ref names the wanted commit, and by nothing else.
-  - Runs on the Trove's host.
+  - With V(grokmirror) it runs on the Trove's host.
 options:
   backend:
     description:
       - What keeps the mirror.
       - With V(grokmirror) the one repository is fetched at once, under grokmirror's lock for it.
+      - With V(lorry_controller) it is moved to the head of Lorry Controller's queue, and its job is waited for. A
+        stopped queue, an unknown path and a failed job are told at once. The maintained Lorry cannot be asked to hurry,
+        so it is waited for.
     type: str
-    choices: [grokmirror]
+    choices: [grokmirror, lorry_controller]
     default: grokmirror
   toplevel:
-    description: The directory of the mirrors, with V(grokmirror).
+    description: The directory of the mirrors. Required with V(grokmirror).
     type: path
-    required: true
+  url:
+    description:
+      - The address of Lorry Controller as seen from where this runs, or with O(tunnel) from that host.
+      - It answers its own host only, so either run this on the Trove's host or give O(tunnel).
+      - The maintained Lorry listens on port 3000.
+    type: str
+    default: http://127.0.0.1:12765
+  tunnel:
+    description: The Trove as ssh names it, such as V(root@trove.example.org), to reach O(url) through ssh.
+    type: str
+  ssh_options:
+    description: More C(-o) options for the ssh of O(tunnel).
+    type: list
+    elements: str
+    default: []
+  mirror:
+    description:
+      - The mirrored repository, whose ref is looked at. Required with V(lorry_controller).
+      - A URL for git, or with O(cache_url) the name by which the cache server knows it, such as
+        V(baserock:baserock/definitions).
+    type: str
+  cache_url:
+    description: The Trove's cache server, to ask for the ref there and not with git. Not for annotated tags.
+    type: str
   path:
     description: The repository's path on the Trove, without C(.git).
     type: str
@@ -42,6 +68,9 @@ options:
     description: Seconds to wait for the commit.
     type: float
     default: 600
+  progress:
+    description: A file that a line is appended to for whatever happens, with V(lorry_controller).
+    type: path
 attributes:
   check_mode:
     description: Looks at the mirror and fetches nothing.
@@ -62,6 +91,15 @@ EXAMPLES = r"""
     ref: refs/heads/baserock/release/baserock-26.47
     commit: 6c1c4e0a4be8e0c2d2ef3d5c2a3b4c5d6e7f8091
   delegate_to: trove.internal.example.org
+
+- name: Promote the definitions on a Baserock Trove
+  slipway.release.trove_promote:
+    backend: lorry_controller
+    tunnel: root@trove.internal.example.org
+    mirror: git://trove.internal.example.org/baserock/baserock/definitions
+    path: baserock/baserock/definitions
+    ref: refs/heads/baserock/release/baserock-26.47
+    commit: 6c1c4e0a4be8e0c2d2ef3d5c2a3b4c5d6e7f8091
 """
 
 RETURN = r"""
@@ -71,41 +109,82 @@ commit:
   type: str
 """
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.slipway import grokmirror
+from ..module_utils.slipway import grokmirror, lorry
+from ..module_utils.slipway.git import remote_commit
+from ..module_utils.slipway.morph_cache import MorphCache
+from ..module_utils.slipway.progress import Progress
 from ..module_utils.slipway.report import report
+from ..module_utils.slipway.sshtunnel import tunnel
+from ..module_utils.slipway.webservice import Service
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "backend": {"type": "str", "choices": ["grokmirror"], "default": "grokmirror"},
-            "toplevel": {"type": "path", "required": True},
+            "backend": {"type": "str", "choices": ["grokmirror", "lorry_controller"], "default": "grokmirror"},
+            "toplevel": {"type": "path"},
+            "url": {"type": "str", "default": lorry.DEFAULT_URL},
+            "tunnel": {"type": "str"},
+            "ssh_options": {"type": "list", "elements": "str", "default": []},
+            "mirror": {"type": "str"},
+            "cache_url": {"type": "str"},
             "path": {"type": "str", "required": True},
             "ref": {"type": "str", "required": True},
             "commit": {"type": "str", "required": True},
             "timeout": {"type": "float", "default": 600},
+            "progress": {"type": "path"},
         },
+        required_if=[["backend", "grokmirror", ["toplevel"]], ["backend", "lorry_controller", ["mirror"]]],
         supports_check_mode=True,
     )
 
     def act() -> dict[str, Any]:
         wanted = module.params
-        changed = grokmirror.promote(
-            Path(wanted["toplevel"]),
-            wanted["path"],
-            ref=wanted["ref"],
-            commit=wanted["commit"],
-            timeout=wanted["timeout"],
-            write=not module.check_mode,
-        )
-        return {"changed": changed, "commit": wanted["commit"]}
+        promote = by_grokmirror if wanted["backend"] == "grokmirror" else by_lorry_controller
+        return {"changed": promote(wanted, write=not module.check_mode), "commit": wanted["commit"]}
 
     report(module, act)
+
+
+def by_grokmirror(wanted: dict[str, Any], *, write: bool) -> bool:
+    return grokmirror.promote(
+        Path(wanted["toplevel"]),
+        wanted["path"],
+        ref=wanted["ref"],
+        commit=wanted["commit"],
+        timeout=wanted["timeout"],
+        write=write,
+    )
+
+
+def by_lorry_controller(wanted: dict[str, Any], *, write: bool) -> bool:
+    with contextlib.ExitStack() as stack:
+        socket = None
+        if wanted["tunnel"]:
+            target = lorry.host_and_port(wanted["url"])
+            socket = stack.enter_context(tunnel(wanted["tunnel"], target, options=wanted["ssh_options"]))
+        return lorry.promote(
+            lorry.LorryController(Service(wanted["url"], unix_socket=socket)),
+            wanted["path"],
+            commit=wanted["commit"],
+            mirrored=lambda: mirrored(wanted),
+            timeout=wanted["timeout"],
+            write=write,
+            say=Progress(wanted["progress"] if write else None).say,
+        )
+
+
+def mirrored(wanted: dict[str, Any]) -> str | None:
+    if wanted["cache_url"]:
+        name = wanted["ref"].removeprefix("refs/heads/").removeprefix("refs/tags/")
+        return MorphCache(wanted["cache_url"]).sha1(wanted["mirror"], name)
+    return remote_commit(wanted["mirror"], wanted["ref"])
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 from .errors import SlipwayError
 from .wait import wait_for
@@ -21,6 +21,12 @@ from .webservice import Answer, Service
 DEFAULT_URL = "http://127.0.0.1:12765"
 #: After so many whole jobs without the commit, its upstream does not have it.
 JOBS = 3
+
+
+def host_and_port(url: str) -> str:
+    """Where the service at ``url`` listens, for a tunnel to it."""
+    parts = urlsplit(url)
+    return f"{parts.hostname}:{parts.port or 80}"
 
 
 class LorryController:

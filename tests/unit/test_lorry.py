@@ -15,7 +15,9 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway.lorry impo
 from ansible_collections.slipway.release.plugins.module_utils.slipway.sshtunnel import tunnel
 from ansible_collections.slipway.release.plugins.module_utils.slipway.webservice import Service
 from peers.lorry_controller import LorryControllerPeer
+from peers.morph_cache import MorphCachePeer
 from peers.webserver import Peer
+from publishing import run_module
 from sshd import sshd
 
 PATH = "baserock/baserock/definitions"
@@ -244,6 +246,45 @@ def test_the_api_is_reached_through_a_real_ssh(tmp_path):
             api = LorryController(Service("http://127.0.0.1:12765", unix_socket=path))
             assert promote(api, PATH, commit=NEW, mirrored=mirror, timeout=10, interval=0.01)
         assert not Path(path).exists()
+
+
+def test_the_module_promotes_through_ssh_and_the_cache_server(tmp_path):
+    release = "baserock/release/baserock-26.47"
+    refs = {("baserock:definitions", release): OLD}
+
+    def fetch():
+        refs["baserock:definitions", release] = NEW
+
+    with (
+        LorryControllerPeer(PATHS, watched=PATH, results=[("0", fetch)]) as peer,
+        MorphCachePeer(tmp_path, refs=refs) as cache,
+        sshd(tmp_path / "sshd") as server,
+    ):
+        asked = {
+            "backend": "lorry_controller",
+            "url": peer.url,
+            "tunnel": f"ssh://{server.user}@{server.host}:{server.port}",
+            "ssh_options": server.options,
+            "mirror": "baserock:definitions",
+            "cache_url": cache.url,
+            "path": PATH,
+            "ref": f"refs/heads/{release}",
+            "commit": NEW,
+            "timeout": 30,
+            "progress": str(tmp_path / "progress"),
+        }
+        assert run_module("trove_promote", asked, check=True)["changed"] is True
+        assert posts(peer) == []
+        assert run_module("trove_promote", asked)["changed"] is True
+        assert run_module("trove_promote", asked)["changed"] is False
+    assert posts(peer) == ["/1.0/move-to-top"]
+    assert "is at the head of the queue" in (tmp_path / "progress").read_text()
+
+
+def test_the_module_says_what_a_backend_needs():
+    asked = {"path": PATH, "ref": "refs/heads/x", "commit": NEW}
+    assert "toplevel" in run_module("trove_promote", asked)["msg"]
+    assert "mirror" in run_module("trove_promote", {**asked, "backend": "lorry_controller"})["msg"]
 
 
 def test_a_tunnel_that_cannot_be_made_is_told(tmp_path):
