@@ -53,7 +53,7 @@ options:
         required: true
   recorded:
     description:
-      - What an earlier build of the same definitions with the same options returned.
+      - The RV(elements) that an earlier build of the same definitions with the same options returned.
       - When the cache holds an architecture's elements whole under these keys, they are not looked at again.
       - In check mode, only elements that are named here can be known to be there.
     type: list

@@ -31,7 +31,7 @@ options:
     elements: dict
     required: true
   artifacts:
-    description: The build artifact of each system, by the system's file.
+    description: The build artifact of each system, by the system's name.
     type: dict
     required: true
   directory:
@@ -52,24 +52,11 @@ options:
     required: true
   recorded:
     description:
-      - The files that an earlier run made and recorded. They are verified and not made again.
+      - The RV(files) that an earlier run returned. They are verified and not made again.
       - A file that is there and not named here is made again, because its making was not finished.
     type: list
     elements: dict
     default: []
-    suboptions:
-      name:
-        description: The name of the file.
-        type: str
-        required: true
-      size:
-        description: Its size in bytes.
-        type: int
-        required: true
-      sha256:
-        description: Its SHA-256 in hexadecimal.
-        type: str
-        required: true
   config:
     description: BuildStream's user configuration. By default the one of the user.
     type: path
@@ -102,13 +89,14 @@ EXAMPLES = r"""
     deployments:
       - name: minimal-system-x86_64
         system: systems/minimal-system-x86_64.bst
+        system_name: minimal-system-x86_64
         architecture: x86_64
         type: rawdisk
         location: minimal-system-x86_64.img
         file: baserock-26.47-minimal-system-x86_64.img
         settings: {DISK_SIZE: 1G}
     artifacts:
-      systems/minimal-system-x86_64.bst: "example/systems-minimal-system-x86_64/{{ key }}"
+      minimal-system-x86_64: "example/systems-minimal-system-x86_64/{{ key }}"
     directory: /srv/slipway/releases/26.47/images
     label: baserock-26.47
     version: "26.47"
@@ -143,6 +131,11 @@ files:
     type:
       description: The deployment's type.
       type: str
+tools:
+  description: The versions of the programs that made the files, when some were made.
+  returned: success
+  type: dict
+  sample: {genimage: "16"}
 made:
   description: The names of the files that were made now, or would be made.
   returned: success
@@ -158,15 +151,9 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slipway.buildstream import Project, checkout
-from ..module_utils.slipway.image import Deployment, Made, Release, deploy
+from ..module_utils.slipway.image import Deployment, Made, Release, deploy, tools
 from ..module_utils.slipway.progress import Progress
 from ..module_utils.slipway.report import report
-
-RECORDED = {
-    "name": {"type": "str", "required": True},
-    "size": {"type": "int", "required": True},
-    "sha256": {"type": "str", "required": True},
-}
 
 
 def main() -> None:
@@ -178,7 +165,7 @@ def main() -> None:
             "label": {"type": "str", "required": True},
             "version": {"type": "str", "required": True},
             "epoch": {"type": "int", "required": True},
-            "recorded": {"type": "list", "elements": "dict", "default": [], "options": RECORDED},
+            "recorded": {"type": "list", "elements": "dict", "default": []},
             "config": {"type": "path"},
             "bst": {"type": "str", "default": "bst"},
             "progress": {"type": "path"},
@@ -205,7 +192,7 @@ def act(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
         directory=Path(params["directory"]),
         artifacts=params["artifacts"],
         checkout=take_out,
-        recorded={each["name"]: Made(each["name"], each["size"], each["sha256"]) for each in params["recorded"]},
+        recorded={each["name"]: Made(each["name"], int(each["size"]), each["sha256"]) for each in params["recorded"]},
         progress=None if check_mode else Progress(params["progress"]),
         write=not check_mode,
     )
@@ -213,14 +200,15 @@ def act(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
         {
             **dataclasses.asdict(there[each.file]),
             "deployment": each.name,
-            "system": each.system,
+            "system": entry["system"],
             "architecture": each.architecture,
             "type": each.type,
         }
-        for each in deployments
+        for each, entry in zip(deployments, params["deployments"], strict=True)
         if each.file in there
     ]
-    return {"changed": bool(made), "files": files, "made": made}
+    versions = {} if check_mode or not made else tools(deployments)
+    return {"changed": bool(made), "files": files, "made": made, "tools": versions}
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from typing import Any
 from .errors import SlipwayError
 from .files import sha256, sha256_all, sync_directory
 from .image_tree import Changes, rewrite
-from .image_writers import WRITERS, Job
+from .image_writers import WRITERS, Job, version
 from .progress import Progress
 
 #: Writes the tree of a build artifact to a tar file; the second path is a directory for its own use.
@@ -28,7 +28,10 @@ WORK = ".deploy-"
 
 @dataclass(frozen=True)
 class Deployment:
-    """One file of a release, or with ``location`` only, a file inside its parent's tree."""
+    """One file of a release, or without ``file``, one at ``location`` inside its parent's tree.
+
+    ``system`` is the name of a system, which several systems never share as they may share their file.
+    """
 
     name: str
     system: str
@@ -44,7 +47,7 @@ class Deployment:
         """Read an entry of a release plan's deployments or subsystems."""
         return cls(
             name=str(entry["name"]),
-            system=str(entry["system"]),
+            system=str(entry["system_name"]),
             architecture=str(entry["architecture"]),
             type=str(entry["type"]),
             location=str(entry["location"]),
@@ -112,7 +115,7 @@ def deploy(
 ) -> tuple[dict[str, Made], list[str]]:
     """Have the file of every deployment in ``directory``; return those that are there, and which are made now.
 
-    ``artifacts`` are the build artifacts by system, ``recorded`` the files of an earlier run by name. A file
+    ``artifacts`` are the build artifacts by system, ``recorded`` the files of an earlier run by their names. A file
     that is there as recorded stays; one that is not as recorded is a failure and stays too; one that nobody
     recorded was interrupted and is made again. Without ``write`` nothing is touched, and ``artifacts`` may lack.
     """
@@ -130,6 +133,13 @@ def deploy(
                 todo, _Maker(release, directory, artifacts, checkout, recorded, progress), directory=directory
             )
     return kept, [each.file for each in todo]
+
+
+def tools(deployments: Iterable[Deployment]) -> dict[str, str]:
+    """The versions of the programs that the types of ``deployments`` are made with."""
+    types = {each.type for top in deployments for each in top.walk()}
+    programs = dict.fromkeys(program for name in sorted(types) for program in WRITERS[name].programs)
+    return {program[0]: version(program) for program in programs}
 
 
 def _refuse_faults(deployments: Sequence[Deployment], *, artifacts: Mapping[str, str] | None) -> None:
@@ -266,4 +276,4 @@ class _Maker:
 
 def _identifier(text: str) -> str:
     """A name as os-release(5) allows it: lower case, digits, dot, underscore, hyphen."""
-    return re.sub(r"[^a-z0-9._-]", "-", Path(text).stem.lower() if "/" in text else text.lower())
+    return re.sub(r"[^a-z0-9._-]", "-", text.lower())

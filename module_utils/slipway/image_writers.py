@@ -76,10 +76,20 @@ def no_faults(_settings: Mapping[str, str]) -> list[str]:
 
 @dataclass(frozen=True)
 class Writer:
-    """How files of one type are made, and what is wrong with a deployment's settings for it."""
+    """How files of one type are made, and what is wrong with a deployment's settings for it.
+
+    ``programs`` are the commands that tell the versions of the programs it uses.
+    """
 
     write: Callable[[Job, Path], None]
     faults: Callable[[Mapping[str, str]], list[str]] = no_faults
+    programs: tuple[tuple[str, str], ...] = ()
+
+
+def version(program: tuple[str, str]) -> str:
+    """What a program says of its version, in its first line."""
+    done = run(program, attempt="ask for the version of", on=program[0], env={"PATH": _path()})
+    return (done.stdout.strip() or done.stderr.strip()).splitlines()[0]
 
 
 def write_tar(job: Job, target: Path) -> None:
@@ -284,13 +294,18 @@ def _e2fs_environment(job: Job) -> dict[str, str]:
     return {
         "E2FSPROGS_FAKE_TIME": str(job.epoch),
         "MKE2FS_CONFIG": str(job.work / "mke2fs.conf"),
-        "PATH": f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin",
+        "PATH": _path(),
     }
+
+
+def _path() -> str:
+    """Where programs are, with the directories of e2fsprogs, which ordinary users lack."""
+    return f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
 
 
 #: The types of deployment by name; a further one is a function and a line here.
 WRITERS: dict[str, Writer] = {
     "tar": Writer(write_tar),
-    "initramfs": Writer(write_initramfs),
-    "rawdisk": Writer(write_rawdisk, disk_faults),
+    "initramfs": Writer(write_initramfs, programs=(("bsdtar", "--version"),)),
+    "rawdisk": Writer(write_rawdisk, disk_faults, (("genimage", "--version"), ("mke2fs", "-V"))),
 }

@@ -21,6 +21,7 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway.image impo
     Release,
     deploy,
     faults,
+    tools,
 )
 from ansible_collections.slipway.release.plugins.module_utils.slipway.image_tree import (
     Changes,
@@ -425,6 +426,7 @@ def test_a_name_that_no_disk_can_hold_is_told(tmp_path: Path) -> None:
 INITRAMFS = {
     "name": "initramfs",
     "system": "systems/initramfs.bst",
+    "system_name": "initramfs",
     "architecture": "x86_64",
     "type": "initramfs",
     "location": "boot/initramfs.gz",
@@ -438,6 +440,7 @@ def plan(name: str, kind: str = "tar", **more: object) -> Deployment:
         {
             "name": name,
             "system": "systems/minimal.bst",
+            "system_name": "minimal",
             "architecture": "x86_64",
             "type": kind,
             "location": f"{name}.file",
@@ -456,7 +459,7 @@ class Shop:
         self.images = home / "images"
         self.progress = home / "progress"
         self.checkouts: list[str] = []
-        self.artifacts = {"systems/minimal.bst": "mini/minimal/k", "systems/initramfs.bst": "mini/initramfs/k"}
+        self.artifacts = {"minimal": "mini/minimal/k", "initramfs": "mini/initramfs/k"}
         self.recorded: dict[str, Made] = {}
         self.system = SYSTEM
 
@@ -590,13 +593,13 @@ def test_without_writing_recorded_files_are_verified_too(shop: Shop) -> None:
 
 
 def test_everything_that_is_wrong_is_told_before_anything_is_made(shop: Shop) -> None:
-    shop.artifacts = {"systems/minimal.bst": "mini/minimal/k"}
+    shop.artifacts = {"minimal": "mini/minimal/k"}
     with pytest.raises(SlipwayError) as caught:
         shop(plan("a", "floppy"), plan("b", "rawdisk", subsystems=[INITRAMFS]), plan("c"))
     assert caught.value.findings == [
         "a: there is no deployment type 'floppy', known are initramfs, rawdisk, tar",
         "b: a raw disk needs the setting DISK_SIZE, such as 2G",
-        "systems/initramfs.bst has not been built",
+        "initramfs has not been built",
     ]
     assert not shop.images.exists()
 
@@ -620,21 +623,28 @@ def test_sizes_that_a_disk_can_have(size: str) -> None:
 
 
 def test_a_system_that_cannot_be_deployed_does_not_stop_the_others(shop: Shop) -> None:
-    shop.artifacts |= {"systems/broken.bst": "mini/broken/k"}
+    shop.artifacts |= {"broken": "mini/broken/k"}
     with pytest.raises(SlipwayError, match="it is gone. Build it again."):
-        shop(plan("a", system="systems/broken.bst"), plan("b"))
+        shop(plan("a", system_name="broken"), plan("b"))
     assert shop.names() == ["baserock-26.47-b.file"]
 
 
 def test_several_failures_are_told_together(shop: Shop) -> None:
-    shop.artifacts |= {"systems/broken.bst": "mini/broken/k"}
+    shop.artifacts |= {"broken": "mini/broken/k"}
     with pytest.raises(SlipwayError) as caught:
         shop(
-            plan("a", system="systems/broken.bst"),
+            plan("a", system_name="broken"),
             plan("b", settings={"PERMISSIONS": "/none"}),
         )
     assert len(caught.value.findings) == 2
     assert shop.names() == []
+
+
+def test_the_tools_of_each_type_tell_their_versions() -> None:
+    found = tools([plan("a", subsystems=[INITRAMFS]), plan("b", "rawdisk")])
+    assert list(found) == ["bsdtar", "genimage", "mke2fs"]
+    assert found["bsdtar"].startswith("bsdtar 3")
+    assert found["mke2fs"].startswith("mke2fs 1")
 
 
 def test_a_full_disk_is_told(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:

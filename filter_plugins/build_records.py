@@ -1,0 +1,59 @@
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A filter over what was built: the records of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..module_utils.slipway.systemrecords import build_records
+
+DOCUMENTATION = r"""
+name: build_records
+short_description: Make the records of the systems that were built
+version_added: "0.1.0"
+author: The Slipway developers (@slipway)
+description:
+  - Makes one record C(build-<system>) for each result. A result without a key gives none.
+options:
+  _input:
+    description: >-
+      What was built. Each has C(element), which is the system's file, C(architecture), C(key), C(artifact), and
+      perhaps C(tools).
+    type: list
+    elements: dict
+    required: true
+  plan:
+    description: The release's plan.
+    type: dict
+    required: true
+  options:
+    description: The build options by architecture.
+    type: dict
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Write the build records
+  slipway.release.release_record:
+    directory: "{{ release_plan.directories.records }}"
+    project: "{{ release_plan.project }}"
+    version: "{{ release_plan.version }}"
+    records: "{{ release_build_result | slipway.release.build_records(release_plan, release_build_options) }}"
+"""
+
+RETURN = r"""
+_value:
+  description: The records, with C(stage), C(inputs), C(outputs) and C(tools).
+  type: list
+  elements: dict
+"""
+
+
+class FilterModule:
+    """What Ansible looks for."""
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        """The filters by their names."""
+        return {"build_records": build_records}

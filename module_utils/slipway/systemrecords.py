@@ -1,0 +1,94 @@
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What the records of building and deploying say, and what can be concluded from them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+Plan = Mapping[str, Any]
+Records = Mapping[str, Any]
+
+
+def builds_by_architecture(systems: Iterable[Mapping[str, Any]], options: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The files of the systems of each architecture, with the options that they are built with."""
+    files: dict[str, list[str]] = {}
+    for system in systems:
+        files.setdefault(system["architecture"], []).append(system["file"])
+    return [
+        {"architecture": architecture, "options": dict(options.get(architecture) or {}), "elements": elements}
+        for architecture, elements in files.items()
+    ]
+
+
+def build_inputs(system: Mapping[str, Any], plan: Plan, options: Mapping[str, Any]) -> dict[str, Any]:
+    """What the artifact of one of the plan's systems depends on."""
+    return {
+        "definitions": plan["definitions"]["path"],
+        "commit": plan["definitions"]["commit"],
+        "system": system["file"],
+        "architecture": system["architecture"],
+        "options": dict(options.get(system["architecture"]) or {}),
+    }
+
+
+def build_records(results: Iterable[Mapping[str, Any]], plan: Plan, options: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The records of what was built; a result without a key, which check mode may return, gives none."""
+    systems = {(system["file"], system["architecture"]): system for system in plan["systems"]}
+    return [
+        {
+            "stage": f"build-{system['name']}",
+            "inputs": build_inputs(system, plan, options),
+            "outputs": {"key": result["key"], "artifact": result["artifact"]},
+            "tools": result.get("tools") or {},
+        }
+        for result in results
+        if result["key"]
+        for system in [systems[result["element"], result["architecture"]]]
+    ]
+
+
+def recorded_builds(records: Records, plan: Plan, options: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The systems that were built from what the plan says, with their artifacts; other records tell nothing."""
+    found = []
+    for system in plan["systems"]:
+        record = records.get(f"build-{system['name']}")
+        if record is not None and record["inputs"] == build_inputs(system, plan, options):
+            outputs = {name: record["outputs"][name] for name in ("key", "artifact")}
+            found.append({"element": system["file"], "architecture": system["architecture"], **outputs})
+    return found
+
+
+def artifacts(records: Records, plan: Plan) -> dict[str, str]:
+    """The build artifact of each system that has a record, by the system's name."""
+    stages = {system["name"]: records.get(f"build-{system['name']}") for system in plan["systems"]}
+    return {name: record["outputs"]["artifact"] for name, record in stages.items() if record is not None}
+
+
+def deploy_records(
+    files: Iterable[Mapping[str, Any]], plan: Plan, records: Records, tools: Mapping[str, str]
+) -> list[dict[str, Any]]:
+    """The records of the files that were made."""
+    deployments = {deployment["name"]: deployment for deployment in plan["deployments"]}
+    built = artifacts(records, plan)
+    return [
+        {
+            "stage": f"deploy-{file['deployment']}",
+            "inputs": {"epoch": plan["epoch"], **_deploy_inputs(deployments[file["deployment"]], built)},
+            "outputs": dict(file),
+            "tools": dict(tools),
+        }
+        for file in files
+    ]
+
+
+def _deploy_inputs(deployment: Mapping[str, Any], built: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "system": deployment["system_name"],
+        "artifact": built.get(deployment["system_name"]),
+        "type": deployment["type"],
+        "location": deployment["location"],
+        "settings": dict(deployment["settings"]),
+        "subsystems": {each["name"]: _deploy_inputs(each, built) for each in deployment["subsystems"]},
+    }
