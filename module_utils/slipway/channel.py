@@ -112,7 +112,7 @@ def _checked(channels: Sequence[str]) -> Sequence[str]:
 
 
 def _address(channel: str, path: str, name: str) -> str:
-    base = channel.rstrip("/")
+    base = quote(channel.rstrip("/"), safe="%/:?#[]@!$&'()*+,;=~")  # a path may hold spaces
     label = f"/{quote(checked_name(path, attempt='verify the release'))}" if path else ""
     return f"{base}{label}/{quote(name)}"
 

@@ -95,6 +95,11 @@ def test_all_channels_serve_all_files(web: Web, files: list[Artifact], tmp_path:
     assert len(channel.verify([f"{web.url}/{LABEL}"], "", files)) == 3
 
 
+def test_a_directory_with_a_space_is_a_channel_too(tmp_path: Path) -> None:
+    listed = put(tmp_path / "my state" / LABEL, CONTENTS)
+    assert len(channel.verify([f"file://{tmp_path}/my state"], LABEL, artifacts(listed, attempt="test"))) == 3
+
+
 def test_everything_that_is_wrong_is_listed_at_once(web: Web, files: list[Artifact], tmp_path: Path) -> None:
     flipped = bytearray(CONTENTS[NAMES[1]])
     flipped[7] ^= 1
