@@ -22,8 +22,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
         arguments = {"started": known.get("release_stage_started"), **self._task.args}
         result.update(self._execute_module(module_args=arguments, task_vars=task_vars))
         if not result.get("failed"):
+            # On build hosts the fact is a variable of the play that points to the coordinator's.
+            earlier = self._templar.template(known.get("release_records")) or {}
             result["ansible_facts"] = {
-                "release_records": {**(known.get("release_records") or {}), **result["records"]},
+                "release_records": {**earlier, **result["records"]},
                 "release_stage_started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             }
         return result
