@@ -8,13 +8,14 @@ import gzip
 import hashlib
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import debcontrol, debfile, openpgp
+from . import aptsolver, debcontrol, debfile, openpgp
+from .errors import SlipwayError
 from .files import CHUNK, write_atomic
 from .process import run
 
@@ -92,16 +93,49 @@ def read_debs(files: Sequence[tuple[Path, Mapping[str, Any] | None]]) -> list[De
         return list(pool.map(lambda file: read_deb(*file), files))
 
 
+def assemble(
+    wanted: Mapping[str, Mapping[str, Mapping[str, Mapping[str, str]]]], files: Iterable[Mapping[str, Any]]
+) -> dict[str, dict[str, tuple[Deb, ...]]]:
+    """Find the file of every package that ``wanted`` has by suite and architecture, and read it.
+
+    A row of ``wanted`` is ``{version, demands}`` with the digest of :func:`aptsolver.demands`; a file is
+    ``{package, stamped, architecture, path, size, md5, sha1, sha256}``. What is not there, or is not what was planned,
+    is a finding; all are listed.
+    """
+    there = {(file["package"], file["stamped"], file["architecture"]): file for file in files}
+    findings: list[str] = []
+    chosen: list[tuple[str, str, str, Mapping[str, Any], Mapping[str, str]]] = []
+    for suite, architectures in wanted.items():
+        for architecture, packages in architectures.items():
+            for name, row in packages.items():
+                keys = ((name, row["version"], index) for index in (architecture, "all"))
+                file = next((there[key] for key in keys if key in there), None)
+                if file is None:
+                    findings.append(f"{suite}/{architecture}: no file is {name} {row['version']}")
+                else:
+                    chosen.append((suite, architecture, name, file, row))
+    unique = {file["path"]: file for _suite, _architecture, _name, file, _row in chosen}
+    debs = dict(zip(unique, read_debs([(Path(path), file) for path, file in unique.items()]), strict=True))
+    found: dict[str, dict[str, list[Deb]]] = {}
+    for suite, architecture, name, file, row in chosen:
+        deb = debs[file["path"]]
+        if aptsolver.demands(debcontrol.Control(deb.control)) != row["demands"]:
+            findings.append(f"{suite}/{architecture}: {name} is not what was planned ({deb.path})")
+        found.setdefault(suite, {}).setdefault(architecture, []).append(deb)
+    if findings:
+        raise SlipwayError(
+            "assemble",
+            "the release",
+            findings[0] if len(findings) == 1 else f"{len(findings)} files are not what was planned",
+            do_next="Somebody changed the shadow archive meanwhile: run again.",
+            findings=findings if len(findings) > 1 else [],
+        )
+    return {suite: {name: tuple(each) for name, each in rows.items()} for suite, rows in found.items()}
+
+
 def index_of(debs: Iterable[Deb], *, component: str) -> str:
     """The text of ``Packages``, sorted by name."""
     return "".join(f"{deb.stanza(component)}\n" for deb in sorted(debs, key=lambda deb: deb.name))
-
-
-def stanzas(path: Path) -> Iterator[str]:
-    """The paragraphs of ``Packages``, each with its last newline; an absent file has none."""
-    if path.exists():
-        text = debcontrol.decode(path.read_bytes())
-        yield from (f"{paragraph.strip(chr(10))}\n" for paragraph in text.split("\n\n") if paragraph.strip())
 
 
 def index_directory(suite: str, component: str, architecture: str) -> str:

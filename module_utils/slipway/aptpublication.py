@@ -248,6 +248,11 @@ def _check(release: Release) -> None:
         twice = {name for name in names if names.count(name) > 1} if len(set(names)) < len(names) else set()
         findings += [f"{index} would have {name} twice" for name in sorted(twice)]
         findings += [] if names else [f"{index} would be empty"]
+    contents: dict[str, str] = {}
+    for deb in {deb.path: deb for _index, debs in release.each() for deb in debs}.values():
+        path = deb.pool_path("")
+        if contents.setdefault(path, deb.sha256) != deb.sha256:
+            findings.append(f"two different files would be {path.rpartition('/')[2]}")
     _refuse("publish", release.label, list(dict.fromkeys(findings)), do_next="Correct this and run again.")
 
 

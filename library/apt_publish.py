@@ -1,0 +1,171 @@
+#!/usr/bin/python
+
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: apt_publish
+short_description: Publish a release of a distribution in an apt archive, all of it at one moment
+version_added: "0.1.0"
+author: The Slipway developers (@slipway)
+description:
+  - Makes the packages of a release what clients of the archive see, for all its platforms and architectures at once.
+    A client sees the old release or the new one, also in the middle of C(apt-get update), and also if the publication
+    is killed.
+  - The release stays installable for ever from C(snapshots/<distribution>-<release>), when later ones have taken its
+    place.
+  - Several distributions share an archive. What is published of one does not touch the others.
+  - Nothing that is public ever changes. A release that was published stays as it is, and a file name keeps its content.
+options:
+  directory:
+    description: The directory that is served.
+    type: path
+    required: true
+  distribution:
+    description: The distribution.
+    type: str
+    required: true
+  release:
+    description: Its release.
+    type: str
+    required: true
+  indexes:
+    description:
+      - What to publish, by platform, architecture and package, as M(slipway.release.stamp_plan) returns it. Each
+        package has its C(version) and the digest of its C(demands).
+    type: dict
+    required: true
+  debs:
+    description:
+      - The files, as M(slipway.release.deb_stamp) and M(slipway.release.deb_metapackage) return them. Those that
+        O(indexes) does not name are not published. In check mode they need not exist.
+    type: list
+    elements: dict
+    required: true
+  inputs:
+    description: What the release was made from, kept with it and compared when it comes again.
+    type: dict
+    default: {}
+  origin:
+    description: The name of the archive.
+    type: str
+    required: true
+  component:
+    description: The archive's one component.
+    type: str
+    default: main
+  gnupghome:
+    description: The GnuPG directory of the key that signs.
+    type: path
+    required: true
+  key:
+    description: The fingerprint of the key. Without it, the only one in O(gnupghome).
+    type: str
+  lock_timeout:
+    description: Seconds to wait for another publication.
+    type: float
+    default: 600
+attributes:
+  check_mode:
+    description: Says what clients would see.
+    support: full
+  diff_mode:
+    description: Shows the list of packages that clients see, before and after.
+    support: full
+  idempotent:
+    description: A release that was published is no change, also when a later one has taken its place.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Publish the release
+  slipway.release.apt_publish:
+    directory: /srv/apt/public/fixed
+    distribution: "{{ plan.distribution }}"
+    release: "{{ plan.release }}"
+    indexes: "{{ {plan.platforms[0].name: plan.platforms[0].indexes} }}"
+    debs: "{{ stamped.debs }}"
+    inputs: "{{ plan.inputs }}"
+    origin: Example
+    gnupghome: /srv/apt/gnupg
+"""
+
+RETURN = r"""
+added:
+  description: Packages that clients did not see before, with suite, architecture, package and version.
+  returned: success
+  type: list
+  elements: dict
+updated:
+  description: Packages with another version, with RV(ignore:was).
+  returned: success
+  type: list
+  elements: dict
+removed:
+  description: Packages that clients see no more, with RV(ignore:was).
+  returned: success
+  type: list
+  elements: dict
+snapshot:
+  description: Where the release stays, below the served directory.
+  returned: success
+  type: str
+"""
+
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.slipway import aptpublication, openpgp
+from ..module_utils.slipway.aptindex import Archive, assemble
+from ..module_utils.slipway.report import report
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "directory": {"type": "path", "required": True},
+            "distribution": {"type": "str", "required": True},
+            "release": {"type": "str", "required": True},
+            "indexes": {"type": "dict", "required": True},
+            "debs": {"type": "list", "elements": "dict", "required": True},
+            "inputs": {"type": "dict", "default": {}},
+            "origin": {"type": "str", "required": True},
+            "component": {"type": "str", "default": "main"},
+            "gnupghome": {"type": "path", "required": True},
+            "key": {"type": "str", "no_log": False},
+            "lock_timeout": {"type": "float", "default": 600},
+        },
+        supports_check_mode=True,
+    )
+    report(module, lambda: act(module.params, write=not module.check_mode))
+
+
+def act(options: dict[str, Any], *, write: bool) -> dict[str, Any]:
+    directory, distribution = Path(options["directory"]), options["distribution"]
+    label = aptpublication.label_of(distribution, options["release"])
+    before = aptpublication.current_packages(directory, distribution)
+    after = {
+        f"{suite}/{architecture}": packages
+        for suite, architectures in options["indexes"].items()
+        for architecture, packages in architectures.items()
+    }
+    if write:
+        key = openpgp.signing_key(options["gnupghome"], options["key"])
+        archive = Archive(
+            directory, options["origin"], options["component"], Path(options["gnupghome"]), key.fingerprint
+        )
+        indexes = assemble(options["indexes"], options["debs"])
+        release = aptpublication.Release(distribution, options["release"], indexes, options["inputs"])
+        changed = aptpublication.publish(archive, release, timeout=options["lock_timeout"])
+    else:
+        changed = aptpublication.published(directory, label) is None
+    changes = aptpublication.changes(before, after if changed else before)
+    return {"changed": changed, "snapshot": f"snapshots/{label}", **changes}
+
+
+if __name__ == "__main__":
+    main()

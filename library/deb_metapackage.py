@@ -1,0 +1,152 @@
+#!/usr/bin/python
+
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: deb_metapackage
+short_description: Make packages that install others in exactly one release
+version_added: "0.1.0"
+author: The Slipway developers (@slipway)
+description:
+  - Makes debs that hold nothing, and depend on other packages in exactly the given versions.
+  - The same words give the same bytes.
+options:
+  dest:
+    description: Directory for the debs, C(<package>_<version>_<architecture>.deb). It is made if it is absent.
+    type: path
+    required: true
+  packages:
+    description: The packages to make.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      package:
+        description: Its name.
+        type: str
+        required: true
+      version:
+        description: Its version.
+        type: str
+        required: true
+      architecture:
+        description: Its architecture.
+        type: str
+        default: all
+      maintainer:
+        description: Name and mail address.
+        type: str
+        required: true
+      summary:
+        description: What it is, in one line.
+        type: str
+        required: true
+      depends:
+        description: The packages, each a list of name and version.
+        type: list
+        elements: list
+        required: true
+      fields:
+        description: Further fields of the control file.
+        type: dict
+        default: {}
+attributes:
+  check_mode:
+    description: Computes the same result, and writes nothing.
+    support: full
+  diff_mode:
+    description: Shows the control file of every package that is made.
+    support: full
+  idempotent:
+    description: A file with the very bytes stays as it is.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Make the variants' metapackages
+  slipway.release.deb_metapackage:
+    dest: /srv/slipway/stamped/r468
+    packages:
+      - package: ros-cturtle-base
+        version: 1.0.0-r468~lucid
+        architecture: i386
+        maintainer: Release team <release@example.org>
+        summary: the stacks of the variant base of cturtle, release r468
+        depends:
+          - [ros-cturtle-ros, 1.2.0-r468~lucid]
+"""
+
+RETURN = r"""
+debs:
+  description:
+    - One entry for each package, with package, architecture, stamped (its version), path, size, md5, sha1 and sha256.
+  returned: success
+  type: list
+  elements: dict
+"""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.slipway.debfile import Hasher
+from ..module_utils.slipway.files import write_atomic
+from ..module_utils.slipway.metapackage import Metapackage
+from ..module_utils.slipway.report import report
+
+PACKAGE = {
+    "package": {"type": "str", "required": True},
+    "version": {"type": "str", "required": True},
+    "architecture": {"type": "str", "default": "all"},
+    "maintainer": {"type": "str", "required": True},
+    "summary": {"type": "str", "required": True},
+    "depends": {"type": "list", "elements": "list", "required": True},
+    "fields": {"type": "dict", "default": {}},
+}
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "dest": {"type": "path", "required": True},
+            "packages": {"type": "list", "elements": "dict", "required": True, "options": PACKAGE},
+        },
+        supports_check_mode=True,
+    )
+    report(module, lambda: act(module.params, write=not module.check_mode))
+
+
+def act(options: dict[str, Any], *, write: bool) -> dict[str, Any]:
+    directory = Path(options["dest"])
+    debs, diffs = [], []
+    for words in options["packages"]:
+        metapackage = Metapackage(**words)
+        content = metapackage.deb()
+        number = metapackage.version.partition(":")[2] or metapackage.version
+        path = directory / f"{metapackage.package}_{number}_{metapackage.architecture}.deb"
+        if not path.exists() or path.read_bytes() != content:
+            diffs.append({"before": "", "after": metapackage.control, "after_header": str(path)})
+            if write:
+                directory.mkdir(parents=True, exist_ok=True)
+                write_atomic(path, content)
+        hasher = Hasher()
+        hasher.update(content)
+        debs.append(
+            {
+                "package": metapackage.package,
+                "architecture": metapackage.architecture,
+                "stamped": metapackage.version,
+                "path": str(path),
+                **asdict(hasher.digests()),
+            }
+        )
+    return {"changed": bool(diffs), "debs": debs, "diff": diffs}
+
+
+if __name__ == "__main__":
+    main()

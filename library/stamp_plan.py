@@ -1,0 +1,281 @@
+#!/usr/bin/python
+
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: stamp_plan
+short_description: Plan the version-locked release of a distribution, and judge it before anything is made
+version_added: "0.1.0"
+author: The Slipway developers (@slipway)
+description:
+  - Reads a distro file, the indexes of the shadow archive and what is published, and says what the release that the
+    distro file describes will be made of.
+  - Four gates must be passed, and all their findings are listed together. Every stack of the distro file is there in
+    its version on every architecture, unless it is excluded by name. Every package is the same version on all
+    architectures. No package is older than the one that is published. A solver finds that every package can be
+    installed on its platform.
+  - A release that clients have seen already is only looked at. It must have been made from the same stacks, versions,
+    variants and platforms, and all its files must be there.
+requirements:
+  - dose-debcheck (Debian's dose-distcheck)
+options:
+  distro_file:
+    description: The distro file, which names the distribution, its release, stacks, versions and variants.
+    type: path
+    required: true
+  required_stacks:
+    description: Stacks that the distro file must have.
+    type: list
+    elements: str
+    default: []
+  shadow:
+    description: The shadow archive, what reprepro calls its base directory.
+    type: path
+    required: true
+  gnupghome:
+    description: The GnuPG directory of the shadow archive's key, to put the archive in order after a killed user.
+    type: path
+  published:
+    description: The directory of the published archive.
+    type: path
+    required: true
+  component:
+    description: The component of both archives.
+    type: str
+    default: main
+  platforms:
+    description: The platforms to release for.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      name:
+        description: Its codename, which is the suite in both archives.
+        type: str
+        required: true
+      architectures:
+        description: Debian's names of its architectures.
+        type: list
+        elements: str
+        required: true
+      base:
+        description: Where its own packages are, as lines of C(sources.list).
+        type: list
+        elements: str
+        required: true
+  base_directory:
+    description: Where the package lists of the platforms' own packages are kept.
+    type: path
+    required: true
+  excludes:
+    description:
+      - Stacks or packages that may be missing, and are left out. Each has the list of places, such as
+        V(lucid-i386), where; an empty list means everywhere.
+    type: dict
+    default: {}
+  package_name:
+    description: The name of a stack's or variant's package, from C({distribution}) and C({stack}).
+    type: str
+    default: ros-{distribution}-{stack}
+  shadow_version:
+    description: The version of a package in the shadow archive, from C({version}) and C({platform}).
+    type: str
+    default: "{version}-0~{platform}"
+  template:
+    description: The version of a stamped package, as M(slipway.release.deb_stamp) has it.
+    type: str
+    default: "{version}-{release}~{platform}"
+  marker:
+    description: The field in control files that has the name of the distribution. Empty means none.
+    type: str
+    default: WG-rosdistro
+  metapackage_version:
+    description: The version of metapackages, before it is stamped.
+    type: str
+    default: 1.0.0
+  maintainer:
+    description: The maintainer of metapackages, name and mail address.
+    type: str
+    required: true
+attributes:
+  check_mode:
+    description: It only reads. In check mode the package lists are fetched into a copy, which is removed.
+    support: full
+  diff_mode:
+    description: It changes nothing.
+    support: none
+  idempotent:
+    description: It changes nothing.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: See what the release will be made of
+  slipway.release.stamp_plan:
+    distro_file: cturtle.rosdistro
+    shadow: /srv/apt/shadow
+    published: /srv/apt/public/fixed
+    base_directory: /var/cache/slipway/platforms
+    maintainer: Release team <release@example.org>
+    platforms:
+      - name: bookworm
+        architectures: [amd64, i386]
+        base:
+          - deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian bookworm main
+  register: plan
+"""
+
+RETURN = r"""
+label:
+  description: Distribution and release, such as V(cturtle-r468).
+  returned: success
+  type: str
+distribution:
+  description: The distribution.
+  returned: success
+  type: str
+release:
+  description: Its release, the distro file's version.
+  returned: success
+  type: str
+published:
+  description: Whether clients have seen this release already. There is nothing left to do then.
+  returned: success
+  type: bool
+platforms:
+  description: What to stamp and to publish for each platform. Empty if it is published.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    name: {description: The platform., type: str, returned: always}
+    debs: {description: Paths of the debs in the shadow archive., type: list, elements: str, returned: always}
+    metapackages: {description: What M(slipway.release.deb_metapackage) shall make., type: list, returned: always}
+    indexes:
+      description: What each architecture's index will list, by package, with its version and a digest of its demands.
+      type: dict
+      returned: always
+inputs:
+  description: What the release is made from, to be kept with it.
+  returned: success
+  type: dict
+remarks:
+  description: What was ignored or left out.
+  returned: success
+  type: list
+  elements: str
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.slipway import aptpublication, aptsources, reprepro, stampplan
+from ..module_utils.slipway.distro import load_distro
+from ..module_utils.slipway.errors import SlipwayError
+from ..module_utils.slipway.report import report
+
+PLATFORM = {
+    "name": {"type": "str", "required": True},
+    "architectures": {"type": "list", "elements": "str", "required": True},
+    "base": {"type": "list", "elements": "str", "required": True},
+}
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "distro_file": {"type": "path", "required": True},
+            "required_stacks": {"type": "list", "elements": "str", "default": []},
+            "shadow": {"type": "path", "required": True},
+            "gnupghome": {"type": "path"},
+            "published": {"type": "path", "required": True},
+            "component": {"type": "str", "default": "main"},
+            "platforms": {"type": "list", "elements": "dict", "required": True, "options": PLATFORM},
+            "base_directory": {"type": "path", "required": True},
+            "excludes": {"type": "dict", "default": {}},
+            "package_name": {"type": "str", "default": stampplan.Names.package},
+            "shadow_version": {"type": "str", "default": stampplan.Names.shadow},
+            "template": {"type": "str", "default": stampplan.Names.stamped},
+            "marker": {"type": "str", "default": stampplan.Names.marker},
+            "metapackage_version": {"type": "str", "default": stampplan.Names.metapackage},
+            "maintainer": {"type": "str", "required": True},
+        },
+        supports_check_mode=True,
+    )
+    report(module, lambda: act(module.params, write=not module.check_mode))
+
+
+def act(options: dict[str, Any], *, write: bool) -> dict[str, Any]:
+    distro = load_distro(options["distro_file"], required=options["required_stacks"])
+    release, directory = stampplan.release_of(distro), Path(options["published"])
+    names = stampplan.Names(
+        package=options["package_name"],
+        shadow=options["shadow_version"],
+        stamped=options["template"],
+        marker=options["marker"],
+        metapackage=options["metapackage_version"],
+        maintainer=options["maintainer"],
+    )
+    platforms = {platform["name"]: platform["architectures"] for platform in options["platforms"]}
+    excludes = {name: list(places or []) for name, places in options["excludes"].items()}
+    label = aptpublication.label_of(distro.name, release)
+    answer = {"changed": False, "label": label, "distribution": distro.name, "release": release}
+    kept = aptpublication.published(directory, label)
+    if kept is not None:
+        inputs = stampplan.inputs_of(distro, platforms, excludes=excludes, names=names)
+        aptpublication.refuse_other(directory, label, kept, inputs)
+        aptpublication.verify(directory, label)
+        return {**answer, "published": True, "platforms": [], "inputs": inputs, "remarks": distro.remarks}
+    with reprepro.opened(options["shadow"], gnupghome=options["gnupghome"], write=write) as archive:
+        shadow = stampplan.read_shadow(archive.public, platforms, component=options["component"])
+    current = aptpublication.current_packages(directory, distro.name)
+    plan = stampplan.make(distro, shadow, excludes=excludes, names=names, published=current)
+    solve(plan, options["platforms"], Path(options["base_directory"]), write=write)
+    if plan.findings:
+        raise SlipwayError(
+            "release",
+            f"{distro.name} {release}",
+            f"the gates have {len(plan.findings)} findings",
+            do_next="Build what is missing, correct the distro file, or exclude a stack by its name, and run again.",
+            findings=plan.findings,
+        )
+    parts = [
+        {
+            "name": platform.name,
+            "debs": [os.fspath(path) for path in platform.debs],
+            "metapackages": [asdict(metapackage) for metapackage in platform.metapackages],
+            "indexes": platform.indexes,
+        }
+        for platform in plan.platforms
+    ]
+    return {**answer, "published": False, "platforms": parts, "inputs": plan.inputs, "remarks": plan.remarks}
+
+
+def solve(plan: stampplan.Plan, platforms: Sequence[Mapping[str, Any]], directory: Path, *, write: bool) -> None:
+    with tempfile.TemporaryDirectory(prefix="slipway-lists-") as temporary:
+        lists = {}
+        for platform in platforms:
+            place = directory / platform["name"]
+            if not write:
+                copied = Path(temporary) / platform["name"]
+                if place.is_dir():
+                    shutil.copytree(place, copied)
+                place = copied
+            lists[platform["name"]] = aptsources.package_lists(
+                platform["base"], platform["architectures"], directory=place
+            )
+        stampplan.solve(plan, lists)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,89 @@
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The package lists of a platform's base, fetched and verified by apt in a directory of their own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from .errors import SlipwayError
+from .files import write_atomic
+from .locks import flocked
+from .process import run
+
+#: Settings of this machine that are ours too (proxies, certificates), and those of them that are not.
+KEPT, NOT_KEPT = "Acquire::", ("Acquire::IndexTargets", "Acquire::Languages", "Acquire::GzipIndexes")
+
+
+def package_lists(
+    sources: Sequence[str], architectures: Sequence[str], *, directory: Path, timeout: float = 600.0
+) -> dict[str, list[Path]]:
+    """The ``Packages`` files of ``sources`` (lines of sources.list) for each architecture, as they are now.
+
+    ``directory`` keeps them, so that only what is new is fetched. Sources without any list for an architecture are
+    a failure.
+    """
+    on = f"{len(sources)} sources for {', '.join(architectures)}"
+    with flocked(directory / "lock", attempt="fetch the package lists of", on=on, timeout=timeout):
+        for name in ("lists/partial", "cache/archives/partial"):
+            (directory / name).mkdir(parents=True, exist_ok=True)
+        write_atomic(directory / "status", b"")
+        write_atomic(directory / "sources.list", "".join(f"{source}\n" for source in sources).encode())
+        write_atomic(directory / "apt.conf", _configuration(directory, architectures).encode())
+        env = {"APT_CONFIG": str(directory / "apt.conf")}
+        run(
+            ["apt-get", "update", "-q"],
+            attempt="fetch the package lists of",
+            on=on,
+            do_next="See whether the mirror answers and its key is installed, and run again.",
+            env=env,
+            timeout=timeout,
+        )
+        listed = run(
+            ["apt-get", "indextargets", "--format", "$(ARCHITECTURE) $(FILENAME)", "Created-By: Packages"],
+            attempt="find the package lists of",
+            on=on,
+            env=env,
+        )
+    found: dict[str, list[Path]] = {architecture: [] for architecture in architectures}
+    for line in listed.stdout.splitlines():
+        architecture, _, path = line.partition(" ")
+        if architecture in found and Path(path).is_file():
+            found[architecture].append(Path(path))
+    for architecture, paths in found.items():
+        if not paths:
+            raise SlipwayError(
+                "find the package lists of",
+                on,
+                f"there is none for {architecture}",
+                do_next="Correct the platform's base sources or its architectures and run again.",
+            )
+    return found
+
+
+def _configuration(directory: Path, architectures: Sequence[str]) -> str:
+    dumped = run(["apt-config", "dump", "Acquire"], attempt="read the settings of", on="apt").stdout
+    ours = [line for line in dumped.splitlines() if line.startswith(KEPT) and not line.startswith(NOT_KEPT)]
+    quoted = " ".join(f'"{architecture}";' for architecture in architectures)
+    settings = {
+        "APT::Architecture": architectures[0],
+        "APT::Sandbox::User": "root" if os.geteuid() == 0 else "",
+        "APT::Update::Error-Mode": "any",
+        "Acquire::Languages": "none",
+        "Acquire::GzipIndexes": "false",
+        "Dir::Etc::main": "/dev/null",
+        "Dir::Etc::parts": "/dev/null",
+        "Dir::Etc::sourcelist": str(directory / "sources.list"),
+        "Dir::Etc::sourceparts": "/dev/null",
+        "Dir::Etc::preferencesparts": "/dev/null",
+        "Dir::State": str(directory),
+        "Dir::State::lists": str(directory / "lists"),
+        "Dir::State::status": str(directory / "status"),
+        "Dir::Cache": str(directory / "cache"),
+        "Dir::Cache::pkgcache": "",
+        "Dir::Cache::srcpkgcache": "",
+    }
+    lines = [f'{name} "{value}";' for name, value in settings.items()]
+    return "\n".join([*ours, f"APT::Architectures {{ {quoted} }};", *lines, ""])
