@@ -20,13 +20,16 @@ class LiveActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no
 
     #: Seconds between two looks at the progress file.
     INTERVAL = 1.0
+    #: A task that is not waited for (async) runs as any other; nobody follows it.
+    _supports_async = True
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Run the module; follow its progress file meanwhile, unless nothing will be done."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         progress = self._task.args.get("progress")
-        if not progress or self._task.check_mode:
-            result.update(self._execute_module(task_vars=task_vars))
+        wrap_async = bool(self._task.async_val) and not self._connection.has_native_async
+        if not progress or self._task.check_mode or wrap_async:
+            result.update(self._execute_module(task_vars=task_vars, wrap_async=wrap_async))
             return result
         ended = threading.Event()
         follower = threading.Thread(
