@@ -56,8 +56,8 @@ options:
     type: path
   handle:
     description:
-      - The RV(handle) of an earlier, detached submission of the same build.
-      - The protocol cannot attach to a build again. What became of the earlier one is told in RV(resumed), and the same
+      - The RV(builds[].handle) of an earlier, detached submission of the same build.
+      - The protocol cannot attach to a build again. What became of the earlier one is told in RV(builds[].resumed), and the same
         request is sent again, which joins it where it still runs.
     type: dict
   builds:
@@ -90,7 +90,7 @@ options:
         description: As O(handle).
         type: dict
   detach:
-    description: Return as soon as it is certain that the network builds, with a RV(handle), and leave it at that.
+    description: Return as soon as it is certain that the network builds, with a RV(builds[].handle), and leave it at that.
     type: bool
     default: false
   timeout:

@@ -213,7 +213,8 @@ class Build:
         """Somebody wants to end this run: cancel the build on its controller."""
         if self.phase not in ("ended", "ending"):
             self.log.interrupted()
-            self._give_up(f"this run was interrupted ({why})", JOIN, now)
+            do_next = "It is cancelled on its controller; what was built stays in the cache. Run the same again to go on."
+            self._give_up(f"this run was interrupted ({why})", do_next, now)
 
     def abandon(self, now: float) -> None:
         """End at once, whatever the controller says."""
