@@ -57,8 +57,8 @@ options:
   handle:
     description:
       - The RV(builds[].handle) of an earlier, detached submission of the same build.
-      - The protocol cannot attach to a build again. What became of the earlier one is told in RV(builds[].resumed), and the same
-        request is sent again, which joins it where it still runs.
+      - The protocol cannot attach to a build again. What became of the earlier one is told in RV(builds[].resumed), and
+        the same request is sent again, which joins it where it still runs.
     type: dict
   builds:
     description: Several builds of the same O(repo) and O(ref), in place of O(morphology) and its controller.
@@ -90,7 +90,8 @@ options:
         description: As O(handle).
         type: dict
   detach:
-    description: Return as soon as it is certain that the network builds, with a RV(builds[].handle), and leave it at that.
+    description:
+      - Return with a RV(builds[].handle) as soon as it is certain that the network builds.
     type: bool
     default: false
   timeout:
