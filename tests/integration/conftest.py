@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -68,8 +69,10 @@ class Site:
     def play(self, playbook: str, *, tags: str = "", check: bool = False, **extra: Any) -> Ran:
         self._runs += 1
         words = [*(["--tags", tags] if tags else []), *(["--check", "--diff"] if check else [])]
+        private = self.base / f"run-{self._runs}"
+        private.mkdir()
         runner = ansible_runner.run(
-            private_data_dir=str(self.base / f"run-{self._runs}"),
+            private_data_dir=str(private),
             project_dir=str(ROOT),
             playbook=playbook,
             inventory=str(ROOT / "inventory/local"),
@@ -97,8 +100,8 @@ class Site:
 
     def command(self, *words: str) -> list[str]:
         """The same run as a command line, for tests that start and kill it themselves."""
-        variables = [word for name, value in self.variables.items() for word in ("-e", f"{name}={value}")]
-        return ["ansible-playbook", "-i", str(ROOT / "inventory/local"), *variables, *words]
+        variables = json.dumps(self.variables)
+        return ["ansible-playbook", "-i", str(ROOT / "inventory/local"), "-e", variables, *words]
 
 
 def git(*words: str, cwd: Path) -> str:
@@ -151,9 +154,11 @@ def tiny_site(base: Path, cache: Path, definitions: Path) -> Site:
         base,
         cache,
         {
-            "trove_definitions_source": str(definitions),
+            "trove_definitions": str(definitions),
             "trove_imports": [],
             "build_host_architectures": ["x86_64", "x86_32"],
-            "build_host_bases": [],
+            "build_host_wanted_architectures": ["x86_64", "x86_32"],
+            "build_host_bases": {"x86_64": [], "x86_32": []},
+            "build_host_project": "slipway-test",
         },
     )
