@@ -26,7 +26,18 @@ RESERVED_FIELDS = frozenset(
     )
 )
 
-FIELD_NAME = re.compile(r"[!\"$-,./0-9;-~][!-9;-~]*", re.ASCII)
+#: Fields that dpkg refuses in a deb, or that change the version by other means.
+_FORBIDDEN_FIELDS = (
+    *("Status", "Config-Version", "Conffiles", "Triggers-Pending", "Triggers-Awaited"),
+    *("Revision", "Package-Revision", "Package_Revision"),
+)
+_CHOICES = {
+    "Essential": ("yes", "no"),
+    "Protected": ("yes", "no"),
+    "Multi-Arch": ("no", "same", "foreign", "allowed"),
+}
+
+FIELD_NAME = re.compile(r"[!\"$-,.-9;-~][!-9;-~]+", re.ASCII)
 PACKAGE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]*", re.ASCII)
 ARCHITECTURE = re.compile(r"[a-z0-9][a-z0-9-]*", re.ASCII)
 _CONTROL_CHARACTER = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
@@ -148,6 +159,13 @@ def identify(control: Control) -> tuple[str, str, str]:
         if pattern is not None and not pattern.fullmatch(value):
             raise ValueError(f"the {name.lower()} name '{printable(value)}' is not allowed")
         values.append(value)
+    for name in _FORBIDDEN_FIELDS:
+        if control.get(name) is not None:
+            raise ValueError(f"its control file has the field {name}, which a deb must not have")
+    for name, choices in _CHOICES.items():
+        choice = control.get(name)
+        if choice and choice.lower() not in choices:
+            raise ValueError(f"its {name} is '{printable(choice)}' and not {' or '.join(choices)}")
     package, version, architecture = values
     return package, version, architecture
 
@@ -203,7 +221,10 @@ def groups(control: Control, name: str) -> list[list[Relation]]:
     value = control.get(name)
     if not value:
         return []
-    return [[_relation(text, name)[1] for text in group.split("|")] for group in value.split(",")]
+    found = [[_relation(text, name)[1] for text in group.split("|")] for group in value.split(",")]
+    if name not in LOCKED_FIELDS and any(len(group) > 1 for group in found):
+        raise ValueError(f"its {name} has alternatives, which dpkg does not allow there")
+    return found
 
 
 def _relation(text: str, where: str) -> tuple[str, Relation, str]:

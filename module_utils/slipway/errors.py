@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
+from typing import Any
 
 
 class SlipwayError(Exception):
@@ -32,6 +34,11 @@ class SlipwayError(Exception):
         self.log = log
         self.findings = list(findings)
         super().__init__(str(self))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Errors come back from other processes as they were."""
+        make = functools.partial(type(self), do_next=self.do_next, log=self.log, findings=self.findings)
+        return make, (self.attempted, self.on, self.came_back)
 
     def __str__(self) -> str:
         subject = f"Could not {self.attempted} {self.on}".rstrip()

@@ -4,9 +4,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import multiprocessing
 import os
 import signal
+import tempfile
 from collections.abc import Callable
 from multiprocessing import connection
 from multiprocessing.context import ForkProcess
@@ -33,14 +35,27 @@ def spread(
     """
     if workers <= 1 or count <= 1:
         return [_noted(work(number), on_result) for number in range(count)]
+    with tempfile.TemporaryFile(buffering=0) as numbers:
+        results = _gathered(count, work, workers, numbers.fileno(), attempt=attempt, on_result=on_result)
+    return [results[number] for number in range(count)]
+
+
+def _gathered(
+    count: int,
+    work: Callable[[int], Made],
+    workers: int,
+    numbers: int,
+    *,
+    attempt: str,
+    on_result: Callable[[Made], None] | None,
+) -> dict[int, Made]:
     context = multiprocessing.get_context("fork")
-    counter = context.Value("l", 0)
     results: dict[int, Made] = {}
     forks: dict[connection.Connection[Any, Any], ForkProcess] = {}
     try:
         for _ in range(min(workers, count)):
             ours, theirs = context.Pipe(duplex=False)
-            fork = context.Process(target=_serve, args=(work, count, counter, theirs, [*forks, ours]))
+            fork = context.Process(target=_serve, args=(work, count, numbers, theirs, [*forks, ours]))
             fork.start()
             theirs.close()
             forks[ours] = fork
@@ -60,7 +75,7 @@ def spread(
             fork.kill()
             fork.join()
             ours.close()
-    return [results[number] for number in range(count)]
+    return results
 
 
 def _noted(made: Made, on_result: Callable[[Made], None] | None) -> Made:
@@ -69,18 +84,31 @@ def _noted(made: Made, on_result: Callable[[Made], None] | None) -> Made:
     return made
 
 
+def _next(numbers: int) -> int:
+    """The next number from 0 up, given to one process only.
+
+    It stands in a file under a record lock, which ends with the process that holds it, however that ends.
+    """
+    fcntl.lockf(numbers, fcntl.LOCK_EX)
+    try:
+        number = int.from_bytes(os.pread(numbers, 8, 0), "big")
+        os.pwrite(numbers, (number + 1).to_bytes(8, "big"), 0)
+    finally:
+        fcntl.lockf(numbers, fcntl.LOCK_UN)
+    return number
+
+
 def _serve(
-    work: Callable[[int], Made], count: int, counter: Any, answers: connection.Connection[Any, Any], others: list[Any]
+    work: Callable[[int], Made],
+    count: int,
+    numbers: int,
+    answers: connection.Connection[Any, Any],
+    others: list[connection.Connection[Any, Any]],
 ) -> None:
     for other in others:
         other.close()  # else this fork would never learn that its parent has gone
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    while True:
-        with counter.get_lock():
-            number = counter.value
-            counter.value += 1
-        if number >= count:
-            break
+    while (number := _next(numbers)) < count:
         try:
             answers.send((number, work(number)))
         except BrokenPipeError:

@@ -134,12 +134,18 @@ def stamp(
 
         results = _made(plans, target, scratch, order=order, workers=workers, on_result=keep)
         syncer.wait()
-        for result in results:
-            if result.changed:
-                path = Path(result.path)
-                os.replace(scratch / path.name, path)
-        files.sync_directory(target)
+        _place(scratch, [Path(result.path) for result in results if result.changed])
     return results
+
+
+def _place(scratch: Path, paths: Sequence[Path]) -> None:
+    """Give new files their names; the old ones are there until then."""
+    blocked = next((path for path in paths if path.is_dir()), None)
+    if blocked is not None:
+        raise _unwritable(blocked, IsADirectoryError("there is a directory"))
+    for path in paths:
+        os.replace(scratch / path.name, path)
+    files.sync_directory(scratch.parent)
 
 
 class _Syncer:
@@ -214,7 +220,10 @@ def debs_at(paths: Sequence[str | os.PathLike[str]]) -> list[str]:
 def _empty(directory: Path) -> Iterator[Path]:
     """A directory that is empty now, whatever an earlier run has left, and gone afterwards."""
     shutil.rmtree(directory, ignore_errors=True)
-    directory.mkdir()
+    try:
+        directory.mkdir()
+    except OSError as error:
+        raise _unwritable(directory, error) from error
     try:
         yield directory
     finally:
@@ -261,8 +270,9 @@ def _double(plans: Sequence[_Plan]) -> list[SlipwayError]:
 
 
 def _raise_all(faults: Sequence[SlipwayError], *, total: int) -> None:
-    if len(faults) == 1:
-        raise faults[0]
+    unwritable = [fault for fault in faults if fault.attempted == "write"]
+    if unwritable or len(faults) == 1:
+        raise (unwritable or faults)[0]
     if faults:
         raise SlipwayError(
             "use",
