@@ -6,15 +6,15 @@ from __future__ import annotations
 
 import hashlib
 import http.client
+import ssl
 import time
 import urllib.error
+import urllib.request
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from io import BufferedIOBase
 from urllib.parse import quote, urlsplit
-
-from ansible.module_utils.urls import open_url
 
 from .artifact import Artifact, checked_name
 from .errors import SlipwayError
@@ -100,7 +100,7 @@ def verify(
 
 
 def _checked(channels: Sequence[str]) -> Sequence[str]:
-    faults = [channel for channel in channels if urlsplit(channel).scheme not in SCHEMES]
+    faults = [channel for channel in channels if not _is_address(channel)]
     if faults or not channels:
         raise SlipwayError(
             "verify",
@@ -109,6 +109,13 @@ def _checked(channels: Sequence[str]) -> Sequence[str]:
             do_next=f"Give addresses that begin with {', '.join(f'{scheme}://' for scheme in SCHEMES)}.",
         )
     return channels
+
+
+def _is_address(channel: str) -> bool:
+    try:
+        return urlsplit(channel).scheme in SCHEMES
+    except ValueError:
+        return False
 
 
 def _address(channel: str, path: str, name: str) -> str:
@@ -144,13 +151,14 @@ def _fault(place: Place, open_address: Open, idle_timeout: float, fetch_timeout:
 
 def opener(ca_path: str | None = None) -> Open:
     """How addresses are opened; ``ca_path`` is a file of certificates to trust instead of the system's."""
+    director = urllib.request.build_opener(
+        urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=ca_path))
+    )
+    # A stale answer of a cache on the way is no look at the channel itself.
+    director.addheaders = [("User-Agent", "slipway"), ("Cache-Control", "no-cache"), ("Accept-Encoding", "identity")]
 
     def open_address(url: str, timeout: float) -> BufferedIOBase:
-        # A stale answer of a cache on the way is no look at the channel itself.
-        headers = {"Cache-Control": "no-cache"}
-        answer: BufferedIOBase = open_url(
-            url, timeout=timeout, http_agent="slipway", headers=headers, decompress=False, ca_path=ca_path
-        )
+        answer: BufferedIOBase = director.open(url, timeout=timeout)
         return answer
 
     return open_address

@@ -171,7 +171,8 @@ def test_a_server_that_is_down_is_one_finding_a_file(files: list[Artifact]) -> N
 
 
 @pytest.mark.parametrize(
-    ("channels", "fault"), [([], "there are none"), (["ftp://x"], "no addresses"), (["/x"], "no addr")]
+    ("channels", "fault"),
+    [([], "there are none"), (["ftp://x"], "no addresses"), (["/x"], "no addr"), (["http://[::1"], "no addr")],
 )
 def test_bad_channels_are_refused(files: list[Artifact], channels: list[str], fault: str) -> None:
     with pytest.raises(SlipwayError, match=f"Could not verify the channels: .*{fault}"):
