@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..module_utils.slipway.systemrecords import build_records
+from ansible_collections.slipway.release.plugins.module_utils.slipway.systemrecords import build_records
 
 DOCUMENTATION = r"""
 name: build_records

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..module_utils.slipway.systemrecords import builds_by_architecture
+from ansible_collections.slipway.release.plugins.module_utils.slipway.systemrecords import builds_by_architecture
 
 DOCUMENTATION = r"""
 name: builds_by_architecture

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..module_utils.slipway.systemrecords import artifacts
+from ansible_collections.slipway.release.plugins.module_utils.slipway.systemrecords import artifacts
 
 DOCUMENTATION = r"""
 name: built_artifacts
