@@ -49,6 +49,10 @@ options:
         description: Names and versions of the tools that were used. They may change without being drift.
         type: dict
         default: {}
+  replace:
+    description: Whether records that say something else are replaced. For a stage that nothing was built on yet.
+    type: bool
+    default: false
   started:
     description: When the stage began, as ISO 8601. Set by the action plugin.
     type: str
@@ -107,6 +111,7 @@ def main() -> None:
             "project": {"type": "str", "required": True},
             "version": {"type": "str", "required": True},
             "records": {"type": "list", "elements": "dict", "required": True, "options": RECORD},
+            "replace": {"type": "bool", "default": False},
             "started": {"type": "str"},
         },
         supports_check_mode=True,
@@ -126,12 +131,12 @@ def main() -> None:
                 "ended": ended,
             }
             stage = part["stage"]
-            kept[stage], before = settle(directory, record, write=not module.check_mode)
-            if before is None:
+            now, before = settle(directory, record, replace=module.params["replace"], write=not module.check_mode)
+            kept[stage] = now
+            if now != before:
                 path = str(directory / f"{stage}.json")
-                diff.append(
-                    {"before_header": path, "after_header": path, "before": "", "after": dumps(kept[stage]).decode()}
-                )
+                texts = {"before": dumps(before).decode() if before else "", "after": dumps(now).decode()}
+                diff.append({"before_header": path, "after_header": path, **texts})
         return {"changed": bool(diff), "records": kept, **({"diff": diff} if diff else {})}
 
     report(module, act)

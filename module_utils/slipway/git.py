@@ -18,6 +18,8 @@ from .process import run
 
 COMMIT = re.compile(r"[0-9a-f]{40}\Z")
 TIMEOUT = 300.0
+#: Lines that git adds to every failure of this kind; the reason stands in another one.
+_NO_REASON = re.compile(r"could not read from remote|please make sure you have|and the repository exists|\Ahint:", re.I)
 
 #: git never asks questions, and a dead peer is noticed.
 ENVIRONMENT = {
@@ -94,10 +96,35 @@ def git(
     ).stdout
 
 
-def remote_refs(url: str, *patterns: str, timeout: float = 60.0) -> dict[str, str]:
-    """The refs of a remote repository by name; an annotated tag also has its ``^{}`` entry."""
-    answer = git("ls-remote", "--", url, *patterns, attempt="read the refs of", on=shown(url), timeout=timeout)
-    return {name: value for value, _, name in (line.partition("\t") for line in answer.splitlines())}
+def remote_refs(url: str, *patterns: str, attempt: str = "read the refs of", timeout: float = 60.0) -> dict[str, str]:
+    """The refs of a remote repository by name; an annotated tag also has its ``^{}`` entry.
+
+    A repository that cannot be reached is a failure with git's own reason.
+    """
+    done = run(
+        ["git", "ls-remote", "--", url, *patterns],
+        attempt=attempt,
+        on=shown(url),
+        env=ENVIRONMENT,
+        timeout=timeout,
+        do_next="Check its address, the network and your access to it, and run again.",
+        ok_codes=range(256),
+    )
+    if done.returncode != 0:
+        raise SlipwayError(
+            attempt,
+            shown(url),
+            reason(done.stderr).replace(url, shown(url)) or f"git ended with status {done.returncode}",
+            do_next="Check its address, the network and your access to it, and run again.",
+        )
+    return {name: value for value, _, name in (line.partition("\t") for line in done.stdout.splitlines())}
+
+
+def reason(stderr: str) -> str:
+    """The part of git's complaint that says why, on one line."""
+    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+    telling = [line for line in lines if not _NO_REASON.search(line)] or lines
+    return " / ".join(line.removeprefix("fatal: ") for line in telling[-2:])
 
 
 def remote_commit(url: str, ref: str) -> str | None:

@@ -32,8 +32,6 @@ ARCHITECTURES = (
     *("mips32b", "mips32l", "mips64b", "mips64l", "ppc64", "x86_32", "x86_64"),
 )
 DIRECTORIES = ("records", "images", "artifacts", "logs", "source")
-#: Lines that git adds to every failure of this kind; the reason stands in another one.
-_NO_REASON = re.compile(r"could not read from remote|please make sure you have|and the repository exists|\Ahint:", re.I)
 
 Plan = dict[str, Any]
 
@@ -152,42 +150,13 @@ def release_directories(state_directory: str, version: str) -> dict[str, str]:
     return {"state": str(state), "release": str(release), **{name: str(release / name) for name in DIRECTORIES}}
 
 
-def remote_refs(url: str, *patterns: str, attempt: str = "reach", timeout: float = 60.0) -> dict[str, str]:
-    """The refs of a repository by name; one that cannot be reached is a failure with git's own reason."""
-    shown = git.shown(url)
-    done = run(
-        ["git", "ls-remote", "--", url, *patterns],
-        attempt=attempt,
-        on=shown,
-        env=git.ENVIRONMENT,
-        timeout=timeout,
-        do_next="Check its address, the network and your access to it, and run again.",
-        ok_codes=range(256),
-    )
-    if done.returncode != 0:
-        raise SlipwayError(
-            attempt,
-            shown,
-            reason(done.stderr).replace(url, shown) or f"git ended with status {done.returncode}",
-            do_next="Check its address, the network and your access to it, and run again.",
-        )
-    return {name: value for value, _, name in (line.partition("\t") for line in done.stdout.splitlines())}
-
-
-def reason(stderr: str) -> str:
-    """The part of git's complaint that says why, on one line."""
-    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
-    telling = [line for line in lines if not _NO_REASON.search(line)] or lines
-    return " / ".join(line.removeprefix("fatal: ") for line in telling[-2:])
-
-
 def look_at_trove(url: str, called: names.Names, *, ref: str, timeout: float = 60.0) -> Remote:
     """See in one call what the public Trove has of this release, and what was released before it."""
     branch = f"refs/heads/{called.branch}"
     candidates = [ref] if ref == "HEAD" or ref.startswith("refs/") else [f"refs/heads/{ref}", f"refs/tags/{ref}"]
     tags = f"refs/tags/{called.project}-*"
     wanted = [pattern for candidate in candidates for pattern in (candidate, f"{candidate}^{{}}")]
-    refs = remote_refs(url, branch, tags, *wanted, attempt="reach the definitions at", timeout=timeout)
+    refs = git.remote_refs(url, branch, tags, *wanted, attempt="reach the definitions at", timeout=timeout)
 
     def commit(name: str) -> str | None:
         return refs.get(f"{name}^{{}}") or refs.get(name)

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from .errors import SlipwayError
+from .git import remote_refs
 from .openpgp import signing_key
-from .plan import remote_refs
 
 GIB = 1 << 30
 DAY = 86400

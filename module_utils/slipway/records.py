@@ -58,33 +58,37 @@ def load_all(directory: Path) -> dict[str, Record]:
     return {path.stem: load(path) for path in sorted(directory.glob("*.json"))}
 
 
-def settle(directory: Path, record: Record, *, write: bool = True) -> tuple[Record, Record | None]:
-    """Keep ``record`` as its stage's record; return what is kept and what stood there before.
+def settle(
+    directory: Path, record: Record, *, replace: bool = False, write: bool = True
+) -> tuple[Record, Record | None]:
+    """Keep ``record`` as its stage's record; return what is kept and what stood there before, if anything did.
 
     A record that says the same is left as it is, with its times. One that says something else is
-    drift: it fails and names each difference, because a stage that is done cannot change its mind.
+    drift: it fails and names each difference, because a stage that is done cannot change its mind. With
+    ``replace`` it is replaced, which suits a stage that nothing was built on yet.
     """
     if not STAGE_NAME.match(record["stage"]):
         raise ValueError(f"not a stage name: {record['stage']!r}")
     path = directory / f"{record['stage']}.json"
     before = load(path) if path.exists() else None
     if before is not None:
-        differences = drift(before, record)
-        if differences:
+        found = drift(before, record)
+        if found and not replace:
             raise SlipwayError(
                 f"confirm the stage {record['stage']} of",
                 f"{record['project']} {record['version']}",
                 f"what is there now is not what {path} says",
                 do_next="Put back what drifted; or, if the change is wanted and nothing of this version is public, "
                 f"remove {directory.parent} and run again.",
-                findings=differences,
+                findings=found,
             )
-        return before, before
+        if not found:
+            return before, before
     kept = sealed(record)
     if write:
         directory.mkdir(parents=True, exist_ok=True)
         write_atomic(path, dumps(kept))
-    return kept, None
+    return kept, before
 
 
 def drift(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

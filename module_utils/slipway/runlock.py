@@ -85,7 +85,8 @@ def take(path: Path, holder: Holder, *, ended: Holder | None = None, write: bool
     if not write:
         found = read(path)
         return None if found is None or found.same_run(holder) else found
-    with flocked(path.with_suffix(".guard"), attempt="take the lock", on=str(path), timeout=LOCK_WAIT):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with flocked(path.parent, attempt="take the lock", on=str(path), timeout=LOCK_WAIT):
         found = read(path)
         if found is not None and not found.same_run(holder) and not (ended is not None and found.same_run(ended)):
             return found
@@ -98,7 +99,7 @@ def drop(path: Path, holder: Holder) -> None:
     """Give the lock back if it is ours."""
     if not path.exists():
         return
-    with flocked(path.with_suffix(".guard"), attempt="drop the lock", on=str(path), timeout=LOCK_WAIT):
+    with flocked(path.parent, attempt="drop the lock", on=str(path), timeout=LOCK_WAIT):
         found = read(path)
         if found is not None and found.same_run(holder):
             path.unlink()

@@ -79,3 +79,11 @@ def test_a_damaged_record_is_named(tmp_path, text):
 def test_equal_work_has_equal_digests_whatever_the_times():
     assert content_digest(record()) == content_digest(record(ended="later", tools={}))
     assert content_digest(record()) != content_digest(record(outputs={}))
+
+
+def test_a_record_that_nothing_was_built_on_is_replaced_when_that_is_wanted(tmp_path):
+    first, _ = settle(tmp_path, record())
+    now, before = settle(tmp_path, record(outputs={"commit": "b" * 40}), replace=True)
+    assert before == first
+    assert load(tmp_path / "branch.json") == now
+    assert now["outputs"] == {"commit": "b" * 40}
