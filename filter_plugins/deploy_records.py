@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+# Not relative: Ansible also finds this file beside a playbook, outside the collection.
 from ansible_collections.slipway.release.plugins.module_utils.slipway.systemrecords import deploy_records
 
 DOCUMENTATION = r"""
