@@ -60,6 +60,13 @@ options:
       - The protocol cannot attach to a build again. What became of the earlier one is told in RV(builds[].resumed), and
         the same request is sent again, which joins it where it still runs.
     type: dict
+  artifacts:
+    description:
+      - The names under which an earlier run had it in the cache, as RV(builds[].artifacts) told.
+      - If the cache at O(cache_url) has all of them, no request is sent.
+    type: list
+    elements: str
+    default: []
   builds:
     description: Several builds of the same O(repo) and O(ref), in place of O(morphology) and its controller.
     type: list
@@ -89,6 +96,11 @@ options:
       handle:
         description: As O(handle).
         type: dict
+      artifacts:
+        description: As O(artifacts).
+        type: list
+        elements: str
+        default: []
   detach:
     description:
       - Return with a RV(builds[].handle) as soon as it is certain that the network builds.
@@ -119,7 +131,9 @@ options:
     type: int
     default: 3
   cache_url:
-    description: The artifact cache that the networks share, to tell in check mode what is built already.
+    description:
+      - The cache server that the networks share, such as V(http://trove.example.org:8080).
+      - It tells what is built already.
     type: str
   list_command:
     description:
@@ -138,7 +152,7 @@ attributes:
   check_mode:
     description:
       - Sends nothing, and tells in RV(builds[].request) what would be sent.
-      - With O(cache_url) and O(list_command) it also tells whether the system is in the cache.
+      - With O(cache_url) and O(artifacts) or O(list_command) it also tells whether the system is in the cache.
     support: full
   diff_mode:
     description: There is no text that changes.
@@ -261,6 +275,7 @@ BUILD_SPEC: dict[str, Any] = {
     "components": {"type": "list", "elements": "str", "default": []},
     "log_directory": {"type": "path", "required": True},
     "handle": {"type": "dict"},
+    "artifacts": {"type": "list", "elements": "str", "default": []},
 }
 ONE = {name: {key: value for key, value in spec.items() if key != "required"} for name, spec in BUILD_SPEC.items()}
 
@@ -295,7 +310,8 @@ def main() -> None:
 
 def act(wanted: dict[str, Any], *, check: bool) -> dict[str, Any]:
     orders = [order(wanted, build) for build in wanted["builds"] or [wanted]]
-    results = previewed(wanted, orders) if check else submitted(wanted, orders)
+    cache = MorphCache(wanted["cache_url"]) if wanted["cache_url"] else None
+    results = previewed(wanted, orders, cache) if check else submitted(wanted, orders, cache)
     changed = any(result["changed"] for result in results)
     alone = results[0] if wanted["morphology"] else {}
     return {**alone, "builds": results, "changed": changed}
@@ -310,10 +326,11 @@ def order(wanted: dict[str, Any], build: dict[str, Any]) -> Order:
         components=build["components"],
     )
     handle = Handle.from_dict(build["handle"]) if build["handle"] else None
-    return Order(Controller(build["controller"], build["port"]), request, Path(build["log_directory"]), handle)
+    where = Controller(build["controller"], build["port"])
+    return Order(where, request, Path(build["log_directory"]), handle, build["artifacts"])
 
 
-def submitted(wanted: dict[str, Any], orders: list[Order]) -> list[dict[str, Any]]:
+def submitted(wanted: dict[str, Any], orders: list[Order], cache: MorphCache | None) -> list[dict[str, Any]]:
     limits = Limits(
         total=wanted["timeout"],
         answer=wanted["answer_timeout"],
@@ -322,10 +339,11 @@ def submitted(wanted: dict[str, Any], orders: list[Order]) -> list[dict[str, Any
         question=wanted["question_interval"],
         tries=wanted["tries"],
     )
-    return submit(orders, limits=limits, detach=wanted["detach"], progress=Progress(wanted["progress"]))
+    progress = Progress(wanted["progress"])
+    return submit(orders, limits=limits, detach=wanted["detach"], cache=cache, progress=progress)
 
 
-def previewed(wanted: dict[str, Any], orders: list[Order]) -> list[dict[str, Any]]:
+def previewed(wanted: dict[str, Any], orders: list[Order], cache: MorphCache | None) -> list[dict[str, Any]]:
     def artifacts(request: Request) -> list[str]:
         return list_artifacts(
             wanted["list_command"],
@@ -335,10 +353,8 @@ def previewed(wanted: dict[str, Any], orders: list[Order]) -> list[dict[str, Any
             cwd=wanted["chdir"],
         )
 
-    cache = MorphCache(wanted["cache_url"]) if wanted["cache_url"] else None
-    return preview(
-        orders, detach=wanted["detach"], cache=cache, artifacts=artifacts if wanted["list_command"] else None
-    )
+    listed = artifacts if wanted["list_command"] else None
+    return preview(orders, detach=wanted["detach"], cache=cache, artifacts=listed)
 
 
 if __name__ == "__main__":

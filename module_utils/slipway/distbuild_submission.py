@@ -7,7 +7,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,8 @@ class Order:
     logs: Path
     #: An earlier, detached submission of the same.
     handle: Handle | None = None
+    #: What an earlier build of the same was named in the cache.
+    artifacts: Sequence[str] = ()
 
 
 def submit(
@@ -40,10 +42,13 @@ def submit(
     *,
     limits: Limits,
     detach: bool = False,
+    cache: MorphCache | None = None,
     progress: Progress | None = None,
     guard: bool = True,
 ) -> list[dict[str, Any]]:
     """Submit every order, wait for all, and return their results in the same order.
+
+    An order whose known artifacts are all in ``cache`` needs no network and is not sent.
 
     Unless detached, a build is cancelled on its controller when this process is interrupted or, with
     ``guard``, when it dies. When builds fail, the others are waited for, and one failure names all.
@@ -52,10 +57,14 @@ def submit(
     is joined. Each result's ``resumed`` tells what had become of the handle's build (``None`` without one).
     """
     reporter = _Reporter(progress or Progress(None), names=len(orders) > 1)
-    resumed = [_resumed(order, reporter.speaker(order), timeout=limits.answer) for order in orders]
+    cached = {number: _from_cache(order) for number, order in enumerate(orders) if _is_cached(order, cache)}
+    wanted = {number: order for number, order in enumerate(orders) if number not in cached}
+    for number in cached:
+        reporter.speaker(orders[number])("its artifacts are in the cache")
+    resumed = {n: _resumed(order, reporter.speaker(order), timeout=limits.answer) for n, order in wanted.items()}
     now = time.monotonic()
-    builds = [
-        Build(
+    builds = {
+        number: Build(
             order.request,
             order.controller,
             log=BuildLog(order.logs),
@@ -64,12 +73,20 @@ def submit(
             detach=detach,
             say=reporter.speaker(order),
         )
-        for order in orders
-    ]
-    reporter.builds = builds
+        for number, order in wanted.items()
+    }
+    reporter.builds = [*builds.values()]
+    if builds:
+        _carry_out(reporter.builds, guard=guard and not detach)
+    sent = {number: {**build.result(), "resumed": resumed[number]} for number, build in builds.items()}
+    return [cached.get(number) or sent[number] for number in range(len(orders))]
+
+
+def _carry_out(builds: Sequence[Build], *, guard: bool) -> None:
+    """Carry all builds to their ends; failed ones raise."""
     with contextlib.ExitStack() as stack:
         watch: Callable[[str, Handle | None], None] = lambda _owner, _handle: None  # noqa: E731  # one of two
-        if guard and not detach:
+        if guard:
             watch = stack.enter_context(guarded()).watch
         owners = {id(build): str(number) for number, build in enumerate(builds)}
         interruption = stack.enter_context(interruptible(output=STDOUT))
@@ -79,7 +96,6 @@ def submit(
             on_change=lambda build: watch(owners[id(build)], None if build.phase == "ended" else build.handle),
         )
     _raise_failures(builds)
-    return [{**build.result(), "resumed": state} for build, state in zip(builds, resumed, strict=True)]
 
 
 def preview(
@@ -91,34 +107,60 @@ def preview(
 ) -> list[dict[str, Any]]:
     """What :func:`submit` would send, and whether it is in the cache already (``None`` if that is not known).
 
-    ``artifacts`` names what a system is made of; it is in the cache when its own artifact is. Of single
-    components that is not known before they are asked for.
+    That is known of an order with known artifacts. For others ``artifacts`` names what a system is made of; it is
+    in the cache when its own artifact is. Of single components nothing is known before they are asked for.
     """
     results = []
     for order in orders:
-        cached = None
-        if cache is not None and artifacts is not None and not order.request.components:
+        if not order.artifacts and artifacts is not None and cache is not None and not order.request.components:
             names = artifacts(order.request)
-            wanted = [name for name in names if is_system(name)] or list(names)
-            cached = bool(wanted) and all(cache.present(wanted).values())
+            order = replace(order, artifacts=[name for name in names if is_system(name)] or names)
+        cached = _is_cached(order, cache) if cache is not None and order.artifacts else None
+        request = {
+            "repo": order.request.repo,
+            "ref": order.request.ref,
+            "original_ref": order.request.original_ref,
+            "morphology": order.request.morphology,
+            "component_names": list(order.request.components),
+            "allow_detach": detach,
+        }
         results.append(
             {
-                "morphology": order.request.morphology,
-                "components": list(order.request.components),
-                "controller": str(order.controller),
-                "request": {
-                    "repo": order.request.repo,
-                    "ref": order.request.ref,
-                    "original_ref": order.request.original_ref,
-                    "morphology": order.request.morphology,
-                    "component_names": list(order.request.components),
-                    "allow_detach": detach,
-                },
+                **_from_cache(order),
+                "outcome": "finished" if cached else "",
+                "request": request,
                 "cached": cached,
                 "changed": not cached,
+                "artifacts": list(order.artifacts) if cached else [],
             }
         )
     return results
+
+
+def _is_cached(order: Order, cache: MorphCache | None) -> bool:
+    return cache is not None and bool(order.artifacts) and all(cache.present(order.artifacts).values())
+
+
+def _from_cache(order: Order) -> dict[str, Any]:
+    """The result of a build that nobody had to be asked for."""
+    return {
+        "morphology": order.request.morphology,
+        "components": list(order.request.components),
+        "controller": str(order.controller),
+        "request_id": "",
+        "outcome": "finished",
+        "changed": False,
+        "cached": True,
+        "unbuilt": None,
+        "total": None,
+        "urls": [],
+        "artifacts": list(order.artifacts),
+        "steps": [],
+        "seconds": 0.0,
+        "log": "",
+        "handle": None,
+        "resumed": None,
+    }
 
 
 def _resumed(order: Order, say: Callable[[str], None], *, timeout: float) -> str | None:

@@ -421,6 +421,16 @@ def test_check_mode_of_a_build_tells_whether_it_is_cached(troves, tmp_path):
         before = run_module("distbuild_submit", asked, check=True)
         Path(troves[0].directory, SYSTEM).write_bytes(b"x")
         after = run_module("distbuild_submit", asked, check=True)
-    assert (before["cached"], before["changed"]) == (False, True)
-    assert (after["cached"], after["changed"]) == (True, False)
-    assert peer.received == []
+        assert peer.received == []
+        assert (before["cached"], before["changed"]) == (False, True)
+        assert (after["cached"], after["changed"]) == (True, False)
+
+        del asked["list_command"]
+        asked["artifacts"] = [SYSTEM]
+        known = run_module("distbuild_submit", asked)
+        assert (known["changed"], known["artifacts"], known["request_id"]) == (False, [SYSTEM], "")
+        assert run_module("distbuild_submit", asked, check=True)["cached"] is True
+        assert peer.received == []
+        Path(troves[0].directory, SYSTEM).unlink()
+        lost = run_module("distbuild_submit", asked)
+        assert (lost["changed"], lost["request_id"]) == (True, "InitiatorConnection-1")
