@@ -15,7 +15,8 @@ from ansible_collections.slipway.release.plugins.filter.hosts_by_architecture im
 from ansible_collections.slipway.release.plugins.module_utils.slipway import git, process, records
 from ansible_collections.slipway.release.plugins.module_utils.slipway import plan as planning
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
-from ansible_collections.slipway.release.plugins.module_utils.slipway.plan import Request, make_plan, reason
+from ansible_collections.slipway.release.plugins.module_utils.slipway.git import reason
+from ansible_collections.slipway.release.plugins.module_utils.slipway.plan import Request, make_plan
 
 CLUSTER = """\
 name: release
