@@ -33,7 +33,7 @@ options:
 attributes:
   check_mode:
     support: full
-    description: Says what would be mirrored.
+    description: Says what would be mirrored of the repositories that are there already.
   diff_mode:
     support: none
     description: There is no text to compare.
@@ -83,7 +83,9 @@ def act(module: AnsibleModule) -> dict[str, Any]:
 
 def main() -> None:
     module = AnsibleModule(
-        argument_spec={name: {"type": "path", "required": True} for name in ("upstream", "mirror", "configuration", "log")},
+        argument_spec={
+            name: {"type": "path", "required": True} for name in ("upstream", "mirror", "configuration", "log")
+        },
         supports_check_mode=True,
     )
     report(module, lambda: act(module))

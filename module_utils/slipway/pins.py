@@ -89,7 +89,9 @@ def publish(
     before = {} if head is None else _texts(repository, head)
     after = {_name(path): entry.content.decode("utf-8", "replace") for path, entry in tree.items()}
     names = sorted({*before, *after})
-    changed = {name: (before.get(name, ""), after.get(name, "")) for name in names if before.get(name) != after.get(name)}
+    changed = {
+        name: (before.get(name, ""), after.get(name, "")) for name in names if before.get(name) != after.get(name)
+    }
     if not write:
         return Published(head, changed)
     new = snapshot.commit(repository, tree, refs=[ref], message=message, person=person, parent=head)

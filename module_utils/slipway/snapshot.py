@@ -91,7 +91,7 @@ def resolve(repository: Path) -> dict[str, str]:
     """The refs of a local repository and the commits that they name; of an absent one, none."""
     if not (repository / "HEAD").exists():
         return {}
-    answer = git("for-each-ref", "--format=%(refname) %(objectname)", cwd=repository, **_of(repository))
+    answer = _git("for-each-ref", "--format=%(refname) %(objectname)", on=repository, cwd=repository)
     return dict(line.split(" ", 1) for line in answer.splitlines())
 
 
@@ -111,7 +111,7 @@ def _create(repository: Path, stream: bytes, *, branch: str) -> None:
     repository.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".making-", dir=repository.parent) as name:
         new = Path(name) / "new"
-        git("init", "--quiet", "--bare", f"--initial-branch={branch}", str(new), **_of(repository))
+        _git("init", "--quiet", "--bare", f"--initial-branch={branch}", str(new), on=repository)
         _import(new, stream)
         if repository.is_dir() and not any(repository.iterdir()):
             repository.rmdir()
@@ -119,15 +119,19 @@ def _create(repository: Path, stream: bytes, *, branch: str) -> None:
 
 
 def _import(repository: Path, stream: bytes) -> None:
-    git("fast-import", "--quiet", "--force", "--date-format=raw", cwd=repository, stdin=stream, **_of(repository))
+    words = ("fast-import", "--quiet", "--force", "--date-format=raw")
+    _git(*words, on=repository, cwd=repository, stdin=stream)
 
 
-def _of(repository: Path) -> dict[str, str]:
-    return {
-        "attempt": "keep the repository",
-        "on": str(repository),
-        "do_next": "See whether it is a git repository that you may write to, and run again.",
-    }
+def _git(*words: str, on: Path, cwd: Path | None = None, stdin: bytes | None = None) -> str:
+    return git(
+        *words,
+        attempt="keep the repository",
+        on=str(on),
+        cwd=cwd,
+        stdin=stdin,
+        do_next="See whether it is a git repository that you may write to, and run again.",
+    )
 
 
 def _entry(path: Path) -> Entry:
