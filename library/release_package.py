@@ -45,7 +45,7 @@ options:
     default: 6
     choices: [1, 2, 3, 4, 5, 6, 7, 8, 9]
   manifest:
-    description: Facts about the release for the manifest, without times, paths or host names: they differ in each run.
+    description: Facts about the release for the manifest. No times, paths or host names, which differ in each run.
     type: dict
     default: {}
   gnupghome:

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, cast
 
 from .errors import SlipwayError
 from .files import CHUNK, replacing
@@ -17,6 +18,8 @@ from .process import environment, last_lines, run
 
 #: One thread alone takes another way through pigz than several do, and the bytes may differ.
 MIN_THREADS = 2
+
+Pipe = IO[bytes]
 
 
 @dataclass(frozen=True)
@@ -39,9 +42,8 @@ class _Source(threading.Thread):
         self.error: OSError | None = None
 
     def run(self) -> None:
-        assert self.pigz.stdin is not None
         try:
-            with self.pigz.stdin as pipe, open(self.path, "rb", buffering=0) as stream:
+            with cast(Pipe, self.pigz.stdin) as pipe, open(self.path, "rb", buffering=0) as stream:
                 while chunk := stream.read(CHUNK):
                     self.digest.update(chunk)
                     self.size += len(chunk)
@@ -84,13 +86,12 @@ def compress(
             digest, size = hashlib.sha256(), 0
             try:
                 reader.start()
-                assert pigz.stdout is not None
-                assert pigz.stderr is not None
-                while chunk := pigz.stdout.read(CHUNK):
+                output, errors = cast(Pipe, pigz.stdout), cast(Pipe, pigz.stderr)
+                while chunk := output.read(CHUNK):
                     stream.write(chunk)
                     digest.update(chunk)
                     size += len(chunk)
-                said = last_lines(pigz.stderr.read().decode("utf-8", "replace"))
+                said = last_lines(errors.read().decode("utf-8", "replace"))
             except BaseException:
                 pigz.kill()
                 raise
