@@ -4,8 +4,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import shutil
 import string
+import tempfile
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -24,6 +28,16 @@ NORMAL = frozenset(string.ascii_letters + string.digits + "-._")
 #: the oldest of ten logs. It is started again, at most so many times.
 STUMBLED = "_rotate_and_get_next_logfile"
 TRIES = 8
+
+STUMBLED_WITHIN = 10_000
+
+#: BuildStream writes into files, not into a pipe: when the reader of its pipe is gone, it cannot end any more.
+INTO_FILES = ["sh", "-c", 'out=$1 err=$2; shift 2; exec "$@" >>"$out" 2>>"$err"', "sh"]
+
+OUTPUT_BYTES = 16 << 20
+
+#: Seconds between two looks at what it wrote.
+LOOK = 0.2
 
 #: Seconds that BuildStream may take to end its sandboxes after it was asked to.
 GRACE = 30
@@ -137,6 +151,7 @@ def checkout(project: Project, artifact: str, *, archive: Path, timeout: float) 
         *("artifact", "checkout", "--deps", "none", "--no-integrate", "--tar", str(archive), artifact),
         attempt=f"take {artifact} out of",
         timeout=timeout,
+        log=project.directory / "checkout.log",
     )
     if done.returncode != 0:
         raise SlipwayError(
@@ -157,6 +172,9 @@ def bst(
 ) -> Completed:
     """Run ``bst`` on a project; any exit status is returned, only a missing bst and the end of the time fail.
 
+    With ``log`` (appended to), standard output and error are one stream in that file, and each of its lines is
+    passed to ``on_line`` while bst runs.
+
     BuildStream ends its sandboxes and its cache server when it is interrupted, and only then. So it gets
     SIGINT at the end of the time, and also when the thread that calls this is no more, however it ended.
     """
@@ -164,18 +182,22 @@ def bst(
     limits = ["setpriv", "--pdeathsig", "INT", "timeout", "--signal=INT", f"--kill-after={GRACE}", f"{timeout:.0f}"]
     config = [] if project.config is None else ["--config", str(project.config)]
     common = [*config, "--directory", str(project.directory), "--no-interactive", "--no-colors"]
-    for _ in range(TRIES):
-        done = run(
-            [*limits, project.bst, *common, *words],
-            attempt=attempt,
-            on=str(project.directory),
-            timeout=timeout + 2 * GRACE,
-            log=log,
-            on_line=on_line,
-            ok_codes=range(256),
-        )
-        if done.returncode == 0 or STUMBLED not in done.stderr + done.stdout:
-            break
+    with contextlib.nullcontext() if log else tempfile.TemporaryDirectory(prefix="slipway-bst-") as scratch:
+        out = log or Path(str(scratch), "out")
+        err = log or Path(str(scratch), "err")
+        for _ in range(TRIES):
+            out.touch()
+            with _followed(out, on_line):
+                done = run(
+                    [*limits, *INTO_FILES, str(out), str(err), project.bst, *common, *words],
+                    attempt=attempt,
+                    on=str(project.directory),
+                    timeout=timeout + 2 * GRACE,
+                    ok_codes=range(256),
+                )
+            said = [_end(path) for path in (out, err)]
+            if done.returncode == 0 or not any(STUMBLED in text[-STUMBLED_WITHIN:] for text in said):
+                break
     if done.returncode in (124, 137):
         raise SlipwayError(
             attempt,
@@ -184,7 +206,42 @@ def bst(
             do_next="Find out why it takes so long, or allow it more time, and run again.",
             log=None if log is None else str(log),
         )
-    return done
+    return dataclasses.replace(done, stdout=said[0], stderr=said[1])
+
+
+def _end(path: Path) -> str:
+    """As much of a file's end as a program's output is worth in memory."""
+    with open(path, "rb") as stream:
+        stream.seek(max(0, path.stat().st_size - OUTPUT_BYTES))
+        return stream.read().decode("utf-8", "replace")
+
+
+@contextlib.contextmanager
+def _followed(path: Path, on_line: Callable[[str], None] | None) -> Iterator[None]:
+    """Pass the lines that are appended to ``path`` meanwhile to ``on_line``."""
+    if on_line is None:
+        yield
+        return
+    ended = threading.Event()
+    follower = threading.Thread(target=_follow, args=(path, path.stat().st_size, on_line, ended))
+    follower.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        follower.join()
+
+
+def _follow(path: Path, offset: int, on_line: Callable[[str], None], ended: threading.Event) -> None:
+    rest = ""
+    last = False
+    with open(path, encoding="utf-8", errors="replace") as stream:
+        stream.seek(offset)
+        while not last:
+            last = ended.wait(LOOK)
+            *lines, rest = (rest + stream.read()).split("\n")
+            for line in lines:
+                on_line(line)
 
 
 def artifact_name(project: Project, element: str, key: str) -> str:

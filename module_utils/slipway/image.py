@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -11,6 +12,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,11 +21,15 @@ from .errors import SlipwayError
 from .files import sha256, sha256_all, sync_directory
 from .image_tree import Changes, rewrite
 from .image_writers import WRITERS, Job, version
+from .locks import flocked
 from .progress import Progress
 
 #: Writes the tree of a build artifact to a tar file; the second path is a directory for its own use.
 Checkout = Callable[[str, Path, Path], None]
 WORK = ".deploy-"
+
+#: Seconds to wait for another process that makes files in the same directory.
+LOCK_WAIT = 600.0
 
 
 @dataclass(frozen=True)
@@ -120,19 +126,23 @@ def deploy(
     recorded was interrupted and is made again. Without ``write`` nothing is touched, and ``artifacts`` may lack.
     """
     _refuse_faults(deployments, artifacts=artifacts if write else None)
-    kept = _verified(directory, [each.file for each in deployments], recorded=recorded)
-    todo = [each for each in deployments if each.file not in kept]
-    if write:
-        for leftover in directory.glob(f"{WORK}*"):
-            shutil.rmtree(leftover)
-        if todo:
-            directory.mkdir(parents=True, exist_ok=True)
+    with _alone(directory) if write else contextlib.nullcontext():
+        kept = _verified(directory, [each.file for each in deployments], recorded=recorded)
+        todo = [each for each in deployments if each.file not in kept]
+        if write:
+            for leftover in directory.glob(f"{WORK}*"):
+                shutil.rmtree(leftover)
             progress = progress or Progress(None)
             progress.total += len(todo)
-            kept |= _make_all(
-                todo, _Maker(release, directory, artifacts, checkout, recorded, progress), directory=directory
-            )
+            maker = _Maker(release, directory, artifacts, checkout, recorded, progress)
+            kept |= _make_all(todo, maker, directory=directory)
     return kept, [each.file for each in todo]
+
+
+def _alone(directory: Path) -> AbstractContextManager[None]:
+    """Work in ``directory`` when nobody else does; what an ended release started may still be at it."""
+    directory.mkdir(parents=True, exist_ok=True)
+    return flocked(directory, attempt="make files in", on=str(directory), timeout=LOCK_WAIT)
 
 
 def tools(deployments: Iterable[Deployment]) -> dict[str, str]:
@@ -181,6 +191,8 @@ def _verified(directory: Path, names: Sequence[str], *, recorded: Mapping[str, M
 def _make_all(todo: Sequence[Deployment], maker: _Maker, *, directory: Path) -> dict[str, Made]:
     """Make what is to do; deployments of the same tree after each other, the others on all cores."""
     groups: dict[str, list[Deployment]] = {}
+    if not todo:
+        return {}
     for deployment in todo:
         groups.setdefault(deployment.tree(), []).append(deployment)
     with (
