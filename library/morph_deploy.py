@@ -1,0 +1,198 @@
+#!/usr/bin/python
+
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: morph_deploy
+short_description: Make the files of a release by morph deploy
+version_added: "0.1.0"
+author: The Slipway developers (@slipway)
+description:
+  - Runs C(morph deploy) for each deployment of a release's plan, with the location and the C(VERSION_LABEL) that
+    Baserock's release scripts gave it.
+  - A file is made elsewhere, hashed, and moved into place whole. What an interrupted run left is removed.
+  - Subsystems come with their parents.
+requirements:
+  - morph
+options:
+  cluster:
+    description: The cluster file, as a path in the definitions.
+    type: str
+    required: true
+  definitions:
+    description: A checkout of the definitions at the release's commit, in which morph is run.
+    type: path
+    required: true
+  deployments:
+    description: The deployments of the release's plan.
+    type: list
+    elements: dict
+    required: true
+  directory:
+    description: Where the files are made.
+    type: path
+    required: true
+  label:
+    description: The release's label.
+    type: str
+    required: true
+  command:
+    description: The command that runs morph.
+    type: list
+    elements: str
+    default: [morph]
+  config:
+    description: Morph's configuration. By default the one of the user.
+    type: path
+  trove_host:
+    description: The Trove that morph gets sources from, if its configuration does not say.
+    type: str
+    default: ''
+  cache_server:
+    description: The cache server that morph gets artifacts from, if its configuration does not say.
+    type: str
+    default: ''
+  recorded:
+    description:
+      - The RV(files) that an earlier run returned. They are verified and not made again.
+      - A file that is there and not named here is made again, because its making was not finished.
+    type: list
+    elements: dict
+    default: []
+  log_directory:
+    description: Where what morph says is kept, in one file for each deployment.
+    type: path
+    required: true
+  progress:
+    description: A file that a line is appended to whenever something begins or ends.
+    type: path
+  timeout:
+    description: Seconds that one deployment may take.
+    type: int
+    default: 7200
+attributes:
+  check_mode:
+    description: Verifies what is recorded and says what would be made.
+    support: full
+  diff_mode:
+    description: There is no text that changes.
+    support: none
+  idempotent:
+    description: Changed only when a file was made. Morph makes other bytes each time.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Make a disk image
+  slipway.release.morph_deploy:
+    cluster: clusters/release.morph
+    definitions: /srv/slipway/releases/26.47/source
+    deployments:
+      - name: minimal-system-x86_64-generic
+        system: systems/minimal-system-x86_64-generic.morph
+        architecture: x86_64
+        type: rawdisk
+        file: baserock-26.47-minimal-system-x86_64-generic.img
+    directory: /srv/slipway/releases/26.47/images
+    label: baserock-26.47
+    log_directory: /srv/slipway/releases/26.47/logs
+"""
+
+RETURN = r"""
+files:
+  description: The file of each deployment. In check mode, those that are there already.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: The name of the file.
+      type: str
+    size:
+      description: Its size in bytes.
+      type: int
+    sha256:
+      description: Its SHA-256 in hexadecimal.
+      type: str
+    deployment:
+      description: The deployment's name.
+      type: str
+    system:
+      description: The system's file.
+      type: str
+    architecture:
+      description: The system's architecture.
+      type: str
+    type:
+      description: The deployment's type.
+      type: str
+made:
+  description: The names of the files that were made now, or would be made.
+  returned: success
+  type: list
+  elements: str
+"""
+
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.slipway.morph_deploy import Site, deploy
+from ..module_utils.slipway.progress import Progress
+from ..module_utils.slipway.report import report
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "cluster": {"type": "str", "required": True},
+            "definitions": {"type": "path", "required": True},
+            "deployments": {"type": "list", "elements": "dict", "required": True},
+            "directory": {"type": "path", "required": True},
+            "label": {"type": "str", "required": True},
+            "command": {"type": "list", "elements": "str", "default": ["morph"]},
+            "config": {"type": "path"},
+            "trove_host": {"type": "str", "default": ""},
+            "cache_server": {"type": "str", "default": ""},
+            "recorded": {"type": "list", "elements": "dict", "default": []},
+            "log_directory": {"type": "path", "required": True},
+            "progress": {"type": "path"},
+            "timeout": {"type": "int", "default": 7200},
+        },
+        supports_check_mode=True,
+    )
+    report(module, lambda: act(module.params, check_mode=module.check_mode))
+
+
+def act(wanted: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
+    there, made = deploy(
+        wanted["deployments"],
+        cluster=wanted["cluster"],
+        definitions=Path(wanted["definitions"]),
+        directory=Path(wanted["directory"]),
+        label=wanted["label"],
+        site=Site(wanted["command"], wanted["config"] or "", wanted["trove_host"], wanted["cache_server"]),
+        recorded=wanted["recorded"],
+        logs=Path(wanted["log_directory"]),
+        timeout=wanted["timeout"],
+        progress=None if check_mode else Progress(wanted["progress"]),
+        write=not check_mode,
+    )
+    files = [
+        {
+            **there[each["file"]].as_dict(),
+            "deployment": each["name"],
+            **{name: each[name] for name in ("system", "architecture", "type")},
+        }
+        for each in wanted["deployments"]
+        if each["file"] in there
+    ]
+    return {"changed": bool(made), "files": files, "made": made}
+
+
+if __name__ == "__main__":
+    main()
