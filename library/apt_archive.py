@@ -25,9 +25,11 @@ options:
     type: str
     required: true
   action:
-    description: What to do. V(list) changes nothing.
+    description:
+      - What to do. V(list) changes nothing. V(export) writes the indexes of a suite that has none yet, or whose
+        settings changed since.
     type: str
-    choices: [include, remove, list, copy, snapshot]
+    choices: [include, remove, list, copy, snapshot, export]
     default: list
   debs:
     description:
@@ -104,17 +106,17 @@ EXAMPLES = r"""
 RETURN = r"""
 added:
   description: What came, as package, architecture (of the index) and version.
-  returned: unless O(action) is V(list) or V(snapshot)
+  returned: when O(action) is V(include), V(remove) or V(copy)
   type: list
   elements: dict
 updated:
   description: What has another version now, with RV(ignore:was).
-  returned: unless O(action) is V(list) or V(snapshot)
+  returned: when O(action) is V(include), V(remove) or V(copy)
   type: list
   elements: dict
 removed:
   description: What went, as package, architecture and RV(ignore:was).
-  returned: unless O(action) is V(list) or V(snapshot)
+  returned: when O(action) is V(include), V(remove) or V(copy)
   type: list
   elements: dict
 packages:
@@ -125,6 +127,7 @@ packages:
 """
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -141,7 +144,7 @@ def main() -> None:
             "suite": {"type": "str", "required": True},
             "action": {
                 "type": "str",
-                "choices": ["include", "remove", "list", "copy", "snapshot"],
+                "choices": ["include", "remove", "list", "copy", "snapshot", "export"],
                 "default": "list",
             },
             "debs": {"type": "list", "elements": "path"},
@@ -165,6 +168,8 @@ def main() -> None:
 
 def act(options: dict[str, Any], *, write: bool) -> dict[str, Any]:
     action, suite = options["action"], options["suite"]
+    if action == "export":
+        return {"changed": export(options, write=write)}
     debs = reprepro.read_debs(options["debs"]) if action == "include" else []
     with reprepro.opened(
         options["directory"],
@@ -199,6 +204,16 @@ def act(options: dict[str, Any], *, write: bool) -> dict[str, Any]:
             "after": reprepro.listing(done.after),
         },
     }
+
+
+def export(options: dict[str, Any], *, write: bool) -> bool:
+    base, suite = Path(options["directory"]), options["suite"]
+    due = reprepro.export_due(base, suite)
+    if due and write:
+        with reprepro.opened(base, gnupghome=options["gnupghome"], timeout=options["lock_timeout"]) as archive:
+            archive.suite(suite)
+            archive.export(suite)
+    return due
 
 
 if __name__ == "__main__":

@@ -357,6 +357,24 @@ class Archive:
         _refuse("confirm the change of", suite, self.base, findings)
 
 
+def export_due(base: Path, suite: str) -> bool:
+    """Whether an index of the suite is missing, or older than ``conf/distributions``."""
+    settings = base / "conf" / "distributions"
+    if not settings.exists():
+        return True
+    known = read_suites(base).get(suite)
+    if known is None:
+        return True
+    top = read_public(base) / "dists" / suite
+    indexes = [
+        top / component / f"binary-{architecture}" / "Release"
+        for component in known.components
+        for architecture in known.architectures
+    ]
+    dates = [path.stat().st_mtime if path.exists() else 0.0 for path in (top / "Release", *indexes)]
+    return min(dates[1:], default=0.0) == 0.0 or dates[0] < settings.stat().st_mtime
+
+
 @contextlib.contextmanager
 def opened(
     base: str | os.PathLike[str],

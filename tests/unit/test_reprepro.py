@@ -158,6 +158,18 @@ def test_a_fresh_archive_is_empty(base: Path) -> None:
     assert not (base / "db").exists()
 
 
+def test_indexes_are_due_until_they_are_exported_and_after_the_settings_changed(base: Path) -> None:
+    assert reprepro.export_due(base.parent / "none", "bookworm")
+    assert reprepro.export_due(base, "sid")
+    assert reprepro.export_due(base, "bookworm")
+    with reprepro.opened(base) as archive:
+        archive.export("bookworm")
+    assert not reprepro.export_due(base, "bookworm")
+    assert reprepro.export_due(base, "testing")
+    os.utime(base / "conf/distributions", (time.time() + 60, time.time() + 60))
+    assert reprepro.export_due(base, "bookworm")
+
+
 def test_a_directory_that_is_no_archive_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SlipwayError, match=r"conf/distributions cannot be read"), reprepro.opened(tmp_path / "none"):
         pass
