@@ -428,7 +428,8 @@ def sleeper(tmp_path: Path) -> Project:
     program.write_text(
         f"#!{sys.executable}\nimport pathlib, time\nhome = pathlib.Path({str(home)!r})\n"
         "try:\n    (home / 'started').touch()\n    time.sleep(60)\n"
-        "except KeyboardInterrupt:\n    print('ending', flush=True)\n    (home / 'ended').touch()\n    raise SystemExit(1)\n"
+        "except KeyboardInterrupt:\n    print('ending', flush=True)\n    (home / 'ended').touch()\n"
+        "    raise SystemExit(1)\n"
     )
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
     return Project(home, None, str(program))
