@@ -59,23 +59,6 @@ options:
     type: list
     elements: dict
     default: []
-    suboptions:
-      element:
-        description: The element's path.
-        type: str
-        required: true
-      architecture:
-        description: The architecture that it was built for.
-        type: str
-        required: true
-      key:
-        description: Its cache key.
-        type: str
-        required: true
-      artifact:
-        description: Its name in the cache.
-        type: str
-        required: true
   log_directory:
     description: Where C(build-<architecture>.log) and the log of each failed element are kept.
     type: path
@@ -159,7 +142,6 @@ BUILD = {
     "options": {"type": "dict", "default": {}},
     "elements": {"type": "list", "elements": "str", "required": True},
 }
-RECORDED = {name: {"type": "str", "required": True} for name in ("element", "architecture", "key", "artifact")}
 
 
 def main() -> None:
@@ -169,7 +151,7 @@ def main() -> None:
             "config": {"type": "path"},
             "bst": {"type": "str", "default": "bst"},
             "builds": {"type": "list", "elements": "dict", "required": True, "options": BUILD},
-            "recorded": {"type": "list", "elements": "dict", "default": [], "options": RECORDED, "no_log": False},
+            "recorded": {"type": "list", "elements": "dict", "default": []},
             "log_directory": {"type": "path", "required": True},
             "progress": {"type": "path"},
             "timeout": {"type": "int", "default": 86400},
