@@ -47,7 +47,7 @@ def main() -> None:
     parser.add_argument("--platform", required=True, help="codename in the versions, such as bookworm")
     parser.add_argument("--architectures", nargs="+", required=True)
     options = parser.parse_args()
-    distro = yaml.load(options.distro_file.read_text(), Loader=yaml.BaseLoader)
+    distro = yaml.load(options.distro_file.read_text(), Loader=yaml.BaseLoader)  # noqa: S506  # text only
     stacks = [
         read_stack(options.distro_file.parent / name, entry["version"])
         for name, entry in distro["stacks"].items()
@@ -66,7 +66,8 @@ def read_stack(source: Path, version: str) -> Stack:
     if root.get("version") != version:
         sys.exit(f"{source}/stack.xml has version {root.get('version')}, the distro file has {version}")
     description = root.find("description")
-    assert description is not None
+    if description is None:
+        sys.exit(f"{source}/stack.xml has no description")
     cmake = (source / "CMakeLists.txt").read_text()
     return Stack(
         source.name,
@@ -168,7 +169,8 @@ class Builder:
             "rules": "#!/usr/bin/make -f\ninclude /usr/share/dpkg/architecture.mk\n%:\n\tdh $@ --buildsystem=cmake\n"
             f"override_dh_auto_configure:\n\tdh_auto_configure -- -DCMAKE_INSTALL_PREFIX=/{self.prefix}"
             " -DROS_PREFIX=$(ROS_PREFIX)\n"
-            "override_dh_shlibdeps:\n\tdh_shlibdeps -l$(ROS_PREFIX)/lib:/usr/$(DEB_HOST_GNU_TYPE)/lib -- --ignore-missing-info\n",
+            "override_dh_shlibdeps:\n\tdh_shlibdeps -l$(ROS_PREFIX)/lib:/usr/$(DEB_HOST_GNU_TYPE)/lib"
+            " -- --ignore-missing-info\n",
             "shlibs.local": "ld-linux 2 libc6\nlibc 6 libc6 (>= 2.36)\nlibm 6 libc6 (>= 2.36)\n",
             "source/format": "3.0 (native)\n",
         }

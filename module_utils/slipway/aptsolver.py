@@ -175,9 +175,14 @@ def sentences(broken: Iterable[Broken], missing: Iterable[tuple[str, str, str]] 
 def _sentence(reason: dict[str, dict[str, str]]) -> str:
     named = {part: f"{values.get('package')} {values.get('version')}" for part, values in reason.items()}
     if "pkg" in reason:
-        demand = re.sub(r":[a-z0-9-]+(?= |$)", "", reason["pkg"].get("unsat-dependency", "what is not there"))
-        return f"{named['pkg']} needs {demand}, which is nowhere"
+        return f"{named['pkg']} needs {_demand(reason['pkg'].get('unsat-dependency', '?'))}, which is nowhere"
     return f"{' and '.join(named.values())} exclude each other"
+
+
+def _demand(text: str) -> str:
+    """A demand as control files write it; the solver qualifies names, repeats provided ones, and writes > for >>."""
+    plain = re.sub(r":[a-z0-9-]+(?= |$)", "", text).replace("(> ", "(>> ").replace("(< ", "(<< ")
+    return " | ".join(dict.fromkeys(part.strip() for part in plain.split("|")))
 
 
 def _name(paragraph: str) -> str:
