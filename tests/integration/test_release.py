@@ -39,11 +39,12 @@ def mails(site: Site) -> list[Path]:
 
 
 def untouched(site: Site) -> dict[str, tuple]:
-    """What a run must not touch when nothing is to be done; locks of tools are no content."""
+    """What a run must not touch when nothing is to be done; locks and caches of tools are no content."""
+    tools = ("cache/", "gnupg/", "releases/26.47/logs/", "releases/26.47/source/.git/")
     return {
         name: stat
         for name, stat in tree(site.state).items()
-        if not name.startswith("cache/") and not name.endswith((".lock", ".guard")) and "/logs" not in name
+        if not name.startswith(tools) and not name.endswith(".lock") and not (site.state / name).is_dir()
     }
 
 
