@@ -29,6 +29,8 @@ LONGEST_SOCKET_NAME = "S.gpg-agent.browser"
 #: Neither ask anybody, nor read or write the trust database: the caller says which key it wants.
 GPG_OPTIONS = ("--batch", "--no-tty", "--no-auto-check-trustdb", "--trust-model", "always", "--no-permission-warning")
 
+#: Looking takes no lock, because a lock is a file in the home; GnuPG replaces its files whole.
+GPG_LOOK = ("--lock-never",)
 GPG_SIGN = ("--pinentry-mode", "error", "--armor", "--output", "-", "--detach-sign")
 
 FINGERPRINT = re.compile(r"(?:[0-9A-F]{40}|[0-9A-F]{64})\Z")
@@ -59,6 +61,7 @@ class _Part:
     capabilities: str
     stub: bool
     fingerprint: str = ""
+    keygrip: str = ""
 
     def signs(self, now: float) -> bool:
         alive = self.validity not in {"e", "r", "d", "i"} and (self.expires is None or self.expires > now)
@@ -178,7 +181,7 @@ def good_signature(gnupghome: str | os.PathLike[str], *, data: Path, signature: 
     if not (signature.is_file() and data.is_file() and _has_keyring(Path(gnupghome))):
         return None
     done = run(
-        [*_gpg(gnupghome), "--status-fd", "1", "--verify", os.fspath(signature), os.fspath(data)],
+        [*_gpg(gnupghome), *GPG_LOOK, "--status-fd", "1", "--verify", os.fspath(signature), os.fspath(data)],
         attempt="check the signature",
         on=str(signature),
         timeout=60,
@@ -252,7 +255,7 @@ def secret_key_of(gnupghome: str | os.PathLike[str], user_id: str, *, now: float
 def public_key(gnupghome: str | os.PathLike[str], fingerprint: str) -> bytes:
     """The armoured public key; the same bytes as long as the key is the same."""
     done = run(
-        [*_gpg(gnupghome), "--armor", "--export-options", "export-minimal", "--export", fingerprint],
+        [*_gpg(gnupghome), *GPG_LOOK, "--armor", "--export-options", "export-minimal", "--export", fingerprint],
         attempt="export the public key",
         on=f"{fingerprint} of {gnupghome}",
         timeout=60,
@@ -286,21 +289,23 @@ def normal_fingerprint(text: str) -> str:
     return candidate
 
 
-def parse_secret_keys(listing: str) -> list[_Listed]:
-    """Read ``gpg --with-colons --list-secret-keys``; lines of unknown kinds are passed over."""
+def parse_keys(listing: str) -> list[_Listed]:
+    """Read ``gpg --with-colons --list-keys`` or ``--list-secret-keys``; lines of unknown kinds are passed over."""
     keys: list[_Listed] = []
     for line in listing.splitlines():
         fields = line.split(":")
         kind = fields[0]
-        if kind in {"sec", "ssb"}:
+        if kind in {"pub", "sub", "sec", "ssb"}:
             part = _part(fields)
-            if kind == "sec":
+            if kind in {"pub", "sec"}:
                 keys.append(_Listed(part))
             elif keys:
                 keys[-1].subkeys.append(part)
         elif kind == "fpr" and keys and len(fields) > 9:
             last = keys[-1].parts()[-1]
             last.fingerprint = last.fingerprint or fields[9]
+        elif kind == "grp" and keys and len(fields) > 9:
+            keys[-1].parts()[-1].keygrip = fields[9]
         elif kind == "uid" and keys and len(fields) > 9 and fields[1] not in {"r", "e"}:
             keys[-1].user_ids.append(_unescaped(fields[9]))
     return keys
@@ -325,9 +330,30 @@ def _unescaped(text: str) -> str:
 
 
 def _secret_keys(gnupghome: str | os.PathLike[str]) -> list[_Listed]:
-    with _opened(gnupghome) as home:
-        done = home.gpg(["--with-colons", "--list-secret-keys"], attempt="list the secret keys of", on=str(gnupghome))
-    return parse_secret_keys(done.stdout)
+    """The keys whose secret part is here, found without an agent: one would write its sockets into the home.
+
+    An agent that already runs is asked when no secret key lies in the home: it may be another machine's.
+    """
+    done = run(
+        [*_gpg(gnupghome), *GPG_LOOK, "--with-colons", "--with-keygrip", "--list-keys"],
+        attempt="list the keys of",
+        on=str(gnupghome),
+        timeout=60,
+    )
+    secrets = Path(gnupghome) / "private-keys-v1.d"
+    listed = parse_keys(done.stdout)
+    for part in (part for entry in listed for part in entry.parts()):
+        part.stub = not (FINGERPRINT.match(part.keygrip) and (secrets / f"{part.keygrip}.key").is_file())
+    mine = [entry for entry in listed if not all(part.stub for part in entry.parts())]
+    if mine or not listed or not _answers(_agent_socket(Path(gnupghome))):
+        return mine
+    done = run(
+        [*_gpg(gnupghome), *GPG_LOOK, "--with-colons", "--list-secret-keys"],
+        attempt="list the secret keys of",
+        on=str(gnupghome),
+        timeout=60,
+    )
+    return parse_keys(done.stdout)
 
 
 def _has_keyring(home: Path) -> bool:

@@ -113,12 +113,15 @@ def test_a_home_whose_path_is_too_long_for_sockets_works_and_leaves_no_agent(tmp
 
 def test_looking_changes_nothing_in_the_home(home: Path, signed: tuple[Path, Path, str]) -> None:
     def state() -> dict[str, tuple[int, int]]:
-        return {path.name: (path.stat().st_mtime_ns, path.stat().st_size) for path in home.iterdir()}
+        found = {path.name: (path.stat().st_mtime_ns, path.stat().st_size) for path in (home, *home.iterdir())}
+        return {name: said for name, said in found.items() if not name.startswith("S.")}
 
     data, signature, fingerprint = signed
     before = state()
     openpgp.signing_key(home, fingerprint)
     openpgp.good_signature(home, data=data, signature=signature)
+    openpgp.public_key(home, fingerprint)
+    openpgp.secret_key_of(home, ANNE)
     assert state() == before
 
 
@@ -147,6 +150,38 @@ def test_a_missing_key_is_one_sentence(tmp_path: Path, home: Path) -> None:
     with pytest.raises(SlipwayError, match="this is no full fingerprint of 40"):
         openpgp.signing_key(home, "DEADBEEF")
     assert not (tmp_path / "nowhere").exists()
+
+
+def test_keys_of_others_are_no_signing_keys(tmp_path: Path, home: Path) -> None:
+    exported = openpgp.public_key(home, openpgp.signing_key(home).fingerprint)
+    other = tmp_path / "g"
+    other.mkdir(mode=0o700)
+    subprocess.run(["gpg", "--homedir", other, "--batch", "--import"], input=exported, check=True, capture_output=True)
+    with pytest.raises(SlipwayError, match="there are no secret keys"):
+        openpgp.signing_key(other)
+    mine = openpgp.make_key(other, BEN)
+    assert openpgp.signing_key(other).fingerprint == mine
+
+
+def test_a_secret_key_that_only_a_running_agent_has_is_found(tmp_path: Path) -> None:
+    home, away = tmp_path / "g", tmp_path / "away"
+    fingerprint = openpgp.make_key(home, ANNE)
+    agent = subprocess.Popen(["gpg-agent", "--homedir", home, "--daemon", "sleep", "60"], stderr=subprocess.DEVNULL)
+    try:
+        for _ in range(100):
+            if (home / "S.gpg-agent").is_socket():
+                break
+            time.sleep(0.05)
+        away.mkdir(mode=0o700)
+        (away / "pubring.kbx").write_bytes((home / "pubring.kbx").read_bytes())
+        with pytest.raises(SlipwayError, match="no secret key"):
+            openpgp.signing_key(away, fingerprint)
+        (away / "S.gpg-agent").symlink_to(home / "S.gpg-agent")
+        assert openpgp.signing_key(away, fingerprint).fingerprint == fingerprint
+    finally:
+        subprocess.run(["gpgconf", "--homedir", home, "--kill", "all"], check=True)
+        agent.kill()
+        agent.wait()
 
 
 def test_several_keys_need_a_choice(tmp_path: Path) -> None:
@@ -205,7 +240,7 @@ fpr:::::::::2222222222222222222222222222222222222222:
 
 
 def test_a_key_lasts_as_long_as_its_last_signing_part() -> None:
-    (listed,) = openpgp.parse_secret_keys(LISTING)
+    (listed,) = openpgp.parse_keys(LISTING)
     assert listed.fault(2000) is None
     key = listed.key(2000)
     assert (key.fingerprint, key.user_id, key.expires) == (FINGERPRINT, "A : B <a@b.c>", 3000)
@@ -224,13 +259,13 @@ def test_a_key_lasts_as_long_as_its_last_signing_part() -> None:
     ],
 )
 def test_why_a_key_cannot_sign(change: tuple[str, str], fault: str) -> None:
-    (listed,) = openpgp.parse_secret_keys(LISTING.replace(*change))
+    (listed,) = openpgp.parse_keys(LISTING.replace(*change))
     assert listed.fault(2000) == fault
 
 
 @given(st.text(alphabet="secsbfpruid:0123u\n\\x#+", max_size=200))
 def test_any_listing_can_be_read(text: str) -> None:
-    for listed in openpgp.parse_secret_keys(text):
+    for listed in openpgp.parse_keys(text):
         if listed.fault(0) is None:
             listed.key(0)
 
