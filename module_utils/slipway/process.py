@@ -77,7 +77,12 @@ def run(
         raise SlipwayError(attempt, on, f"{words[0]} did not start: {error}", do_next=do_next) from error
     where = None if log is None else os.fspath(log)
     expired = threading.Event()
-    timer = threading.Timer(timeout, lambda: (expired.set(), _kill_group(process)))
+
+    def expire() -> None:
+        expired.set()
+        _kill_group(process)
+
+    timer = threading.Timer(timeout, expire)
     timer.start()
     try:
         if merged:
