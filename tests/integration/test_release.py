@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import tarfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -60,13 +61,23 @@ def test_every_file_is_public_and_passes_sha256sum(finished: Site):
         assert listed[0] == hashlib.sha256((finished.public / f"{LABEL}-{name}").read_bytes()).hexdigest()
 
 
-def test_the_signature_verifies_with_the_exported_key_alone(finished: Site, tmp_path: Path):
-    tmp_path.chmod(0o700)
-    gpg = ["gpg", "--homedir", str(tmp_path), "--batch"]
-    subprocess.run([*gpg, "--import", str(finished.state / "release-key.asc")], check=True, capture_output=True)
+@pytest.fixture
+def reader(finished: Site, tmp_path: Path) -> Iterator[dict[str, str]]:
+    """The environment of somebody who has nothing but the exported public key."""
+    home = tmp_path / "reader"
+    home.mkdir(mode=0o700)
+    environment = {**os.environ, "GNUPGHOME": str(home)}
+    key = str(finished.state / "release-key.asc")
+    subprocess.run(["gpg", "--batch", "--import", key], check=True, capture_output=True, env=environment)
+    yield environment
+    subprocess.run(["gpgconf", "--kill", "all"], check=True, env=environment)
+
+
+def test_the_signature_verifies_with_the_exported_key_alone(finished: Site, reader: dict[str, str]):
     done = subprocess.run(
-        [*gpg, "--verify", "SHA256SUMS.asc", "SHA256SUMS"], cwd=finished.public, check=True, capture_output=True
-    )
+        ["gpg", "--batch", "--verify", "SHA256SUMS.asc", "SHA256SUMS"],
+        cwd=finished.public, check=True, capture_output=True, env=reader,
+    )  # fmt: skip
     assert b"Good signature" in done.stderr
 
 
@@ -85,14 +96,8 @@ def test_branch_and_tag_are_on_the_public_trove_and_the_mirror_has_the_branch(fi
     assert git("rev-parse", f"refs/heads/{BRANCH}", cwd=mirror) == head
 
 
-def test_the_tag_is_signed(finished: Site, tmp_path: Path):
-    tmp_path.chmod(0o700)
-    environment = {**os.environ, "GNUPGHOME": str(tmp_path)}
-    key = str(finished.state / "release-key.asc")
-    subprocess.run(["gpg", "--batch", "--import", key], check=True, capture_output=True, env=environment)
-    subprocess.run(
-        ["git", "verify-tag", LABEL], cwd=finished.definitions, check=True, capture_output=True, env=environment
-    )
+def test_the_tag_is_signed(finished: Site, reader: dict[str, str]):
+    subprocess.run(["git", "verify-tag", LABEL], cwd=finished.definitions, check=True, capture_output=True, env=reader)
 
 
 def test_the_images_hold_the_system_and_the_initramfs(finished: Site, tmp_path: Path):
