@@ -18,7 +18,7 @@ from integration.conftest import Ran, Site, git, tiny_site, tree
 
 LABEL = "baserock-26.47"
 BRANCH = f"baserock/release/{LABEL}"
-STAGES = "preflight branch promote build deploy package publish tag notes announce".split()
+STAGES = ["preflight", "branch", "promote", "build", "deploy", "package", "publish", "tag", "notes", "announce"]
 FILES = ("tiny-system-x86_64.tar.gz", "tiny-system-x86_64.img.gz", "tiny-system-x86_32.tar.gz")
 
 
@@ -299,7 +299,9 @@ def test_a_failing_system_is_named_with_its_log_the_others_finish_and_nothing_is
     assert ran.status != 0
     assert "hello.bst" in ran.message
     assert "x86_32" in ran.message
-    logs = [word.strip(".,:;()'\"") for word in ran.message.split() if str(site.release_directory("26.47") / "logs") in word]
+    logs = [
+        word.strip(".,:;()'\"") for word in ran.message.split() if str(site.release_directory("26.47") / "logs") in word
+    ]
     assert any("it is broken" in Path(log).read_text() for log in logs if Path(log).is_file()), ran.message
     records = {path.stem for path in (site.release_directory("26.47") / "records").glob("*.json")}
     assert "package" not in records

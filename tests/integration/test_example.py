@@ -1,0 +1,115 @@
+"""The README's first command, on the example distribution: really compiled systems of several architectures."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import subprocess
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from integration.conftest import ROOT, git
+
+LABEL = "baserock-26.47"
+#: The ELF class and machine that a program of each architecture has.
+MACHINES = {"x86_64": (2, 62), "x86_32": (1, 3), "armv7lhf": (1, 40)}
+
+
+def architectures() -> list[str]:
+    """armv7lhf where the kernel runs ARM programs, in a sandbox too."""
+    try:
+        entry = Path("/proc/sys/fs/binfmt_misc/qemu-arm").read_text()
+    except OSError:
+        entry = ""
+    offers = entry.startswith("enabled") and "F" in entry.partition("flags: ")[2].split("\n")[0]
+    return ["x86_64", "x86_32", *(["armv7lhf"] if offers else [])]
+
+
+def make_release(state: Path, version: str) -> str:
+    done = subprocess.run(
+        ["make", "release", f"VERSION={version}"],
+        cwd=ROOT, env={**os.environ, "SLIPWAY_STATE": str(state)}, stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=1500,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def released(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    state = tmp_path_factory.mktemp("example") / "state"
+    return state, make_release(state, "26.47")
+
+
+def test_systems_of_every_architecture_are_public_and_verify(released: tuple[Path, str]):
+    state, text = released
+    public = state / "download/public"
+    subprocess.run(["sha256sum", "--quiet", "--strict", "-c", "SHA256SUMS"], cwd=public, check=True)
+    for architecture in architectures():
+        for form in ("tar", "img"):
+            assert (public / f"{LABEL}-minimal-system-{architecture}.{form}.gz").is_file()
+            assert (public / f"baserock-current-minimal-system-{architecture}.{form}.gz").resolve().is_file()
+    if "armv7lhf" not in architectures():
+        print("armv7lhf is not tested here: this kernel runs no ARM programs (binfmt_misc)")
+        assert "armv7lhf" in text
+
+
+def test_the_programs_in_the_images_are_of_the_systems_architecture(released: tuple[Path, str]):
+    state, _ = released
+    for architecture in architectures():
+        packed = state / f"download/public/{LABEL}-minimal-system-{architecture}.tar.gz"
+        with tarfile.open(packed) as archive:
+            found = {Path(member.name).name: member for member in archive if member.isreg() and "bin/" in member.name}
+            for program in ("busybox", "figlet", "lua", "tree"):
+                header = archive.extractfile(found[program]).read(20)
+                assert (header[4], int.from_bytes(header[18:20], "little")) == MACHINES[architecture], program
+
+
+def test_the_x86_64_program_runs(released: tuple[Path, str], tmp_path: Path):
+    state, _ = released
+    with tarfile.open(state / f"download/public/{LABEL}-minimal-system-x86_64.tar.gz") as archive:
+        archive.extractall(tmp_path / "root", filter="fully_trusted")
+    done = subprocess.run(
+        ["bwrap", "--bind", tmp_path / "root", "/", "--dev", "/dev", "tree", "--version"],
+        check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.stdout.startswith("tree v2")
+
+
+def test_progress_is_shown_without_asking(released: tuple[Path, str]):
+    _, text = released
+    for words in ("x86_64: components/", "is built", "compressing", "is public, hashing it there"):
+        assert words in text
+    assert "logs/build.log" in text
+
+
+def test_another_cold_release_gives_the_same_checksums(released: tuple[Path, str], tmp_path: Path):
+    state, _ = released
+    make_release(tmp_path / "state", "26.47")
+    wanted = (state / "download/public" / LABEL / "SHA256SUMS").read_text()
+    assert (tmp_path / "state/download/public" / LABEL / "SHA256SUMS").read_text() == wanted
+
+
+def test_the_next_version_moves_the_links_and_leaves_the_older_one(released: tuple[Path, str]):
+    state, _ = released
+    public = state / "download/public"
+    older = {path.name: path.read_bytes() for path in (public / LABEL).iterdir()}
+    make_release(state, "26.48")
+    assert {path.name: path.read_bytes() for path in (public / LABEL).iterdir()} == older
+    assert (public / "current").resolve().name == "baserock-26.48"
+    head = git(
+        "rev-parse", "baserock/release/baserock-26.48", cwd=state / "trove/public/baserock/baserock/definitions.git"
+    )
+    tag = git("rev-parse", "baserock-26.48^{commit}", cwd=state / "trove/public/baserock/baserock/definitions.git")
+    assert tag == head
+
+
+def test_an_image_holds_the_release_it_is_of(released: tuple[Path, str]):
+    state, _ = released
+    packed = state / f"download/public/{LABEL}-minimal-system-x86_64.img.gz"
+    with gzip.open(packed) as stream:
+        disk = stream.read()
+    assert disk[510:512] == b"\x55\xaa"
+    assert b"IMAGE_VERSION=26.47" in disk or b'IMAGE_VERSION="26.47"' in disk
