@@ -67,6 +67,11 @@ class Control:
         position = self._index.get(name.lower())
         return None if position is None else self._fields[position][1].strip()
 
+    def folded(self, name: str) -> bool:
+        """Whether the value of a field begins on the line after its name."""
+        position = self._index.get(name.lower())
+        return position is not None and self._fields[position][1].lstrip(" \t").startswith("\n")
+
     def set(self, name: str, value: str, *, before: str = "", after: str = "") -> None:
         """Give a field a value; a new one goes beside the named field, or to the end."""
         position = self._index.get(name.lower())
@@ -151,7 +156,7 @@ def identify(control: Control) -> tuple[str, str, str]:
     values = []
     for name, pattern in (("Package", PACKAGE_NAME), ("Version", None), ("Architecture", ARCHITECTURE)):
         value = control.get(name)
-        if not value:
+        if not value or control.folded(name):
             raise ValueError(f"its control file has no {name}")
         fault = debversion.fault_of(value) if pattern is None else None
         if fault:
@@ -221,6 +226,8 @@ def groups(control: Control, name: str) -> list[list[Relation]]:
     value = control.get(name)
     if not value:
         return []
+    if control.folded(name):
+        raise ValueError(f"its {name} begins on the line after, which dpkg does not take")
     found = [[_relation(text, name)[1] for text in group.split("|")] for group in value.split(",")]
     if name not in LOCKED_FIELDS and any(len(group) > 1 for group in found):
         raise ValueError(f"its {name} has alternatives, which dpkg does not allow there")

@@ -173,12 +173,12 @@ def test_a_bound_that_is_the_stamped_version_by_chance_is_refused() -> None:
 def test_fields_keep_their_order_and_their_text() -> None:
     before = (
         "\nPackage:  user \nversion: 1.0-0~lucid\nX-Odd:\t a  b \nArchitecture: all\n"
-        "Maintainer: J\udce4rg <a@b>\nDepends:\n foo (>= 1),\n\tbar\nDescription: x\n  indented\n .\n\n"
+        "Maintainer: J\udce4rg <a@b>\nDepends:  foo (>= 1),\n\tbar\nDescription: x\n  indented\n .\n\n"
     )
     (control, _foo) = stamped(before, FOO, fields={"WG-rosdistro": "cturtle"})
     assert str(control) == (
         "\nPackage:  user \nSource: user (1.0-0~lucid)\nversion: 1.0-r468~lucid\nX-Odd:\t a  b \nArchitecture: all\n"
-        "Maintainer: J\udce4rg <a@b>\nDepends:\n foo (= 2.0-r468~lucid),\n\tbar\nWG-rosdistro: cturtle\n"
+        "Maintainer: J\udce4rg <a@b>\nDepends:  foo (= 2.0-r468~lucid),\n\tbar\nWG-rosdistro: cturtle\n"
         "Description: x\n  indented\n .\n\n"
     )
     assert debcontrol.encode(str(control)).count(b"J\xe4rg") == 1
@@ -223,6 +223,11 @@ def test_the_source_keeps_the_version_that_it_was_built_from(source: str, after:
         ("Package: a\nVersion: 1\nArchitecture: ../x\n", "the architecture name '../x' is not allowed"),
         (text("a", "1", Depends="foo,"), "its Depends has '', which is no relation"),
         (text("a", "1", Depends="foo (>= 1_0)"), "its Depends has 'foo (>= 1_0)', which is no relation"),
+        (text("a", "1", Breaks="a | b"), "its Breaks has alternatives, which dpkg does not allow there"),
+        (text("a", "1", Depends="\n foo"), "its Depends begins on the line after, which dpkg does not take"),
+        (text("a", "1", Essential="maybe"), "its Essential is 'maybe' and not yes or no"),
+        (text("a", "1", Revision="2"), "has the field Revision, which a deb must not have"),
+        ("Package: a\nVersion:\n 1\nArchitecture: all\n", "has no Version"),
         (text("a", "1", Breaks="foo [amd64]"), "its Breaks has 'foo [amd64]', which is no relation"),
         (text("a", "1", Suggests="foo (=> 1)"), "its Suggests has 'foo (=> 1)', which is no relation"),
         (text("a", "1", Provides="foo (>= 1)"), "its Provides has 'foo (>= 1)', which is no exact version"),
