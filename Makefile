@@ -33,9 +33,12 @@ $(VENV)/test.stamp: requirements-test.txt debian-packages-test.txt $(VENV)/relea
 	@touch $@
 
 .PHONY: release
-release: setup ## Release on this machine: make release VERSION=X.Y [ARGS="--check --diff"]
-	@[ -n "$(VERSION)" ] || { echo 'No version was given: run make release VERSION=X.Y' >&2; exit 2; }
-	@ansible-playbook playbooks/provision.yml release.yml -e '{"version": "$(VERSION)"}' $(ARGS)
+release: export VERSION := $(VERSION)
+release: ## Release on this machine: make release VERSION=X.Y [ARGS="--check --diff"]
+	@[ ! -x /usr/bin/python3 ] || /usr/bin/python3 -B scripts/check_version.py
+	@$(MAKE) --no-print-directory setup
+	@ansible-playbook playbooks/provision.yml release.yml $(ARGS) \
+	  -e "$$(python -c 'import json, os; print(json.dumps({"version": os.environ["VERSION"]}))')"
 
 .PHONY: test
 test: $(VENV)/test.stamp lint ## Run every test

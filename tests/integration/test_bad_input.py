@@ -137,10 +137,14 @@ def test_a_version_whose_tag_is_on_another_commit(tmp_path: Path, ready: Site):
     assert git("rev-parse", "master", cwd=copy) in message
 
 
-def test_make_without_a_version_says_what_to_type(tmp_path: Path):
+@pytest.mark.parametrize(
+    ("version", "why"), [("", "Run make release VERSION=X.Y"), ("a/b", "a slash"), ("1 2", "a space")]
+)
+def test_make_refuses_a_version_before_it_sets_anything_up(tmp_path: Path, version: str, why: str):
     done = subprocess.run(
-        ["make", "release"],
+        ["make", "release", f"VERSION={version}"],
         cwd=ROOT, capture_output=True, text=True, env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)},
     )  # fmt: skip
     assert done.returncode != 0
-    assert "make release VERSION=X.Y" in done.stderr
+    assert why in done.stderr
+    assert list(tmp_path.iterdir()) == []
