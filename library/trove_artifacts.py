@@ -89,7 +89,9 @@ options:
     type: path
 attributes:
   check_mode:
-    description: Asks the public Trove what is missing and fetches nothing.
+    description:
+      - Asks the public Trove what is missing and fetches nothing.
+      - While O(chdir) does not exist, nothing is known and it is changed.
     support: full
   diff_mode:
     description: Shows the names that are added.
@@ -147,7 +149,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.slipway.morph_cache import MorphCache, list_artifacts
 from ..module_utils.slipway.progress import Progress
 from ..module_utils.slipway.report import report
-from ..module_utils.slipway.trove_artifacts import Transfer, publish
+from ..module_utils.slipway.trove_artifacts import Outcome, Transfer, publish
 
 
 def main() -> None:
@@ -178,6 +180,8 @@ def main() -> None:
 
     def act() -> dict[str, Any]:
         wanted = module.params
+        if module.check_mode and wanted["chdir"] and not Path(wanted["chdir"]).is_dir():
+            return {"changed": True, **asdict(Outcome(0, []))}
         outcome = publish(
             named(wanted),
             local=MorphCache(wanted["local_url"]),

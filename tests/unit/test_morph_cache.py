@@ -387,6 +387,13 @@ def test_the_module_publishes_once_and_check_mode_is_honest(troves, tmp_path):
         assert run_module("trove_artifacts", asked, check=check)["changed"] is False
 
 
+def test_check_mode_before_there_are_definitions_expects_a_change(troves, tmp_path):
+    asked = arguments(troves, tmp_path, list_command=["nothing"], systems=["x"], chdir=str(tmp_path / "source"))
+    answer = run_module("trove_artifacts", asked, check=True)
+    assert (answer["changed"], answer["missing"]) == (True, [])
+    assert "the directory" in run_module("trove_artifacts", asked)["msg"]
+
+
 def test_check_mode_does_not_promise_what_is_absent(troves, tmp_path):
     names = fill(troves[0].directory)
     send(troves, names, tmp_path)
