@@ -10,6 +10,7 @@ import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 
 class Smtpd(socketserver.ThreadingTCPServer):
@@ -27,6 +28,9 @@ class Smtpd(socketserver.ThreadingTCPServer):
         if certificate is not None:
             self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             self.context.load_cert_chain(*certificate)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that hangs up, as one does that distrusts the certificate, is no news."""
 
     @property
     def port(self) -> int:

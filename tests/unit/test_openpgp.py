@@ -157,6 +157,7 @@ def test_keys_of_others_are_no_signing_keys(tmp_path: Path, home: Path) -> None:
     other = tmp_path / "g"
     other.mkdir(mode=0o700)
     subprocess.run(["gpg", "--homedir", other, "--batch", "--import"], input=exported, check=True, capture_output=True)
+    subprocess.run(["gpgconf", "--homedir", other, "--kill", "all"], check=True)
     with pytest.raises(SlipwayError, match="there are no secret keys"):
         openpgp.signing_key(other)
     mine = openpgp.make_key(other, BEN)
