@@ -14,9 +14,10 @@ from typing import Any
 
 import pytest
 from ansible_collections.slipway.release.plugins.module_utils.slipway import openpgp
-from integration.conftest import ROOT
 from publishing import content, put, tree
 from sshd import sshd
+
+from integration.conftest import ROOT
 
 LOCATIONS = ("tiny-system-x86_64.tar", "tiny-system-x86_32.img")
 PLAY = [
