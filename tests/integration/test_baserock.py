@@ -25,6 +25,7 @@ EXAMPLE = ROOT / "inventory/example/baserock"
 DEFINITIONS = "baserock/baserock/definitions"
 SYSTEM = "e50e2199a53186cd7c555fa52ae90280a4532900cacbca7c5d0fb7ae9a4e8b22.system.test-system-x86_64-rootfs"
 CHUNK = f"{'7' * 64}.chunk.test-chunk-runtime"
+PROVISION = ("playbooks/provision.yml", "--tags", "coordinator")
 FILES = {
     "clusters/release.morph": """
 name: release
@@ -163,8 +164,6 @@ def baserock(tmp_path: Path) -> Baserock:
 
 def test_a_baserock_site_releases_with_hosts_and_group_vars_alone(baserock: Baserock) -> None:
     lorry = LorryControllerPeer(["delta/linux", DEFINITIONS], watched=DEFINITIONS, results=[("0", baserock.fetch)])
-    coordinator = baserock.top / "coordinator.yml"
-    coordinator.write_text("- hosts: coordinator\n  gather_facts: false\n  roles: [slipway.release.coordinator]\n")
     with (
         ReplayPeer([scene("success-fresh")]) as controller,
         lorry,
@@ -172,7 +171,7 @@ def test_a_baserock_site_releases_with_hosts_and_group_vars_alone(baserock: Base
         MorphCachePeer(baserock.caches[1]) as public,
     ):
         inventory = baserock.inventory(controller.port, lorry.url, [local.url, public.url])
-        status, text = baserock.play(str(coordinator), inventory)
+        status, text = baserock.play(PROVISION[0], inventory, *PROVISION[1:])
         assert status == 0, text
         assert "trove-id = example" in (baserock.top / "morph.conf").read_text()
 
@@ -210,8 +209,6 @@ def test_a_baserock_site_releases_with_hosts_and_group_vars_alone(baserock: Base
 
 def test_a_failed_build_is_named_and_nothing_is_deployed(baserock: Baserock) -> None:
     lorry = LorryControllerPeer([DEFINITIONS], watched=DEFINITIONS, results=[("0", baserock.fetch)])
-    coordinator = baserock.top / "coordinator.yml"
-    coordinator.write_text("- hosts: coordinator\n  gather_facts: false\n  roles: [slipway.release.coordinator]\n")
     with (
         ReplayPeer([scene("build-failed"), scene("success-fresh")]) as controller,
         lorry,
@@ -219,7 +216,7 @@ def test_a_failed_build_is_named_and_nothing_is_deployed(baserock: Baserock) -> 
         MorphCachePeer(baserock.caches[1]) as public,
     ):
         inventory = baserock.inventory(controller.port, lorry.url, [local.url, public.url])
-        assert baserock.play(str(coordinator), inventory)[0] == 0
+        assert baserock.play(PROVISION[0], inventory, *PROVISION[1:])[0] == 0
         status, text = baserock.play("release.yml", inventory)
         assert status != 0
         plain = " ".join(text.split())
