@@ -10,8 +10,8 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
-#: No real package comes near these.
-MAX_TAR = 256 << 20
+#: No real package comes near these. The first keeps memory small whatever dictionary the data was compressed with.
+MAX_TAR = 40 << 20
 MAX_CONTROL_FILE = 4 << 20
 MAX_ENTRIES = 1000
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import lzma
 import os
 import subprocess
 import sys
@@ -324,21 +325,33 @@ print(hasher.digests().size, peak.split()[1])
 """
 
 
+def peak_memory(path: Path) -> tuple[int, int]:
+    """Bytes made and kilobytes of memory used by a process that rewrites the deb at ``path``."""
+    program = HUGE.format(path=sys.path, new=NEW)
+    done = subprocess.run([sys.executable, "-c", program, str(path)], check=True, capture_output=True, text=True)
+    seen, kilobytes = map(int, done.stdout.split())
+    return seen, kilobytes
+
+
 @pytest.mark.parametrize("suffix", CONTROL_SUFFIXES)
 def test_memory_stays_the_same_for_a_deb_of_any_size(tmp_path: Path, suffix: str) -> None:
     lines = b"".join(b"%032x  usr/share/doc/foo/file-%d\n" % (number * 7919**5, number) for number in range(60_000))
     inside = tar(*USUAL, entry("md5sums", lines))
     path = tmp_path / "foo.deb"
-    squeezed = handmade.SQUEEZE[suffix](inside) if suffix != ".xz" else handmade.lzma.compress(inside, preset=0)
+    squeezed = handmade.SQUEEZE[suffix](inside) if suffix != ".xz" else lzma.compress(inside, preset=0)
     size = 256 << 20
     with open(path, "wb") as stream:
         stream.write(ar(PARTS[0], (f"control.tar{suffix}", squeezed)))
         stream.write(b"%-16s%-12d%-6d%-6d%-8s%-10d`\n" % (b"data.tar", 0, 0, 0, b"100644", size))
         stream.truncate(stream.tell() + size)
-    program = HUGE.format(path=sys.path, new=NEW)
-    done = subprocess.run([sys.executable, "-c", program, str(path)], check=True, capture_output=True, text=True)
-    seen, kilobytes = map(int, done.stdout.split())
+    seen, kilobytes = peak_memory(path)
     assert seen > size
+    assert kilobytes < 80_000
+
+
+def test_memory_stays_small_for_the_largest_control_tar_in_the_largest_dictionary(tmp_path: Path) -> None:
+    inside = lzma.compress(tar(*USUAL, entry("md5sums", bytes(39 << 20))), preset=9)
+    _seen, kilobytes = peak_memory(written(tmp_path, ar(PARTS[0], ("control.tar.xz", inside), PARTS[2])))
     assert kilobytes < 80_000
 
 
