@@ -7,10 +7,13 @@ from __future__ import annotations
 import contextlib
 import functools
 import http.server
+import os
 import subprocess
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+
+PROGRAMS = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive"}
 
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):
@@ -45,9 +48,9 @@ class Client:
 
     def __init__(self, root: Path, sources: Sequence[str], *, architecture: str = "amd64") -> None:
         self.root = root
-        for name in ("lists/partial", "cache/archives/partial", "etc", "log"):
+        for name in ("lists/partial", "cache/archives/partial", "etc", "log", "system/var/lib/dpkg/updates"):
             (root / name).mkdir(parents=True, exist_ok=True)
-        (root / "status").touch()
+        (root / "system/var/lib/dpkg/status").touch()
         (root / "etc" / "sources.list").write_text("".join(f"{source}\n" for source in sources))
         (root / "apt.conf").write_text(
             f"""
@@ -66,10 +69,15 @@ class Client:
             Dir::Etc::trustedparts "/dev/null";
             Dir::State "{root}";
             Dir::State::lists "{root}/lists";
-            Dir::State::status "{root}/status";
+            Dir::State::status "{root}/system/var/lib/dpkg/status";
             Dir::Cache "{root}/cache";
             Dir::Log "{root}/log";
             Debug::NoLocking "true";
+            Dpkg::Use-Pty "false";
+            Dpkg::Options {{
+                "--root={root}/system"; "--log=/dev/null";
+                "--force-architecture"; "--force-script-chrootless"; "--force-unsafe-io";
+            }};
             """
         )
 
@@ -80,7 +88,7 @@ class Client:
             check=check,
             text=True,
             capture_output=True,
-            env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "APT_CONFIG": f"{self.root}/apt.conf"},
+            env={**PROGRAMS, "APT_CONFIG": f"{self.root}/apt.conf"},
         )
 
     def update(self) -> None:
@@ -101,6 +109,17 @@ class Client:
         """Fetch these packages and all that they need; apt compares their digests with the index."""
         self.run("apt-get", "install", "-q", "--download-only", *packages)
         self.run("apt-get", "clean")
+
+    def install(self, *packages: str) -> subprocess.CompletedProcess[str]:
+        """Really install these packages into the directory ``system``; the result says how it went."""
+        words = ["apt-get", "install", "-q", "--no-install-recommends", *packages]
+        return self.run(*(words if os.geteuid() == 0 else ["fakeroot", *words]), check=False)
+
+    def installed(self) -> dict[str, str]:
+        """The versions of what is installed."""
+        status = (self.root / "system/var/lib/dpkg/status").read_text().split("\n\n")
+        fields = (dict(line.split(": ", 1) for line in text.splitlines() if ": " in line[1:]) for text in status)
+        return {found["Package"]: found["Version"] for found in fields if found.get("Status") == "install ok installed"}
 
 
 class RefusedError(Exception):
