@@ -5,12 +5,12 @@
 from __future__ import annotations
 
 import gzip
-import io
-import tarfile
 import textwrap
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+from . import debfile
 
 #: The date of everything inside, so that the same words give the same bytes.
 MOMENT = 1_000_000_000
@@ -52,7 +52,7 @@ class Metapackage:
             f"{documents}/changelog.Debian.gz": gzip.compress(self._changelog().encode(), 9, mtime=0),
             f"{documents}/copyright": _COPYRIGHT.encode(),
         }
-        return deb_of(self.control, files, mtime=MOMENT)
+        return debfile.build(self.control, files, mtime=MOMENT)
 
     def _changelog(self) -> str:
         date = time.strftime("%a, %d %b %Y %H:%M:%S +0000", time.gmtime(MOMENT))
@@ -67,40 +67,3 @@ _LONG = (
     "that were built and tested together."
 )
 _COPYRIGHT = "This package holds no work of its own: nothing in it is subject to copyright.\n"
-
-
-def deb_of(control: str, files: Mapping[str, bytes], *, mtime: int) -> bytes:
-    """A deb with this control file and these ``files`` (by their paths), all of root and dated ``mtime``."""
-    members = (
-        ("debian-binary", b"2.0\n"),
-        ("control.tar.gz", gzip.compress(_tar({"control": control.encode()}, mtime), 9, mtime=0)),
-        ("data.tar.gz", gzip.compress(_tar(files, mtime), 9, mtime=0)),
-    )
-    parts = [b"!<arch>\n"]
-    for name, content in members:
-        header = b"%-16s%-12d%-6d%-6d%-8s%-10d`\n" % (name.encode(), mtime, 0, 0, b"100644", len(content))
-        parts += [header, content, b"\n" * (len(content) % 2)]
-    return b"".join(parts)
-
-
-def _tar(files: Mapping[str, bytes], mtime: int) -> bytes:
-    stream = io.BytesIO()
-    directories = {""}
-    for name in files:
-        parts = name.split("/")[:-1]
-        directories |= {"/".join(parts[: count + 1]) + "/" for count in range(len(parts))}
-    with tarfile.open(fileobj=stream, mode="w", format=tarfile.GNU_FORMAT) as archive:
-        for directory in sorted(directories):
-            entry = tarfile.TarInfo(f"./{directory}")
-            entry.type, entry.mode, entry.mtime = tarfile.DIRTYPE, 0o755, mtime
-            archive.addfile(_of_root(entry))
-        for name, content in sorted(files.items()):
-            entry = tarfile.TarInfo(f"./{name}")
-            entry.size, entry.mode, entry.mtime = len(content), 0o644, mtime
-            archive.addfile(_of_root(entry), io.BytesIO(content))
-    return stream.getvalue()
-
-
-def _of_root(entry: tarfile.TarInfo) -> tarfile.TarInfo:
-    entry.uname = entry.gname = "root"
-    return entry
