@@ -213,7 +213,7 @@ class Build:
         """Somebody wants to end this run: cancel the build on its controller."""
         if self.phase not in ("ended", "ending"):
             self.log.interrupted()
-            do_next = "It is cancelled on its controller; what was built stays in the cache. Run the same again to go on."
+            do_next = "It is cancelled on its controller; what was built stays in the cache. Run it again to go on."
             self._give_up(f"this run was interrupted ({why})", do_next, now)
 
     def abandon(self, now: float) -> None:
@@ -467,6 +467,7 @@ class Build:
         self._unfinished("unknown", now)
         self._why = self._error(came_back, do_next)
         self.outcome = "failed"
+        self._settled = None
         if self.phase in ("wanted", "connecting"):
             self._end(self._why, now)
             return

@@ -9,7 +9,7 @@ import pytest
 from ansible_collections.slipway.release.plugins.module_utils.slipway.distbuild import Controller, Request
 from ansible_collections.slipway.release.plugins.module_utils.slipway.distbuild_initiator import Build, Limits
 from ansible_collections.slipway.release.plugins.module_utils.slipway.distbuild_log import BuildLog
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from peers.distbuild_replay import wire
 
@@ -81,8 +81,9 @@ def advance(build, now):
     return later
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=600, deadline=None)
 @given(EVENTS, st.booleans())
+@example(events=[wire({"type": "cache-state", "id": OWN}), "interrupt"], detach=True)
 def test_whatever_comes_a_build_ends_within_its_limits(events, detach):
     with tempfile.TemporaryDirectory() as directory:
         build = new(directory, detach=detach)

@@ -12,8 +12,10 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway.distbuild_
 from ansible_collections.slipway.release.plugins.module_utils.slipway.distbuild_network import run
 from peers.distbuild_replay import ReplayPeer, all_scenes, in_pieces, recording, recordings, scene, scenes, wire
 
-#: What the module keeps itself; no test waits longer than these few seconds.
-LIMITS = Limits(total=20, answer=2, graph=0.6, silence=0.6, question=0.2, cancel=1, pause=0.05, tries=0)
+#: What the module keeps itself: no test waits longer, and a busy machine does not matter.
+LIMITS = Limits(total=60, answer=20, graph=20, silence=20, cancel=5, pause=0.05, tries=0)
+#: For those in which the network falls silent.
+SILENT = Limits(total=60, answer=20, graph=0.6, silence=0.6, question=0.2, cancel=5, pause=0.05, tries=0)
 DATED = rb"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2} "
 
 
@@ -24,8 +26,9 @@ def request_of(played):
     return Request(asked["repo"], str(asked["ref"]), asked["morphology"], original_ref, components)
 
 
-def carry_out(played, peer, tmp_path, limits=LIMITS, own_id=None, **options):
+def carry_out(played, peer, tmp_path, limits=None, own_id=None, **options):
     said = []
+    limits = limits or (SILENT if played.end == "silence" else LIMITS)
     build = Build(
         request_of(played),
         Controller("127.0.0.1", peer.port),
@@ -101,7 +104,7 @@ def test_nothing_changes_when_tcp_cuts_the_stream_anywhere(name, seed, tmp_path)
 def test_a_slow_network_is_waited_for(tmp_path):
     played = scene("success-all-cached")
     with ReplayPeer([played], cut=in_pieces(1, longest=8), pause=0.003) as peer:
-        build = carry_out(played, peer, tmp_path, limits=Limits(total=20, answer=10, tries=0))
+        build = carry_out(played, peer, tmp_path, limits=LIMITS)
     check_end(build, played)
 
 
@@ -173,7 +176,7 @@ def test_silence_is_never_waited_for_longer_than_the_limits(after, tmp_path):
     began = time.monotonic()
     with ReplayPeer([played], stop_after=after, silent=True) as peer:
         build = carry_out(played, peer, tmp_path, limits=limits)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 10
     assert build.outcome == "failed"
     assert re.search("said nothing|did not answer", str(build.error))
 
@@ -181,7 +184,7 @@ def test_silence_is_never_waited_for_longer_than_the_limits(after, tmp_path):
 def test_a_lost_build_is_asked_for_again_and_joined(tmp_path):
     first, second = scene("worker-killed"), scene("two-initiators", 1)
     with ReplayPeer([first, second]) as peer:
-        limits = Limits(total=20, answer=2, pause=0.05, tries=2)
+        limits = Limits(total=60, answer=20, pause=0.05, tries=2)
         build = carry_out(first, peer, tmp_path, limits=limits)
     check_end(build, second)
     assert len({message["id"] for message in peer.of_type("build-request")}) == 2
@@ -196,14 +199,14 @@ def test_a_lost_build_is_asked_for_again_and_joined(tmp_path):
 
 def test_a_controller_that_just_started_is_asked_again(tmp_path):
     with ReplayPeer([scene("no-controller-helper"), scene("success-all-cached")]) as peer:
-        limits = Limits(total=20, answer=2, pause=0.05, tries=1)
+        limits = Limits(total=60, answer=20, pause=0.05, tries=1)
         build = carry_out(scene("no-controller-helper"), peer, tmp_path, limits=limits)
     assert build.outcome == "finished"
 
 
 def test_a_helper_that_stays_away_is_named(tmp_path):
     with ReplayPeer([scene("no-controller-helper")]) as peer:
-        limits = Limits(total=20, answer=2, pause=0.05, tries=2)
+        limits = Limits(total=60, answer=20, pause=0.05, tries=2)
         build = carry_out(scene("no-controller-helper"), peer, tmp_path, limits=limits)
     assert len(peer.of_type("build-request")) == 3
     assert "Start the distbuild-helper" in str(build.error)
@@ -238,7 +241,7 @@ def test_a_failure_names_the_step_its_worker_its_last_words_and_its_log(tmp_path
 def test_a_silent_build_is_asked_about_and_goes_on(tmp_path):
     """A compiler may be silent; the controller's answers show that somebody still works."""
     played = scene("success-fresh")
-    limits = Limits(total=20, answer=1, silence=10, question=0.1, tries=0)
+    limits = Limits(total=60, answer=20, silence=30, question=0.1, tries=0)
     with ReplayPeer([played], stop_after=10) as peer:
         build = Build(
             request_of(played),
@@ -247,17 +250,15 @@ def test_a_silent_build_is_asked_about_and_goes_on(tmp_path):
             now=time.monotonic(),
             limits=limits,
         )
-        deadline = time.monotonic() + 0.7
 
         def clock():
             now = time.monotonic()
-            if now > deadline:
+            if len(peer.of_type("list-requests")) >= 3:
                 build.interrupt("the test is done", now)
             return now
 
         run([build], clock=clock)
     assert len(peer.of_type("build-status")) >= 3
-    assert len(peer.of_type("list-requests")) >= 3
     assert "the controller says: Building it" in build.log.course.read_text()
     assert "the test is done" in str(build.error)
     assert [message["id"] for message in peer.of_type("build-cancel")] == [build.id]
@@ -266,7 +267,7 @@ def test_a_silent_build_is_asked_about_and_goes_on(tmp_path):
 @pytest.mark.parametrize("status", ["Finished", "Failed building x", "Cancelled"])
 def test_an_end_that_was_told_to_nobody_is_asked_for_again(status, tmp_path):
     played = scene("success-fresh")
-    limits = Limits(total=20, answer=1, silence=10, question=0.1, pause=0.05, tries=1)
+    limits = Limits(total=60, answer=20, silence=20, question=0.1, pause=0.05, tries=1)
     with ReplayPeer([played, scene("success-all-cached")]) as peer:
         peer.status = status
         cut_short = scene("success-fresh")
@@ -279,7 +280,7 @@ def test_an_end_that_was_told_to_nobody_is_asked_for_again(status, tmp_path):
 
 def test_a_build_that_left_the_controllers_list_is_asked_for_again(tmp_path):
     played = scene("success-fresh")
-    limits = Limits(total=20, answer=1, silence=10, question=0.1, pause=0.05, tries=1)
+    limits = Limits(total=60, answer=20, silence=20, question=0.1, pause=0.05, tries=1)
     with ReplayPeer([played, scene("success-all-cached")]) as peer:
         cut_short = scene("success-fresh")
         del cut_short.script[10:], cut_short.messages[10:]

@@ -26,7 +26,7 @@ def arguments(peer, tmp_path, played, **changes):
         "morphology": played.request["morphology"],
         "log_directory": str(tmp_path / "logs"),
         "progress": str(tmp_path / "progress"),
-        "answer_timeout": 2,
+        "answer_timeout": 20,
         "tries": 0,
         **changes,
     }
@@ -48,7 +48,7 @@ def start(arguments):
     return process
 
 
-def until(what, timeout=15.0):
+def until(what, timeout=60.0):
     deadline = time.monotonic() + timeout
     while not what():
         assert time.monotonic() < deadline, "it did not happen in time"
@@ -163,7 +163,7 @@ def test_an_interrupted_build_is_cancelled_on_its_controller(number, tmp_path, s
     log = tmp_path / "logs" / "build-step-slow-chunk.log"
     until(lambda: log.exists() and b"tick 1" in log.read_bytes())
     process.send_signal(number)
-    output, _ = process.communicate(timeout=15)
+    output, _ = process.communicate(timeout=60)
     answer = json.loads(output)
     assert f"this run was interrupted ({signal.Signals(number).name})" in answer["msg"]
     assert [message["id"] for message in stuck.of_type("build-cancel")] == ["InitiatorConnection-1"]
@@ -176,7 +176,7 @@ def test_a_build_whose_process_is_killed_is_cancelled_on_its_controller(tmp_path
     log = tmp_path / "logs" / "build-step-slow-chunk.log"
     until(lambda: log.exists() and b"tick 1" in log.read_bytes())
     os.killpg(process.pid, signal.SIGKILL)
-    process.communicate(timeout=15)
+    process.communicate(timeout=60)
     until(lambda: stuck.of_type("build-cancel"))
     assert [message["id"] for message in stuck.of_type("build-cancel")] == ["InitiatorConnection-1"]
 
@@ -187,7 +187,7 @@ def test_a_build_whose_result_nobody_reads_is_cancelled(tmp_path, stuck):
     log = tmp_path / "logs" / "build-step-slow-chunk.log"
     until(lambda: log.exists() and b"tick 1" in log.read_bytes())
     process.stdout.close()
-    assert process.wait(timeout=15) is not None
+    assert process.wait(timeout=60) is not None
     process.stderr.close()
     assert [message["id"] for message in stuck.of_type("build-cancel")] == ["InitiatorConnection-1"]
     assert "nobody reads the result any more" in (tmp_path / "logs" / "distbuild.log").read_text()
@@ -197,7 +197,7 @@ def test_a_finished_build_leaves_no_process_and_cancels_nothing(tmp_path):
     played = scene("success-fresh")
     with ReplayPeer([played]) as peer:
         process = start(arguments(peer, tmp_path, played))
-        process.communicate(timeout=15)
+        process.communicate(timeout=60)
         with pytest.raises(ProcessLookupError):
             os.killpg(process.pid, 0)
         assert peer.of_type("build-cancel") == []

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import base64
 import contextlib
 import json
 import random
@@ -108,13 +107,9 @@ STYLES = st.fixed_dictionaries(
 
 @given(st.dictionaries(st.sampled_from(["id", "stdout", "reason", "urls", "step_name"]), VALUES, min_size=1), STYLES)
 def test_yaml_of_any_style_is_read(message, style):
-    expected = {
-        name: base64.b64decode(base64.b64encode(value)) if isinstance(value, bytes) else value
-        for name, value in message.items()
-    }
     line = json.dumps(yaml.safe_dump(message, **style)).encode()
     try:
-        yaml.load(json.loads(line), Loader=yaml.CSafeLoader)
+        expected = yaml.load(json.loads(line), Loader=yaml.CSafeLoader)
     except yaml.YAMLError:
         return  # PyYAML itself writes some control characters so that libyaml cannot read them
     assert wire.decode(line) == expected
