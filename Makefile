@@ -27,7 +27,11 @@ $(VENV)/release.stamp: requirements.txt constraints.txt $(VENV)/packages.stamp
 	@$(PIP) install --use-pep517 -c constraints.txt -r requirements.txt
 	@touch $@
 
-$(VENV)/test.stamp: requirements-test.txt debian-packages-test.txt $(VENV)/release.stamp
+$(VENV)/debs.stamp: debian-packages-debs.txt $(VENV)/release.stamp
+	@scripts/install-packages debian-packages-debs.txt
+	@touch $@
+
+$(VENV)/test.stamp: requirements-test.txt debian-packages-test.txt $(VENV)/release.stamp $(VENV)/debs.stamp
 	@scripts/install-packages debian-packages-test.txt
 	@$(PIP) install --use-pep517 -c constraints.txt -r requirements-test.txt
 	@touch $@
@@ -39,6 +43,10 @@ release: ## Release on this machine: make release VERSION=X.Y [ARGS="--check --d
 	@$(MAKE) --no-print-directory setup
 	@ansible-playbook playbooks/provision.yml release.yml $(ARGS) \
 	  -e "$$(python -c 'import json, os; print(json.dumps({"version": os.environ["VERSION"]}))')"
+
+.PHONY: stamp
+stamp: $(VENV)/debs.stamp ## Release the example's stacks as debs on this machine [ARGS="--check --diff"]
+	@ansible-playbook examples/stacks/shadow.yml playbooks/stamp.yml $(ARGS)
 
 .PHONY: test
 test: $(VENV)/test.stamp lint ## Run every test
