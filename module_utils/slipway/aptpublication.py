@@ -134,7 +134,7 @@ def changes(before: Packages, after: Packages) -> dict[str, Any]:
     """
     rows: dict[str, list[dict[str, str]]] = {"added": [], "updated": [], "removed": []}
     for index, packages in sorted(after.items()):
-        suite, _, architecture = index.partition("/")
+        suite, _slash, architecture = index.partition("/")
         old = before.get(index, {})
         for name in sorted({*old, *packages}):
             was, version = (side[name]["version"] if name in side else None for side in (old, packages))
@@ -369,7 +369,7 @@ def _write_generation(archive: Archive, following: Current) -> None:
     indexes: dict[str, dict[str, str]] = {}
     for _distribution, labels in sorted(following.labels.items()):
         for index, label in sorted(labels.items()):
-            suite, _, architecture = index.partition("/")
+            suite, _slash, architecture = index.partition("/")
             below = index_directory(suite, archive.component, architecture)
             text = (
                 (directory / "snapshots" / label / below / "Packages").read_bytes().decode("utf-8", "surrogateescape")

@@ -49,7 +49,7 @@ def package_lists(
         )
     found: dict[str, list[Path]] = {architecture: [] for architecture in architectures}
     for line in listed.stdout.splitlines():
-        architecture, _, path = line.partition(" ")
+        architecture, _space, path = line.partition(" ")
         if architecture in found and Path(path).is_file():
             found[architecture].append(Path(path))
     for architecture, paths in found.items():

@@ -301,7 +301,7 @@ class _Reader:
         if node.mapping is None or len(node.mapping) != 1:
             self.fault("variants", node, "a variant is a mapping of its one name to stacks and extends")
             return []
-        (name, properties), *_ = node.mapping.items()
+        ((name, properties),) = node.mapping.items()
         if not NAME.match(name):
             self.fault("variants", node, f"{name!r} is no name of a variant")
             return []

@@ -137,7 +137,7 @@ def read_debs(paths: Iterable[str | os.PathLike[str]]) -> list[Deb]:
             do_next="Replace what is damaged and run again; nothing was changed.",
             findings=findings if len(findings) > 1 else [],
         )
-    digests = sha256_all([path for path, *_ in found])
+    digests = sha256_all([path for path, *_words in found])
     return [Deb(path, name, version, architecture, digests[path]) for path, name, version, architecture in found]
 
 
@@ -315,7 +315,7 @@ class Archive:
         wait_for(
             lambda: _users_of(self.database),
             lambda users: not users,
-            lambda users: bool(users),
+            bool,
             attempt="use the archive",
             on=f"{self.base}, whose database these processes have open",
             timeout=timeout,
@@ -433,7 +433,7 @@ def read_public(base: Path) -> Path:
     """The directory that is served: ``outdir`` of conf/options, or the base itself."""
     options = base / "conf" / "options"
     for line in options.read_text(encoding="utf-8").splitlines() if options.exists() else []:
-        word, _, value = line.strip().partition(" ")
+        word, _space, value = line.strip().partition(" ")
         if word == "outdir" and value.strip():
             place = value.strip().replace("+b/", f"{base}/", 1)
             return Path(os.path.normpath(place))
