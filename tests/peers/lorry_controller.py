@@ -14,7 +14,7 @@ JSON = {"Content-Type": "application/json"}
 
 class LorryControllerPeer(Peer):
     """A minion asks for work at every ``polls``th request (0: never). A job lasts ``lasts`` requests; those of the path
-    ``watched`` end as the next of ``results`` says: an exit status and what is done to the mirror."""
+    ``watched`` end as the next of ``results`` says, then as the last: an exit status and what is done to the mirror."""
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class LorryControllerPeer(Peer):
         assert self.running is not None
         status = "0"
         if self.jobs[self.running]["path"] == self.watched:
-            status, act = self.results.pop(0)
+            status, act = self.results.pop(0) if len(self.results) > 1 else self.results[0]
             act()
         output = "fatal: could not read from the upstream" if status != "0" else "updated"
         self.jobs[self.running].update(exit=status, output=output)
