@@ -90,7 +90,9 @@ def test_an_annotated_tag_has_its_tagger_and_date_and_is_made_once(trove):
 
 
 def test_an_unreachable_repository_is_named_with_gits_reason(tmp_path):
-    with pytest.raises(SlipwayError, match=r"Could not read the refs of .*gone\.git: .*does not appear to be a git repository"):
+    with pytest.raises(
+        SlipwayError, match=r"Could not read the refs of .*gone\.git: .*does not appear to be a git repository"
+    ):
         remote_refs(str(tmp_path / "gone.git"))
 
 
