@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import io
 import json
@@ -212,8 +213,8 @@ def command(recipe: Recipe, target: Path) -> list[str]:
 def canonical(source: Path, target: Path, *, epoch: int, links: Mapping[str, str]) -> None:
     """Write the tree in the tar file ``source`` to ``target`` so that equal trees are equal bytes.
 
-    Names are sorted and plain, times at most ``epoch``; what no base has is left out; ``links`` (path -> target) and
-    the list of permissions are added.
+    Names are sorted and plain, times at most ``epoch``; hard links become files of their own, as in any content store;
+    what no base has is left out; ``links`` (path -> target) and the list of permissions are added.
     """
     with tarfile.open(source, "r:") as old, tarfile.open(target, "x:", format=tarfile.PAX_FORMAT) as new:
         members = {}
@@ -222,8 +223,9 @@ def canonical(source: Path, target: Path, *, epoch: int, links: Mapping[str, str
             if name not in ("", ".") and not _left_out(name) and not info.isdev():
                 members[name] = info
         for name, info in sorted(members.items()):
-            content = old.extractfile(info) if info.isreg() else None
-            new.addfile(_plain(info, name, epoch=epoch), content)
+            content = old.extractfile(info) if info.isreg() or info.islnk() else None
+            size = old.getmember(info.linkname).size if info.islnk() else info.size
+            new.addfile(_plain(info, name, size=size, epoch=epoch), content)
         for name, aim in sorted(links.items()):
             if name not in members:
                 new.addfile(_entry(name, tarfile.SYMTYPE, epoch=epoch, linkname=aim))
@@ -234,7 +236,7 @@ def permissions(members: Mapping[str, tarfile.TarInfo]) -> list[str]:
     """One line ``<octal mode> <uid> <gid> <path>`` for each file that is not root's, 0755 or 0644 (if no program)."""
     lines = []
     for name, info in sorted(members.items()):
-        if info.issym() or info.islnk():
+        if info.issym():
             continue
         plain = 0o755 if info.isdir() or info.mode & 0o100 else 0o644
         mode = info.mode & 0o7777
@@ -260,14 +262,15 @@ def _left_out(name: str) -> bool:
     return any(fnmatchcase(name, pattern) for pattern in LEFT_OUT)
 
 
-def _plain(info: tarfile.TarInfo, name: str, *, epoch: int) -> tarfile.TarInfo:
-    info.name = name
+def _plain(info: tarfile.TarInfo, name: str, *, size: int, epoch: int) -> tarfile.TarInfo:
+    plain = copy.copy(info)
+    plain.name, plain.size = name, size
     if info.islnk():
-        info.linkname = info.linkname.removeprefix("./").strip("/")
-    info.mtime = min(int(info.mtime), epoch)
-    info.uname = info.gname = ""
-    info.pax_headers = {}
-    return info
+        plain.type, plain.linkname = tarfile.REGTYPE, ""
+    plain.mtime = min(int(info.mtime), epoch)
+    plain.uname = plain.gname = ""
+    plain.pax_headers = {}
+    return plain
 
 
 def _entry(name: str, kind: bytes, *, epoch: int, mode: int = 0o777, linkname: str = "") -> tarfile.TarInfo:
