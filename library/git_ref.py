@@ -32,7 +32,8 @@ options:
   signing_key:
     description:
       - Fingerprint of the OpenPGP key that signs the tag.
-      - Without it, and with O(gnupghome), the only key there that can sign is used. Without either the tag is not signed.
+      - Without it, and with O(gnupghome), the only key there that can sign is used.
+      - Without either the tag is not signed.
     type: str
   gnupghome:
     description: The directory of the signing key.
