@@ -130,6 +130,7 @@ attributes:
   check_mode:
     description: Says which bases would be made. What they would be is not known before.
     support: partial
+    details: What would come out is not known before it is made or fetched.
   diff_mode:
     description: There is no text to compare.
     support: none

@@ -62,6 +62,7 @@ attributes:
   check_mode:
     description: Says what would be imported. Which version that would be is not known before.
     support: partial
+    details: What would come out is not known before it is made or fetched.
   diff_mode:
     description: There is no text to compare.
     support: none

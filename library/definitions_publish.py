@@ -45,7 +45,7 @@ options:
         description: The commit or SHA-256 to write.
         type: str
         required: true
-  message:
+  commit_message:
     description: The commit message.
     type: str
     default: Publish the definitions
@@ -111,7 +111,7 @@ def act(module: AnsibleModule) -> dict[str, Any]:
         pinned_tree(Path(options["source"]), pins),
         Path(options["repository"]),
         branch=options["branch"],
-        message=options["message"] + "\n",
+        message=options["commit_message"] + "\n",
         person=Person(*PUBLISHER, options["epoch"]),
         write=not module.check_mode,
     )
@@ -145,7 +145,7 @@ def main() -> None:
             "repository": {"type": "path", "required": True},
             "branch": {"type": "str", "default": "master"},
             "pins": {"type": "list", "elements": "dict", "default": [], "options": pin},
-            "message": {"type": "str", "default": "Publish the definitions"},
+            "commit_message": {"type": "str", "default": "Publish the definitions"},
             "epoch": {"type": "int", "required": True},
         },
         supports_check_mode=True,

@@ -26,7 +26,7 @@ options:
     description: The wanted text of each file, by its path in the repository.
     type: dict
     required: true
-  message:
+  commit_message:
     description: The commit's message.
     type: str
     required: true
@@ -60,7 +60,7 @@ EXAMPLES = r"""
     repository: ssh://git@wiki.example.org/wiki
     files:
       releases/baserock-26.47.mdwn: "{{ notes }}"
-    message: Add the notes of baserock-26.47
+    commit_message: Add the notes of baserock-26.47
 """
 
 RETURN = r"""
@@ -85,7 +85,7 @@ def main() -> None:
             "repository": {"type": "str", "required": True},
             "branch": {"type": "str", "default": "main"},
             "files": {"type": "dict", "required": True},
-            "message": {"type": "str", "required": True},
+            "commit_message": {"type": "str", "required": True},
             "name": {"type": "str", "default": "Slipway"},
             "email": {"type": "str", "default": "slipway@localhost"},
             "date": {"type": "int", "default": 0},
@@ -99,7 +99,7 @@ def main() -> None:
             wanted["repository"],
             wanted["branch"],
             files=wanted["files"],
-            message=wanted["message"],
+            message=wanted["commit_message"],
             person=Person(wanted["name"], wanted["email"], wanted["date"]),
             write=not module.check_mode,
         )

@@ -26,7 +26,7 @@ options:
     description: The commit, 40 hexadecimal digits.
     type: str
     required: true
-  message:
+  annotation:
     description: The text of an annotated tag. Without it the ref names the commit itself.
     type: str
   signing_key:
@@ -101,14 +101,14 @@ def main() -> None:
             "repository": {"type": "str", "required": True},
             "ref": {"type": "str", "required": True},
             "commit": {"type": "str", "required": True},
-            "message": {"type": "str"},
+            "annotation": {"type": "str"},
             "signing_key": {"type": "str", "no_log": False},
             "gnupghome": {"type": "path"},
             "name": {"type": "str", "default": "Slipway"},
             "email": {"type": "str", "default": "slipway@localhost"},
             "date": {"type": "int", "default": 0},
         },
-        required_by={"signing_key": ["message", "gnupghome"], "gnupghome": ["message"]},
+        required_by={"signing_key": ["annotation", "gnupghome"], "gnupghome": ["annotation"]},
         supports_check_mode=True,
     )
 
@@ -118,11 +118,11 @@ def main() -> None:
             home = wanted["gnupghome"]
             environment = {}
             key = wanted["signing_key"]
-            if home and wanted["message"]:
+            if home and wanted["annotation"]:
                 key = openpgp.signing_key(home, key).fingerprint
                 environment = stack.enter_context(openpgp.environment(home))
-            annotation = wanted["message"] and Annotation(
-                wanted["message"],
+            annotation = wanted["annotation"] and Annotation(
+                wanted["annotation"],
                 Person(wanted["name"], wanted["email"], wanted["date"]),
                 signing_key=key,
                 environment=environment,
