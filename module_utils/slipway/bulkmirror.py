@@ -29,7 +29,7 @@ class Difference:
 def repositories(toplevel: Path) -> list[str]:
     """The paths of the bare repositories below ``toplevel``, without ``.git``, sorted."""
     found = []
-    for parent, directories, _ in os.walk(toplevel):
+    for parent, directories, _unused in os.walk(toplevel):
         here = [name for name in directories if name.endswith(".git") and not name.startswith(".")]
         found += [str((Path(parent) / name).relative_to(toplevel)).removesuffix(".git") for name in here]
         directories[:] = [name for name in directories if name not in here and not name.startswith(".")]
@@ -61,7 +61,8 @@ def mirror(upstream: Path, mirror: Path, *, configuration: Path, log: Path, writ
     mirror.mkdir(parents=True, exist_ok=True)
     log.parent.mkdir(parents=True, exist_ok=True)
     manifest = upstream / "manifest.js.gz"
-    _grok(["grok-manifest", "-m", str(manifest), "-t", str(upstream), "-l", str(log)], "list the repositories of")
+    listing = ["grok-manifest", "-m", str(manifest), "-t", str(upstream), "-i", "*/.making-*", "-l", str(log)]
+    _grok(listing, "list the repositories of")
     _grok(["grok-pull", "-c", str(configuration)], "mirror the Trove by")
     still = differences(upstream, mirror)
     if still:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import tarfile
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -75,6 +76,8 @@ def ensure_imports(
         return list(found)
     progress.total = len(absent)
     with flocked(archive.cache / ".lock", attempt="import sources into", on=str(toplevel), timeout=TIMEOUT):
+        for left in archive.cache.glob(".apt-*"):
+            shutil.rmtree(left)
         tarballs = fetch(absent, archive, refresh=refresh, progress=progress)
         made = {}
         for one in absent:

@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,9 @@ PROGRAM = "100755"
 LINK = "120000"
 #: What editors and tools leave beside the files that somebody wrote.
 LEFTOVER = re.compile(r"(\.git|\.bst|__pycache__|.*~|\..*\.sw[op])\Z")
+
+#: Seconds after which a half made repository is one that a killed process left.
+LEFT_AFTER = 3600.0
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,7 @@ def tree_id(tree: Tree) -> str:
     for top, below in children.items():
         # git sorts a directory as if its name ended with a slash.
         lines.append((top + b"/", b"40000 %s\0%s" % (top, bytes.fromhex(tree_id(below)))))
-    return _object("tree", b"".join(line for _, line in sorted(lines))).hex()
+    return _object("tree", b"".join(line for _unused, line in sorted(lines))).hex()
 
 
 def commit(
@@ -109,7 +113,11 @@ def _stream(tree: Tree, ref: str, *, message: str, person: Person, parent: str |
 def _create(repository: Path, stream: bytes, *, branch: str) -> None:
     """Make the repository elsewhere and move it into its place when it is whole."""
     repository.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".making-", dir=repository.parent) as name:
+    prefix = f".making-{repository.name}-"
+    for left in repository.parent.glob(f"{prefix}*"):
+        if time.time() - left.stat().st_mtime > LEFT_AFTER:
+            shutil.rmtree(left)
+    with tempfile.TemporaryDirectory(prefix=prefix, dir=repository.parent) as name:
         new = Path(name) / "new"
         _git("init", "--quiet", "--bare", f"--initial-branch={branch}", str(new), on=repository)
         _import(new, stream)

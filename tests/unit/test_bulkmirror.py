@@ -34,6 +34,8 @@ def put(top, path, text="1", ref="refs/heads/master"):
 
 @pytest.fixture
 def trove(tmp_path):
+    tmp_path = tmp_path / ".local" / "state"
+    tmp_path.mkdir(parents=True)
     put(tmp_path / "public", "delta/tree")
     put(tmp_path / "public", "baserock/baserock/definitions")
     (tmp_path / "grokmirror.conf").write_text(CONFIGURATION.format(top=tmp_path))
@@ -64,8 +66,10 @@ def test_check_mode_mirrors_nothing(trove):
 
 
 def test_a_whole_trove_is_mirrored_once_and_then_what_changed(trove):
+    put(trove / "public" / "delta", ".making-tree.git-x/new")
     assert [one.path for one in go(trove)] == ["baserock/baserock/definitions", "delta/tree"]
     assert go(trove) == []
+    assert sorted(path.name for path in (trove / "local/delta").glob("*")) == [".tree.git.lock", "tree.git"]
     put(trove / "public", "delta/tree", "2", "refs/heads/next")
     assert differences(trove / "public", trove / "local") == [Difference("delta/tree", "refs/heads/next")]
     go(trove)

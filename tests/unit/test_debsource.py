@@ -111,6 +111,12 @@ def test_the_machines_own_lists_of_sources_are_neither_used_nor_changed(tmp_path
     assert sorted(path.name for path in archive.cache.iterdir()) == [".lock", "tree_2.1.0.orig.tar.gz"]
 
 
+def test_what_a_killed_run_left_is_removed(tmp_path, archive, apt):
+    (archive.cache / ".apt-abc").mkdir(parents=True)
+    imports(tmp_path, archive, TREE)
+    assert not (archive.cache / ".apt-abc").exists()
+
+
 def test_check_mode_imports_nothing(tmp_path, archive, apt):
     assert imports(tmp_path, archive, TREE, write=False) == [None]
     assert not (tmp_path / "trove").exists()

@@ -89,6 +89,14 @@ def test_files_are_read_with_their_modes_and_without_leftovers(tmp_path):
     assert read_tree(tmp_path) == {b"sub/run": Entry(PROGRAM, b"x"), b"link": Entry(LINK, b"sub")}
 
 
+def test_what_a_killed_process_left_is_removed_after_a_while(tmp_path):
+    for name in ("old", "new"):
+        (tmp_path / f".making-x.git-{name}").mkdir()
+    os.utime(tmp_path / ".making-x.git-old", (1, 1))
+    commit(tmp_path / "x.git", {b"a": Entry(FILE, b"1")}, refs=[MASTER], message="m\n", person=WHO)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".making-x.git-new", "x.git"]
+
+
 def test_something_else_than_files_is_refused(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(SlipwayError, match=r"Could not take the file .*/pipe: it is neither a file nor a link\."):
