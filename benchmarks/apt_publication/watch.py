@@ -97,9 +97,7 @@ def main() -> None:
     mixed = [found for each in seen for found in each.mixed]
     print(f"{options.publications} publications, {len(errors)} client errors, {len(mixed)} mixed sets")
     if options.kills:
-        print(
-            f"{options.kills} publications killed (seed {options.seed}), {completed} whole, and completed by the next run"
-        )
+        print(f"{options.kills} publications killed (seed {options.seed}), {completed} whole, then completed")
     rounds, upgrades = sum(each.rounds for each in seen), sum(each.upgrades for each in seen)
     print(f"{options.clients} clients updated and installed {rounds} times, and met a new release {upgrades} times")
     for text in dict.fromkeys([*errors, *mixed]):

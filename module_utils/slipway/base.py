@@ -287,7 +287,7 @@ def _proxies() -> dict[str, str]:
         on="this machine",
     ).stdout
     words = (line.partition("=") for line in answer.splitlines())
-    found = {name: value.strip("'\"") for name, _, value in words}
+    found = {name: value.strip("'\"") for name, _unused, value in words}
     return {name: value for name, value in found.items() if value and value != "DIRECT"}
 
 

@@ -185,7 +185,7 @@ def bst(
     with contextlib.nullcontext() if log else tempfile.TemporaryDirectory(prefix="slipway-bst-") as scratch:
         out = log or Path(str(scratch), "out")
         err = log or Path(str(scratch), "err")
-        for _ in range(TRIES):
+        for _unused in range(TRIES):
             out.touch()
             with _followed(out, on_line):
                 done = run(

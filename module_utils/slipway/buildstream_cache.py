@@ -86,7 +86,7 @@ def _fields(message: bytes) -> Iterator[tuple[int, bytes]]:
     while at < len(message):
         tag, at = _varint(message, at)
         if tag & 7 == 0:
-            _, at = _varint(message, at)
+            _unused, at = _varint(message, at)
         elif tag & 7 == 2:
             length, at = _varint(message, at)
             if at + length > len(message):

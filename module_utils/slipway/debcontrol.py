@@ -351,7 +351,8 @@ def _as_true(relation: Relation, known: list[tuple[str, str]], *, rule: Rule, wh
 
 
 def _candidates(relation: Relation, known: list[tuple[str, str]], rule: Rule) -> Iterable[Relation]:
-    assert relation.version is not None
+    if relation.version is None:
+        raise AssertionError("relation.version is always set here")
     operator = relation.operator or "="
     yield relation
     yield relation.bounded(operator, rule.apply(relation.version))

@@ -12,13 +12,13 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import IO
+from typing import IO, TypeAlias
 
 from . import controltar, debcontrol
 from .controltar import DebError
 from .errors import SlipwayError
 
-Piece = bytes | memoryview
+Piece: TypeAlias = "bytes | memoryview"
 
 #: How much is read, hashed and written at once: little enough to stay in the processor's cache.
 CHUNK = 256 * 1024

@@ -111,7 +111,8 @@ def files_of(tarball: Path) -> tuple[dict[bytes, snapshot.Entry], int]:
                 files[path] = snapshot.Entry(snapshot.LINK, os.fsencode(info.linkname))
             elif info.isreg() or info.islnk():
                 content = tar.extractfile(info)
-                assert content is not None
+                if content is None:
+                    raise AssertionError("content is always set here")
                 mode = snapshot.PROGRAM if info.mode & 0o100 else snapshot.FILE
                 files[path] = snapshot.Entry(mode, content.read())
     if not files:

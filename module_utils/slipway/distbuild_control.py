@@ -4,12 +4,10 @@
 
 from __future__ import annotations
 
+import importlib
 import socket
 import time
 from collections.abc import Callable, Sequence
-
-# Imported now, because a process that survives its parent may not find it later.
-from encodings import idna  # noqa: F401  # getaddrinfo loads it on its first use otherwise
 from typing import TypeVar
 
 from . import distbuild_wire as wire
@@ -25,6 +23,9 @@ from .distbuild import (
 )
 from .errors import SlipwayError
 from .wait import wait_for
+
+# getaddrinfo loads this codec on its first use; a process that survives its parent may not find it any more then.
+importlib.import_module("encodings.idna")
 
 Said = TypeVar("Said")
 

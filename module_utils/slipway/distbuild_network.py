@@ -179,7 +179,7 @@ class _Line:
         except (OSError, UnicodeError) as error:
             self.build.lost(f"the name {host} is not known ({getattr(error, 'strerror', None) or error})", now)
             return
-        self._addresses = [(family, address) for family, _, _, _, address in found]
+        self._addresses = [(each[0], each[4]) for each in found]
         self.build.connecting(now)
         self._connect(now)
 
@@ -198,7 +198,8 @@ class _Line:
             self._refused(error, now)
 
     def _connected(self, now: float) -> None:
-        assert self._socket is not None
+        if self._socket is None:
+            raise AssertionError("self._socket is always set here")
         number = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if number:
             self._refused(OSError(number, os.strerror(number)), now)

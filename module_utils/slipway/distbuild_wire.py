@@ -13,7 +13,7 @@ import base64
 import json
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 from .errors import SlipwayError
 
@@ -26,7 +26,7 @@ PROTOCOL_VERSION = 4
 #: Where one line without an end is no message of a controller; the longest one seen had 44 351 bytes.
 MAX_LINE = 16 << 20
 
-Value = str | bytes | list[str]
+Value: TypeAlias = "str | bytes | list[str]"
 Message = dict[str, Value]
 
 BINARY = "tag:yaml.org,2002:binary"
@@ -128,7 +128,7 @@ class LineBuffer:
 def _mapping(events: Iterator[Any]) -> Message:
     """The flat mapping of one YAML document; anything deeper or different is unreadable."""
     message: Message = {}
-    opening = [next(events, None) for _ in range(3)]
+    opening = [next(events, None) for _unused in range(3)]
     if not isinstance(opening[2], yaml.MappingStartEvent):
         raise UnreadableError("its string holds no mapping")
     while not isinstance(event := next(events), yaml.MappingEndEvent):

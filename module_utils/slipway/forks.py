@@ -53,7 +53,7 @@ def _gathered(
     results: dict[int, Made] = {}
     forks: dict[connection.Connection[Any, Any], ForkProcess] = {}
     try:
-        for _ in range(min(workers, count)):
+        for _unused in range(min(workers, count)):
             ours, theirs = context.Pipe(duplex=False)
             fork = context.Process(target=_serve, args=(work, count, numbers, theirs, [*forks, ours]))
             fork.start()
@@ -62,7 +62,8 @@ def _gathered(
         waiting = set(forks)
         while waiting:
             for ready in connection.wait(list(waiting)):
-                assert isinstance(ready, connection.Connection)
+                if not isinstance(ready, connection.Connection):
+                    raise AssertionError("only connections are waited for")
                 try:
                     number, made = ready.recv()
                 except EOFError:

@@ -117,7 +117,7 @@ def remote_refs(url: str, *patterns: str, attempt: str = "read the refs of", tim
             reason(done.stderr).replace(url, shown(url)) or f"git ended with status {done.returncode}",
             do_next="Check its address, the network and your access to it, and run again.",
         )
-    return {name: value for value, _, name in (line.partition("\t") for line in done.stdout.splitlines())}
+    return {name: value for value, _unused, name in (line.partition("\t") for line in done.stdout.splitlines())}
 
 
 def reason(stderr: str) -> str:

@@ -71,7 +71,7 @@ def _commit(
     ask = partial(git, attempt="commit to", on=", ".join(sorted(changed)), cwd=repository)
     if head is not None:
         ask("read-tree", head, env=index)
-    for path, (_, text) in sorted(changed.items()):
+    for path, (_unused, text) in sorted(changed.items()):
         blob = ask("hash-object", "-w", "--stdin", stdin=text.encode()).strip()
         ask("update-index", "--add", "--cacheinfo", f"100644,{blob},{path}", env=index)
     tree = ask("write-tree", env=index).strip()

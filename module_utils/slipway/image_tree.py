@@ -11,7 +11,7 @@ import tarfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeAlias
 from urllib.parse import unquote
 
 from .errors import SlipwayError
@@ -46,7 +46,7 @@ class Changes:
 
 
 #: The content of a regular file: in the old archive (its member), in a file, or given.
-Content = tarfile.TarInfo | Path | bytes
+Content: TypeAlias = "tarfile.TarInfo | Path | bytes"
 
 
 @dataclass(frozen=True)
@@ -154,8 +154,9 @@ def _permissions(old: tarfile.TarFile, members: Mapping[str, Member], path: str)
             "the system has no such file",
             do_next="Correct the deployment's setting PERMISSIONS in the cluster file.",
         )
-    with _opened(old, members[name].content) as (content, _):
-        assert content is not None
+    with _opened(old, members[name].content) as (content, _unused):
+        if content is None:
+            raise AssertionError("content is always set here")
         return read_permissions(content.read().decode("utf-8", "surrogateescape"), where=path)
 
 
@@ -164,8 +165,9 @@ def _mark(old: tarfile.TarFile, members: dict[str, Member], settings: Mapping[st
     name = next((each for each in OS_RELEASE if each in members and members[each].content is not None), None)
     if name is None:
         return
-    with _opened(old, members[name].content) as (content, _):
-        assert content is not None
+    with _opened(old, members[name].content) as (content, _unused):
+        if content is None:
+            raise AssertionError("content is always set here")
         lines = content.read().decode("utf-8", "surrogateescape").splitlines()
     kept = [line for line in lines if line.partition("=")[0].strip() not in settings]
     text = "\n".join([*kept, *(f"{key}={value}" for key, value in settings.items()), ""])

@@ -243,7 +243,7 @@ def _quoted(path: str) -> str:
 
 
 def _make_ext4(job: Job, image: Path, *, staged: Path, mebibytes: int) -> None:
-    sizes = [info.size for info, _ in read(job.tree)]
+    sizes = [info.size for info, _unused in read(job.tree)]
     files = len(sizes)
     config = job.work / "mke2fs.conf"
     config.write_text("[fs_types]\n  ext4 = {\n  }\n")

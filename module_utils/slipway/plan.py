@@ -310,8 +310,8 @@ class _Definitions:
             "cat-file", "--batch", "--follow-symlinks", stdin="".join(f"{spec}\n" for spec in specs).encode()
         )
         found: list[bytes | None] = []
-        for _ in specs:
-            header, _, rest = rest.partition(b"\n")
+        for _unused in specs:
+            header, _newline, rest = rest.partition(b"\n")
             words = header.split(b" ")
             if header.endswith((b" missing", b" ambiguous")):
                 found.append(None)
@@ -340,7 +340,7 @@ def _resolve(cluster: Cluster, definitions: _Definitions, known: Collection[str]
         return Resolved(), []
     prefix = _element_path(definitions)
     resolved, faults = Resolved(), []
-    contents = definitions.read(path for entry in entries for path in {entry.file, posixpath.join(prefix, entry.file)})
+    contents = definitions.read(path for entry in entries for path in (entry.file, posixpath.join(prefix, entry.file)))
     told: set[str] = set()
     for entry in entries:
         file, data = _element(entry.file, prefix, contents)
@@ -388,7 +388,7 @@ def _element_path(definitions: _Definitions) -> str:
     """Where a BuildStream project keeps its elements; empty when that is the top, or it is no such project."""
     data = definitions.read(["project.conf"])["project.conf"]
     try:
-        root, _ = read(data or b"{}")
+        root, _unused = read(data or b"{}")
     except NotPlainError:
         return ""  # BuildStream itself will tell what is wrong with it
     stated = (root.mapping or {}).get("element-path")

@@ -121,7 +121,8 @@ def _stream(
         feeder.start()
     tail = bytearray()
     with open(os.devnull if log is None else log, "ab", buffering=0) as sink:
-        assert process.stdout is not None
+        if process.stdout is None:
+            raise AssertionError("process.stdout is always set here")
         for raw in process.stdout:
             sink.write(raw)
             tail += raw
