@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from email.message import EmailMessage
 from email.utils import formatdate, parseaddr
 from pathlib import Path
+from unicodedata import category
 
 from .errors import SlipwayError
 from .locks import flocked
@@ -47,7 +48,7 @@ def compose(
         faults.append("there are no recipients")
     if not MESSAGE_ID.match(message_id):
         faults.append(f"{message_id!r} is no Message-ID of the form <name@domain>")
-    if not subject.strip() or any(ord(letter) < 32 for letter in subject):
+    if not subject.strip() or len(subject.splitlines()) > 1 or any(category(letter) == "Cc" for letter in subject):
         faults.append(f"{subject!r} is no subject of one line")
     if not body.strip():
         faults.append("the text is empty")

@@ -316,7 +316,7 @@ def test_a_raw_disk_is_the_same_whoever_makes_it(tmp_path: Path) -> None:
     tree = canonical(tmp_path, DISK, permissions="/permissions")
     write_rawdisk(job(tmp_path / "root", tree, DISK_SIZE="24M"), tmp_path / "root.img")
     other = job(tmp_path / "nobody", tree, DISK_SIZE="24M")
-    for path in (tmp_path, *tmp_path.parents[:2]):
+    for path in (tmp_path, *(parent for parent in tmp_path.parents if "pytest" in str(parent))):
         path.chmod(0o755)
     for path in (other.work, other.work.parent):
         os.chown(path, 65534, 65534)
