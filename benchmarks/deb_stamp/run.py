@@ -193,9 +193,7 @@ def compare(name: str, debs: Sequence[str], scratch: Path, options: argparse.Nam
         for contender, results in figures.items():
             allowed = options.runs
             if contender.startswith("dpkg-deb") and size > 500e6:
-                allowed = (
-                    options.long_runs if contender == "dpkg-deb" else 0
-                )  # it takes both processors by itself there
+                allowed = options.long_runs if contender == "dpkg-deb" else 0  # it uses all processors there
             if turn < allowed and (options.only is None or contender in options.only):
                 results.append(measure(contender, listing, scratch))
                 print(f"{name}: {contender}: {results[-1][0]:.2f} s", file=sys.stderr)
