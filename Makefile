@@ -56,6 +56,10 @@ test: $(VENV)/test.stamp lint ## Run every test
 lint: $(VENV)/test.stamp ## Check the style of everything
 	@scripts/lint
 
+.PHONY: benchmark-release
+benchmark-release: $(VENV)/test.stamp ## Time a cold release, the next version and a rerun, against a shell script
+	@python benchmarks/release_local/run.py
+
 .PHONY: clean
 clean: ## Remove what was installed into the checkout
 	rm -rf $(VENV) build
