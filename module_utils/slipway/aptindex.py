@@ -9,7 +9,6 @@ import hashlib
 import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,11 +16,14 @@ from typing import Any
 from . import aptsolver, debcontrol, debfile, openpgp
 from .errors import SlipwayError
 from .files import CHUNK, write_atomic
+from .forks import spread
 from .process import run
 
 #: Where every index lies under its digest, below the served directory.
 BY_HASH = "by-hash/SHA256"
 DIGESTS = ("size", "md5", "sha1", "sha256")
+#: How many files a process reads before it answers.
+PART = 100
 
 #: Indexes as text, by suite and architecture.
 Indexes = Mapping[str, Mapping[str, str]]
@@ -89,8 +91,20 @@ def read_deb(path: Path, digests: Mapping[str, Any] | None = None) -> Deb:
 
 def read_debs(files: Sequence[tuple[Path, Mapping[str, Any] | None]]) -> list[Deb]:
     """:func:`read_deb` for many, on all cores."""
-    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        return list(pool.map(lambda file: read_deb(*file), files))
+    parts = [files[start : start + PART] for start in range(0, len(files), PART)]
+
+    def work(number: int) -> list[Deb] | SlipwayError:
+        try:
+            return [read_deb(*file) for file in parts[number]]
+        except SlipwayError as error:
+            return error
+
+    debs: list[Deb] = []
+    for made in spread(len(parts), work, workers=len(os.sched_getaffinity(0)), attempt="read the packages"):
+        if isinstance(made, SlipwayError):
+            raise made
+        debs += made
+    return debs
 
 
 def assemble(
