@@ -62,17 +62,18 @@ def test_the_programs_in_the_images_are_of_the_systems_architecture(released: tu
         packed = state / f"download/public/{LABEL}-minimal-system-{architecture}.tar.gz"
         with tarfile.open(packed) as archive:
             found = {Path(member.name).name: member for member in archive if member.isreg() and "bin/" in member.name}
-            for program in ("busybox", "figlet", "lua", "tree"):
+            for program in ("figlet", "lua", "tree"):
                 header = archive.extractfile(found[program]).read(20)
                 assert (header[4], int.from_bytes(header[18:20], "little")) == MACHINES[architecture], program
 
 
 def test_the_x86_64_program_runs(released: tuple[Path, str], tmp_path: Path):
     state, _ = released
-    with tarfile.open(state / f"download/public/{LABEL}-minimal-system-x86_64.tar.gz") as archive:
-        archive.extractall(tmp_path / "root", filter="fully_trusted")  # noqa: S202  # our own image, as it is
+    packed = state / f"download/public/{LABEL}-minimal-system-x86_64.tar.gz"
+    (tmp_path / "root").mkdir()
+    subprocess.run(["tar", "-xzf", packed, "-C", tmp_path / "root"], check=True)
     done = subprocess.run(
-        ["bwrap", "--bind", tmp_path / "root", "/", "--dev", "/dev", "tree", "--version"],
+        ["bwrap", "--bind", tmp_path / "root", "/", "--dev", "/dev", "/usr/bin/tree", "--version"],
         check=True, capture_output=True, text=True,
     )  # fmt: skip
     assert done.stdout.startswith("tree v2")
