@@ -110,11 +110,13 @@ options:
     type: str
     default: bookworm
   sources:
-    description: Where packages come from, lines as in C(sources.list).
+    description:
+      - Where packages come from, lines as in C(sources.list). The word C(machine) in the place of an address stands for
+        the mirror from which the host's own apt takes that suite.
     type: list
     elements: str
     default:
-      - deb http://deb.debian.org/debian bookworm main
+      - deb machine bookworm main
   epoch:
     description: Seconds since 1970 that no time in an archive exceeds.
     type: int
@@ -177,13 +179,14 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.slipway.aptsources import resolved
 from ..module_utils.slipway.base import Recipe, ensure_bases, refuse_unknown
 from ..module_utils.slipway.progress import Progress
 from ..module_utils.slipway.report import report
 
 
 def act(module: AnsibleModule) -> dict[str, Any]:
-    wanted = module.params
+    wanted = {**module.params, "sources": resolved(module.params["sources"])}
     directory = Path(wanted["directory"])
     recipes = [recipe_of(base, wanted) for base in wanted["bases"]]
     known = [recipe_of(base, wanted) for base in wanted["known"]]
@@ -240,7 +243,7 @@ def main() -> None:
             "sources": {
                 "type": "list",
                 "elements": "str",
-                "default": ["deb http://deb.debian.org/debian bookworm main"],
+                "default": ["deb machine bookworm main"],
             },
             "epoch": {"type": "int", "required": True},
             "jobs": {"type": "int", "default": 2},

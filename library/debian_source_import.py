@@ -42,11 +42,13 @@ options:
     type: path
     required: true
   sources:
-    description: Where source packages come from, lines as in C(sources.list).
+    description:
+      - Where source packages come from, lines as in C(sources.list). The word C(machine) in the place of an address
+        stands for the mirror from which the host's own apt takes that suite.
     type: list
     elements: str
     default:
-      - deb-src http://deb.debian.org/debian bookworm main
+      - deb-src machine bookworm main
   alias:
     description: The alias by which BuildStream elements name O(toplevel), for RV(pins).
     type: str
@@ -147,7 +149,7 @@ def main() -> None:
             "sources": {
                 "type": "list",
                 "elements": "str",
-                "default": ["deb-src http://deb.debian.org/debian bookworm main"],
+                "default": ["deb-src machine bookworm main"],
             },
             "alias": {"type": "str", "default": "trove"},
             "refresh": {"type": "bool", "default": False},

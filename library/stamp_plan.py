@@ -62,7 +62,9 @@ options:
         elements: str
         required: true
       base:
-        description: Where its own packages are, as lines of C(sources.list).
+        description:
+          - Where its own packages are, as lines of C(sources.list). The word C(machine) in the place of an address
+            stands for the mirror from which the host's own apt takes that suite.
         type: list
         elements: str
         required: true
@@ -124,7 +126,7 @@ EXAMPLES = r"""
       - name: bookworm
         architectures: [amd64, i386]
         base:
-          - deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian bookworm main
+          - deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] machine bookworm main
   register: plan
 """
 

@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import release as releases  # beside this file
 
-DEBIAN = "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian bookworm main"
+DEBIAN = "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] machine bookworm main"
 
 
 def main() -> None:

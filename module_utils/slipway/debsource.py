@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import snapshot
+from .aptsources import resolved
 from .debversion import compare
 from .errors import SlipwayError
 from .files import sha256
@@ -217,7 +218,7 @@ def _download(packages: Sequence[str], archive: Archive) -> dict[str, str]:
 
 def _private_apt(directory: Path, sources: Sequence[str]) -> list[str]:
     """Options by which apt uses ``sources`` and ``directory``, and leaves the machine's own lists alone."""
-    (directory / "sources.list").write_text("".join(f"{line}\n" for line in sources), encoding="utf-8")
+    (directory / "sources.list").write_text("".join(f"{line}\n" for line in resolved(sources)), encoding="utf-8")
     for below in ("lists/partial", "cache/archives/partial"):
         (directory / below).mkdir(parents=True)
     values = {

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from ansible_collections.slipway.release.plugins.module_utils.slipway import aptsources
 from aptclient import PROGRAMS, Client, RefusedError, served
 
 from .conftest import ROOT, Ran, Site, tree
 
 STAMP, SHADOW = "playbooks/stamp.yml", "examples/stacks/shadow.yml"
-DEBIAN = "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian bookworm main"
+DEBIAN = "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] machine bookworm main"
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="a chroot needs root")
 
 
@@ -78,7 +79,8 @@ def first(stacks: Stacks) -> Stacks:
 def chroot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A clean system."""
     root = tmp_path_factory.mktemp("chroot") / "root"
-    subprocess.run(["mmdebstrap", "--quiet", "--variant=apt", "--mode=root", "bookworm", str(root), DEBIAN], check=True)
+    debian = aptsources.resolved([DEBIAN])
+    subprocess.run(["mmdebstrap", "--quiet", "--variant=apt", "--mode=root", "bookworm", str(root), *debian], check=True)
     yield root
     shutil.rmtree(root)
 
