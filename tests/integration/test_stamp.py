@@ -80,7 +80,9 @@ def chroot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A clean system."""
     root = tmp_path_factory.mktemp("chroot") / "root"
     debian = aptsources.resolved([DEBIAN])
-    subprocess.run(["mmdebstrap", "--quiet", "--variant=apt", "--mode=root", "bookworm", str(root), *debian], check=True)
+    subprocess.run(
+        ["mmdebstrap", "--quiet", "--variant=apt", "--mode=root", "bookworm", str(root), *debian], check=True
+    )
     yield root
     shutil.rmtree(root)
 
