@@ -31,7 +31,11 @@ $(VENV)/debs.stamp: debian-packages-debs.txt $(VENV)/release.stamp
 	@scripts/install-packages debian-packages-debs.txt
 	@touch $@
 
-$(VENV)/test.stamp: requirements-test.txt debian-packages-test.txt $(VENV)/release.stamp $(VENV)/debs.stamp
+$(VENV)/lab.stamp: debian-packages-lab.txt $(VENV)/release.stamp
+	@scripts/install-packages debian-packages-lab.txt
+	@touch $@
+
+$(VENV)/test.stamp: requirements-test.txt debian-packages-test.txt $(VENV)/release.stamp $(VENV)/debs.stamp $(VENV)/lab.stamp
 	@scripts/install-packages debian-packages-test.txt
 	@$(PIP) install --use-pep517 -c constraints.txt -r requirements-test.txt
 	@touch $@
@@ -47,6 +51,14 @@ release: ## Release on this machine: make release VERSION=X.Y [ARGS="--check --d
 .PHONY: stamp
 stamp: $(VENV)/debs.stamp ## Release the example's stacks as debs on this machine [ARGS="--check --diff"]
 	@ansible-playbook examples/stacks/shadow.yml playbooks/stamp.yml $(ARGS)
+
+.PHONY: lab
+lab: $(VENV)/lab.stamp ## Bring up several hosts on this machine, as root [HOSTS="coordinator download"]
+	@scripts/lab up $(HOSTS)
+
+.PHONY: lab-down
+lab-down: ## Take those hosts away again, with their disks [HOSTS="download"]
+	@scripts/lab down $(HOSTS)
 
 .PHONY: test
 test: $(VENV)/test.stamp lint ## Run every test

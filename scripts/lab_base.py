@@ -1,0 +1,151 @@
+"""What all hosts of all labs share: the tree below their disks, the package sources, and Python's wheels."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from ansible_collections.slipway.release.plugins.module_utils.slipway.aptsources import resolved
+from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
+from ansible_collections.slipway.release.plugins.module_utils.slipway.locks import flocked
+from ansible_collections.slipway.release.plugins.module_utils.slipway.process import run
+
+from scripts.lab_fleet import ROOT
+
+SUITE = "bookworm"
+SIGNED = "[signed-by=/usr/share/keyrings/debian-archive-keyring.gpg]"
+#: A server as Debian's own images have it, and what Ansible needs.
+PACKAGES = (
+    *("ca-certificates", "dbus", "debian-archive-keyring", "iproute2", "iputils-ping", "less", "libpam-systemd"),
+    *("openssh-server", "procps", "python3", "python3-apt", "sudo", "systemd", "systemd-sysv", "udev"),
+)
+#: What makes no sense in a host whose network is made from outside, or would disturb tests.
+MASKED = (
+    *("systemd-remount-fs.service", "systemd-networkd.service", "systemd-networkd-wait-online.service"),
+    *("systemd-resolved.service", "systemd-timesyncd.service", "apt-daily.timer", "apt-daily-upgrade.timer"),
+    *("e2scrub_all.timer", "e2scrub_reap.service", "fstrim.timer"),
+)
+SSHD = "PasswordAuthentication no\nUseDNS no\n"
+CHANGES = 1  # of prepare(), so that trees of before are not used
+
+
+@dataclass(frozen=True)
+class Mirror:
+    """Package sources: as this machine takes them, and as the hosts do, through the gateway."""
+
+    outside: tuple[str, ...]
+    inside: tuple[str, ...]
+    upstreams: dict[str, str]
+
+
+def mirror() -> Mirror:
+    """This machine's own mirror of the suite, and of its updates where it has them."""
+    wanted = [SUITE, f"{SUITE}-updates", f"{SUITE}-security"]
+    outside = []
+    for suite in wanted:
+        try:
+            outside += resolved([f"deb {SIGNED} machine {suite} main"])
+        except SlipwayError:
+            if suite == SUITE:
+                raise
+    inside, upstreams = [], {}
+    for line in outside:
+        url = next(word for word in line.split() if "://" in word)
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise SlipwayError(
+                "reach from inside the lab",
+                url,
+                "only mirrors that are reached by HTTP can be passed on",
+                do_next=f"Give this machine's apt an http source of {SUITE} and run again.",
+            )
+        upstreams[parts.hostname] = f"{parts.scheme}://{parts.netloc}"
+        inside.append(line.replace(url, f"http://{parts.hostname}{parts.path}"))
+    return Mirror(tuple(outside), tuple(inside), upstreams)
+
+
+def base(cache: Path, sources: Mirror) -> Path:
+    """The tree below all disks; made once, which takes half a minute."""
+    key = _digest([SUITE, *PACKAGES, *MASKED, SSHD, str(CHANGES)])
+    tree = cache / f"base-{key}"
+    with _once(cache, tree, "the base of the hosts"):
+        if not tree.is_dir():
+            print("Making the tree that all hosts share", flush=True)
+            making = _emptied(cache / f"making-{tree.name}")
+            making.chmod(0o755)
+            run(
+                [
+                    *("mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", f"--include={','.join(PACKAGES)}"),
+                    *(SUITE, str(making), *sources.outside),
+                ],
+                attempt="make",
+                on=str(tree),
+                do_next="See whether the mirror answers and run again.",
+            )
+            prepare(making)
+            making.rename(tree)
+    return tree
+
+
+def prepare(tree: Path) -> None:
+    """Make a fresh Debian tree one that boots into a server without a fault, with nothing of its own in it."""
+    for key in (tree / "etc/ssh").glob("ssh_host_*"):
+        key.unlink()
+    (tree / "etc/machine-id").write_text("")
+    for name in ("etc/fstab", "etc/hostname", "etc/resolv.conf"):
+        (tree / name).unlink(missing_ok=True)
+    (tree / "etc/ssh/sshd_config.d/lab.conf").write_text(SSHD)
+    for unit in MASKED:
+        link = tree / "etc/systemd/system" / unit
+        link.unlink(missing_ok=True)
+        link.symlink_to("/dev/null")
+    for archive in (tree / "var/cache/apt/archives").glob("*.deb"):
+        archive.unlink()
+
+
+def wheels(cache: Path) -> Path:
+    """The wheels of requirements.txt, in the versions of constraints.txt, for hosts that have no way out."""
+    needed = [ROOT / "requirements.txt", ROOT / "constraints.txt"]
+    texts = [path.read_text(encoding="utf-8") for path in needed]
+    directory = cache / f"wheels-{_digest([*texts, sys.implementation.cache_tag])}"
+    with _once(cache, directory, "the wheels for the hosts"):
+        if not directory.is_dir():
+            print("Fetching the Python packages that hosts need", flush=True)
+            making = _emptied(cache / f"making-{directory.name}")
+            making.chmod(0o755)
+            run(
+                [
+                    *(sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", "wheel"),
+                    *("--use-pep517", "-w", str(making), "-r", str(needed[0]), "-c", str(needed[1])),
+                ],
+                attempt="fetch",
+                on=str(directory),
+                do_next="See whether pip finds its packages and run again.",
+            )
+            making.rename(directory)
+    return directory
+
+
+@contextlib.contextmanager
+def _once(cache: Path, target: Path, what: str) -> Iterator[None]:
+    cache.mkdir(parents=True, exist_ok=True)
+    with flocked(cache / f"{target.name}.lock", attempt="make", on=what, timeout=600):
+        yield
+
+
+def _emptied(directory: Path) -> Path:
+    if directory.exists():
+        shutil.rmtree(directory)
+    directory.mkdir(parents=True)
+    return directory
+
+
+def _digest(parts: list[str]) -> str:
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]

@@ -1,0 +1,196 @@
+"""Several real hosts on this machine, as docs/lab.md describes them."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
+from ansible_collections.slipway.release.plugins.module_utils.slipway.locks import flocked
+
+from scripts import lab_fleet, lab_host, lab_network, lab_services, lab_settings
+from scripts.lab_base import base, mirror, wheels
+from scripts.lab_fleet import Host, Lab
+from scripts.lab_process import command, require_programs
+
+MACHINE_LOCK = Path("/run/lock/slipway-lab")
+
+
+def up(directory: Path, cache: Path, given: argparse.Namespace) -> None:
+    """Bring hosts up, all or those named; what runs already stays as it is."""
+    require_programs("dnsmasq", "ip", "mmdebstrap", "mount", "ssh", "ssh-keygen", "systemd-nspawn")
+    sources, tree, python = mirror(), base(cache, mirror()), wheels(cache)
+    with flocked(MACHINE_LOCK, attempt="choose a network for", on=str(directory), timeout=60):
+        lab = lab_settings.made(directory, given.inventory)
+        lab_network.ensure_bridge(lab)
+    wanted = lab.chosen(given.hosts)
+    for host in lab.hosts:
+        lab_host.make_key(lab_host.host_key(lab, host), host.name)
+    lab_settings.write_ssh(lab)
+    lab_services.ensure(lab, cache, sources=sources, wheels=python)
+    for host in wanted:
+        if not lab_host.is_running(lab, host):
+            lab_host.launch(lab, host, base=tree, sources=sources)
+    for host in wanted:
+        lab_host.wait_until_up(lab, host)
+    for host in wanted:
+        install(lab, host)
+    show(lab)
+
+
+def install(lab: Lab, host: Host) -> None:
+    """The packages that the inventory wants on a new disk."""
+    done, wanted = lab.home(host) / "packages", " ".join(host.packages)
+    if wanted and not (done.exists() and done.read_text(encoding="utf-8") == wanted):
+        script = f"apt-get update -qq && apt-get install -y -qq --no-install-recommends {wanted}"
+        remote = ["ssh", "-F", str(lab.ssh / "config"), host.name, f"DEBIAN_FRONTEND=noninteractive; {script}"]
+        command(*remote, attempt=f"install {wanted} on", on=host.name, timeout=300)
+        done.write_text(wanted, encoding="utf-8")
+
+
+def down(directory: Path, _cache: Path, given: argparse.Namespace) -> None:
+    """Switch hosts off and forget their disks; without names the whole lab is taken away."""
+    if (lab := lab_settings.known(directory)) is None:
+        return
+    chosen = lab.chosen(given.hosts)
+    for host in chosen:
+        lab_host.ask_to_stop(lab, host)
+    for host in chosen:
+        lab_host.stop(lab, host)
+        lab_host.remove_disk(lab, host)
+    if not given.hosts:
+        lab_services.end_all(lab)
+        lab_network.remove_bridge(lab)
+        lab_settings.forget(lab)
+
+
+def status(directory: Path, _cache: Path, _given: argparse.Namespace) -> None:
+    """Say what runs."""
+    show(existing(directory))
+
+
+def start(directory: Path, cache: Path, given: argparse.Namespace) -> None:
+    """Switch a host on again, with the disk that it had."""
+    lab, host = existing(directory), one(directory, given)
+    if not lab_host.is_running(lab, host):
+        lab_host.launch(lab, host, base=base(cache, mirror()), sources=mirror())
+    lab_host.wait_until_up(lab, host)
+
+
+def stop(directory: Path, _cache: Path, given: argparse.Namespace) -> None:
+    """Shut a host down; its disk stays."""
+    lab_host.stop(existing(directory), one(directory, given))
+
+
+def crash(directory: Path, _cache: Path, given: argparse.Namespace) -> None:
+    """Kill everything on a host at once, as if its power had gone; its disk stays."""
+    lab_host.crash(existing(directory), one(directory, given))
+
+
+def partition(directory: Path, _cache: Path, given: argparse.Namespace) -> None:
+    """Pull a host's network cable."""
+    lab_network.plug(existing(directory), one(directory, given), plugged=False)
+
+
+def heal(directory: Path, _cache: Path, given: argparse.Namespace) -> None:
+    """Plug a host's network cable in again."""
+    lab_network.plug(existing(directory), one(directory, given), plugged=True)
+
+
+def execute(directory: Path, _cache: Path, given: argparse.Namespace) -> None:
+    """Run a command on a host by ssh, or a shell."""
+    lab, host = existing(directory), one(directory, given)
+    words = ["--", shlex.join(given.command)] if given.command else []
+    sys.exit(subprocess.run(["ssh", "-F", lab.ssh / "config", host.name, *words], check=False).returncode)
+
+
+def existing(directory: Path) -> Lab:
+    """The lab that is there."""
+    if (lab := lab_settings.known(directory)) is None:
+        raise SlipwayError("find a lab in", str(directory), "there is none", do_next="Bring it up first: make lab.")
+    return lab
+
+
+def one(directory: Path, given: argparse.Namespace) -> Host:
+    """The one host that a verb is about."""
+    return existing(directory).chosen([given.host])[0]
+
+
+def show(lab: Lab) -> None:
+    """A line for the lab and one for each host."""
+    print(f"lab {lab.identity} on {lab.network}, in {lab.directory}")
+    for host in lab.hosts:
+        state = "off" if not lab_host.is_running(lab, host) else "running"
+        cut = ", cut off" if state == "running" and not lab_network.is_plugged(lab, host) else ""
+        print(f"  {host.name:<20} {lab.address(host):<15} {state}{cut}")
+
+
+VERBS: dict[str, Callable[[Path, Path, argparse.Namespace], None]] = {
+    "up": up,
+    "down": down,
+    "status": status,
+    "start": start,
+    "stop": stop,
+    "crash": crash,
+    "partition": partition,
+    "heal": heal,
+    "exec": execute,
+}
+UNLOCKED = ("status", "exec")
+
+
+def arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="lab", description=__doc__)
+    parser.add_argument("--directory", type=Path, help="the lab's directory, instead of SLIPWAY_LAB")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    for name, function in VERBS.items():
+        verb = verbs.add_parser(name, help=function.__doc__)
+        if name in ("up", "down"):
+            verb.add_argument("hosts", nargs="*", metavar="HOST")
+        elif name != "status":
+            verb.add_argument("host", metavar="HOST")
+        if name == "up":
+            verb.add_argument("--inventory", type=Path, help="a YAML inventory, instead of inventory/lab/hosts.yml")
+        if name == "exec":
+            verb.add_argument("command", nargs="*", metavar="WORD")
+    return parser.parse_args()
+
+
+@contextmanager
+def alone(directory: Path, verb: str) -> Iterator[None]:
+    """One command at a time works on a lab, except those that only look."""
+    if verb in UNLOCKED or (verb != "up" and not directory.is_dir()):
+        yield
+        return
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with flocked(directory, attempt="work on", on=str(directory), timeout=300):
+        yield
+
+
+def main() -> None:
+    """Do what the command line says."""
+    given = arguments()
+    directory = given.directory.resolve() if given.directory else lab_fleet.default_directory()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("Ended by a signal. Run `lab down`, or `lab up` again."))
+    try:
+        if os.geteuid() != 0:
+            raise SlipwayError(
+                "run", "hosts on this machine", "only root may", do_next="Run it as root, as in `sudo make lab`."
+            )
+        require_programs("ip", "mount", "ssh")
+        with alone(directory, given.verb):
+            VERBS[given.verb](directory, lab_fleet.default_cache(), given)
+    except SlipwayError as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,169 @@
+"""One host: its disk over the common tree, and the systemd that runs on it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+from pathlib import Path
+
+from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
+from ansible_collections.slipway.release.plugins.module_utils.slipway.wait import wait_for
+
+from scripts import lab_network
+from scripts.lab_base import Mirror
+from scripts.lab_fleet import Host, Lab
+from scripts.lab_process import children, command, end, is_init, running, send, start, wait_gone
+
+KEY = "ssh_host_ed25519_key"
+#: Starts the host again when it asked for a reboot, which nspawn says with this status.
+SUPERVISOR = 'while "$@"; [ $? -eq 133 ]; do :; done'
+#: A disk for /tmp, as Debian 12 has it, and a /proc in which sandboxes can be made.
+NSPAWN_ENVIRONMENT = {"SYSTEMD_NSPAWN_TMPFS_TMP": "0"}
+
+
+def is_running(lab: Lab, host: Host) -> bool:
+    """Whether the host is switched on."""
+    return running(_record(lab, host)) is not None
+
+
+def launch(lab: Lab, host: Host, *, base: Path, sources: Mirror) -> None:
+    """Switch a host on that is off: with its disk, or with a new one if it has none."""
+    home, root = lab.home(host), lab.home(host) / "root"
+    clean(lab, host)
+    fresh = not (home / "upper").is_dir()
+    for name in ("new" if fresh else "upper", "work", "root"):
+        (home / name).mkdir(parents=True, exist_ok=True)
+    if fresh:
+        _furnish(lab, host, home / "new", sources)
+        (home / "new").rename(home / "upper")
+    layers = f"lowerdir={base},upperdir={home / 'upper'},workdir={home / 'work'}"
+    command("mount", "-t", "overlay", "-o", layers, f"lab-{lab.identity}", str(root), attempt="mount", on=str(root))
+    lab_network.ensure_host(lab, host)
+    nspawn = [
+        *("systemd-nspawn", "--quiet", f"--directory={root}", f"--machine={host.name}-{lab.identity}", "--boot"),
+        *(f"--hostname={host.name}", f"--network-namespace-path={lab_network.NAMESPACES / lab.namespace(host)}"),
+        *("--register=no", "--keep-unit", "--console=pipe", "--resolv-conf=off", "--timezone=off"),
+        *(f"--bind={path}" for path in host.binds),
+    ]
+    start(
+        ["/bin/sh", "-c", SUPERVISOR, f"lab-{lab.identity}-{host.name}", *nspawn],
+        record=_record(lab, host),
+        log=home / "log",
+        env=NSPAWN_ENVIRONMENT,
+    )
+
+
+def wait_until_up(lab: Lab, host: Host, *, timeout: float = 60.0) -> None:
+    """Wait until the host's sshd answers."""
+    wait_for(
+        lambda: "up" if _greets(lab.address(host)) else "booting" if is_running(lab, host) else "off",
+        lambda state: state == "up",
+        lambda state: state == "booting",
+        attempt="reach the sshd of",
+        on=f"{host.name} ({lab.address(host)})",
+        timeout=timeout,
+        interval=0.1,
+        do_next="Read what it said while it booted.",
+        log=str(lab.home(host) / "log"),
+    )
+
+
+def ask_to_stop(lab: Lab, host: Host) -> None:
+    """Have the host shut itself down."""
+    if (nspawn := _nspawn(lab, host)) is not None:
+        send(nspawn, signal.SIGTERM)
+
+
+def stop(lab: Lab, host: Host) -> None:
+    """Switch the host off: kindly, and after ten seconds by force. Its disk stays."""
+    if is_running(lab, host):
+        ask_to_stop(lab, host)
+        try:
+            wait_gone(_record(lab, host), what=host.name, timeout=10)
+        except SlipwayError:
+            crash(lab, host)
+    clean(lab, host)
+
+
+def crash(lab: Lab, host: Host) -> None:
+    """Kill the host's PID 1, and with it everything on the host, at once."""
+    for init in (pid for pid in lab_network.processes(lab, host) if is_init(pid)):
+        send(init, signal.SIGKILL)
+    wait_gone(_record(lab, host), what=host.name, timeout=10)
+
+
+def clean(lab: Lab, host: Host) -> None:
+    """Take away what a host that is off may have left: processes, its network, its mount."""
+    for pid in lab_network.processes(lab, host):
+        send(pid, signal.SIGKILL)
+    end(_record(lab, host), what=host.name)
+    lab_network.remove_host(lab, host)
+    root = lab.home(host) / "root"
+    while os.path.ismount(root):
+        command("umount", "--lazy", str(root), attempt="unmount", on=str(root))
+
+
+def remove_disk(lab: Lab, host: Host) -> None:
+    """Forget the host's disk."""
+    if lab.home(host).exists():
+        shutil.rmtree(lab.home(host))
+
+
+def _record(lab: Lab, host: Host) -> Path:
+    return lab.home(host) / "supervisor.json"
+
+
+def _nspawn(lab: Lab, host: Host) -> int | None:
+    supervisor = running(_record(lab, host))
+    return next(iter(children(supervisor)), None) if supervisor is not None else None
+
+
+def _furnish(lab: Lab, host: Host, upper: Path, sources: Mirror) -> None:
+    """What a new disk has of its own: names, keys, and where packages come from."""
+    for name in ("etc/ssh", "etc/apt/apt.conf.d", "root/.ssh"):
+        (upper / name).mkdir(parents=True, exist_ok=True)
+    (upper / "root").chmod(0o700)
+    (upper / "root/.ssh").chmod(0o700)
+    names = "".join(f"{lab.address(other)} {other.name}\n" for other in lab.hosts)
+    texts = {
+        "etc/hostname": f"{host.name}\n",
+        "etc/hosts": f"127.0.0.1 localhost\n::1 localhost\n{names}",
+        "etc/resolv.conf": f"nameserver {lab.gateway}\n",
+        "etc/apt/sources.list": "".join(f"{line}\n" for line in sources.inside),
+        "etc/apt/apt.conf.d/90lab": 'Acquire::Languages "none";\n',
+        "etc/pip.conf": f"[global]\nno-index = true\nfind-links = {wheels_url(lab)}\ntrusted-host = {lab.gateway}\n",
+    }
+    for name, text in texts.items():
+        (upper / name).write_text(text, encoding="utf-8")
+    shutil.copy(lab.ssh / "identity.pub", upper / "root/.ssh/authorized_keys")
+    for suffix in ("", ".pub"):
+        shutil.copy(host_key(lab, host).with_suffix(suffix), upper / "etc/ssh" / f"{KEY}{suffix}")
+
+
+def wheels_url(lab: Lab) -> str:
+    """Where pip finds wheels from inside."""
+    return f"http://{lab.gateway}/wheels/"
+
+
+def host_key(lab: Lab, host: Host) -> Path:
+    """The private key of the host's sshd, known before it boots."""
+    return lab.ssh / "hosts" / host.name
+
+
+def make_key(path: Path, comment: str) -> None:
+    """A key pair, unless it is there."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if not path.exists():
+        argv = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", str(path)]
+        subprocess.run(argv, check=True, stdin=subprocess.DEVNULL)
+
+
+def _greets(address: str) -> bool:
+    try:
+        with socket.create_connection((address, 22), timeout=1) as client:
+            return client.recv(4) == b"SSH-"
+    except OSError:
+        return False
