@@ -15,8 +15,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .buildstream_cache import cached, setting
-from .buildstream_log import MESSAGE, Failure, Log, Node
+from .buildstream_cache import artifact_servers, cached, setting
+from .buildstream_log import MESSAGE, Failure, Log, Node, remote_faults
 from .errors import SlipwayError
 from .process import Completed, run
 from .progress import Progress
@@ -35,6 +35,13 @@ STUMBLED_WITHIN = 10_000
 INTO_FILES = ["sh", "-c", 'out=$1 err=$2; shift 2; exec "$@" >>"$out" 2>>"$err"', "sh"]
 
 OUTPUT_BYTES = 16 << 20
+
+#: What helps when an artifact cannot be taken out of the cache.
+NOT_CACHED = "Run the build stage again, or name an artifact server that has it in BuildStream's configuration."
+NOT_TO_BE_PULLED = (
+    "See that the server runs and that the build host pushes to it. If the server lost it, remove the record of the "
+    "system's build, so that it is pushed again, and run again."
+)
 
 #: Seconds between two looks at what it wrote.
 LOOK = 0.2
@@ -99,6 +106,9 @@ def build_all(
     A failing element stops neither the other elements nor the other entries. When all have ended, one
     failure names each failed element with its architecture and its log, which is kept in ``log_directory``
     beside the whole output, ``build-<architecture>.log``. An entry may take ``timeout`` seconds.
+
+    An artifact server that the configuration says to push to must have each wanted element in the end: BuildStream
+    itself goes on with a warning without it, and other hosts would not find what was built.
     """
     _require_bst(project)
     _require_project(project)
@@ -116,6 +126,14 @@ def build_all(
             "what does not depend on the failures below is built and kept",
             do_next="Read the log, correct the cause, and run again.",
             findings=findings,
+        )
+    if unpushed := [finding for session in sessions for finding in session.unpushed()]:
+        raise SlipwayError(
+            "push",
+            "what was built",
+            "all is built, but not all is where other hosts can pull it from",
+            do_next="See that the server runs and takes this host's artifacts, and run again: nothing is built twice.",
+            findings=unpushed,
         )
     versions = [session.log.version for session in sessions]
     return [built for session in sessions for built in session.results()], next(filter(None, versions), "")
@@ -154,11 +172,14 @@ def checkout(project: Project, artifact: str, *, archive: Path, timeout: float) 
         log=project.directory / "checkout.log",
     )
     if done.returncode != 0:
+        faults = remote_faults(done.stdout)
         raise SlipwayError(
             f"take {artifact} out of",
-            "BuildStream's cache",
-            _said(done.stderr) or f"bst ended with status {done.returncode}",
-            do_next="Run the build stage again, or name an artifact server that has it in BuildStream's configuration.",
+            "BuildStream's cache" + (f" or pull it from {' or '.join(faults)}" if faults else ""),
+            "; ".join(f"{url}: {fault}" for url, fault in faults.items())
+            or _said(done.stderr)
+            or f"bst ended with status {done.returncode}",
+            do_next=NOT_TO_BE_PULLED if faults else NOT_CACHED,
         )
 
 
@@ -298,6 +319,17 @@ class _Session:
             artifact = artifact_name(self._project, element, nodes[element].key)
             was = element in self.log.listed and self.log.listed[element].state == "cached"
             yield Built(element, self._build.architecture, nodes[element].key, artifact, was)
+
+    def unpushed(self) -> list[str]:
+        """A sentence for each wanted element that a server did not get."""
+        return [
+            f"{self._build.architecture}: {element} is not on {server.url}"
+            + (f" ({self.log.remote_faults[server.url]})" if server.url in self.log.remote_faults else "")
+            for server in artifact_servers(self._project.config)
+            if server.push
+            for element in self._build.elements
+            if server.url not in self.log.pushed.get(element, ())
+        ]
 
     def _line(self, line: str) -> None:
         event = self.log.read(line)

@@ -16,6 +16,10 @@ MESSAGE = re.compile(
 LISTED = re.compile(
     r"\s*(?P<state>cached|failed|buildable|waiting|fetch needed|junction) (?P<key>[0-9a-f]{64}) (?P<element>\S+)\s*\Z"
 )
+#: What it says of the servers that keep artifacts.
+PUSHED = re.compile(r"Pushed artifact \S+ -> (?P<url>\S+)|Remote \((?P<there>\S+)\) already has artifact ")
+REMOTE_AWAY = re.compile(r"Failed to initialize remote (?P<url>\S+?): (?P<why>.*)")
+REMOTE_LACKS = re.compile(r"Remote \((?P<url>\S+)\) does not have artifact ")
 LOG_FOLLOWS = re.compile(r"\s+Printing the last \d+ lines from log file:\s*\Z")
 
 
@@ -56,6 +60,9 @@ class Log:
         self.version = ""
         self.listed: dict[str, Node] = {}
         self.failures: dict[str, Failure] = {}
+        #: The servers that have an element's artifact, and what is wrong with a server.
+        self.pushed: dict[str, set[str]] = {}
+        self.remote_faults: dict[str, str] = {}
         self._complaint: list[str] = []
         self._directory = ""
         self._listing = False
@@ -92,6 +99,10 @@ class Log:
         return " ".join(self._complaint[-1:] if crashed else self._complaint)
 
     def _message(self, action: str, element: str, kind: str, text: str) -> Event | None:
+        if away := REMOTE_AWAY.match(text):
+            self.remote_faults[away["url"]] = short_fault(away["why"])
+        if action == "push" and (pushed := PUSHED.match(text)):
+            self.pushed.setdefault(element, set()).add(pushed["url"] or pushed["there"])
         if action == "main":
             return None
         if kind in ("FAILURE", "ERROR", "BUG"):
@@ -114,3 +125,19 @@ class Log:
         listed = LISTED.match(line)
         if listed is not None:
             self.listed[listed["element"]] = Node(listed["element"], listed["key"], listed["state"], ())
+
+
+def remote_faults(output: str) -> dict[str, str]:
+    """Why an artifact could not be had from each server, as the output of ``bst artifact`` tells it."""
+    found: dict[str, str] = {}
+    for message in filter(None, map(MESSAGE.match, output.splitlines())):
+        if away := REMOTE_AWAY.match(message["text"]):
+            found[away["url"]] = short_fault(away["why"])
+        elif lacks := REMOTE_LACKS.match(message["text"]):
+            found[lacks["url"]] = "it does not have it"
+    return found
+
+
+def short_fault(why: str) -> str:
+    """The end of a fault that gRPC tells with all its wrappings."""
+    return re.sub(r"^[A-Z_]+: (?:ipv[46]:\S+: )?", "", why.rpartition("last error: ")[2].strip()).rstrip(".")

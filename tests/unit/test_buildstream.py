@@ -21,7 +21,11 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway.buildstrea
     look,
     show,
 )
-from ansible_collections.slipway.release.plugins.module_utils.slipway.buildstream_cache import cached
+from ansible_collections.slipway.release.plugins.module_utils.slipway.buildstream_cache import (
+    Server,
+    artifact_servers,
+    cached,
+)
 from ansible_collections.slipway.release.plugins.module_utils.slipway.buildstream_log import Event, Log
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
 from ansible_collections.slipway.release.plugins.module_utils.slipway.progress import Progress
@@ -117,6 +121,27 @@ Pipeline Summary
     Session:     5
     Fetch Queue: processed 5, skipped 0, failed 0\x20
     Build Queue: processed 3, skipped 0, failed 1\x20
+"""
+PUSHED = """\
+[--:--:--][9f6d8a1c][    push:systems/good.bst] START   mini/systems-good/9f6d8a1c-push.20261121-072125.log
+[--:--:--][9f6d8a1c][    push:systems/good.bst] STATUS  Pushing artifact 9f6d8a1c -> http://cache:50051
+[--:--:--][9f6d8a1c][    push:systems/good.bst] INFO    Pushed artifact 9f6d8a1c -> http://cache:50051
+[00:00:00][9f6d8a1c][    push:systems/good.bst] SUCCESS mini/systems-good/9f6d8a1c-push.20261121-072125.log
+"""
+PUSHED_BEFORE = """\
+[--:--:--][9f6d8a1c][    push:systems/good.bst] STATUS  Pushing artifact 9f6d8a1c -> http://cache:50051
+[--:--:--][9f6d8a1c][    push:systems/good.bst] INFO    Remote (http://cache:50051) already has artifact 9f6d8a1c cached
+[00:00:00][9f6d8a1c][    push:systems/good.bst] SKIPPED Push
+"""
+LACKING = """\
+[--:--:--][d8cbcf0a][    pull:systems-good    ] STATUS  Pulling artifact d8cbcf0a <- http://cache:50051
+[--:--:--][d8cbcf0a][    pull:systems-good    ] INFO    Remote (http://cache:50051) does not have artifact d8c
+[00:00:00][d8cbcf0a][    pull:systems-good    ] SKIPPED Pull
+"""
+AWAY = """\
+[--:--:--][        ][    main:core activity                 ] WARNING Failed to initialize remote http://cache:50051: \
+Remote initialisation failed with status UNAVAILABLE: FetchBlob: 14: failed to connect to all addresses; \
+last error: UNKNOWN: ipv4:192.0.2.1:50051: Failed to connect to remote host: Connection refused
 """
 UNKNOWN = """\
 [--:--:--][        ][    main:core activity                 ] START   Build
@@ -294,6 +319,23 @@ def test_options_and_elements_reach_bst(project: Project, tmp_path: Path) -> Non
     assert call[:2] == ["--config", str(config)]
     assert "--on-error continue" in " ".join(call)
     assert " ".join(call).endswith("--option arch x86_64 build --retry-failed systems/good.bst")
+
+
+def test_what_the_server_for_all_hosts_did_not_get_is_a_failure(project: Project, tmp_path: Path) -> None:
+    config = tmp_path / "bst.conf"
+    config.write_text("artifacts:\n  servers:\n  - url: http://cache:50051\n    push: true\n  - url: http://other\n")
+    configured = Project(project.directory, config, project.bst)
+    build = for_architecture("x86_64", "systems/good.bst")
+    play(project, "build", "x86_64", AWAY + HEADING + GOOD)
+    with pytest.raises(SlipwayError) as caught:
+        build_all(configured, [build], log_directory=tmp_path / "logs", timeout=60)
+    assert caught.value.findings == [
+        "x86_64: systems/good.bst is not on http://cache:50051 (Failed to connect to remote host: Connection refused)"
+    ]
+    for pushed in (PUSHED, PUSHED_BEFORE):
+        play(project, "build", "x86_64", HEADING + GOOD + pushed)
+        built, _version = build_all(configured, [build], log_directory=tmp_path / "logs", timeout=60)
+        assert [each.element for each in built] == ["systems/good.bst"]
 
 
 def test_a_failing_component_is_named_with_the_system_that_it_costs_and_its_log(
@@ -516,6 +558,21 @@ def test_an_artifact_that_is_nowhere_is_told_with_what_to_do(tmp_path: Path) -> 
     )
 
 
+@pytest.mark.parametrize(
+    ("said", "fault"),
+    [
+        (LACKING, "http://cache:50051: it does not have it. See that the server runs"),
+        (AWAY, "http://cache:50051: Failed to connect to remote host: Connection refused. See that the server runs"),
+    ],
+)
+def test_a_server_from_which_nothing_comes_is_named(project: Project, tmp_path: Path, said: str, fault: str) -> None:
+    play(project, "artifact", "none", said, status=255)
+    with pytest.raises(SlipwayError) as caught:
+        checkout(project, "mini/a/k", archive=tmp_path / "a.tar", timeout=60)
+    words = "Could not take mini/a/k out of BuildStream's cache or pull it from http://cache:50051: "
+    assert str(caught.value).startswith(words + fault)
+
+
 # -- the cache on disk --
 
 
@@ -578,6 +635,34 @@ def test_a_broken_reference_is_not_cached(tmp_path_factory: pytest.TempPathFacto
     (home / "cache" / "artifacts" / "refs" / "k").write_bytes(data)
     (home / "bst.conf").write_text(f"cachedir: {home}/cache\n")
     assert not cached(home / "bst.conf", "k")
+
+
+@pytest.mark.parametrize(
+    ("text", "servers"),
+    [
+        ("cachedir: /x\n", []),
+        (
+            "artifacts:\n  servers:\n  - url: http://a:1\n    push: true\nfetch:\n  url: no\n",
+            [Server("http://a:1", True)],
+        ),
+        (
+            "# ours\nartifacts:\n  override-project-caches: false\n  servers:\n"
+            "  # - url: http://old\n  - push: false\n    url: 'http://a:1'\n\n"
+            "  - url: https://b # the other\n    push: True\n",
+            [Server("http://a:1", False), Server("https://b", True)],
+        ),
+        (
+            "artifacts: {servers: [{url: http://a, push: true}, {url: http://b}]}\n",
+            [Server("http://a", True), Server("http://b", False)],
+        ),
+        ("source-caches:\n  servers:\n  - url: http://a\n    push: true\n", []),
+        ("artifacts:\n  servers:\n- url: http://a\n", [Server("http://a", False)]),
+    ],
+)
+def test_the_servers_of_a_configuration_are_found(tmp_path: Path, text: str, servers: list[Server]) -> None:
+    config = tmp_path / "bst.conf"
+    config.write_text(text)
+    assert artifact_servers(config) == servers
 
 
 def test_the_default_cache_is_the_users(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
