@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 SMALL, LARGE = 250, 70
@@ -23,32 +22,40 @@ def cache() -> Path:
     return Path(os.environ.get("SLIPWAY_CACHE", f"{home}/slipway")) / "benchmarks" / "debs"
 
 
-def chosen() -> list[str]:
-    """Names and versions (``name=version``) of the packages, from what apt knows."""
+def known() -> dict[str, tuple[int, str]]:
+    """The size and the version of each package that apt knows."""
     dump = subprocess.run(["apt-cache", "dumpavail"], check=True, capture_output=True, text=True).stdout
-    known: dict[str, tuple[int, str]] = {}
+    found: dict[str, tuple[int, str]] = {}
     for paragraph in dump.split("\n\n"):
         fields = dict(line.split(": ", 1) for line in paragraph.splitlines() if line[:1] != " " and ": " in line)
         if "Size" in fields:
-            known[fields["Package"]] = (int(fields["Size"]), fields["Version"])
-    drawn = sorted(known, key=lambda name: hashlib.sha256(name.encode()).hexdigest())
-    small = [name for name in drawn if known[name][0] < 1_000_000][:SMALL]
-    large = [name for name in drawn if 3_000_000 <= known[name][0] < 160_000_000][:LARGE]
-    return [f"{name}={known[name][1]}" for name in small + large]
+            found[fields["Package"]] = (int(fields["Size"]), fields["Version"])
+    return found
+
+
+def drawn(packages: dict[str, tuple[int, str]], sizes: range, count: int) -> list[str]:
+    """The first ``count`` packages of these sizes, in the order of their names' digests."""
+    order = sorted(packages, key=lambda name: hashlib.sha256(name.encode()).hexdigest())
+    return [name for name in order if packages[name][0] in sizes][:count]
+
+
+def download(names: list[str], packages: dict[str, tuple[int, str]], directory: Path) -> list[Path]:
+    """Have these packages in ``directory``; those that are there stay."""
+    directory.mkdir(parents=True, exist_ok=True)
+    patterns = {name: f"{name}_{packages[name][1].replace(':', '%3a')}_*.deb" for name in names}
+    absent = [f"{name}={packages[name][1]}" for name in names if not list(directory.glob(patterns[name]))]
+    if absent:
+        # _apt, the user for whom apt gives up its rights, may not write here.
+        words = ["apt-get", "download", "-q", "-o", "APT::Sandbox::User=root", *absent]
+        subprocess.run(words, cwd=directory, check=True, capture_output=True)
+    return [path for name in names for path in directory.glob(patterns[name])]
 
 
 def main() -> None:
-    directory = cache()
-    directory.mkdir(parents=True, exist_ok=True)
-    for word in chosen():
-        name, version = word.split("=", 1)
-        if list(directory.glob(f"{name}_{version.replace(':', '%3a')}_*.deb")):
-            continue
-        done = subprocess.run(["apt-get", "download", "-q", word], cwd=directory, capture_output=True, text=True)
-        if done.returncode:
-            print(f"{word}: {done.stderr.strip().splitlines()[-1:]}", file=sys.stderr)
-    found = list(directory.glob("*.deb"))
-    print(f"{len(found)} packages, {sum(path.stat().st_size for path in found) / 1e6:.0f} MB, in {directory}")
+    packages = known()
+    names = drawn(packages, range(1_000_000), SMALL) + drawn(packages, range(3_000_000, 160_000_000), LARGE)
+    found = download(names, packages, cache())
+    print(f"{len(found)} packages, {sum(path.stat().st_size for path in found) / 1e6:.0f} MB, in {cache()}")
 
 
 if __name__ == "__main__":

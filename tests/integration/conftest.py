@@ -6,15 +6,18 @@ import json
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import ansible_runner
 import pytest
+from ansible_collections.slipway.release.plugins.module_utils.slipway import aptsources
 
 ROOT = Path(__file__).resolve().parents[2]
 RELEASE, PROVISION = "release.yml", "playbooks/provision.yml"
+DEBIAN = "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] machine bookworm main"
 APPLETS = ("sh", "mkdir", "cat", "echo", "printf", "cp", "chmod", "false")
 
 
@@ -162,3 +165,15 @@ def tiny_site(base: Path, cache: Path, definitions: Path) -> Site:
             "build_host_project": "slipway-test",
         },
     )
+
+
+@pytest.fixture(scope="session")
+def chroot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A clean system; tests leave it as they would want to find it."""
+    root = tmp_path_factory.mktemp("chroot") / "root"
+    debian = aptsources.resolved([DEBIAN])
+    subprocess.run(
+        ["mmdebstrap", "--quiet", "--variant=apt", "--mode=root", "bookworm", str(root), *debian], check=True
+    )
+    yield root
+    shutil.rmtree(root)

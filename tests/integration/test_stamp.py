@@ -7,18 +7,15 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from ansible_collections.slipway.release.plugins.module_utils.slipway import aptsources
 from aptclient import PROGRAMS, Client, RefusedError, served
 
 from .conftest import ROOT, Ran, Site, tree
 
 STAMP, SHADOW = "playbooks/stamp.yml", "examples/stacks/shadow.yml"
-DEBIAN = "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] machine bookworm main"
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="a chroot needs root")
 
 
@@ -73,18 +70,6 @@ def first(stacks: Stacks) -> Stacks:
     """With its first release published."""
     stacks.released("r1")
     return stacks
-
-
-@pytest.fixture(scope="module")
-def chroot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A clean system."""
-    root = tmp_path_factory.mktemp("chroot") / "root"
-    debian = aptsources.resolved([DEBIAN])
-    subprocess.run(
-        ["mmdebstrap", "--quiet", "--variant=apt", "--mode=root", "bookworm", str(root), *debian], check=True
-    )
-    yield root
-    shutil.rmtree(root)
 
 
 def inside(root: Path, *words: str, text: str | None = None) -> subprocess.CompletedProcess[str]:
