@@ -43,6 +43,7 @@ class Mirror:
     outside: tuple[str, ...]
     inside: tuple[str, ...]
     upstreams: dict[str, str]
+    proxy: str
 
 
 def mirror() -> Mirror:
@@ -68,7 +69,10 @@ def mirror() -> Mirror:
             )
         upstreams[parts.hostname] = f"{parts.scheme}://{parts.netloc}"
         inside.append(line.replace(url, f"http://{parts.hostname}{parts.path}"))
-    return Mirror(tuple(outside), tuple(inside), upstreams)
+    proxy = run(
+        ["apt-config", "shell", "said", "Acquire::http::Proxy"], attempt="ask for the proxy of", on="apt"
+    ).stdout
+    return Mirror(tuple(outside), tuple(inside), upstreams, proxy.strip().removeprefix("said=").strip("'"))
 
 
 def base(cache: Path, sources: Mirror) -> Path:

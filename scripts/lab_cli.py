@@ -20,6 +20,7 @@ from scripts.lab_base import base, mirror, wheels
 from scripts.lab_fleet import Host, Lab
 from scripts.lab_process import command, require_programs
 
+INTERRUPTED = "Interrupted. What is half done is put right by the next `up`, or taken away by `down`."
 MACHINE_LOCK = Path("/run/lock/slipway-lab")
 
 
@@ -38,6 +39,7 @@ def up(directory: Path, cache: Path, given: argparse.Namespace) -> None:
     for host in wanted:
         if not lab_host.is_running(lab, host):
             lab_host.launch(lab, host, base=tree, sources=sources)
+        lab_network.plug(lab, host, plugged=True)
     for host in wanted:
         lab_host.wait_until_up(lab, host)
     for host in wanted:
@@ -49,8 +51,9 @@ def install(lab: Lab, host: Host) -> None:
     """The packages that the inventory wants on a new disk."""
     done, wanted = lab.home(host) / "packages", " ".join(host.packages)
     if wanted and not (done.exists() and done.read_text(encoding="utf-8") == wanted):
-        script = f"apt-get update -qq && apt-get install -y -qq --no-install-recommends {wanted}"
-        remote = ["ssh", "-F", str(lab.ssh / "config"), host.name, f"DEBIAN_FRONTEND=noninteractive; {script}"]
+        words = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *host.packages]
+        script = f"export DEBIAN_FRONTEND=noninteractive; apt-get update -qq && {shlex.join(words)}"
+        remote = ["ssh", "-F", str(lab.ssh / "config"), host.name, script]
         command(*remote, attempt=f"install {wanted} on", on=host.name, timeout=300)
         done.write_text(wanted, encoding="utf-8")
 
@@ -91,17 +94,17 @@ def stop(directory: Path, _cache: Path, given: argparse.Namespace) -> None:
 
 def crash(directory: Path, _cache: Path, given: argparse.Namespace) -> None:
     """Kill everything on a host at once, as if its power had gone; its disk stays."""
-    lab_host.crash(existing(directory), one(directory, given))
+    lab_host.crash(existing(directory), running(directory, given))
 
 
 def partition(directory: Path, _cache: Path, given: argparse.Namespace) -> None:
     """Pull a host's network cable."""
-    lab_network.plug(existing(directory), one(directory, given), plugged=False)
+    lab_network.plug(existing(directory), running(directory, given), plugged=False)
 
 
 def heal(directory: Path, _cache: Path, given: argparse.Namespace) -> None:
     """Plug a host's network cable in again."""
-    lab_network.plug(existing(directory), one(directory, given), plugged=True)
+    lab_network.plug(existing(directory), running(directory, given), plugged=True)
 
 
 def execute(directory: Path, _cache: Path, given: argparse.Namespace) -> None:
@@ -121,6 +124,14 @@ def existing(directory: Path) -> Lab:
 def one(directory: Path, given: argparse.Namespace) -> Host:
     """The one host that a verb is about."""
     return existing(directory).chosen([given.host])[0]
+
+
+def running(directory: Path, given: argparse.Namespace) -> Host:
+    """The one host that a verb is about, which must be switched on."""
+    host = one(directory, given)
+    if not lab_host.is_running(existing(directory), host):
+        raise SlipwayError(given.verb, host.name, "it is off", do_next=f"Switch it on: scripts/lab start {host.name}.")
+    return host
 
 
 def show(lab: Lab) -> None:
@@ -179,7 +190,7 @@ def main() -> None:
     """Do what the command line says."""
     given = arguments()
     directory = given.directory.resolve() if given.directory else lab_fleet.default_directory()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("Ended by a signal. Run `lab down`, or `lab up` again."))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(INTERRUPTED))
     try:
         if os.geteuid() != 0:
             raise SlipwayError(
@@ -190,6 +201,8 @@ def main() -> None:
             VERBS[given.verb](directory, lab_fleet.default_cache(), given)
     except SlipwayError as error:
         sys.exit(str(error))
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
 
 
 if __name__ == "__main__":

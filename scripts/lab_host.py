@@ -20,7 +20,7 @@ from scripts.lab_process import children, command, end, is_init, running, send, 
 KEY = "ssh_host_ed25519_key"
 #: Starts the host again when it asked for a reboot, which nspawn says with this status.
 SUPERVISOR = 'while "$@"; [ $? -eq 133 ]; do :; done'
-#: A disk for /tmp, as Debian 12 has it, and a /proc in which sandboxes can be made.
+#: /tmp is on the disk, as Debian 12 has it.
 NSPAWN_ENVIRONMENT = {"SYSTEMD_NSPAWN_TMPFS_TMP": "0"}
 
 
@@ -32,6 +32,13 @@ def is_running(lab: Lab, host: Host) -> bool:
 def launch(lab: Lab, host: Host, *, base: Path, sources: Mirror) -> None:
     """Switch a host on that is off: with its disk, or with a new one if it has none."""
     home, root = lab.home(host), lab.home(host) / "root"
+    if missing := [path for path in host.binds if not Path(path).exists()]:
+        raise SlipwayError(
+            "give",
+            f"{', '.join(missing)} to {host.name}",
+            "this machine has none",
+            do_next="Load the kernel's module for it (as modprobe fuse), or take it out of lab_binds, and run again.",
+        )
     clean(lab, host)
     fresh = not (home / "upper").is_dir()
     for name in ("new" if fresh else "upper", "work", "root"):
@@ -97,8 +104,15 @@ def crash(lab: Lab, host: Host) -> None:
 
 def clean(lab: Lab, host: Host) -> None:
     """Take away what a host that is off may have left: processes, its network, its mount."""
-    for pid in lab_network.processes(lab, host):
-        send(pid, signal.SIGKILL)
+    wait_for(
+        lambda: _kill(lab_network.processes(lab, host)),
+        lambda left: left == 0,
+        lambda left: left > 0,
+        attempt="end the processes of",
+        on=host.name,
+        timeout=10,
+        interval=0.05,
+    )
     end(_record(lab, host), what=host.name)
     lab_network.remove_host(lab, host)
     root = lab.home(host) / "root"
@@ -119,6 +133,12 @@ def _record(lab: Lab, host: Host) -> Path:
 def _nspawn(lab: Lab, host: Host) -> int | None:
     supervisor = running(_record(lab, host))
     return next(iter(children(supervisor)), None) if supervisor is not None else None
+
+
+def _kill(pids: list[int]) -> int:
+    for pid in pids:
+        send(pid, signal.SIGKILL)
+    return len(pids)
 
 
 def _furnish(lab: Lab, host: Host, upper: Path, sources: Mirror) -> None:

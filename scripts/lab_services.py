@@ -26,9 +26,10 @@ def ensure(lab: Lab, cache: Path, *, sources: Mirror, wheels: Path) -> None:
     if (pid := running(_record(lab, "dnsmasq"))) is not None:
         send(pid, signal.SIGHUP)
     else:
-        _start(lab, "dnsmasq", _dnsmasq(lab, sources))
+        _start(lab, "dnsmasq", _dnsmasq(lab, sources), {})
     if running(_record(lab, "gateway")) is None:
-        _start(lab, "gateway", _gateway(lab, cache, sources))
+        proxied = sources.proxy.startswith("http")  # and not DIRECT
+        _start(lab, "gateway", _gateway(lab, cache, sources), {"http_proxy": sources.proxy} if proxied else {})
     for name, port in (("dnsmasq", 53), ("gateway", 80)):
         _wait(lab, name, port)
 
@@ -61,8 +62,8 @@ def _gateway(lab: Lab, cache: Path, sources: Mirror) -> list[str]:
     ]
 
 
-def _start(lab: Lab, name: str, argv: list[str]) -> None:
-    environment = {"PYTHONPATH": f"{ROOT}:{ROOT / 'collections'}"}
+def _start(lab: Lab, name: str, argv: list[str], env: dict[str, str]) -> None:
+    environment = {"PYTHONPATH": f"{ROOT}:{ROOT / 'collections'}", **env}
     start(argv, record=_record(lab, name), log=_log(lab, name), env=environment)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import json
 import os
@@ -58,6 +59,8 @@ def forget(lab: Lab) -> None:
             shutil.rmtree(lab.directory / name)
     for name in ("dnsmasq.log", "gateway.log", "names", SETTINGS):
         (lab.directory / name).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        lab.directory.rmdir()  # unless somebody keeps other things there
 
 
 def write_ssh(lab: Lab) -> None:
