@@ -15,6 +15,7 @@ description:
     version as tag. The same tarball gives the same commit everywhere.
   - Sources are asked for with an apt configuration of their own. The machine's C(/etc/apt) needs no C(deb-src) line and
     is not changed.
+  - As root it works as the user to whom O(toplevel) belongs, who must be able to write to O(cache) and O(progress).
 options:
   toplevel:
     description: The directory below which the repositories are.
@@ -110,6 +111,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slipway.debsource import Archive, Wanted, ensure_imports
+from ..module_utils.slipway.owner import as_owner
 from ..module_utils.slipway.progress import Progress
 from ..module_utils.slipway.report import report
 
@@ -117,13 +119,17 @@ from ..module_utils.slipway.report import report
 def act(module: AnsibleModule) -> dict[str, Any]:
     options = module.params
     wanted = [Wanted(**one) for one in options["imports"]]
-    found = ensure_imports(
-        wanted,
-        Path(options["toplevel"]),
-        archive=Archive(tuple(options["sources"]), Path(options["cache"])),
-        progress=Progress(None if module.check_mode else options["progress"]),
-        refresh=options["refresh"],
-        write=not module.check_mode,
+    toplevel = Path(options["toplevel"])
+    found = as_owner(
+        toplevel,
+        lambda: ensure_imports(
+            wanted,
+            toplevel,
+            archive=Archive(tuple(options["sources"]), Path(options["cache"])),
+            progress=Progress(None if module.check_mode else options["progress"]),
+            refresh=options["refresh"],
+            write=not module.check_mode,
+        ),
     )
     absent = [one.path for one, held in zip(wanted, found, strict=True) if held is None]
     imports = [asdict(held) for held in found if held is not None]

@@ -15,11 +15,16 @@ description:
     equal commit, if they are the first.
   - In its elements (C(*.bst)) the sources that O(pins) match get the URL and the ref that the pin says.
   - A branch that somebody else committed to is left as it is, with a warning.
+  - As root it works as the user to whom the repository belongs, or if there is none, the directory for it.
 options:
   source:
     description: The directory with C(project.conf).
     type: path
     required: true
+  remote_src:
+    description: Whether O(source) is on the machine of O(repository). If not, it is taken from the controller.
+    type: bool
+    default: true
   repository:
     description: The bare git repository.
     type: path
@@ -98,8 +103,10 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slipway.git import Person
-from ..module_utils.slipway.pins import Pin, pinned_tree, publish
+from ..module_utils.slipway.owner import as_owner, nearest
+from ..module_utils.slipway.pins import Pin, pinned, pinned_tree, publish
 from ..module_utils.slipway.report import report
+from ..module_utils.slipway.treearchive import unpack
 
 PUBLISHER = ("Slipway", "slipway@slipway.invalid")
 
@@ -107,13 +114,18 @@ PUBLISHER = ("Slipway", "slipway@slipway.invalid")
 def act(module: AnsibleModule) -> dict[str, Any]:
     options = module.params
     pins = [Pin(one["match"], one["url"] or one["match"], one["ref"]) for one in options["pins"]]
-    published = publish(
-        pinned_tree(Path(options["source"]), pins),
-        Path(options["repository"]),
-        branch=options["branch"],
-        message=options["commit_message"] + "\n",
-        person=Person(*PUBLISHER, options["epoch"]),
-        write=not module.check_mode,
+    source, repository = Path(options["source"]), Path(options["repository"])
+    tree = pinned_tree(source, pins) if source.is_dir() or options["remote_src"] else pinned(unpack(source), pins)
+    published = as_owner(
+        nearest(repository),
+        lambda: publish(
+            tree,
+            repository,
+            branch=options["branch"],
+            message=options["commit_message"] + "\n",
+            person=Person(*PUBLISHER, options["epoch"]),
+            write=not module.check_mode,
+        ),
     )
     result: dict[str, Any] = {
         "changed": bool(published.changed),
@@ -142,6 +154,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "source": {"type": "path", "required": True},
+            "remote_src": {"type": "bool", "default": True},
             "repository": {"type": "path", "required": True},
             "branch": {"type": "str", "default": "master"},
             "pins": {"type": "list", "elements": "dict", "default": [], "options": pin},

@@ -13,10 +13,14 @@ author: The Slipway developers (@slipway)
 description:
   - Compares every ref of two Troves on one machine. If the mirror lacks anything, writes the manifest of the first and
     lets C(grok-pull) make one pass.
+  - A Trove on another machine is compared by the manifest that it keeps itself.
+  - As root it works as the user to whom O(mirror) belongs.
 options:
   upstream:
-    description: The directory of the Trove to mirror.
-    type: path
+    description:
+      - The directory of the Trove to mirror, also as a C(file://) address.
+      - Or its C(http://) or C(https://) address, below which its manifest and repositories are.
+    type: str
     required: true
   mirror:
     description: The directory of the Trove that mirrors it.
@@ -27,13 +31,21 @@ options:
     type: path
     required: true
   log:
-    description: A file to which C(grok-manifest) writes what it does.
+    description: A file to which C(grok-manifest) writes what it does. Needed for a Trove on this machine.
     type: path
-    required: true
+  programs:
+    description: The directory of C(grok-pull) and C(grok-manifest). Without it those installed with this Python.
+    type: path
+  timeout:
+    description: Seconds that mirroring a Trove on another machine may take.
+    type: float
+    default: 1800
 attributes:
   check_mode:
     support: full
-    description: Says what would be mirrored of the repositories that are there already.
+    description:
+      - Says what would be mirrored of the repositories that are there already.
+      - Another machine is not asked if there is no mirror yet.
   diff_mode:
     support: none
     description: There is no text to compare.
@@ -49,6 +61,13 @@ EXAMPLES = r"""
     mirror: /srv/trove/local
     configuration: /srv/trove/grokmirror.conf
     log: /srv/trove/grokmirror.log
+
+- name: Mirror the public Trove on another machine
+  slipway.release.trove_mirror:
+    upstream: https://trove.example.org/git
+    mirror: /srv/trove
+    configuration: /etc/slipway/grokmirror.conf
+    programs: /opt/slipway/grokmirror/bin
 """
 
 RETURN = r"""
@@ -59,32 +78,56 @@ mirrored:
   elements: dict
 """
 
+import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.slipway.bulkmirror import mirror
+from ..module_utils.slipway.bulkmirror import Difference, mirror, mirror_site
+from ..module_utils.slipway.owner import as_owner
 from ..module_utils.slipway.report import report
 
 
-def act(module: AnsibleModule) -> dict[str, Any]:
-    paths = {name: Path(module.params[name]) for name in ("upstream", "mirror", "configuration", "log")}
-    lacked = mirror(
-        paths["upstream"],
-        paths["mirror"],
-        configuration=paths["configuration"],
-        log=paths["log"],
-        write=not module.check_mode,
+def mirrored(options: dict[str, Any], *, write: bool) -> list[Difference]:
+    upstream, target, configuration = options["upstream"], Path(options["mirror"]), Path(options["configuration"])
+    programs = options["programs"] and Path(options["programs"])
+    if upstream.startswith(("http://", "https://")):
+        return mirror_site(
+            upstream.rstrip("/"),
+            target,
+            configuration=configuration,
+            programs=programs,
+            timeout=options["timeout"],
+            write=write,
+        )
+    source = Path(upstream.removeprefix("file://"))
+    return mirror(
+        source,
+        target,
+        configuration=configuration,
+        log=Path(options["log"] or os.devnull),
+        programs=programs,
+        write=write,
     )
+
+
+def act(module: AnsibleModule) -> dict[str, Any]:
+    options = module.params
+    lacked = as_owner(Path(options["mirror"]), lambda: mirrored(options, write=not module.check_mode))
     return {"changed": bool(lacked), "mirrored": [asdict(one) for one in lacked]}
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            name: {"type": "path", "required": True} for name in ("upstream", "mirror", "configuration", "log")
+            "upstream": {"type": "str", "required": True},
+            "mirror": {"type": "path", "required": True},
+            "configuration": {"type": "path", "required": True},
+            "log": {"type": "path"},
+            "programs": {"type": "path"},
+            "timeout": {"type": "float", "default": 1800},
         },
         supports_check_mode=True,
     )

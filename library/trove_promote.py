@@ -13,7 +13,7 @@ author: The Slipway developers (@slipway)
 description:
   - Promotes one repository on a Trove, a site's git mirror, before whatever else is queued there.
   - The repository counts as promoted when the mirror's own ref names the wanted commit, and by nothing else.
-  - With V(grokmirror) it runs on the Trove's host.
+  - With V(grokmirror) it runs on the Trove's host. As root it works as the user to whom O(toplevel) belongs.
 options:
   backend:
     description:
@@ -118,6 +118,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.slipway import grokmirror, lorry
 from ..module_utils.slipway.git import remote_commit
 from ..module_utils.slipway.morph_cache import MorphCache
+from ..module_utils.slipway.owner import as_owner
 from ..module_utils.slipway.progress import Progress
 from ..module_utils.slipway.report import report
 from ..module_utils.slipway.sshtunnel import tunnel
@@ -153,14 +154,19 @@ def main() -> None:
 
 
 def by_grokmirror(wanted: dict[str, Any], *, write: bool) -> bool:
-    return grokmirror.promote(
-        Path(wanted["toplevel"]),
-        wanted["path"],
-        ref=wanted["ref"],
-        commit=wanted["commit"],
-        timeout=wanted["timeout"],
-        write=write,
-    )
+    toplevel = Path(wanted["toplevel"])
+
+    def promote() -> bool:
+        return grokmirror.promote(
+            toplevel,
+            wanted["path"],
+            ref=wanted["ref"],
+            commit=wanted["commit"],
+            timeout=wanted["timeout"],
+            write=write,
+        )
+
+    return as_owner(toplevel, promote)
 
 
 def by_lorry_controller(wanted: dict[str, Any], *, write: bool) -> bool:

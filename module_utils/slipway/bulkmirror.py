@@ -5,17 +5,19 @@
 from __future__ import annotations
 
 import configparser
-import os
-import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import snapshot
+from . import snapshot, trovemanifest
 from .errors import SlipwayError
 from .process import run
+from .trovemanifest import program, repositories
+from .wait import wait_for
 
 TIMEOUT = 1800.0
+ALL = "all of it"
 
 
 @dataclass(frozen=True)
@@ -26,30 +28,28 @@ class Difference:
     lacks: str
 
 
-def repositories(toplevel: Path) -> list[str]:
-    """The paths of the bare repositories below ``toplevel``, without ``.git``, sorted."""
-    found = []
-    for parent, directories, _unused in os.walk(toplevel):
-        here = [name for name in directories if name.endswith(".git") and not name.startswith(".")]
-        found += [str((Path(parent) / name).relative_to(toplevel)).removesuffix(".git") for name in here]
-        directories[:] = [name for name in directories if name not in here and not name.startswith(".")]
-    return sorted(found)
-
-
 def differences(upstream: Path, mirror: Path) -> list[Difference]:
     """What ``mirror`` lacks of the refs of the repositories below ``upstream``."""
     found = []
     for path in repositories(upstream):
         theirs, ours = (snapshot.resolve(top / f"{path}.git") for top in (upstream, mirror))
         if not ours:
-            found.append(Difference(path, "all of it"))
+            found.append(Difference(path, ALL))
         elif theirs != ours:
             refs = sorted(name for name in {*theirs, *ours} if theirs.get(name) != ours.get(name))
             found.append(Difference(path, ", ".join(refs)))
     return found
 
 
-def mirror(upstream: Path, mirror: Path, *, configuration: Path, log: Path, write: bool = True) -> list[Difference]:
+def mirror(
+    upstream: Path,
+    mirror: Path,
+    *,
+    configuration: Path,
+    log: Path,
+    programs: Path | None = None,
+    write: bool = True,
+) -> list[Difference]:
     """Let grokmirror make one pass if ``mirror`` lacks anything of ``upstream``; return what it lacked.
 
     The upstream's manifest is written first, so that the pass sees what is there now.
@@ -60,10 +60,12 @@ def mirror(upstream: Path, mirror: Path, *, configuration: Path, log: Path, writ
     _check(configuration, mirror)
     mirror.mkdir(parents=True, exist_ok=True)
     log.parent.mkdir(parents=True, exist_ok=True)
-    manifest = upstream / "manifest.js.gz"
-    listing = ["grok-manifest", "-m", str(manifest), "-t", str(upstream), "-i", "*/.making-*", "-l", str(log)]
-    _grok(listing, "list the repositories of")
-    _grok(["grok-pull", "-c", str(configuration)], "mirror the Trove by")
+    listing = ["grok-manifest", "-m", str(upstream / trovemanifest.NAME), "-t", str(upstream), "-l", str(log)]
+    gone = sorted({*trovemanifest.read(upstream)} - {*repositories(upstream)})
+    if gone:  # grok-manifest fails at what it has to remove by itself
+        _grok([*listing, "-x", *(str(upstream / f"{path}.git") for path in gone)], "forget repositories of", programs)
+    _grok([*listing, "-i", "*/.making-*"], "list the repositories of", programs)
+    _grok(["grok-pull", "-c", str(configuration)], "mirror the Trove by", programs)
     still = differences(upstream, mirror)
     if still:
         raise SlipwayError(
@@ -77,27 +79,76 @@ def mirror(upstream: Path, mirror: Path, *, configuration: Path, log: Path, writ
     return lacking
 
 
-def program(name: str) -> str:
-    """The path of a program that was installed together with this Python, or its bare name."""
-    beside = Path(sys.executable).parent / name
-    return str(beside) if beside.exists() else name
+def remote_differences(site: str, mirror: Path) -> list[Difference]:
+    """What ``mirror`` lacks of the Trove at ``site``, an HTTP address, as that one's manifest says."""
+    found = []
+    for path, wanted in sorted(trovemanifest.fetched(site).items()):
+        ours = trovemanifest.fingerprint(snapshot.resolve(mirror / f"{path}.git"))
+        if ours != wanted:
+            found.append(Difference(path, ALL if ours is None else "what is new"))
+    return found
 
 
-def _grok(words: Sequence[str], attempt: str) -> None:
+def mirror_site(
+    site: str,
+    mirror: Path,
+    *,
+    configuration: Path,
+    programs: Path | None = None,
+    timeout: float = TIMEOUT,
+    write: bool = True,
+) -> list[Difference]:
+    """Let grokmirror make one pass if ``mirror`` lacks anything of the Trove at ``site``; return what it lacked.
+
+    A service that mirrors the same may be at it already, so what the pass leaves is waited for, all in all
+    ``timeout`` seconds. Each repository needs to be as the manifest says only once: others may go on pushing.
+    """
+    if not write and not mirror.exists():
+        return [Difference("the whole Trove", ALL)]
+    lacking = remote_differences(site, mirror)
+    if not lacking or not write:
+        return lacking
+    log = _check(configuration, mirror, site=site)
+    left = {one.path: one for one in lacking}
+    started = time.monotonic()
+    _grok(["grok-pull", "--no-mtime-check", "-c", str(configuration)], "mirror the Trove by", programs, timeout)
+
+    def look() -> str:
+        for path in {*left} - {one.path for one in remote_differences(site, mirror)}:
+            del left[path]
+        return ", ".join(f"{one.path} lacks {one.lacks}" for one in left.values())
+
+    wait_for(
+        look,
+        lambda state: not state,
+        lambda state: bool(state),
+        attempt="mirror",
+        on=site,
+        timeout=max(0.0, timeout - (time.monotonic() - started)),
+        interval=2.0,
+        do_next="Look into the log for what failed, and run again.",
+        log=log,
+    )
+    return lacking
+
+
+def _grok(words: Sequence[str], attempt: str, programs: Path | None = None, timeout: float = TIMEOUT) -> None:
     run(
-        [program(words[0]), *words[1:]],
+        [program(words[0], programs), *words[1:]],
         attempt=attempt,
         on="grokmirror",
-        timeout=TIMEOUT,
+        timeout=timeout,
         do_next="Look into grokmirror's log and run again.",
     )
 
 
-def _check(configuration: Path, toplevel: Path) -> None:
+def _check(configuration: Path, toplevel: Path, *, site: str | None = None) -> str | None:
+    """Make sure that the configuration is about these Troves; return the log that it names."""
     parser = configparser.ConfigParser(interpolation=None)
     try:
         parser.read_string(configuration.read_text(encoding="utf-8"))
         said = parser["core"]["toplevel"]
+        mirrored = parser["remote"]["site"] if site is not None else None
     except (OSError, KeyError, configparser.Error) as error:
         raise SlipwayError(
             "read grokmirror's configuration", str(configuration), str(error), do_next="Provision the Trove again."
@@ -109,3 +160,11 @@ def _check(configuration: Path, toplevel: Path) -> None:
             f"{configuration} keeps another Trove, {said}",
             do_next="Correct one of the two paths.",
         )
+    if mirrored != site:
+        raise SlipwayError(
+            "mirror",
+            str(site),
+            f"{configuration} mirrors another Trove, {mirrored}",
+            do_next="Correct one of the two addresses.",
+        )
+    return parser["core"].get("log")

@@ -68,7 +68,11 @@ def pinned_tree(directory: Path, pins: Sequence[Pin]) -> dict[bytes, snapshot.En
         raise SlipwayError(
             "publish the definitions in", str(directory), "there is no project.conf", do_next="Correct the path."
         )
-    tree = snapshot.read_tree(directory)
+    return pinned(snapshot.read_tree(directory), pins)
+
+
+def pinned(tree: snapshot.Tree, pins: Sequence[Pin]) -> dict[bytes, snapshot.Entry]:
+    """The files of definitions, their elements pinned."""
     return {path: _pinned(path, entry, pins) for path, entry in tree.items()}
 
 

@@ -1,0 +1,86 @@
+#!/usr/bin/python
+
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: trove_manifest
+short_description: Have the manifest of a Trove say what is there
+version_added: "0.1.0"
+author: The Slipway developers (@slipway)
+description:
+  - Compares the manifest that grokmirror reads with the refs of the repositories that anybody may read, those with a
+    file C(git-daemon-export-ok), and has C(grok-manifest) write what differs.
+  - A hook does this after each push. This module does it after imports, and mends what went wrong.
+  - As root it works as the user to whom O(toplevel) belongs.
+options:
+  toplevel:
+    description: The directory of the repositories. The manifest is C(manifest.js.gz) in it.
+    type: path
+    required: true
+  programs:
+    description: The directory of C(grok-manifest). Without it the one installed with this Python.
+    type: path
+attributes:
+  check_mode:
+    support: full
+    description: Says what the manifest does not have as it is.
+  diff_mode:
+    support: none
+    description: There is no text to compare.
+  idempotent:
+    support: full
+    description: A manifest that is right is left as it is.
+"""
+
+EXAMPLES = r"""
+- name: Have the manifest say what is there
+  slipway.release.trove_manifest:
+    toplevel: /srv/trove
+    programs: /opt/slipway/grokmirror/bin
+"""
+
+RETURN = r"""
+renewed:
+  description: The paths that the manifest did not have as they are.
+  returned: always
+  type: list
+  elements: str
+"""
+
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.slipway.owner import as_owner
+from ..module_utils.slipway.report import report
+from ..module_utils.slipway.trovemanifest import renew, stale
+
+
+def act(module: AnsibleModule) -> dict[str, Any]:
+    toplevel = Path(module.params["toplevel"])
+    programs = module.params["programs"] and Path(module.params["programs"])
+
+    def work() -> list[str]:
+        wrong = stale(toplevel)
+        if wrong and not module.check_mode:
+            renew(toplevel, wrong, programs=programs)
+        return wrong
+
+    wrong = as_owner(toplevel, work)
+    return {"changed": bool(wrong), "renewed": wrong}
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={"toplevel": {"type": "path", "required": True}, "programs": {"type": "path"}},
+        supports_check_mode=True,
+    )
+    report(module, lambda: act(module))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,316 @@
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The status page of a Trove: what is there, what is waited for, what failed.
+
+This file runs by itself on the Trove's host, so it needs nothing but Python and git.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import hashlib
+import html
+import http.client
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+import zlib
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+MIRRORED, QUEUED, FAILED, PUBLISHED = "mirrored", "queued", "failed", "published"
+#: The order in which people want to see them.
+ORDER = (FAILED, QUEUED, MIRRORED, PUBLISHED)
+MANIFEST = "manifest.js.gz"
+#: How much of grokmirror's log is looked at.
+TAIL = 1 << 20
+LARGEST = 64 << 20
+LINE = re.compile(r"\w+\[\d+\] (?P<time>[0-9-]+ [0-9:]+),\d+ - (?P<level>[A-Z]+) - (?P<text>.*)\Z")
+
+
+@dataclass(frozen=True)
+class Repository:
+    """One repository and how it stands; times are seconds since 1970."""
+
+    path: str
+    state: str
+    changed: int | None
+    mirrored: int | None
+    fingerprint: str | None
+    branches: int
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class Refs:
+    """What a repository has: grokmirror's fingerprint of it, the number of its branches, and when a ref last moved."""
+
+    fingerprint: str | None
+    branches: int
+    moved: int | None
+
+
+def status(settings: Mapping[str, Any], before: Mapping[str, Any], *, now: int) -> dict[str, Any]:
+    """The whole status, out of what is on this machine and what the upstream Trove says of itself."""
+    toplevel = Path(settings["toplevel"])
+    upstream, trouble = settings.get("upstream") or "", ""
+    if upstream:
+        try:
+            wanted = manifest(_fetched(f"{upstream}/{MANIFEST}"))
+        except (OSError, EOFError, ValueError, TypeError, zlib.error, http.client.HTTPException) as error:
+            wanted, trouble = manifest_of(toplevel), f"{upstream} cannot be asked: {error}"
+    else:
+        wanted = manifest_of(toplevel)
+    failures = said(tail(Path(settings["log"])), toplevel) if settings.get("log") else {}
+    earlier = {one["path"]: one for one in before.get("repositories", [])}
+    found = [
+        judged(path, entry, refs(toplevel / f"{path}.git"), earlier.get(path), failures, mirror=bool(upstream), now=now)
+        for path, entry in wanted.items()
+    ]
+    found.sort(key=lambda one: (ORDER.index(one.state), one.path))
+    services = {name: _active(name) for name in settings.get("services", [])}
+    return {
+        "name": settings["name"],
+        "time": now,
+        "upstream": upstream,
+        "trouble": [trouble] * bool(trouble) + [f"{name} is {it}" for name, it in services.items() if it != "active"],
+        "services": services,
+        "counts": {state: sum(one.state == state for one in found) for state in ORDER},
+        "repositories": [asdict(one) for one in found],
+    }
+
+
+def judged(
+    path: str,
+    entry: Mapping[str, Any],
+    have: Refs,
+    before: Mapping[str, Any] | None,
+    failures: Mapping[str, str],
+    *,
+    mirror: bool,
+    now: int,
+) -> Repository:
+    """How one repository stands. When it was mirrored is when it was first seen as the upstream has it."""
+    changed = entry.get("modified")
+    changed = int(changed) if isinstance(changed, int | float) else None
+    if not mirror:
+        return Repository(path, PUBLISHED, changed, None, have.fingerprint, have.branches)
+    known = dict(before or {})
+    if have.fingerprint is not None and have.fingerprint == entry["fingerprint"]:
+        same = known.get("fingerprint") == have.fingerprint and known.get("state") == MIRRORED
+        since = known.get("mirrored") if same else have.moved or now
+        return Repository(path, MIRRORED, changed, since, have.fingerprint, have.branches)
+    message = failures.get(path, "")
+    state = FAILED if message else QUEUED
+    return Repository(path, state, changed, known.get("mirrored"), have.fingerprint, have.branches, message)
+
+
+def manifest(packed: bytes) -> dict[str, dict[str, Any]]:
+    """The entries of a manifest's bytes, by path without ``.git``; what is no path of a repository is left out."""
+    entries = json.loads(gzip.decompress(packed))
+    if not isinstance(entries, dict):
+        raise TypeError("its manifest is no object")
+    found = {}
+    for name, entry in entries.items():
+        parts = name.removeprefix("/").split("/")
+        plain = not any(part.startswith(".") or not part for part in parts)
+        if name.endswith(".git") and isinstance(entry, dict) and plain:
+            found[name.removeprefix("/").removesuffix(".git")] = {"fingerprint": None, **entry}
+    return found
+
+
+def manifest_of(toplevel: Path) -> dict[str, dict[str, Any]]:
+    """The entries of a manifest on this machine; of an absent or broken one, none."""
+    try:
+        return manifest((toplevel / MANIFEST).read_bytes())
+    except (OSError, EOFError, ValueError, TypeError, zlib.error):
+        return {}
+
+
+def refs(repository: Path) -> Refs:
+    """What a repository has; of an absent one, nothing."""
+    if not (repository / "HEAD").exists():
+        return Refs(None, 0, None)
+    done = subprocess.run(
+        ["git", "-c", "safe.directory=*", "show-ref"], cwd=repository, capture_output=True, timeout=60, check=False
+    )
+    if not done.stdout:
+        return Refs(None, 0, None)
+    names = [line.split(b" ", 1)[1] for line in done.stdout.splitlines()]
+    branches = sum(name.startswith(b"refs/heads/") for name in names)
+    return Refs(hashlib.sha1(done.stdout, usedforsecurity=False).hexdigest(), branches, _moved(repository))
+
+
+def said(lines: Iterable[str], toplevel: Path) -> dict[str, str]:
+    """What grokmirror's log complains of, by path: the last words about each repository since it was last begun."""
+    failures: dict[str, str] = {}
+    current = ""
+    for line in lines:
+        match = LINE.match(line)
+        if match is None:
+            # git's complaints have several lines; the one that says why is marked.
+            if current and line.startswith(("fatal: ", "error: ")):
+                failures[current] = line
+            continue
+        text, current = match["text"].strip(), ""
+        if text.startswith("fetch: "):
+            failures.pop(_name(text.removeprefix("fetch: ")), None)
+        elif text.startswith("Stderr (") and match["level"] == "WARNING":
+            where, _unused, words = text.removeprefix("Stderr (").partition("): ")
+            current = _name(where.strip().removeprefix(os.path.realpath(toplevel)))
+            failures[current] = words
+    return failures
+
+
+def tail(path: Path) -> list[str]:
+    """The last lines of a file, if there is one."""
+    try:
+        with path.open("rb") as stream:
+            stream.seek(max(0, path.stat().st_size - TAIL))
+            return stream.read().decode("utf-8", "replace").splitlines()
+    except OSError:
+        return []
+
+
+def page(found: Mapping[str, Any]) -> str:
+    """The status as a page for people, without scripts."""
+    name = html.escape(found["name"])
+    counts = ", ".join(f"{count} {state}" for state, count in found["counts"].items() if count) or "no repositories"
+    intro = f"<p>As of {_when(found['time'])}: {counts}.</p>"
+    if found["upstream"]:
+        intro += f"\n<p>It mirrors <code>{html.escape(found['upstream'])}</code>.</p>"
+    trouble = "".join(f'\n<p class="failed">{html.escape(text)}</p>' for text in found["trouble"])
+    head = ["Repository", "State", "Changed", *(["Mirrored"] if found["upstream"] else []), "Branches"]
+    rows = "\n".join(_row(one, mirror=bool(found["upstream"])) for one in found["repositories"])
+    return PAGE.format(
+        name=name, intro=intro, trouble=trouble, head="".join(f"<th>{word}</th>" for word in head), rows=rows
+    )
+
+
+PAGE = """\
+<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="refresh" content="30">
+<meta name="viewport" content="width=device-width">
+<title>{name}</title>
+<style>
+body {{ font-family: sans-serif; margin: 2em; color: #222; background: #fff }}
+table {{ border-collapse: collapse }}
+th, td {{ text-align: left; padding: .3em .8em; border-bottom: 1px solid #ccc; vertical-align: top }}
+.failed {{ color: #a00; font-weight: bold }}
+.queued {{ color: #740 }}
+</style>
+</head>
+<body>
+<h1>{name}</h1>
+{intro}{trouble}
+<table>
+<thead><tr>{head}</tr></thead>
+<tbody>
+{rows}
+</tbody>
+</table>
+<p>The same for programs: <a href="status.json">status.json</a></p>
+</body>
+</html>
+"""
+
+
+def _row(one: Mapping[str, Any], *, mirror: bool) -> str:
+    message = f"<br>{html.escape(one['message'])}" if one["message"] else ""
+    cells = [
+        f"<td>{html.escape(one['path'])}</td>",
+        f'<td class="{one["state"]}">{one["state"]}{message}</td>',
+        f"<td>{_when(one['changed'])}</td>",
+        *([f"<td>{_when(one['mirrored'])}</td>"] if mirror else []),
+        f"<td>{one['branches']}</td>",
+    ]
+    return f"<tr>{''.join(cells)}</tr>"
+
+
+def _when(seconds: int | None) -> str:
+    return "" if seconds is None else time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(seconds))
+
+
+def _name(gitdir: str) -> str:
+    return gitdir.strip().removeprefix("/").removesuffix(".git")
+
+
+def _moved(repository: Path) -> int | None:
+    newest = 0.0
+    for parent, _directories, files in os.walk(repository / "refs"):
+        for path in [parent, *(os.path.join(parent, name) for name in files)]:
+            newest = max(newest, _mtime(path))
+    return int(max(newest, _mtime(repository / "packed-refs"))) or None
+
+
+def _mtime(path: str | Path) -> float:
+    try:
+        return os.stat(path).st_mtime
+    except OSError:
+        return 0.0
+
+
+def _fetched(url: str) -> bytes:
+    if not url.startswith(("http://", "https://")):
+        return Path(url.removeprefix("file://")).read_bytes()
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(url, timeout=20) as answer:
+            body: bytes = answer.read(LARGEST + 1)
+    except urllib.error.URLError as error:
+        raise OSError(str(getattr(error, "reason", error))) from error
+    if len(body) > LARGEST:
+        raise ValueError(f"its manifest is longer than {LARGEST >> 20} MiB")
+    return body
+
+
+def _active(service: str) -> str:
+    done = subprocess.run(
+        ["systemctl", "is-active", "--", service], capture_output=True, text=True, timeout=20, check=False
+    )
+    return done.stdout.strip() or "unknown"
+
+
+def _write(path: Path, text: str) -> None:
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            stream.write(text)
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def main(words: list[str] | None = None) -> int:
+    """Write ``index.html`` and ``status.json`` into the directory that the settings name."""
+    parser = argparse.ArgumentParser(description="Write the status page of a Trove.")
+    parser.add_argument("settings", type=Path, help="a JSON file, as the provisioning writes it")
+    settings = json.loads(parser.parse_args(words).settings.read_text(encoding="utf-8"))
+    directory = Path(settings["directory"])
+    target = directory / "status.json"
+    try:
+        before = json.loads(target.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        before = {}
+    found = status(settings, before, now=int(time.time()))
+    _write(target, json.dumps(found, indent=1) + "\n")
+    _write(directory / "index.html", page(found))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
