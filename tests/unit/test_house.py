@@ -45,7 +45,7 @@ def test_the_defaults_of_a_role_are_those_of_its_argument_specs(role):
 @pytest.mark.parametrize("playbook", sorted((ROOT / "playbooks").glob("*.yml")), ids=lambda path: path.name)
 def test_a_playbook_is_short_enough_to_be_understood_in_a_minute(playbook):
     lines = [line for line in playbook.read_text().splitlines() if line.strip() and not line.lstrip().startswith("#")]
-    assert len(lines) <= 32
+    assert len(lines) <= 36
     assert "-" not in playbook.name
 
 

@@ -1,0 +1,104 @@
+#!/usr/bin/python
+
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: sbuild_chroot
+short_description: Have a chroot in which sbuild builds Debian packages
+version_added: "0.1.0"
+author: The Slipway developers (@slipway)
+description:
+  - Makes the archive of a minimal Debian system once, without root, for C(sbuild --chroot-mode=unshare).
+  - To have it made again, remove it.
+requirements:
+  - mmdebstrap and uidmap
+  - lines for the user in C(/etc/subuid) and C(/etc/subgid)
+options:
+  path:
+    description: The archive, which sbuild looks for as C(~/.cache/sbuild/<suite>-<architecture>.tar.zst).
+    type: path
+    required: true
+  suite:
+    description: Its Debian suite.
+    type: str
+    required: true
+  architecture:
+    description: Its Debian architecture.
+    type: str
+    required: true
+  sources:
+    description:
+      - Where its packages come from, lines as in C(sources.list). The word V(machine) in the place of an address stands
+        for the mirror from which the machine's own apt takes that suite.
+    type: list
+    elements: str
+    required: true
+  timeout:
+    description: Seconds that making it may take.
+    type: int
+    default: 1800
+attributes:
+  check_mode:
+    description: Says whether it would be made.
+    support: full
+  diff_mode:
+    description: There is no text that changes.
+    support: none
+  idempotent:
+    description: Changed only when it was made.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Have a chroot for bookworm
+  slipway.release.sbuild_chroot:
+    path: ~/.cache/sbuild/bookworm-amd64.tar.zst
+    suite: bookworm
+    architecture: amd64
+    sources: [deb machine bookworm main]
+"""
+
+RETURN = r"""
+path:
+  description: The archive.
+  returned: success
+  type: str
+"""
+
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.slipway.chroot import make_chroot
+from ..module_utils.slipway.report import report
+
+
+def act(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
+    path = Path(params["path"])
+    missing = not path.is_file()
+    if missing and not check_mode:
+        sources, timeout = params["sources"], params["timeout"]
+        make_chroot(path, params["suite"], params["architecture"], sources=sources, timeout=timeout)
+    return {"changed": missing, "path": str(path)}
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "path": {"type": "path", "required": True},
+            "suite": {"type": "str", "required": True},
+            "architecture": {"type": "str", "required": True},
+            "sources": {"type": "list", "elements": "str", "required": True},
+            "timeout": {"type": "int", "default": 1800},
+        },
+        supports_check_mode=True,
+    )
+    report(module, lambda: act(module.params, check_mode=module.check_mode))
+
+
+if __name__ == "__main__":
+    main()
