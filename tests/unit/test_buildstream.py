@@ -489,7 +489,8 @@ def test_the_end_of_the_time_interrupts_bst_so_that_it_cleans_up(tmp_path: Path)
 def test_builds_end_with_whoever_started_them(tmp_path: Path, how: signal.Signals) -> None:
     project = sleeper(tmp_path)
     code = (
-        "import pathlib, sys\n"
+        "import pathlib, signal, sys\n"
+        "signal.signal(signal.SIGINT, signal.SIG_DFL)\n"  # as the modules do: a shell's background jobs ignore it
         f"from {build_all.__module__} import Build, Project, build_all\n"
         f"build_all(Project(pathlib.Path({str(project.directory)!r}), None, {project.bst!r}), "
         f"[Build('x86_64', ('a.bst',))], log_directory=pathlib.Path({str(tmp_path / 'logs')!r}), timeout=60)\n"
