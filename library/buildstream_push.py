@@ -1,0 +1,189 @@
+#!/usr/bin/python
+
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: buildstream_push
+short_description: Push BuildStream's artifacts to a public artifact server
+version_added: "0.1.0"
+author: The Slipway developers (@slipway)
+description:
+  - Asks an artifact server which of the given elements, and of all that they were built from, it does not hold whole,
+    pushes those from the BuildStream cache of this host, and asks again.
+  - An artifact counts as there when the server's index names it and the server has all of its files. BuildStream's own
+    questions end at the index, which goes on naming what has expired.
+  - A server that is away, that refuses, or that fails while it is pushed to, is a failure that names what is missing.
+requirements:
+  - BuildStream 2.8
+options:
+  project:
+    description: The directory of the BuildStream project.
+    type: path
+    required: true
+  config:
+    description: BuildStream's user configuration, which names the cache. By default the one of the user.
+    type: path
+  bst:
+    description: The program C(bst), as a name or a path. Its first line names the Python that has BuildStream.
+    type: str
+    default: bst
+  builds:
+    description: What to push, with all that it was built from.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      architecture:
+        description: The architecture, as results and logs name it.
+        type: str
+        required: true
+      options:
+        description: The options of the project for this architecture.
+        type: dict
+        default: {}
+      elements:
+        description: The paths of the elements.
+        type: list
+        elements: str
+        required: true
+  url:
+    description: The artifact server (content store and Remote Asset), such as V(http://git.example.org:50052).
+    type: str
+    required: true
+  server_cert:
+    description: A file on this host with the certificates to trust, for https. By default those of the system.
+    type: path
+  client_cert:
+    description: A file on this host with the certificate to show, for https.
+    type: path
+  client_key:
+    description: The file on this host with its private key.
+    type: path
+  log_directory:
+    description: Where C(push-<architecture>.log) is kept.
+    type: path
+    required: true
+  progress:
+    description: A file that a line is appended to for each artifact.
+    type: path
+  timeout:
+    description: Seconds that the push for one architecture may take.
+    type: int
+    default: 14400
+attributes:
+  check_mode:
+    description:
+      - Asks the server what is missing and pushes nothing.
+      - While O(project) does not exist, nothing is known and it is changed.
+    support: full
+  diff_mode:
+    description: Shows the names that are added.
+    support: full
+  idempotent:
+    description: What the server has whole is not pushed again.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Publish what a system was built from
+  slipway.release.buildstream_push:
+    project: /srv/slipway/releases/26.47/source
+    config: /etc/slipway/buildstream.conf
+    builds:
+      - architecture: x86_64
+        options: {arch: x86_64}
+        elements: [systems/minimal-system-x86_64.bst]
+    url: http://git.example.org:50052
+    log_directory: /srv/slipway/releases/26.47/logs
+"""
+
+RETURN = r"""
+total:
+  description: How many artifacts there are.
+  returned: success
+  type: int
+missing:
+  description: What the server lacked.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    architecture:
+      description: The architecture that it was built for.
+      type: str
+    element:
+      description: The element's path.
+      type: str
+    name:
+      description: The name by which C(bst artifact) knows it.
+      type: str
+pushed:
+  description: What was pushed now, described as in RV(missing).
+  returned: success
+  type: list
+  elements: dict
+"""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.slipway.buildstream import Build, Project
+from ..module_utils.slipway.buildstream_push import Outcome, Server, publish
+from ..module_utils.slipway.progress import Progress
+from ..module_utils.slipway.report import report
+
+BUILD = {
+    "architecture": {"type": "str", "required": True},
+    "options": {"type": "dict", "default": {}},
+    "elements": {"type": "list", "elements": "str", "required": True},
+}
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "project": {"type": "path", "required": True},
+            "config": {"type": "path"},
+            "bst": {"type": "str", "default": "bst"},
+            "builds": {"type": "list", "elements": "dict", "required": True, "options": BUILD},
+            "url": {"type": "str", "required": True},
+            "server_cert": {"type": "path"},
+            "client_cert": {"type": "path"},
+            "client_key": {"type": "path", "no_log": False},
+            "log_directory": {"type": "path", "required": True},
+            "progress": {"type": "path"},
+            "timeout": {"type": "int", "default": 14400},
+        },
+        required_together=[["client_cert", "client_key"]],
+        supports_check_mode=True,
+    )
+    report(module, lambda: act(module.params, check_mode=module.check_mode))
+
+
+def act(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
+    def path(name: str) -> Path | None:
+        return Path(params[name]) if params[name] else None
+
+    if check_mode and not Path(params["project"]).is_dir():
+        return {"changed": True, **asdict(Outcome(0))}
+    outcome = publish(
+        Project(Path(params["project"]), path("config"), params["bst"]),
+        [Build(each["architecture"], tuple(each["elements"]), each["options"]) for each in params["builds"]],
+        Server(params["url"], path("server_cert"), path("client_cert"), path("client_key")),
+        log_directory=Path(params["log_directory"]),
+        timeout=params["timeout"],
+        progress=Progress(None if check_mode else params["progress"]),
+        write=not check_mode,
+    )
+    diff = {"before": "", "after": "".join(f"{artifact.name}\n" for artifact in outcome.missing)}
+    return {"changed": bool(outcome.missing), **asdict(outcome), "diff": diff}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,201 @@
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Asks an artifact server which artifacts it holds whole.
+
+BuildStream's own questions end at the server's index, which goes on naming artifacts whose files are gone. So
+this program asks for the files too, with BuildStream's own messages: it is run by the Python that runs ``bst``,
+and imports nothing of Slipway. Its argument is a JSON file: ``url``, ``names``, ``timeout`` (seconds for one
+answer), and perhaps ``server-cert``, ``client-cert`` and ``client-key``, which are paths. It writes JSON:
+``missing``, by name what is missing, or ``error``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+URN = "urn:fdc:buildstream.build:2020:artifact:"
+#: What one answer may bring: gRPC's own limit is 4 MiB.
+BATCH_BYTES = 2 << 20
+#: How many digests one question may hold; a digest takes about 70 bytes.
+BATCH_DIGESTS = 10_000
+NOT_FOUND = 5
+
+
+class Server:
+    """An artifact server: Remote Execution's content store with Remote Asset as its index."""
+
+    def __init__(self, asked: dict[str, Any]) -> None:
+        grpc = importlib.import_module("grpc")
+        index = "build.bazel.remote.asset.v1.remote_asset_pb2"
+        store = "build.bazel.remote.execution.v2.remote_execution_pb2"
+        stream = "google.bytestream.bytestream_pb2"
+        self.asset, self.store, self.stream = _messages(index), _messages(store), _messages(stream)
+        self.artifact = _messages("buildstream.v2.artifact_pb2").Artifact
+        self.absent, self.failure = grpc.StatusCode.NOT_FOUND, grpc.RpcError
+        self.timeout = float(asked["timeout"])
+        scheme, _unused, address = asked["url"].partition("://")
+        address = address.rstrip("/")
+        if scheme == "https":
+            files = [asked.get(name) for name in ("server-cert", "client-key", "client-cert")]
+            credentials = grpc.ssl_channel_credentials(*(Path(file).read_bytes() if file else None for file in files))
+            channel = grpc.secure_channel(address, credentials)
+        else:
+            channel = grpc.insecure_channel(address)
+        self.index = _messages(f"{index}_grpc").FetchStub(channel)
+        self.files = _messages(f"{store}_grpc").ContentAddressableStorageStub(channel)
+        self.bytes = _messages(f"{stream}_grpc").ByteStreamStub(channel)
+
+    def indexed(self, name: str) -> Any | None:
+        """The digest that the index gives for an artifact."""
+        try:
+            answer = self.index.FetchBlob(self.asset.FetchBlobRequest(uris=[URN + name]), timeout=self.timeout)
+        except self.failure as error:
+            if error.code() == self.absent:
+                return None
+            raise
+        if answer.status.code == NOT_FOUND:
+            return None
+        if answer.status.code:
+            raise ValueError(f"its index answers with status {answer.status.code}: {answer.status.message}")
+        return answer.blob_digest
+
+    def read(self, digests: list[Any]) -> Iterator[tuple[Any, bytes | None]]:
+        """Each digest and its content, or ``None`` if the server has it no more."""
+        for batch in _batches(digests):
+            if batch[0].size_bytes > BATCH_BYTES:
+                yield batch[0], self._read_large(batch[0])
+                continue
+            request = self.store.BatchReadBlobsRequest(digests=batch)
+            for each in self.files.BatchReadBlobs(request, timeout=self.timeout).responses:
+                if each.status.code not in (0, NOT_FOUND):
+                    raise ValueError(f"it cannot read {each.digest.hash}: {each.status.message}")
+                yield each.digest, each.data if each.status.code == 0 else None
+
+    def lacking(self, digests: list[Any]) -> set[str]:
+        """The hashes of what the server does not have."""
+        found: set[str] = set()
+        for start in range(0, len(digests), BATCH_DIGESTS):
+            request = self.store.FindMissingBlobsRequest(blob_digests=digests[start : start + BATCH_DIGESTS])
+            answer = self.files.FindMissingBlobs(request, timeout=self.timeout)
+            found.update(digest.hash for digest in answer.missing_blob_digests)
+        return found
+
+    def _read_large(self, digest: Any) -> bytes | None:
+        request = self.stream.ReadRequest(resource_name=f"blobs/{digest.hash}/{digest.size_bytes}")
+        try:
+            return b"".join(part.data for part in self.bytes.Read(request, timeout=self.timeout))
+        except self.failure as error:
+            if error.code() == self.absent:
+                return None
+            raise
+
+
+def missing(server: Server, names: list[str]) -> dict[str, str]:
+    """What is missing of each artifact that the server does not hold whole."""
+    found: dict[str, str] = {}
+    digests = {name: server.indexed(name) for name in names}
+    contents: dict[str, bytes | None] = {}
+    for digest, content in server.read(_unique(digest for digest in digests.values() if digest is not None)):
+        contents[digest.hash] = content
+    roots: dict[str, list[Any]] = {}
+    blobs: dict[str, list[Any]] = {}
+    for name, digest in digests.items():
+        if digest is None:
+            found[name] = "it is not in the index"
+        elif contents.get(digest.hash) is None:
+            found[name] = "its description is gone"
+        else:
+            artifact = server.artifact.FromString(contents[digest.hash])
+            roots[name] = [artifact.files] if artifact.HasField("files") else []
+            stated = [artifact.public_data, artifact.low_diversity_meta, artifact.high_diversity_meta]
+            blobs[name] = [each for each in (*stated, *(log.digest for log in artifact.logs)) if each.hash]
+    below, gone = _trees(server, _unique(root for each in roots.values() for root in each))
+    for name, trees in roots.items():
+        blobs[name] += [digest for root in trees for digest in _files(root.hash, below)]
+    gone |= server.lacking(_unique(digest for each in blobs.values() for digest in each))
+    for name, trees in roots.items():
+        directories = {hash_ for root in trees for hash_ in _directories(root.hash, below)}
+        lost = len(gone & (directories | {digest.hash for digest in blobs[name]}))
+        if lost:
+            found[name] = f"{lost} of its files are gone" if lost > 1 else "one of its files is gone"
+    return found
+
+
+def _trees(server: Server, roots: list[Any]) -> tuple[dict[str, tuple[list[str], list[Any]]], set[str]]:
+    """By hash the directories and the files of each directory from ``roots`` on; and the directories that are gone."""
+    below: dict[str, tuple[list[str], list[Any]]] = {}
+    gone: set[str] = set()
+    ahead = roots
+    while ahead:
+        further = []
+        for digest, content in server.read(ahead):
+            if content is None:
+                gone.add(digest.hash)
+                below[digest.hash] = ([], [])
+                continue
+            directory = server.store.Directory.FromString(content)
+            below[digest.hash] = (
+                [each.digest.hash for each in directory.directories],
+                [each.digest for each in directory.files],
+            )
+            further += [each.digest for each in directory.directories]
+        ahead = [digest for digest in _unique(further) if digest.hash not in below]
+    return below, gone
+
+
+def _directories(root: str, below: dict[str, tuple[list[str], list[Any]]]) -> set[str]:
+    seen = {root}
+    ahead = [root]
+    while ahead:
+        new = set(below[ahead.pop()][0]) - seen
+        seen |= new
+        ahead += new
+    return seen
+
+
+def _files(root: str, below: dict[str, tuple[list[str], list[Any]]]) -> list[Any]:
+    return [digest for directory in _directories(root, below) for digest in below[directory][1]]
+
+
+def _unique(digests: Any) -> list[Any]:
+    return list({digest.hash: digest for digest in digests}.values())
+
+
+def _batches(digests: list[Any]) -> Iterator[list[Any]]:
+    """Groups whose contents fit into one answer; what does not is a group of its own."""
+    batch: list[Any] = []
+    size = 0
+    for digest in digests:
+        # In an answer each content comes with its digest and a status.
+        needed = digest.size_bytes + 200
+        if batch and size + needed > BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+        batch.append(digest)
+        size += needed
+    if batch:
+        yield batch
+
+
+def _messages(name: str) -> Any:
+    return importlib.import_module(f"buildstream._protos.{name}")
+
+
+def main() -> None:
+    """Answer the question in the file that the command line names."""
+    asked = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    try:
+        answer: dict[str, Any] = {"missing": missing(Server(asked), asked["names"])}
+    except Exception as error:  # whatever it is, the caller tells it with the server's name
+        code, details = getattr(error, "code", None), getattr(error, "details", None)
+        answer = {"error": f"{code().name}: {details()}" if code and details else f"{type(error).__name__}: {error}"}
+    json.dump(answer, sys.stdout)
+
+
+if __name__ == "__main__":
+    main()

