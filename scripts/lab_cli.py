@@ -27,11 +27,11 @@ MACHINE_LOCK = Path("/run/lock/slipway-lab")
 def up(directory: Path, cache: Path, given: argparse.Namespace) -> None:
     """Bring hosts up, all or those named; what runs already stays as it is."""
     require_programs("dnsmasq", "ip", "mmdebstrap", "mount", "ssh", "ssh-keygen", "systemd-nspawn")
-    sources, tree, python = mirror(), base(cache, mirror()), wheels(cache)
     with flocked(MACHINE_LOCK, attempt="choose a network for", on=str(directory), timeout=60):
         lab = lab_settings.made(directory, given.inventory)
         lab_network.ensure_bridge(lab)
-    wanted = lab.chosen(given.hosts)
+    wanted, sources = lab.chosen(given.hosts), mirror()
+    tree, python = base(cache, sources), wheels(cache)
     for host in lab.hosts:
         lab_host.make_key(lab_host.host_key(lab, host), host.name)
     lab_settings.write_ssh(lab)

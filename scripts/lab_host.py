@@ -12,14 +12,18 @@ from pathlib import Path
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
 from ansible_collections.slipway.release.plugins.module_utils.slipway.wait import wait_for
 
-from scripts import lab_network
+from scripts import lab_cgroup, lab_network
 from scripts.lab_base import Mirror
 from scripts.lab_fleet import Host, Lab
 from scripts.lab_process import children, command, end, is_init, running, send, start, wait_gone
 
 KEY = "ssh_host_ed25519_key"
-#: Starts the host again when it asked for a reboot, which nspawn says with this status.
-SUPERVISOR = 'while "$@"; [ $? -eq 133 ]; do :; done'
+#: Goes into the host's control groups, and starts it again when it asked for a reboot, which nspawn says with 133.
+SUPERVISOR = """
+for group in $LAB_GROUPS; do echo 0 > $group/cgroup.procs || exit; done
+unset LAB_GROUPS
+while "$@"; [ $? -eq 133 ]; do :; done
+"""
 #: /tmp is on the disk, as Debian 12 has it.
 NSPAWN_ENVIRONMENT = {"SYSTEMD_NSPAWN_TMPFS_TMP": "0"}
 
@@ -59,7 +63,7 @@ def launch(lab: Lab, host: Host, *, base: Path, sources: Mirror) -> None:
         ["/bin/sh", "-c", SUPERVISOR, f"lab-{lab.identity}-{host.name}", *nspawn],
         record=_record(lab, host),
         log=home / "log",
-        env=NSPAWN_ENVIRONMENT,
+        env={**NSPAWN_ENVIRONMENT, "LAB_GROUPS": " ".join(map(str, lab_cgroup.make(lab, host)))},
     )
 
 
@@ -97,7 +101,7 @@ def stop(lab: Lab, host: Host) -> None:
 
 def crash(lab: Lab, host: Host) -> None:
     """Kill the host's PID 1, and with it everything on the host, at once."""
-    for init in (pid for pid in lab_network.processes(lab, host) if is_init(pid)):
+    for init in filter(is_init, _processes(lab, host)):
         send(init, signal.SIGKILL)
     wait_gone(_record(lab, host), what=host.name, timeout=10)
 
@@ -105,7 +109,7 @@ def crash(lab: Lab, host: Host) -> None:
 def clean(lab: Lab, host: Host) -> None:
     """Take away what a host that is off may have left: processes, its network, its mount."""
     wait_for(
-        lambda: _kill(lab_network.processes(lab, host)),
+        lambda: _kill(_processes(lab, host)),
         lambda left: left == 0,
         lambda left: left > 0,
         attempt="end the processes of",
@@ -114,6 +118,7 @@ def clean(lab: Lab, host: Host) -> None:
         interval=0.05,
     )
     end(_record(lab, host), what=host.name)
+    lab_cgroup.remove(lab, host)
     lab_network.remove_host(lab, host)
     root = lab.home(host) / "root"
     while os.path.ismount(root):
@@ -135,7 +140,11 @@ def _nspawn(lab: Lab, host: Host) -> int | None:
     return next(iter(children(supervisor)), None) if supervisor is not None else None
 
 
-def _kill(pids: list[int]) -> int:
+def _processes(lab: Lab, host: Host) -> set[int]:
+    return {*lab_cgroup.processes(lab, host), *lab_network.processes(lab, host)}
+
+
+def _kill(pids: set[int]) -> int:
     for pid in pids:
         send(pid, signal.SIGKILL)
     return len(pids)
