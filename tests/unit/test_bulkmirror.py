@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 from ansible_collections.slipway.release.plugins.module_utils.slipway.bulkmirror import (
     Difference,
@@ -74,6 +76,14 @@ def test_a_whole_trove_is_mirrored_once_and_then_what_changed(trove):
     assert differences(trove / "public", trove / "local") == [Difference("delta/tree", "refs/heads/next")]
     go(trove)
     assert resolve(trove / "local/delta/tree.git") == resolve(trove / "public/delta/tree.git")
+
+
+def test_what_the_public_trove_loses_the_local_one_keeps(trove):
+    go(trove)
+    shutil.rmtree(trove / "public/delta/tree.git")
+    put(trove / "public", "delta/lua")
+    assert [one.path for one in go(trove)] == ["delta/lua"]
+    assert repositories(trove / "local") == ["baserock/baserock/definitions", "delta/lua", "delta/tree"]
 
 
 def test_a_configuration_of_another_trove_is_refused(trove):
