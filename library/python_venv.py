@@ -59,7 +59,7 @@ attributes:
 EXAMPLES = r"""
 - name: Install BuildStream
   slipway.release.python_venv:
-    path: /opt/slipway
+    path: /opt/slipway/buildstream
     packages: [buildstream]
     constraints: |
       BuildStream==2.8.1

@@ -61,7 +61,7 @@ def install(wanted: Wanted, *, timeout: float) -> None:
     (directory / NOTE).unlink(missing_ok=True)
     if not os.access(directory / "bin/python", os.X_OK):
         run(
-            [wanted.python, "-m", "venv", "--clear", str(directory)],
+            [wanted.python, "-m", "venv", str(directory)],
             attempt="make the Python environment",
             on=str(directory),
             do_next="Install Debian's package python3-venv and run again.",
