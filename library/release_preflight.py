@@ -62,6 +62,24 @@ options:
   public_directory:
     description: The directory of public files, if it is on this host.
     type: path
+  masons:
+    description:
+      - Addresses of the pages of masons, which build with the previous release's tools. Each must have built the plan's
+        commit for every system of its architectures. Needs O(plan).
+    type: list
+    elements: str
+    default: []
+  mason_max_age:
+    description: Seconds after which a status that a mason did not write again says nothing any more.
+    type: int
+    default: 3600
+  mason_override:
+    description: The reason to begin although a mason forbids it. What the masons say is then a warning.
+    type: str
+    default: ""
+  ca_path:
+    description: A file of certificates to trust for https instead of the system's.
+    type: path
   plan:
     description: The release's plan, to check that its names are free or its own.
     type: dict
@@ -71,7 +89,7 @@ options:
     elements: str
     default: []
   timeout:
-    description: Seconds to wait for a repository's answer.
+    description: Seconds to wait for the answer of a repository or a mason.
     type: float
     default: 60
 attributes:
@@ -104,6 +122,21 @@ findings:
   returned: failure
   type: list
   elements: str
+masons:
+  description: What each mason said.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    url:
+      description: Its page.
+      type: str
+    passed:
+      description: Whether it built all that it had to.
+      type: bool
+    override:
+      description: The reason for which that was passed over. Empty if it was not.
+      type: str
 """
 
 import time
@@ -119,12 +152,13 @@ PROGRAM = {"name": {"type": "str", "required": True}, "package": {"type": "str",
 REPOSITORY = {"name": {"type": "str", "required": True}, "url": {"type": "str", "required": True}}
 
 
-def look(wanted: dict[str, Any]) -> preflight.Report:
+def look(wanted: dict[str, Any]) -> tuple[preflight.Report, list[dict[str, Any]]]:
     found = preflight.Report(preflight.missing_programs(wanted["programs"]))
     plan = wanted["plan"]
     if wanted["directory"] and "package" not in wanted["records"]:
         found.findings += preflight.too_little_room(wanted["directory"], gib=wanted["min_free_gib"])
-    reports = []
+    reports: list[preflight.Report] = []
+    masons: list[dict[str, Any]] = []
     if wanted["gnupghome"]:
         reports.append(
             preflight.signing_key_report(
@@ -137,11 +171,20 @@ def look(wanted: dict[str, Any]) -> preflight.Report:
     if plan:
         reports.append(preflight.names_report(plan, wanted["records"], public_directory=wanted["public_directory"]))
         found.warnings += preflight.left_out(plan)
+        told, masons = preflight.masons_report(
+            wanted["masons"],
+            plan,
+            max_age=wanted["mason_max_age"],
+            now=time.time(),
+            override=wanted["mason_override"].strip(),
+            fetch=lambda url: preflight.mason_status(url, ca_path=wanted["ca_path"], timeout=wanted["timeout"]),
+        )
+        reports.append(told)
     for part in reports:
         found.findings += part.findings
         found.warnings += part.warnings
     found.findings += preflight.unreachable(wanted["repositories"], timeout=wanted["timeout"])
-    return found
+    return found, masons
 
 
 def main() -> None:
@@ -155,6 +198,10 @@ def main() -> None:
             "key_warning_days": {"type": "int", "default": 30, "no_log": False},
             "repositories": {"type": "list", "elements": "dict", "default": [], "options": REPOSITORY},
             "public_directory": {"type": "path"},
+            "masons": {"type": "list", "elements": "str", "default": []},
+            "mason_max_age": {"type": "int", "default": 3600},
+            "mason_override": {"type": "str", "default": ""},
+            "ca_path": {"type": "path"},
             "plan": {"type": "dict"},
             "records": {"type": "list", "elements": "str", "default": []},
             "timeout": {"type": "float", "default": 60},
@@ -163,7 +210,7 @@ def main() -> None:
     )
 
     def act() -> dict[str, Any]:
-        found = look(module.params)
+        found, masons = look(module.params)
         for warning in found.warnings:
             module.warn(warning)
         if found.findings:
@@ -175,7 +222,7 @@ def main() -> None:
                 do_next="Nothing was changed. Mend what is listed here and run again:",
                 findings=found.findings,
             )
-        return {"changed": False}
+        return {"changed": False, "masons": masons}
 
     report(module, act)
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .buildstream_cache import artifact_servers, cached, setting
-from .buildstream_log import MESSAGE, Failure, Log, Node, remote_faults
+from .buildstream_log import MESSAGE, Event, Failure, Log, Node, remote_faults
 from .errors import SlipwayError
 from .process import Completed, run
 from .progress import Progress
@@ -79,6 +79,25 @@ class Built:
     cached: bool
 
 
+@dataclass(frozen=True)
+class Fault:
+    """What keeps an element from being built: the failed action, empty if BuildStream itself failed, and its log."""
+
+    action: str
+    sentence: str
+    log: Path
+
+
+class BuildError(SlipwayError):
+    """Not all was built. ``lost`` has the faults of each wanted element that was not, by architecture and element."""
+
+    lost: Mapping[tuple[str, str], Sequence[Fault]] = {}
+
+
+#: Called with an architecture and what happened there to an element.
+Told = Callable[[str, Event], None]
+
+
 def look(project: Project, builds: Sequence[Build], recorded: Mapping[tuple[str, str], tuple[str, str]]) -> list[Built]:
     """Each wanted element, and whether it is in the cache, without starting ``bst`` or writing anything.
 
@@ -100,8 +119,11 @@ def build_all(
     log_directory: Path,
     timeout: float,
     progress: Progress | None = None,
+    told: Told | None = None,
 ) -> tuple[list[Built], str]:
     """Build every entry of ``builds`` at the same time; return each element, and BuildStream's version.
+
+    ``told`` is called from several threads, with an architecture and what happens there.
 
     A failing element stops neither the other elements nor the other entries. When all have ended, one
     failure names each failed element with its architecture and its log, which is kept in ``log_directory``
@@ -114,19 +136,24 @@ def build_all(
     _require_project(project)
     log_directory.mkdir(parents=True, exist_ok=True)
     progress = progress or Progress(None)
-    sessions = [_Session(project, build, log_directory=log_directory, progress=progress) for build in builds]
+    sessions = [
+        _Session(project, build, log_directory=log_directory, progress=progress, told=told or _nobody)
+        for build in builds
+    ]
     with ThreadPoolExecutor(max_workers=max(1, len(sessions))) as pool:
         findings = [finding for found in pool.map(lambda session: session.run(timeout), sessions) for finding in found]
     if findings:
         lost = sum(len(session.unbuilt) for session in sessions)
         count = sum(len(build.elements) for build in builds)
-        raise SlipwayError(
+        error = BuildError(
             "build",
             f"{lost} of {count} systems" if lost else f"all {count} systems without a failure",
             "what does not depend on the failures below is built and kept",
             do_next="Read the log, correct the cause, and run again.",
             findings=findings,
         )
+        error.lost = {key: faults for session in sessions for key, faults in session.lost()}
+        raise error
     if unpushed := [finding for session in sessions for finding in session.unpushed()]:
         raise SlipwayError(
             "push",
@@ -275,14 +302,18 @@ def artifact_name(project: Project, element: str, key: str) -> str:
 class _Session:
     """One ``bst build``, from its start to what became of its elements."""
 
-    def __init__(self, project: Project, build: Build, *, log_directory: Path, progress: Progress) -> None:
+    def __init__(self, project: Project, build: Build, *, log_directory: Path, progress: Progress, told: Told) -> None:
         self.log = Log()
         self.unbuilt: tuple[str, ...] = build.elements
         self._project = project
         self._build = build
         self._progress = progress
         self._log_directory = log_directory
+        self._told = told
+        self._faults: dict[str, list[Fault]] = {}
         self._counted = False
+        output = log_directory / f"build-{build.architecture}.log"
+        self._general = Fault("", "it was not built, and no failure says why", output)
 
     def run(self, timeout: float) -> list[str]:
         """Build; return a sentence for each thing that went wrong."""
@@ -301,6 +332,7 @@ class _Session:
                 on_line=self._line,
             )
         except SlipwayError as error:
+            self._general = Fault("", str(error), output)
             return [f"{architecture}: {error}"]
         if ended.returncode == 0:
             self.unbuilt = ()
@@ -308,7 +340,13 @@ class _Session:
         if self.log.failures:
             return self._blame()
         said = self.log.complained() or f"bst ended with status {ended.returncode}"
+        self._general = Fault("", said, output)
         return [f"{architecture}: {said.rstrip('.')}; the whole output is {output}"]
+
+    def lost(self) -> Iterator[tuple[tuple[str, str], Sequence[Fault]]]:
+        """Each wanted element that is not built, and what keeps it from that."""
+        for element in self.unbuilt:
+            yield (self._build.architecture, element), self._faults.get(element) or [self._general]
 
     def results(self) -> Iterator[Built]:
         """The wanted elements, once they are built."""
@@ -333,6 +371,8 @@ class _Session:
 
     def _line(self, line: str) -> None:
         event = self.log.read(line)
+        if event is not None:
+            self._told(self._build.architecture, event)
         if event is None or event.action not in ("fetch", "pull", "build"):
             return
         if not self._counted:
@@ -358,8 +398,10 @@ class _Session:
             kept = self._keep(failure)
             lost = [element for element in self.unbuilt if failure.element in _below(nodes, element)]
             so = f", so {' and '.join(lost)} {'was' if len(lost) == 1 else 'were'} not built" if lost else ""
-            what = f"{self._build.architecture}: {failure.element} failed to {failure.action}"
-            findings.append(f"{what} ({_sandbox_fault(kept) or failure.reason}){so}; its log is {kept}")
+            what = f"{failure.element} failed to {failure.action} ({_sandbox_fault(kept) or failure.reason})"
+            for element in lost:
+                self._faults.setdefault(element, []).append(Fault(failure.action, what, kept))
+            findings.append(f"{self._build.architecture}: {what}{so}; its log is {kept}")
         return findings
 
     def _keep(self, failure: Failure) -> Path:
@@ -370,6 +412,10 @@ class _Session:
         except OSError:
             return Path(failure.log)
         return kept
+
+
+def _nobody(_architecture: str, _event: Event) -> None:
+    """Told of everything, it says nothing."""
 
 
 def _require_bst(project: Project) -> None:

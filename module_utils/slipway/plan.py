@@ -143,6 +143,26 @@ def make_plan(request: Request) -> Planned:
     return Planned(plan, records, cluster.remarks)
 
 
+def systems_at(repository: Path, commit: str, *, cluster: str) -> list[Plan]:
+    """Every system (``name``, ``file``, ``architecture``) of a cluster at a commit that ``repository`` holds."""
+    definitions = _Definitions(repository, commit, f"the definitions at {commit[:12]}")
+    found = read_cluster(definitions.cluster(sanitised(cluster)), label=commit[:12])
+    resolved, faults = _resolve(found, definitions, ARCHITECTURES)
+    if faults := [*found.faults, *faults]:
+        raise SlipwayError(
+            "read the cluster",
+            f"{sanitised(cluster)} at {commit[:12]}",
+            "it has 1 fault" if len(faults) == 1 else f"it has {len(faults)} faults",
+            do_next="Mend what is listed here:",
+            findings=faults,
+        )
+    systems = {where: (resolved.file[where], resolved.architecture[where]) for where in resolved.file}
+    return [
+        {"name": resolved.name[system], "file": system[0], "architecture": system[1]}
+        for system in dict.fromkeys(systems.values())
+    ]
+
+
 def release_directories(state_directory: str, version: str) -> dict[str, str]:
     """The absolute directories of one release."""
     state = Path(os.path.abspath(Path(state_directory).expanduser()))

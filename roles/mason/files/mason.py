@@ -1,0 +1,28 @@
+"""Look once at the definitions, and build their head if that is due: see the role mason."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from slipway.errors import SlipwayError
+from slipway.mason import look, read_settings
+
+
+def main() -> int:
+    """Say what was tried; a commit that cannot be built is no failure of this program."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("settings", type=Path, help="a JSON file, as the provisioning writes it")
+    try:
+        entry = look(read_settings(parser.parse_args().settings))
+    except SlipwayError as error:
+        print(error, file=sys.stderr)
+        return 1
+    if entry is not None:
+        print(f"{entry['commit']} {entry['state']}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
