@@ -11,6 +11,9 @@ from .git import git
 from .locks import posix_locked
 from .wait import wait_for
 
+#: The upstream Trove may be away for a moment.
+TRIES = 3
+
 
 def mirrored_commit(repository: Path, ref: str) -> str | None:
     """The commit that ``ref`` of a mirror names; ``None`` when it has no such ref."""
@@ -46,10 +49,16 @@ def promote(
     if not write:
         return True
 
+    tries = iter(range(TRIES - 1, -1, -1))
+
     def fetched() -> str | None:
         lock = repository.with_name(f".{repository.name}.lock")
         with posix_locked(lock, attempt=f"promote {path} on", on=str(toplevel), timeout=timeout):
-            git("remote", "update", "--prune", attempt="update the mirror", on=str(repository), cwd=repository)
+            try:
+                git("remote", "update", "--prune", attempt="update the mirror", on=str(repository), cwd=repository)
+            except SlipwayError:
+                if not next(tries, 0):
+                    raise
         return mirrored_commit(repository, ref)
 
     wait_for(
