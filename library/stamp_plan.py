@@ -26,6 +26,9 @@ options:
     description: The distro file, which names the distribution, its release, stacks, versions and variants.
     type: path
     required: true
+  distro_text:
+    description: Its text, if O(distro_file) is on another machine.
+    type: str
   required_stacks:
     description: Stacks that the distro file must have.
     type: list
@@ -197,6 +200,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "distro_file": {"type": "path", "required": True},
+            "distro_text": {"type": "str"},
             "required_stacks": {"type": "list", "elements": "str", "default": []},
             "shadow": {"type": "path", "required": True},
             "gnupghome": {"type": "path"},
@@ -218,7 +222,7 @@ def main() -> None:
 
 
 def act(options: dict[str, Any], *, write: bool) -> dict[str, Any]:
-    distro = load_distro(options["distro_file"], required=options["required_stacks"])
+    distro = load_distro(options["distro_file"], text=options["distro_text"], required=options["required_stacks"])
     release, directory = stampplan.release_of(distro), Path(options["published"])
     names = stampplan.Names(
         package=options["package_name"],

@@ -89,10 +89,13 @@ class Distro:
         return {stack.name: stack.version for stack in self.stacks.values() if stack.version is not None}
 
 
-def load_distro(path: str | os.PathLike[str], *, required: Collection[str] = ()) -> Distro:
-    """Read a distro file that has no faults; else the failure names the file and every fault."""
+def load_distro(path: str | os.PathLike[str], *, text: str | None = None, required: Collection[str] = ()) -> Distro:
+    """Read a distro file that has no faults; else the failure names the file and every fault.
+
+    ``text`` is what a file of another machine says.
+    """
     try:
-        data = Path(path).read_bytes()
+        data = Path(path).read_bytes() if text is None else text.encode()
     except OSError as error:
         raise _refusal(path, str(error.strerror), []) from error
     distro = read_distro(data, required=required)
