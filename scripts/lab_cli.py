@@ -15,7 +15,7 @@ from pathlib import Path
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
 from ansible_collections.slipway.release.plugins.module_utils.slipway.locks import flocked
 
-from scripts import lab_fleet, lab_host, lab_network, lab_services, lab_settings
+from scripts import lab_cuts, lab_fleet, lab_host, lab_network, lab_services, lab_settings
 from scripts.lab_base import base, mirror, wheels
 from scripts.lab_fleet import Host, Lab
 from scripts.lab_process import command, require_programs
@@ -25,8 +25,8 @@ MACHINE_LOCK = Path("/run/lock/slipway-lab")
 
 
 def up(directory: Path, cache: Path, given: argparse.Namespace) -> None:
-    """Bring hosts up, all or those named; what runs already stays as it is."""
-    require_programs("dnsmasq", "ip", "mmdebstrap", "mount", "ssh", "ssh-keygen", "systemd-nspawn")
+    """Bring hosts up, all or those named: what runs already goes on, and every cut is mended."""
+    require_programs("dnsmasq", "ip", "mmdebstrap", "mount", "nft", "ssh", "ssh-keygen", "systemd-nspawn")
     with flocked(MACHINE_LOCK, attempt="choose a network for", on=str(directory), timeout=60):
         lab = lab_settings.made(directory, given.inventory)
         lab_network.ensure_bridge(lab)
@@ -40,6 +40,9 @@ def up(directory: Path, cache: Path, given: argparse.Namespace) -> None:
         if not lab_host.is_running(lab, host):
             lab_host.launch(lab, host, base=tree, sources=sources)
         lab_network.plug(lab, host, plugged=True)
+    for pair in lab_cuts.cuts(lab):
+        if set(pair) & set(wanted):
+            lab_cuts.mend(lab, *pair)
     for host in wanted:
         lab_host.wait_until_up(lab, host)
     for host in wanted:
@@ -70,6 +73,7 @@ def down(directory: Path, _cache: Path, given: argparse.Namespace) -> None:
         lab_host.remove_disk(lab, host)
     if not given.hosts:
         lab_services.end_all(lab)
+        lab_cuts.remove_all(lab)
         lab_network.remove_bridge(lab)
         lab_settings.forget(lab)
 
@@ -98,13 +102,21 @@ def crash(directory: Path, _cache: Path, given: argparse.Namespace) -> None:
 
 
 def partition(directory: Path, _cache: Path, given: argparse.Namespace) -> None:
-    """Pull a host's network cable."""
-    lab_network.plug(existing(directory), running(directory, given), plugged=False)
+    """Pull a host's network cable, or cut it off from one other host only."""
+    lab, host = existing(directory), running(directory, given)
+    if given.other:
+        lab_cuts.cut(lab, host, lab.chosen([given.other])[0])
+    else:
+        lab_network.plug(lab, host, plugged=False)
 
 
 def heal(directory: Path, _cache: Path, given: argparse.Namespace) -> None:
-    """Plug a host's network cable in again."""
-    lab_network.plug(existing(directory), running(directory, given), plugged=True)
+    """Undo what partition did, with the same words."""
+    lab, host = existing(directory), running(directory, given)
+    if given.other:
+        lab_cuts.mend(lab, host, lab.chosen([given.other])[0])
+    else:
+        lab_network.plug(lab, host, plugged=True)
 
 
 def execute(directory: Path, _cache: Path, given: argparse.Namespace) -> None:
@@ -137,10 +149,14 @@ def running(directory: Path, given: argparse.Namespace) -> Host:
 def show(lab: Lab) -> None:
     """A line for the lab and one for each host."""
     print(f"lab {lab.identity} on {lab.network}, in {lab.directory}")
+    cuts = lab_cuts.cuts(lab)
     for host in lab.hosts:
         state = "off" if not lab_host.is_running(lab, host) else "running"
-        cut = ", cut off" if state == "running" and not lab_network.is_plugged(lab, host) else ""
-        print(f"  {host.name:<20} {lab.address(host):<15} {state}{cut}")
+        if state == "running" and not lab_network.is_plugged(lab, host):
+            state += ", cut off"
+        elif others := [other.name for one, other in cuts if one == host]:
+            state += f", cut off from {', '.join(sorted(others))}"
+        print(f"  {host.name:<20} {lab.address(host):<15} {state}")
 
 
 VERBS: dict[str, Callable[[Path, Path, argparse.Namespace], None]] = {
@@ -168,6 +184,8 @@ def arguments() -> argparse.Namespace:
             verb.add_argument("hosts", nargs="*", metavar="HOST")
         elif name != "status":
             verb.add_argument("host", metavar="HOST")
+        if name in ("partition", "heal"):
+            verb.add_argument("other", nargs="?", metavar="OTHER")
         if name == "up":
             verb.add_argument("--inventory", type=Path, help="a YAML inventory, instead of inventory/lab/hosts.yml")
         if name == "exec":
@@ -196,7 +214,7 @@ def main() -> None:
             raise SlipwayError(
                 "run", "hosts on this machine", "only root may", do_next="Run it as root, as in `sudo make lab`."
             )
-        require_programs("ip", "mount", "ssh")
+        require_programs("ip", "mount", "nft", "ssh")
         with alone(directory, given.verb):
             VERBS[given.verb](directory, lab_fleet.default_cache(), given)
     except SlipwayError as error:

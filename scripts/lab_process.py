@@ -38,7 +38,7 @@ def require_programs(*names: str) -> None:
         raise SlipwayError(
             "find",
             ", ".join(missing),
-            "it is not installed",
+            "not installed",
             do_next=f"Install what debian-packages-lab.txt lists (apt-get install {' '.join(packages)}) and run again.",
         )
 

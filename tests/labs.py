@@ -81,7 +81,9 @@ class Lab:
         ip = {
             kind: self._said("ip", *words) for kind, words in {"link": ["-o", "link"], "namespace": ["netns"]}.items()
         }
+        tables = self._said("nft", "list", "tables").splitlines()
         lines = {
+            "table": [line for line in tables if line.endswith(f"lab_{self.identity}")],
             "mount": [line for line in Path("/proc/self/mounts").read_text().splitlines() if here in line],
             **{kind: [line for line in text.splitlines() if name in line] for kind, text in ip.items()},
             "cgroup": [str(path) for path in Path("/sys/fs/cgroup").glob(f"**/{name}*")],

@@ -102,6 +102,20 @@ def test_a_host_that_is_cut_off_is_unreachable_soon_and_comes_back(fleet: Lab) -
 
 
 @root_only
+def test_two_hosts_can_be_cut_off_from_each_other_alone(fleet: Lab) -> None:
+    reach = "import socket; socket.create_connection(('trove', 22), 2); print('reached')"
+    ask = f'python3 -c "{reach}" 2>&1 | tail -1'
+    assert fleet.on("builder", ask) == "reached"
+    fleet.do("partition", "builder", "trove")
+    assert fleet.on("builder", ask) == "TimeoutError: timed out"
+    assert "running, cut off from trove" in fleet.do("status")
+    fleet.do("heal", "trove", "builder")
+    assert fleet.on("builder", ask) == "reached"
+    fleet.do("partition", "builder", "trove")
+    assert "cut off" not in fleet.do("up")
+
+
+@root_only
 def test_a_host_whose_key_is_another_one_is_refused(fleet: Lab) -> None:
     key = "/etc/ssh/ssh_host_ed25519_key"
     fleet.on("builder", f"cp {key} /root/key && rm {key} && ssh-keygen -q -t ed25519 -N '' -f {key}")
