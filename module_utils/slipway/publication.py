@@ -234,9 +234,12 @@ def _move(server: Server, found: Found) -> None:
 
 
 def _settle_file(path: Path) -> None:
-    path.chmod(0o644)
+    """Let the file belong to the publisher, so that the account that uploaded it has no say in public bytes."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     try:
+        if os.fstat(descriptor).st_uid != os.geteuid():
+            os.fchown(descriptor, os.geteuid(), os.getegid())
+        os.fchmod(descriptor, 0o644)
         os.fsync(descriptor)
     finally:
         os.close(descriptor)

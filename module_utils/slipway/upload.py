@@ -166,23 +166,58 @@ def _rsync(
     *,
     check: bool,
 ) -> list[str]:
-    """One rsync of all files: it compares contents, resumes cut off files and sends only differences."""
+    """One rsync of all files: it compares contents, resumes cut off files and sends only differences.
+
+    A server that takes uploads and nothing else leaves a file alone that arrived whole before, whatever its bytes:
+    where something was not sent, a second look says whether it is the same.
+    """
+
+    def look(*options: str) -> list[str]:
+        return _transfer(source, files, directory, host, timeout, idle_timeout, progress, options)
+
+    if check:
+        return look("--dry-run")
+    sent = look()
+    if len(sent) < len(files) and (refused := look("--dry-run")):
+        raise SlipwayError(
+            "upload to",
+            host.target(directory),
+            "the server has finished files there with other bytes, and does not let them be replaced",
+            do_next="Find out which bytes are right. If it is these, remove the files listed there and run again.",
+            findings=refused,
+        )
+    return sent
+
+
+def _transfer(
+    source: Path,
+    files: Sequence[Artifact],
+    directory: Path,
+    host: SshHost,
+    timeout: float,
+    idle_timeout: int,
+    progress: Progress,
+    options: Sequence[str],
+) -> list[str]:
     sent: list[str] = []
 
     def on_line(line: str) -> None:
         words = line.split(" ", 2)
         if len(words) == 3 and words[0] == SENT:
             sent.append(words[2])
-            progress.step(f"{words[2]} is there")
+            if "--dry-run" not in options:
+                progress.step(f"{words[2]} is there")
 
     run(
         [
             "rsync",
-            # -s: the remote shell does not see the path.
-            *("-s", "--files-from=-", "--from0", "--checksum", "--perms", "--chmod=D755,F644", "--mkpath"),
+            # rsync itself quotes the path for the remote shell. A server that allows nothing but uploads
+            # reads it in the command, where it is not with -s.
+            *("--no-s", "--no-old-args"),
+            *("--files-from=-", "--from0", "--checksum", "--perms", "--chmod=D755,F644", "--mkpath"),
             *(f"--partial-dir={PARTIAL_DIRECTORY}", f"--timeout={idle_timeout}"),
             *("--rsh", host.remote_shell(), f"--out-format={SENT} %b %n"),
-            *(["--dry-run"] if check else []),
+            *options,
             "--",
             f"{source}/",
             host.target(directory),

@@ -1,0 +1,109 @@
+#!/usr/bin/python
+
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: release_index
+short_description: Keep pages that show the releases of a download server
+version_added: "0.1.0"
+author: The Slipway developers (@slipway)
+description:
+  - Runs on the download server, after the current links name a release.
+  - Writes C(<label>.html) beside the directory of every public release, with its files, sizes, digests, signature and
+    notes. C(index.html) lists the releases, newest first, and marks the current one; C(current.html) leads to its page.
+  - The pages are plain HTML without scripts, made from what is public only. Each is replaced in one step.
+  - A page under these names that this module did not write is a failure. A page of a release that is gone is removed.
+options:
+  public:
+    description: The public directory.
+    type: path
+    required: true
+  project:
+    description: The project that is released.
+    type: str
+    required: true
+  version:
+    description: The version that is published in this run. In check mode it may not be public yet.
+    type: str
+  title:
+    description: The title of the list. The default is the project's name and the word releases.
+    type: str
+    default: ""
+  notes_url:
+    description:
+      - The address of a release's notes, in which C({version}) and C({label}) are replaced. Without it nothing links to
+        them.
+    type: str
+    default: ""
+attributes:
+  check_mode:
+    description: Says which pages would be written.
+    support: full
+  diff_mode:
+    description: Shows the pages, before and after.
+    support: full
+  idempotent:
+    description: Pages that say what is public are left alone.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Show the releases to people
+  slipway.release.release_index:
+    public: /srv/download.example.org/public
+    project: baserock
+    notes_url: https://wiki.example.org/releases/{label}/
+"""
+
+RETURN = r"""
+pages:
+  description: The names of the pages that were written, moved or removed.
+  returned: success
+  type: list
+  elements: str
+"""
+
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.slipway import releaseindex
+from ..module_utils.slipway.report import report
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "public": {"type": "path", "required": True},
+            "project": {"type": "str", "required": True},
+            "version": {"type": "str"},
+            "title": {"type": "str", "default": ""},
+            "notes_url": {"type": "str", "default": ""},
+        },
+        supports_check_mode=True,
+    )
+    params, check = module.params, module.check_mode
+    site = releaseindex.Site(Path(params["public"]), params["project"], params["title"], params["notes_url"])
+
+    def act() -> dict[str, Any]:
+        done = releaseindex.renew(site, coming=params["version"], check=check)
+        shown = [
+            {
+                "before_header": name,
+                "after_header": name,
+                "before": done.before[name] or "",
+                "after": done.after[name] or "",
+            }
+            for name in sorted(done.after)
+        ]
+        return {"changed": bool(shown), "pages": sorted(done.after), **({"diff": shown} if shown else {})}
+
+    report(module, act)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,167 @@
+#!/usr/bin/python3 -I
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Let an ssh key do one thing: send files of a release to ``<directory>/<label>/`` with rsync.
+
+It is both the forced command of the key (``upload-guard <directory>``) and the login shell of the account, which
+sshd starts as ``upload-guard -c "upload-guard <directory>"``. What the client asked for is in SSH_ORIGINAL_COMMAND.
+
+Allowed is the very command that Slipway's upload sends, and nothing that differs from it in more than the label: every
+option is looked at, and rsync is started by us, without a shell. It cannot send anything back, delete, follow or make
+links. Files that are there already are not replaced: a file gets its name when it is whole, so what bears a
+name is finished. What was cut off is in the label's directory ``.partial``, from where it is resumed.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import shlex
+import stat
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NoReturn
+
+RSYNC = "/usr/bin/rsync"
+#: A label: what a release file may be called too, so no hidden name, no option and no other directory.
+LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+~-]{0,199}\Z")
+#: Dry run, verbosity, permissions, times, digests, relative names; after ``e`` what the client's rsync can do.
+#: Not there: links, devices, owners, recursion, deletion, in-place writing.
+LETTERS = re.compile(r"-(?P<letters>[nvptcR]+)(?P<abilities>e[0-9]*\.[A-Za-z]*)\Z")
+REPORTS = ("--log-format=X", "--log-format=%i")
+PARTIAL = ".partial"
+NUMBER = re.compile(r"[0-9]{1,5}\Z")
+#: What a client is that says nothing about it.
+IDLE_TIMEOUT = 600
+LOCK_WAIT = 30.0
+
+
+class RefusedError(Exception):
+    """What was asked for is not allowed."""
+
+
+@dataclass
+class Wish:
+    """What of the client's command goes into ours."""
+
+    label: str
+    letters: str = ""
+    abilities: str = ""
+    report: str = REPORTS[0]
+    timeout: int = IDLE_TIMEOUT
+
+
+def command(directory: str, asked: str | None) -> tuple[str, list[str], bool]:
+    """The directory to be written to, the rsync command for it, and whether it only looks."""
+    wish = understood(directory, asked)
+    target = os.path.join(directory, wish.label)
+    dry = "n" in wish.letters
+    options = [
+        f"-{'n' if dry else ''}cpR{wish.abilities}",
+        wish.report,
+        f"--timeout={wish.timeout}",
+        # A dry run writes nothing, and tells truly what differs.
+        *([] if dry else ["--ignore-existing"]),
+        f"--partial-dir={PARTIAL}",
+        "--mkpath",
+    ]
+    return target, options, dry
+
+
+def understood(directory: str, asked: str | None) -> Wish:
+    """What the client asks for, if nothing of it is strange."""
+    if not asked:
+        raise RefusedError("there is no shell here")
+    try:
+        words = shlex.split(asked)
+    except ValueError as error:
+        raise RefusedError("the command cannot be read") from error
+    if words[:2] != ["rsync", "--server"] or len(words) < 5 or words[-2] != ".":
+        raise RefusedError("only Slipway's upload by rsync is allowed")
+    wish = Wish(_label(directory, words[-1]))
+    options = iter(words[2:-2])
+    for option in options:
+        name, _, value = option.partition("=")
+        if option == "--partial-dir":
+            value = next(options, "")
+        if found := LETTERS.match(option):
+            wish.letters, wish.abilities = found["letters"], found["abilities"]
+        elif name == "--timeout" and NUMBER.match(value) and int(value):
+            wish.timeout = min(int(value), IDLE_TIMEOUT)
+        elif option in REPORTS:
+            wish.report = option
+        elif option != "--mkpath" and not (name == "--partial-dir" and value == PARTIAL):
+            raise RefusedError(f"rsync's option {option!r} is not allowed")
+    if not {"c", "R"} <= set(wish.letters):
+        raise RefusedError("only an upload that compares digests is allowed")
+    return wish
+
+
+def _label(directory: str, target: str) -> str:
+    """The label in ``<directory>/<label>/``, the one kind of place that may be written to."""
+    label = target.removeprefix(f"{directory}/").removesuffix("/")
+    if not target.startswith(f"{directory}/") or not LABEL.match(label):
+        raise RefusedError(f"{target!r} is not {directory}/ with the name of a release")
+    return label
+
+
+def prepare(target: str) -> None:
+    """Have the release's directory, and be the only one who writes to it until rsync ends."""
+    try:
+        os.mkdir(target, 0o755)
+    except FileExistsError:
+        pass
+    except OSError as error:
+        raise RefusedError(f"{target} cannot be made: {error.strerror}") from error
+    try:
+        descriptor = os.open(target, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError as error:
+        raise RefusedError(f"{target} is no directory") from error
+    if os.fstat(descriptor).st_uid != os.geteuid() or not stat.S_ISDIR(os.fstat(descriptor).st_mode):
+        raise RefusedError(f"{target} belongs to somebody else")
+    deadline = time.monotonic() + LOCK_WAIT
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise RefusedError(f"another upload to {target} is under way") from None
+            time.sleep(0.2)
+        else:
+            break
+    os.set_inheritable(descriptor, True)  # rsync holds the lock until its end
+
+
+def served(arguments: Sequence[str], program: str) -> str:
+    """The directory that the key may send to; as a login shell only our own forced command is known."""
+    words = list(arguments)
+    if words[:1] == ["-c"] and len(words) == 2:
+        words = shlex.split(words[1])
+        if words[:1] != [program]:
+            raise RefusedError("there is no shell here")
+        del words[0]
+    if len(words) != 1 or not os.path.isabs(words[0]):
+        raise RefusedError("there is no shell here")
+    return words[0].rstrip("/")
+
+
+def main(arguments: Sequence[str], program: str, environment: Mapping[str, str]) -> NoReturn:
+    """Become rsync, or refuse with a sentence."""
+    try:
+        directory = served(arguments, program)
+        target, options, dry = command(directory, environment.get("SSH_ORIGINAL_COMMAND"))
+        os.umask(0o022)
+        if not dry:
+            prepare(target)
+    except (RefusedError, ValueError) as error:
+        sys.exit(f"Refused: {error}.")
+    clean = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "HOME": "/nonexistent"}
+    words = ["rsync", "--server", *options, ".", f"{target}/"]
+    os.execve(RSYNC, words, clean)  # noqa: S606  # that there is no shell is the point
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:], os.path.abspath(sys.argv[0]), os.environ)
