@@ -108,8 +108,8 @@ class Log:
         if kind in ("FAILURE", "ERROR", "BUG"):
             self._failing = (element, action, text)
         elif kind in ("START", "SUCCESS") and text.endswith(".log") and f"-{action}." in text:
-            if kind == "SUCCESS":
-                self.failures.pop(element, None)  # a later try went well
+            if kind == "SUCCESS" and element in self.failures and self.failures[element].action == action:
+                del self.failures[element]  # a later try went well; that a failed artifact was pushed is no such try
             return Event(element, action, "started" if kind == "START" else "done", os.path.join(self._directory, text))
         return None
 

@@ -213,6 +213,12 @@ def test_a_later_try_that_goes_well_is_no_failure() -> None:
     assert log.failures == {}
 
 
+def test_a_failed_build_that_is_pushed_stays_a_failure() -> None:
+    pushed = "[00:00:00][da4571f6][    push:bad.bst] SUCCESS mini/bad/da4571f6-push.20261121-032257.log\n"
+    log, _seen = events(HEADING + BAD + pushed)
+    assert list(log.failures) == ["bad.bst"]
+
+
 def test_an_element_of_a_junction_keeps_its_whole_name() -> None:
     _, found = events("[--:--:--][81c9dfa1][   build:sub.bst:a/one.bst ] START   sub/a-one/81c9dfa1-build.1-2.log\n")
     assert found[0].element == "sub.bst:a/one.bst"
