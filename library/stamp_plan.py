@@ -222,7 +222,7 @@ def main() -> None:
 
 
 def act(options: dict[str, Any], *, write: bool) -> dict[str, Any]:
-    distro = load_distro(options["distro_file"], text=options["distro_text"], required=options["required_stacks"])
+    distro = load_distro(options["distro_file"], text=options.get("distro_text"), required=options["required_stacks"])
     release, directory = stampplan.release_of(distro), Path(options["published"])
     names = stampplan.Names(
         package=options["package_name"],

@@ -243,6 +243,13 @@ def test_a_refused_file_is_named_with_its_fault(tmp_path: Path) -> None:
     assert load_distro(path).released() == {"ros": "1.0"}
 
 
+def test_the_text_of_a_file_on_another_machine_is_read_instead_of_it(tmp_path: Path) -> None:
+    there = tmp_path / "there.rosdistro"
+    assert load_distro(there, text="release: c\nstacks: {ros: {version: 1.0}}").released() == {"ros": "1.0"}
+    with pytest.raises(SlipwayError, match=r"there\.rosdistro: it is not YAML"):
+        load_distro(there, text="release: c\nstacks: [")
+
+
 def test_a_value_is_put_in_as_plain_text_and_not_expanded_again() -> None:
     assert expand("$STACK_NAMES-$RELEASE_NAME", stack="$RELEASE_NAME", version=None, release="c") == "$RELEASE_NAMES-c"
 
