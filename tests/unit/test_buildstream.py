@@ -13,6 +13,8 @@ import pytest
 from ansible_collections.slipway.release.plugins.module_utils.slipway.buildstream import (
     TRIES,
     Build,
+    BuildError,
+    Fault,
     Project,
     artifact_name,
     bst,
@@ -367,6 +369,33 @@ def test_a_failing_component_is_named_with_the_system_that_it_costs_and_its_log(
     assert str(caught.value).startswith("Could not build 2 of 4 systems: ")
     assert kept.read_text() == "ls: /nonexistent: No such file or directory\n"
     assert "SUCCESS mini/systems-good" in (tmp_path / "logs" / "build-x86_32.log").read_text()
+
+
+def test_what_keeps_which_system_from_being_built_is_told_for_programs_too(project: Project, tmp_path: Path) -> None:
+    play(project, "build", "x86_64", HEADING + GOOD + BAD, status=255)
+    play(project, "show", "x86_64", SHOWN)
+    play(project, "build", "armv7lhf", "Error loading project: no such option\n", status=255)
+    builds = [
+        for_architecture("x86_64", "systems/good.bst", "systems/broken.bst"),
+        for_architecture("armv7lhf", "systems/nope.bst"),
+    ]
+    told: list[tuple[str, str, str, str]] = []
+    with pytest.raises(BuildError) as caught:
+        build_all(
+            project,
+            builds,
+            log_directory=tmp_path / "logs",
+            timeout=60,
+            told=lambda architecture, event: told.append((architecture, event.element, event.action, event.outcome)),
+        )
+    kept = tmp_path / "logs/failed-x86_64-bad-build.log"
+    whole = tmp_path / "logs/build-armv7lhf.log"
+    assert caught.value.lost == {
+        ("x86_64", "systems/broken.bst"): [Fault("build", "bad.bst failed to build (Command failed)", kept)],
+        ("armv7lhf", "systems/nope.bst"): [Fault("", "Error loading project: no such option", whole)],
+    }
+    assert ("x86_64", "systems/good.bst", "build", "done") in told
+    assert ("x86_64", "bad.bst", "build", "failed") in told
 
 
 def test_a_sandbox_that_does_not_start_is_told_as_such(project: Project, tmp_path: Path) -> None:
