@@ -68,14 +68,14 @@ def test_debian_packages_and_wheels_are_there_and_nothing_else(fleet: Lab) -> No
 @root_only
 def test_a_crash_takes_all_processes_and_leaves_the_disk(fleet: Lab) -> None:
     before = boot(fleet, "builder")
-    fleet.on("builder", "echo kept > /root/file; setsid sleep 1000 >/dev/null 2>&1 </dev/null &")
+    fleet.on("builder", "echo kept > /var/tmp/file; setsid sleep 1000 >/dev/null 2>&1 </dev/null &")
     fleet.do("crash", "builder")
     assert "builder" in fleet.do("status")
     namespace = f"lab-{fleet.identity}-builder"
     assert subprocess.run(["ip", "netns", "pids", namespace], capture_output=True, check=True).stdout == b""
     assert "off" in fleet.call("crash", "builder").stderr
     fleet.do("start", "builder")
-    assert fleet.on("builder", "cat /root/file; ! pgrep sleep") == "kept"
+    assert fleet.on("builder", "cat /var/tmp/file; ! pgrep sleep") == "kept"
     assert boot(fleet, "builder") != before
 
 
@@ -118,7 +118,7 @@ def test_two_hosts_can_be_cut_off_from_each_other_alone(fleet: Lab) -> None:
 @root_only
 def test_a_host_whose_key_is_another_one_is_refused(fleet: Lab) -> None:
     key = "/etc/ssh/ssh_host_ed25519_key"
-    fleet.on("builder", f"cp {key} /root/key && rm {key} && ssh-keygen -q -t ed25519 -N '' -f {key}")
+    fleet.on("builder", f"cp {key} /var/tmp/key && rm {key} && ssh-keygen -q -t ed25519 -N '' -f {key}")
     fleet.do("stop", "builder")
     fleet.do("start", "builder")
     said = fleet.ansible("builder")
