@@ -64,6 +64,12 @@ lab-down: ## Take those hosts away again, with their disks [HOSTS="download"]
 test: $(VENV)/test.stamp lint ## Run every test
 	@tests/run $(ARGS)
 
+.PHONY: test-hosts
+test-hosts: $(VENV)/test.stamp ## Try the roles for hosts on hosts of their own, as root [ROLES="trove mason"]
+	@for role in $(or $(ROLES),$(patsubst molecule/%/molecule.yml,%,$(wildcard molecule/*/molecule.yml))); do \
+	  molecule test -s "$$role"; \
+	done
+
 .PHONY: lint
 lint: $(VENV)/test.stamp ## Check the style of everything
 	@scripts/lint

@@ -22,11 +22,15 @@ from scripts.lab_process import command, require_programs
 
 INTERRUPTED = "Interrupted. What is half done is put right by the next `up`, or taken away by `down`."
 MACHINE_LOCK = Path("/run/lock/slipway-lab")
+#: How many watches of files root may have on this kernel; each host's systemd has several, and the default is 128.
+WATCHES, ENOUGH_WATCHES = Path("/proc/sys/fs/inotify/max_user_instances"), 1024
 
 
 def up(directory: Path, cache: Path, given: argparse.Namespace) -> None:
     """Bring hosts up, all or those named: what runs already goes on, and every cut is mended."""
     require_programs("dnsmasq", "ip", "mmdebstrap", "mount", "nft", "ssh", "ssh-keygen", "systemd-nspawn")
+    if int(WATCHES.read_text(encoding="ascii")) < ENOUGH_WATCHES:
+        WATCHES.write_text(f"{ENOUGH_WATCHES}\n", encoding="ascii")
     with flocked(MACHINE_LOCK, attempt="choose a network for", on=str(directory), timeout=60):
         lab = lab_settings.made(directory, given.inventory)
         lab_network.ensure_bridge(lab)

@@ -121,7 +121,7 @@ def mirror_site(
     wait_for(
         look,
         lambda state: not state,
-        lambda state: bool(state),
+        bool,
         attempt="mirror",
         on=site,
         timeout=max(0.0, timeout - (time.monotonic() - started)),

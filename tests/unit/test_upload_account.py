@@ -276,6 +276,10 @@ def test_the_forced_command_and_the_login_shell_agree() -> None:
 
 def test_without_a_forced_command_nothing_is_done() -> None:
     done = subprocess.run(
-        [GUARD, "-c", f"{GUARD} /tmp"], capture_output=True, text=True, env={"PATH": "/usr/bin:/bin"}, check=False
+        ["/usr/bin/python3", "-I", GUARD, "-c", f"{GUARD} /tmp"],
+        capture_output=True,
+        text=True,
+        env={"PATH": "/usr/bin:/bin"},
+        check=False,
     )
     assert (done.returncode, done.stderr) == (1, "Refused: there is no shell here.\n")

@@ -1,4 +1,3 @@
-#!/usr/bin/python3 -I
 # Copyright: The Slipway developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Let an ssh key do one thing: send files of a release to ``<directory>/<label>/`` with rsync.
@@ -84,7 +83,7 @@ def understood(directory: str, asked: str | None) -> Wish:
     wish = Wish(_label(directory, words[-1]))
     options = iter(words[2:-2])
     for option in options:
-        name, _, value = option.partition("=")
+        name, _equals, value = option.partition("=")
         if option == "--partial-dir":
             value = next(options, "")
         if found := LETTERS.match(option):
