@@ -87,7 +87,7 @@ class Site:
             "skipped": [],
             "directories": {
                 "state": str(self.state),
-                **{name: str(release / name) for name in ("records", "images", "artifacts", "logs")},
+                **{name: str(release / name) for name in ("source", "records", "images", "artifacts", "logs")},
             },
         }
         return plan, {f"deploy-{image['name']}": {"outputs": image} for image in images}
