@@ -20,13 +20,16 @@ from pathlib import Path
 
 from . import debcontrol, debfile, debversion, openpgp
 from .errors import SlipwayError
-from .files import sha256_all, sync_directory, write_atomic
+from .files import replacing, sha256_all, sync_directory, temporary_beside, write_atomic
 from .locks import flocked
 from .process import Completed, run
 from .wait import wait_for
 
 LOCK = "slipway.lock"
 UNFINISHED = "slipway.unfinished"
+SAVED = "slipway.saved"
+#: What reprepro makes again by itself.
+CACHES = ("contents.cache.db", "release.caches.db")
 #: How many files or names one call of reprepro is given; a command line holds 2 MB.
 BATCH = 2000
 SNAPSHOT = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+_~-]*\Z")
@@ -297,19 +300,36 @@ class Archive:
 
     @contextlib.contextmanager
     def changing(self, suite: str) -> Iterator[None]:
-        """Mark that a change has begun; export once it is done."""
+        """Mark that a change has begun, with the database as it was before; export once it is done.
+
+        reprepro's database has no transactions: killed while it writes, it may leave a file that it cannot open again.
+        """
         mark = self.base / UNFINISHED
         write_atomic(mark, f"{suite}\n".encode())
+        self._save()
         yield
+        shutil.rmtree(self.base / SAVED)
         self.export(suite)
         mark.unlink()
 
+    def _save(self) -> None:
+        """Keep a copy of the database, whole or not at all."""
+        saved = self.base / SAVED
+        begun = temporary_beside(saved)
+        begun.mkdir()
+        for path in sorted(self.database.glob("*")):
+            if path.name != "lockfile":
+                with replacing(begun / path.name) as sink, open(path, "rb") as source:
+                    shutil.copyfileobj(source, sink)
+        os.replace(begun, saved)
+        sync_directory(self.base)
+
     def recover(self, *, timeout: float) -> bool:
-        """After a killed user: drop the lock file it left, and export what it may not have exported.
+        """After a killed user: put back the database it was changing, and export what it may not have exported.
 
         A reprepro that survived its killed parent, or that was started by hand, is waited for.
         """
-        lockfile, mark = self.database / "lockfile", self.base / UNFINISHED
+        lockfile, mark, saved = self.database / "lockfile", self.base / UNFINISHED, self.base / SAVED
         if not lockfile.exists() and not mark.exists():
             return False
         wait_for(
@@ -322,7 +342,14 @@ class Archive:
             do_next="Somebody runs reprepro by hand: wait for its end and run again.",
         )
         write_atomic(mark, b"recovering\n")
+        for begun in self.base.glob(f".{SAVED}*"):
+            shutil.rmtree(begun)
+        if saved.is_dir():
+            shutil.rmtree(self.database, ignore_errors=True)
+            os.replace(saved, self.database)
         lockfile.unlink(missing_ok=True)
+        for cache in CACHES:
+            (self.database / cache).unlink(missing_ok=True)
         self.reprepro("rereference", attempt="recover")
         self.reprepro("deleteunreferenced", attempt="recover")
         self.export()
@@ -393,8 +420,9 @@ def opened(
     if not write:
         with tempfile.TemporaryDirectory(prefix="slipway-reprepro-") as temporary:
             copied = Path(temporary) / "db"
-            if (place / "db").is_dir():
-                shutil.copytree(place / "db", copied, ignore=shutil.ignore_patterns("lockfile"))
+            whole = next((path for path in (place / SAVED, place / "db") if path.is_dir()), None)
+            if whole is not None:
+                shutil.copytree(whole, copied, ignore=shutil.ignore_patterns("lockfile"))
             yield Archive(place, database=copied, gnupghome=home)
         return
     with flocked(place / LOCK, attempt="use the archive", on=str(place), timeout=timeout):

@@ -206,6 +206,23 @@ def test_what_was_included_but_not_exported_is_exported_by_the_next_user(base: P
         assert not (base / reprepro.UNFINISHED).exists()
 
 
+@pytest.mark.parametrize("broken", ["packages.db", "references.db", "checksums.db", "contents.cache.db"])
+def test_a_database_left_half_written_is_put_back(base: Path, tmp_path: Path, broken: str) -> None:
+    with reprepro.opened(base) as archive:
+        archive.include("bookworm", debs(tmp_path, "one"))
+        with pytest.raises(KeyboardInterrupt), archive.changing("bookworm"):
+            (base / "db" / broken).write_bytes(b"")
+            (base / "db" / "lockfile").touch()
+            raise KeyboardInterrupt
+    with reprepro.opened(base, write=False) as archive:
+        assert [package.name for package in archive.packages("bookworm")] == ["one"]
+    with reprepro.opened(base) as archive:
+        archive.include("bookworm", debs(tmp_path, "two"))
+        archive.reprepro("check", attempt="check")
+    assert [name for name, _version, _index in held(base)] == ["one", "two"]
+    assert sorted(path.name for path in base.glob("*slipway*")) == ["slipway.lock"]
+
+
 PROGRAM = """
 import sys
 from ansible_collections.slipway.release.plugins.module_utils.slipway import reprepro
