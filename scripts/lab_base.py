@@ -33,7 +33,9 @@ MASKED = (
     *("e2scrub_all.timer", "e2scrub_reap.service", "fstrim.timer"),
 )
 SSHD = "PasswordAuthentication no\nUseDNS no\n"
-CHANGES = 1  # of prepare(), so that trees of before are not used
+#: Packages are installed in half the time, on disks that nobody keeps.
+DPKG = "force-unsafe-io\n" + "".join(f"path-exclude=/usr/share/{each}/*\n" for each in ("doc", "locale", "man"))
+CHANGES = 2  # of prepare(), so that trees of before are not used
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,7 @@ def prepare(tree: Path) -> None:
     for name in ("etc/fstab", "etc/hostname", "etc/resolv.conf"):
         (tree / name).unlink(missing_ok=True)
     (tree / "etc/ssh/sshd_config.d/lab.conf").write_text(SSHD)
+    (tree / "etc/dpkg/dpkg.cfg.d/lab").write_text(DPKG)
     for unit in MASKED:
         link = tree / "etc/systemd/system" / unit
         link.unlink(missing_ok=True)

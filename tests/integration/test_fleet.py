@@ -1,0 +1,384 @@
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Releases over SSH across hosts of their own, and what becomes of them when a host, a disk or the network fails.
+
+The fleet is that of the Molecule scenario ``release_fleet``, which these tests run first and whose hosts they then
+disturb: real hosts, real crashes, real cuts. A reader looks all the while at what is public.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from publicwatch import PublicWatch
+
+from .conftest import ROOT
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="NOT ROOT: only root can run hosts on this machine")
+SCENARIO = ROOT / "molecule/release_fleet"
+#: Seconds in which a run must have given up once a fault is there. Half of them are the limits that ssh and rsync keep,
+#: the rest is for a slow machine.
+GIVES_UP = 120.0
+RELEASES = 420.0
+PUBLIC = "/srv/download"
+
+
+@dataclass
+class Run:
+    """One ``ansible-playbook``, watched while it runs."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    @property
+    def text(self) -> str:
+        return self.log.read_text(errors="replace")
+
+    def until(self, pattern: str) -> None:
+        """Wait until the run has said something."""
+        end = time.monotonic() + RELEASES
+        while not re.search(pattern, self.text):
+            assert self.process.poll() is None, f"it ended before it said {pattern}:\n{self.text}"
+            assert time.monotonic() < end, f"it did not say {pattern}:\n{self.text}"
+            time.sleep(0.05)
+
+    def ended(self, limit: float) -> int:
+        """How it ended, within ``limit`` seconds."""
+        try:
+            return self.process.wait(timeout=limit)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"it did not end within {limit:.0f} s:\n{self.text}") from None
+        finally:
+            if self.process.poll() is None:
+                os.killpg(self.process.pid, signal.SIGKILL)
+                self.process.wait()
+
+    @property
+    def failure(self) -> tuple[str, str]:
+        """The task that ended the run, and what was said about it."""
+        before, _, said = self.text.partition("PLAY RECAP")[0].rpartition("\nfatal: ")
+        return re.findall(r"TASK \[(.*)\] \*", before)[-1], said
+
+
+@dataclass
+class Fleet:
+    """The hosts of the scenario, and what is released there."""
+
+    directory: Path
+    log: Path
+    version: int = 100
+    runs: int = 0
+    table: list[tuple[str, str, float, str]] = field(default_factory=list)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            **os.environ,
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "MOLECULE_EPHEMERAL_DIRECTORY": str(self.directory),
+            "SLIPWAY_LAB": str(self.directory / "lab"),
+            "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+            "ANSIBLE_FORCE_COLOR": "0",
+            "ANSIBLE_NOCOLOR": "1",
+            "NO_COLOR": "1",
+        }
+
+    def molecule(self, *words: str) -> None:
+        """Steps of the scenario."""
+        with open(self.log, "ab") as sink:
+            done = subprocess.run(
+                ["molecule", *words, "-s", SCENARIO.name], cwd=ROOT, env=self.environment, stdin=subprocess.DEVNULL,
+                stdout=sink, stderr=sink, check=False, timeout=1500,
+            )  # fmt: skip
+        assert done.returncode == 0, self.log.read_text(errors="replace")[-20000:]
+
+    def lab(self, *words: str) -> str:
+        done = subprocess.run(
+            [ROOT / "scripts/lab", *words], env=self.environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, f"lab {' '.join(words)}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    def on(self, host: str, command: str) -> str:
+        return self.lab("exec", host, "--", "sh", "-c", command)
+
+    @property
+    def settings(self) -> dict[str, object]:
+        return dict(json.loads((self.directory / "lab/lab.json").read_text()))
+
+    def address(self, host: str) -> str:
+        return next(each["address"] for each in self.settings["hosts"] if each["name"] == host)  # type: ignore[attr-defined]
+
+    def start(self, version: str, **variables: str) -> Run:
+        """A user's command."""
+        self.runs += 1
+        log = self.log.with_name(f"run-{self.runs}.log")
+        argv = ["ansible-playbook", "-i", "inventory/lab", "release.yml", "-e", f"@{SCENARIO / 'distribution.yml'}"]
+        with open(log, "wb") as sink:
+            process = subprocess.Popen(
+                [*argv, "-e", json.dumps({"version": version, **variables})], cwd=ROOT, env=self.environment,
+                stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, start_new_session=True,
+            )  # fmt: skip
+        return Run(process, log)
+
+    def get(self, path: str) -> bytes:
+        with urllib.request.urlopen(f"http://{self.address('download')}/{path}", timeout=20) as answer:
+            content: bytes = answer.read()
+        return content
+
+    # What goes wrong.
+
+    def develop(self) -> None:
+        """A developer's change, whose building takes a while."""
+        self.on(
+            "coordinator-1",
+            "set -e; cd /var/tmp; rm -rf work; chmod 1777 .; sudo -u slipway sh -ec '"
+            f"git clone -q ssh://git@public-trove/baserock/baserock/definitions work; cd work; "
+            f'printf "  - sleep 8 # {self.version}\\n" >> elements/hello.bst; '
+            "git -c user.name=D -c user.email=d@example.org commit -qam Slow; git push -q'",
+        )
+
+    def slow(self, on: bool = True) -> None:
+        """Have the coordinator send 1 MB in a second."""
+        namespace = next(
+            line.split()[0]
+            for line in subprocess.run(["ip", "netns"], capture_output=True, text=True, check=True).stdout.splitlines()
+            if line.split()[0] == f"lab-{self.identity}-coordinator-1"
+        )
+        limit = ["rate", "8mbit", "burst", "32kb", "latency", "400ms"]
+        words = ["replace", "dev", "host0", "root", "tbf", *limit] if on else ["del", "dev", "host0", "root"]
+        # A crash may have taken the limit away.
+        subprocess.run(["ip", "netns", "exec", namespace, "tc", "qdisc", *words], check=on, capture_output=True)
+
+    @property
+    def identity(self) -> str:
+        match = re.match(r"lab (\w+) on", self.lab("status"))
+        assert match
+        return match[1]
+
+    def uploading(self, run: Run) -> None:
+        """Wait until a part of a file is on the download server and a part is not."""
+        run.until(r"TASK \[.*Upload what a download server does not have")
+        end = time.monotonic() + 60
+        look = f"find {PUBLIC}/private -type f -size +100k | wc -l"
+        while int(self.on("download", look)) == 0:
+            assert run.process.poll() is None, run.text
+            assert time.monotonic() < end, "nothing came"
+
+    def forged_keys(self) -> dict[str, str]:
+        """Have another host key stand for the download server; connections that are open already are of no use."""
+        known, key = self.directory / "lab/ssh/known_hosts", self.directory / "forged"
+        shutil.copy(known, known.with_suffix(".true"))
+        key.unlink(missing_ok=True)
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+        public = key.with_suffix(".pub").read_text().split()[:2]
+        lines = [
+            " ".join([line.split()[0], *public]) if line.startswith("download,") else line
+            for line in known.read_text().splitlines()
+        ]
+        known.write_text("\n".join(lines) + "\n")
+        other = self.directory / "c"
+        other.mkdir(exist_ok=True)
+        return {"ansible_control_path": f"{other}/%%C"}
+
+    def true_keys(self) -> None:
+        known = self.directory / "lab/ssh/known_hosts"
+        os.replace(known.with_suffix(".true"), known)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What goes wrong, when, and what the run must say about it."""
+
+    name: str
+    task: str
+    """Of the task that ends the run: a pattern, which names the stage."""
+    says: str
+    """What is said about it: a pattern, which names the host."""
+    strike: Callable[[Fleet], object]
+    heal: Callable[[Fleet], object]
+    before: Callable[[Fleet], object] | None = None
+    when: Callable[[Fleet, Run], object] | None = None
+    """The moment in the run. Without one the fault is there before."""
+
+
+def says(pattern: str) -> Callable[[Fleet, Run], object]:
+    return lambda _fleet, run: run.until(pattern)
+
+
+def restart(host: str) -> Callable[[Fleet], object]:
+    return lambda fleet: fleet.lab("start", host)
+
+
+def upload_again(*words: str) -> Callable[[Fleet], object]:
+    def heal(fleet: Fleet) -> None:
+        fleet.lab(*words)
+        fleet.slow(False)
+
+    return heal
+
+
+FULL = f"set -e; free=$(df --output=avail -k {PUBLIC} | tail -1); fallocate -l $((free - 3000))K {PUBLIC}/filler"
+FAULTS = [
+    Fault(
+        "download server unreachable at the start",
+        "Require their answers",
+        r"download: Failed to connect to the host via ssh",
+        lambda fleet: fleet.lab("partition", "download"),
+        lambda fleet: fleet.lab("heal", "download"),
+    ),
+    Fault(
+        "download server with another host key",
+        "Require their answers",
+        r"download: Failed to connect to the host via ssh: [\s\S]*Host key verification failed",
+        Fleet.forged_keys,
+        Fleet.true_keys,
+    ),
+    Fault(
+        "local Trove dies during promotion",
+        "release_promote",
+        r"local-trove",
+        lambda fleet: fleet.lab("crash", "local-trove"),
+        restart("local-trove"),
+        when=says(r"TASK \[.*Promote the release branch"),
+    ),
+    Fault(
+        "build host dies in the middle of a build",
+        "release_build",
+        r"build-x86",
+        lambda fleet: fleet.lab("crash", "build-x86"),
+        restart("build-x86"),
+        before=Fleet.develop,
+        when=says(r"hello.bst is being built"),
+    ),
+    Fault(
+        "coordinator dies while files are made",
+        "release_deploy",
+        r"coordinator-1",
+        lambda fleet: fleet.lab("crash", "coordinator-1"),
+        restart("coordinator-1"),
+        when=says(r"TASK \[.*Make the files of"),
+    ),
+    Fault(
+        "wrong permissions on the download server",
+        "release_publish",
+        r"download[\s\S]*[Pp]ermission denied",
+        lambda fleet: fleet.on("download", f"chown root:root {PUBLIC}/private && chmod 755 {PUBLIC}/private"),
+        lambda fleet: fleet.on("download", f"chown slipway-upload: {PUBLIC}/private && chmod 755 {PUBLIC}/private"),
+    ),
+    Fault(
+        "disk of the download server full",
+        "release_publish",
+        r"download[\s\S]*No space left",
+        lambda fleet: fleet.on("download", FULL),
+        lambda fleet: fleet.on("download", f"rm {PUBLIC}/filler"),
+    ),
+    Fault(
+        "download server cut off in the middle of an upload",
+        "release_publish",
+        r"download",
+        lambda fleet: fleet.lab("partition", "download"),
+        upload_again("heal", "download"),
+        before=Fleet.slow,
+        when=Fleet.uploading,
+    ),
+    Fault(
+        "download server cut off from the coordinator alone in the middle of an upload",
+        "release_publish",
+        r"download",
+        lambda fleet: fleet.lab("partition", "coordinator-1", "download"),
+        upload_again("heal", "coordinator-1", "download"),
+        before=Fleet.slow,
+        when=Fleet.uploading,
+    ),
+    Fault(
+        "coordinator dies in the middle of an upload",
+        "release_publish",
+        r"coordinator-1",
+        lambda fleet: fleet.lab("crash", "coordinator-1"),
+        upload_again("start", "coordinator-1"),
+        before=Fleet.slow,
+        when=Fleet.uploading,
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    """The scenario, from bare hosts to the upgrade and what a reader sees of it; then its hosts as it left them."""
+    base = tmp_path_factory.mktemp("fleet")
+    # Paths of sockets are short.
+    made = Fleet(Path(os.environ.get("SLIPWAY_TEST_FLEET") or base), base / "molecule.log")
+    try:
+        made.molecule("test", "--destroy", "never")
+        yield made
+    finally:
+        made.molecule("destroy")
+        print_table(made.table)
+
+
+def print_table(table: list[tuple[str, str, float, str]]) -> None:
+    """What each fault led to, as a table in Markdown."""
+    lines = ["| fault | what the run said | gave up after | state after healing |", "| --- | --- | --- | --- |"]
+    lines += [f"| {name} | {said} | {took:.1f} s | {state} |" for name, said, took, state in table]
+    print("\n".join(lines))
+
+
+@pytest.fixture(scope="module")
+def watch(fleet: Fleet) -> Iterator[PublicWatch]:
+    with PublicWatch(f"http://{fleet.address('download')}") as watching:
+        yield watching
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name.replace(" ", "-"))
+def test_a_release_survives(fleet: Fleet, watch: PublicWatch, fault: Fault) -> None:
+    fleet.version += 1
+    version = f"26.{fleet.version}"
+    if fault.before is not None:
+        fault.before(fleet)
+    extra: object = None
+    began = time.monotonic()
+    if fault.when is None:
+        extra = fault.strike(fleet)
+        began = time.monotonic()
+    run = fleet.start(version, **(extra if isinstance(extra, dict) else {}))
+    if fault.when is not None:
+        fault.when(fleet, run)
+        began = time.monotonic()
+        fault.strike(fleet)
+    status = run.ended(GIVES_UP)
+    took = time.monotonic() - began
+    assert status != 0, run.text
+    assert "Traceback" not in run.text
+    task, said = run.failure
+    assert re.search(fault.task, task), f"{task}: {said}"
+    assert re.search(fault.says, said), said
+
+    fault.heal(fleet)
+    again = fleet.start(version)
+    assert again.ended(RELEASES) == 0, again.text
+    sums = fleet.get(f"baserock-{version}/SHA256SUMS")
+    assert fleet.get("SHA256SUMS") == sums, "it is not the current release"
+    assert fleet.on("download", f"ls -A {PUBLIC}/private") == ""
+    assert watch.saw(f"baserock-{version}"), watch.labels
+    assert watch.wrong == []
+    fleet.table.append((fault.name, f"{task}: {first_line(said)}", took, f"{version} is public and whole"))
+
+
+def first_line(said: str) -> str:
+    """The message of a failure, short enough for a table."""
+    message = re.search(r"msg: (.*(?:\n        .*)*)", said)
+    text = " ".join((message[1] if message else said).split()).strip("'|- ").replace("|", "/")
+    return text if len(text) < 300 else f"{text[:297]}..."
