@@ -97,7 +97,8 @@ class Baserock:
         shutil.copytree(EXAMPLE, made)
         hosts = yaml.safe_load((made / "hosts.yml").read_text())
         for group in hosts["all"]["children"].values():
-            group["hosts"] = {"localhost": None}
+            if group:
+                group["hosts"] = {"localhost": None}
         hosts["all"]["vars"] = {
             "ansible_connection": "local",
             "ansible_python_interpreter": sys.executable,
