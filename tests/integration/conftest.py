@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -40,6 +42,7 @@ class Site:
 
     def __init__(self, base: Path, cache: Path, variables: dict[str, Any] | None = None) -> None:
         self.base = base
+        self.cache = cache
         self.state = base / "state"
         self.public = self.state / "download/public"
         self.private = self.state / "download/private"
@@ -52,6 +55,22 @@ class Site:
             "ANSIBLE_FORCE_COLOR": "0",
         }
         self._runs = 0
+
+    def copied(self, base: Path) -> Site:
+        """The same site below another directory: files that name the place name the new one."""
+        made = Site(base, self.cache, self.variables)
+        base.mkdir(exist_ok=True)
+        subprocess.run(["cp", "-a", "--reflink=auto", self.state, made.state], check=True)
+        before, after = str(self.state).encode(), str(made.state).encode()
+        for top, _, names in os.walk(made.state):
+            for path in (Path(top) / name for name in names):
+                if path.is_symlink() or "objects" in path.parts:  # whatever names its own digest
+                    continue
+                stat, text = path.stat(), path.read_bytes()
+                if before in text:
+                    path.write_bytes(text.replace(before, after))
+                    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+        return made
 
     def release_directory(self, version: str) -> Path:
         return self.state / "releases" / version
@@ -124,17 +143,39 @@ def tree(directory: Path) -> dict[str, tuple[Any, ...]]:
     return found
 
 
-@pytest.fixture(scope="session")
-def tiny_definitions(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The definitions of the tests with a static busybox as their base."""
-    directory = tmp_path_factory.mktemp("definitions") / "definitions"
-    shutil.copytree(Path(__file__).parent / "definitions", directory)
-    base = directory / "files/base/bin"
-    base.mkdir(parents=True)
-    shutil.copy("/bin/busybox", base / "busybox")
-    for applet in APPLETS:
-        (base / applet).symlink_to("busybox")
+def made_once(directory: Path, make: Callable[[Path], None]) -> Path:
+    """What the workers of a run share: the first that needs it makes it, the others wait for that."""
+    with open(f"{directory}.lock", "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = directory / "made"
+        if not done.exists():
+            shutil.rmtree(directory, ignore_errors=True)
+            directory.mkdir()
+            make(directory)
+            done.touch()
     return directory
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory that all workers of this run have in common."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
+@pytest.fixture(scope="session")
+def tiny_definitions(shared: Path) -> Path:
+    """The definitions of the tests with a static busybox as their base."""
+
+    def make(top: Path) -> None:
+        shutil.copytree(Path(__file__).parent / "definitions", top / "definitions")
+        base = top / "definitions/files/base/bin"
+        base.mkdir(parents=True)
+        shutil.copy("/bin/busybox", base / "busybox")
+        for applet in APPLETS:
+            (base / applet).symlink_to("busybox")
+
+    return made_once(shared / "tiny", make) / "definitions"
 
 
 @pytest.fixture(scope="session")
@@ -144,12 +185,33 @@ def cache() -> Path:
     return Path(os.environ.get("SLIPWAY_CACHE") or Path(home) / "slipway")
 
 
+@pytest.fixture(scope="session")
+def provisioned(shared: Path, cache: Path, tiny_definitions: Path) -> Site:
+    """A provisioned site with the tiny distribution, of which tests take copies."""
+
+    def make(base: Path) -> None:
+        tiny_site(base, cache, tiny_definitions).provision()
+
+    return tiny_site(made_once(shared / "provisioned", make), cache, tiny_definitions)
+
+
+@pytest.fixture(scope="session")
+def released(shared: Path, provisioned: Site) -> Site:
+    """A site on which 26.47 is released, of which tests take copies; the file ``seconds`` says how long that took."""
+
+    def make(base: Path) -> None:
+        site = provisioned.copied(base)
+        began = time.monotonic()
+        site.released()
+        (base / "seconds").write_text(str(time.monotonic() - began))
+
+    return Site(made_once(shared / "released", make), provisioned.cache, provisioned.variables)
+
+
 @pytest.fixture
-def site(tmp_path: Path, cache: Path, tiny_definitions: Path) -> Site:
+def site(tmp_path: Path, provisioned: Site) -> Site:
     """A provisioned site with the tiny distribution."""
-    made = tiny_site(tmp_path, cache, tiny_definitions)
-    made.provision()
-    return made
+    return provisioned.copied(tmp_path)
 
 
 def tiny_site(base: Path, cache: Path, definitions: Path) -> Site:
@@ -167,13 +229,18 @@ def tiny_site(base: Path, cache: Path, definitions: Path) -> Site:
     )
 
 
-@pytest.fixture(scope="session")
-def chroot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+@pytest.fixture(scope="module")
+def chroot(tmp_path_factory: pytest.TempPathFactory, shared: Path) -> Iterator[Path]:
     """A clean system; tests leave it as they would want to find it."""
+
+    def make(directory: Path) -> None:
+        debian = aptsources.resolved([DEBIAN])
+        words = ["mmdebstrap", "--quiet", "--variant=apt", "--mode=root", "bookworm"]
+        subprocess.run([*words, str(directory / "root.tar"), *debian], check=True)
+
+    packed = made_once(shared / "debian", make) / "root.tar"
     root = tmp_path_factory.mktemp("chroot") / "root"
-    debian = aptsources.resolved([DEBIAN])
-    subprocess.run(
-        ["mmdebstrap", "--quiet", "--variant=apt", "--mode=root", "bookworm", str(root), *debian], check=True
-    )
+    root.mkdir()
+    subprocess.run(["tar", "--extract", "--numeric-owner", "--xattrs", "-f", packed, "-C", root], check=True)
     yield root
     shutil.rmtree(root)

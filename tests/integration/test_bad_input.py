@@ -9,15 +9,13 @@ from typing import Any
 
 import pytest
 
-from integration.conftest import ROOT, Site, git, tiny_site, tree
+from integration.conftest import ROOT, Site, git, tree
 
 
 @pytest.fixture(scope="module")
-def ready(tmp_path_factory: pytest.TempPathFactory, cache: Path, tiny_definitions: Path) -> Site:
+def ready(tmp_path_factory: pytest.TempPathFactory, provisioned: Site) -> Site:
     """A provisioned site on which nothing is released; every test leaves it as it was."""
-    site = tiny_site(tmp_path_factory.mktemp("ready"), cache, tiny_definitions)
-    site.provision()
-    return site
+    return provisioned.copied(tmp_path_factory.mktemp("ready"))
 
 
 def refused(site: Site, version: Any = "26.47", **extra: Any) -> str:
