@@ -53,30 +53,11 @@ path:
 """
 
 from pathlib import Path
-from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.slipway.errors import SlipwayError
-from ..module_utils.slipway.files import write_atomic
 from ..module_utils.slipway.report import report
-
-
-def act(module: AnsibleModule) -> dict[str, Any]:
-    path, content, mode = Path(module.params["path"]), module.params["content"], int(module.params["mode"], 8)
-    try:
-        before = path.read_text(encoding="utf-8") if path.exists() else None
-        same_mode = before is not None and path.stat().st_mode & 0o7777 == mode
-        if not module.check_mode and (before != content or not same_mode):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomic(path, content.encode(), mode=mode)
-    except (OSError, UnicodeDecodeError) as error:
-        raise SlipwayError("write", str(path), str(error), do_next="See who may write there, and run again.") from error
-    return {
-        "changed": before != content or not same_mode,
-        "path": str(path),
-        "diff": {"before": before or "", "after": content, "before_header": str(path), "after_header": str(path)},
-    }
+from ..module_utils.slipway.textfile import TextFile
 
 
 def main() -> None:
@@ -88,7 +69,9 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    report(module, lambda: act(module))
+    given = module.params
+    file = TextFile(Path(given["path"]), given["content"], int(given["mode"], 8))
+    report(module, lambda: file.have(dry=module.check_mode))
 
 
 if __name__ == "__main__":
