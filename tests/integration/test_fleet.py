@@ -78,7 +78,7 @@ class Fleet:
 
     directory: Path
     log: Path
-    version: int = 100
+    version: int = 120
     runs: int = 0
     table: list[tuple[str, str, float, str]] = field(default_factory=list)
 
@@ -252,7 +252,7 @@ FAULTS = [
         r"local-trove",
         lambda fleet: fleet.lab("crash", "local-trove"),
         restart("local-trove"),
-        when=says(r"TASK \[.*Promote the release branch"),
+        when=says(r"TASK \[.*release_promote : Validating"),
     ),
     Fault(
         "build host dies in the middle of a build",
@@ -269,7 +269,7 @@ FAULTS = [
         r"coordinator-1",
         lambda fleet: fleet.lab("crash", "coordinator-1"),
         restart("coordinator-1"),
-        when=says(r"TASK \[.*Make the files of"),
+        when=says(r"taking .* out of the cache"),
     ),
     Fault(
         "wrong permissions on the download server",
