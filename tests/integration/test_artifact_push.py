@@ -39,7 +39,7 @@ class ArtifactServer:
     def start(self) -> ArtifactServer:
         words = [self._program, f"--bind=127.0.0.1:{self.port}", "--quota-high=1G", self.directory]
         self._process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 30
         while True:
             try:
                 socket.create_connection(("127.0.0.1", self.port), timeout=1).close()

@@ -93,7 +93,7 @@ def test_a_host_that_is_cut_off_is_unreachable_soon_and_comes_back(fleet: Lab) -
     fleet.do("partition", "trove")
     begun = time.monotonic()
     said = fleet.ansible("all")
-    assert time.monotonic() - begun < 15
+    assert time.monotonic() - begun < 30
     assert "trove | UNREACHABLE!" in said
     assert "builder | SUCCESS" in said
     assert "cut off" in fleet.do("status")

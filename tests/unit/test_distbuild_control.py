@@ -230,7 +230,7 @@ def test_a_controller_that_does_not_answer_as_one_is_named(peer, words):
     with peer, pytest.raises(SlipwayError, match=words) as caught:
         list_requests(peer.controller, timeout=0.5)
     assert str(peer.controller) in str(caught.value)
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 15
 
 
 def test_a_controller_that_is_not_there_is_named():

@@ -205,7 +205,7 @@ def test_a_service_that_drips_or_says_nothing_is_not_waited_for():
         pytest.raises(SlipwayError, match="no whole answer within 0.4 s"),
     ):
         LorryController(Service(f"http://127.0.0.1:{server.getsockname()[1]}"), timeout=0.4).queue()
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 15
 
 
 def test_a_real_mirror_is_read_with_git(tmp_path):

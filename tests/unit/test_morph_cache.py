@@ -291,7 +291,7 @@ def test_a_server_that_is_none_is_named(tmp_path):
             MorphCache(url, timeout=0.3).present([SYSTEM])
         with pytest.raises(SlipwayError, match="no whole answer within 0.3 s"):
             MorphCache(url).fetch(SYSTEM, io.BytesIO(), timeout=0.3)
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 15
     for url in ("ftp://x", "trove:8080", "http://", "http://x:notaport", "/a/path"):
         with pytest.raises(SlipwayError, match="no address of an HTTP service"):
             MorphCache(url)

@@ -230,12 +230,14 @@ def test_a_directory_that_is_a_link_is_not_entered(account: Account) -> None:
 @needs_ssh
 def test_a_second_upload_waits_for_the_first(account: Account) -> None:
     (account.private / "baserock-1.2").mkdir()
-    holder = subprocess.Popen(["flock", account.private / "baserock-1.2", "sleep", "1.5"])
-    time.sleep(0.3)
+    hold = ["flock", account.private / "baserock-1.2", "sh", "-c", "echo held; sleep 1"]
+    holder = subprocess.Popen(hold, stdout=subprocess.PIPE)
+    assert holder.stdout.readline() == b"held\n"
     started = time.monotonic()
     assert account.send({NAMES[0]: b"x"}) == NAMES[:1]
     assert time.monotonic() - started > 0.5
-    assert holder.wait(10) == 0
+    assert holder.communicate(timeout=10) == (b"", None)
+    assert holder.returncode == 0
 
 
 def test_our_own_upload_is_understood() -> None:
