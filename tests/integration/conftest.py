@@ -70,6 +70,8 @@ class Site:
                 if before in text:
                     path.write_bytes(text.replace(before, after))
                     os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+        for source in made.state.glob("releases/*/source"):
+            git("update-index", "-q", "--refresh", cwd=source)  # its index knew the files by their inodes
         return made
 
     def release_directory(self, version: str) -> Path:

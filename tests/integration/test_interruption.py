@@ -9,8 +9,6 @@ import subprocess
 import time
 from pathlib import Path
 
-import pytest
-
 from integration.conftest import ROOT, Site
 
 LABEL = "baserock-26.47"
@@ -26,6 +24,14 @@ def start(site: Site, log: Path, *words: str) -> subprocess.Popen[bytes]:
         )  # fmt: skip
 
 
+def until_it_has_the_lock(run: subprocess.Popen[bytes], site: Site) -> None:
+    deadline = time.monotonic() + 120
+    while not (site.state / "release.lock").exists():
+        assert run.poll() is None, "it ended before it had the lock"
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 def readers_see_a_whole_release_or_none(site: Site) -> None:
     for link in site.public.glob("*"):
         assert link.exists(), f"{link} dangles"
@@ -35,22 +41,9 @@ def readers_see_a_whole_release_or_none(site: Site) -> None:
         )
 
 
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory, cache: Path, tiny_definitions: Path) -> tuple[str, float]:
-    """The checksums of a release that nobody disturbed, and how long it took."""
-    from integration.conftest import tiny_site
-
-    site = tiny_site(tmp_path_factory.mktemp("undisturbed"), cache, tiny_definitions)
-    site.provision()
-    began = time.monotonic()
-    site.released()
-    return (site.public / LABEL / "SHA256SUMS").read_text(), time.monotonic() - began
-
-
-def test_a_release_killed_again_and_again_ends_as_if_it_never_was(
-    site: Site, tmp_path: Path, undisturbed: tuple[str, float]
-):
-    sums, duration = undisturbed
+def test_a_release_killed_again_and_again_ends_as_if_it_never_was(site: Site, tmp_path: Path, released: Site):
+    sums = (released.public / LABEL / "SHA256SUMS").read_text()
+    duration = float((released.base / "seconds").read_text())
     seed = int(os.environ.get("SLIPWAY_TEST_SEED") or time.time())
     chosen = random.Random(seed)  # noqa: S311  # moments, no secrets
     print(f"SLIPWAY_TEST_SEED={seed}")
@@ -82,10 +75,7 @@ def test_a_release_killed_again_and_again_ends_as_if_it_never_was(
 def test_of_two_releases_at_once_the_second_is_refused_by_name(site: Site, tmp_path: Path):
     first = start(site, tmp_path / "first.log")
     try:
-        for _ in range(300):
-            if (site.state / "release.lock").exists():
-                break
-            time.sleep(0.1)
+        until_it_has_the_lock(first, site)
         second = site.release("26.48")
         assert second.status != 0
         assert "Could not release baserock-26.48: another release is running (baserock-26.47" in second.message
@@ -97,10 +87,7 @@ def test_of_two_releases_at_once_the_second_is_refused_by_name(site: Site, tmp_p
 
 def test_of_two_releases_at_once_the_second_waits_when_it_may(site: Site, tmp_path: Path):
     first = start(site, tmp_path / "first.log")
-    for _ in range(300):
-        if (site.state / "release.lock").exists():
-            break
-        time.sleep(0.1)
+    until_it_has_the_lock(first, site)
     second = site.release("26.48", release_lock_wait=300)
     assert first.wait(timeout=300) == 0, (tmp_path / "first.log").read_text()
     assert second.status == 0, second.text
