@@ -9,6 +9,7 @@ import shlex
 import threading
 from typing import Any
 
+from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
@@ -48,7 +49,10 @@ class LiveActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no
         last = False
         while not last:
             last = ended.wait(self.INTERVAL)
-            text = self._new_text(path, offset)
+            try:
+                text = self._new_text(path, offset)
+            except AnsibleError:
+                return  # the host is lost, which the module's own call tells
             whole = text[: text.rfind("\n") + 1]
             offset += len(whole.encode())
             if whole and not shown_where:
