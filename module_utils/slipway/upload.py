@@ -224,7 +224,8 @@ def _transfer(
         ],
         attempt="upload to",
         on=host.target(directory),
-        do_next="Check that this machine may log in there without a question (ssh, known_hosts, keys), and run again.",
+        do_next="Mend what is said: room or rights there, or this machine's way in without a question "
+        "(ssh, known_hosts, keys). Then run again.",
         stdin=b"".join(os.fsencode(file.name) + b"\0" for file in files),
         timeout=timeout,
         on_line=on_line,

@@ -246,3 +246,13 @@ def chroot(tmp_path_factory: pytest.TempPathFactory, shared: Path) -> Iterator[P
     subprocess.run(["tar", "--extract", "--numeric-owner", "--xattrs", "-f", packed, "-C", root], check=True)
     yield root
     shutil.rmtree(root)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show what each fault led to, as a table in Markdown."""
+    reports = terminalreporter.getreports("passed")
+    rows = [row for report in reports for name, row in report.user_properties if name == "fault"]
+    if rows:
+        terminalreporter.section("what became of releases when something failed")
+        for row in [("fault", "what the run said", "gave up after", "state after healing"), ("---",) * 4, *rows]:
+            terminalreporter.write_line(f"| {' | '.join(row)} |")
