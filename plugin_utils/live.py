@@ -56,7 +56,8 @@ class LiveActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no
             whole = text[: text.rfind("\n") + 1]
             offset += len(whole.encode())
             if whole and not shown_where:
-                display.display(f"    (this is also in {path})", color="dark gray")
+                # Ansible names a task when it has a result.
+                display.display(f"    {self._task.get_name()} (this is also in {path})", color="dark gray")
                 shown_where = True
             for line in whole.splitlines():
                 display.display(f"    {line}")
