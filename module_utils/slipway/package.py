@@ -344,13 +344,14 @@ def _sign(work: _Work, gnupghome: Path, fingerprint: str | None) -> tuple[Artifa
     if sums_would_come and before and SIGNATURE in seen:
         return before, None  # what it signs will come back with the recorded bytes
     found = None if sums_would_come else openpgp.good_signature(gnupghome, data=data, signature=path)
-    if found is not None and wanted in {None, found.fingerprint}:
+    # What is on record stays, whichever key of the keyring signs from now on.
+    if found is not None and (before or wanted in {None, found.fingerprint}):
         return seen[SIGNATURE], found
     if before and SIGNATURE in seen:
         raise SlipwayError(
             "confirm the signature",
             str(path),
-            f"it is the recorded one, but it is no good signature by the key {wanted or f'in {gnupghome}'}",
+            f"it is the recorded one, but it is no good signature by any key in {gnupghome}",
             do_next="Put back the key that signed it, and run again.",
         )
     work.made.append(SIGNATURE)

@@ -276,11 +276,22 @@ def test_a_signature_by_another_key_is_replaced_before_the_record_and_refused_af
     first = run()
     other = tmp_path / "other"
     fingerprint = openpgp.make_key(other, "Ben <ben@example.org>")
-    with pytest.raises(SlipwayError, match="no good signature by the key"):
+    with pytest.raises(SlipwayError, match="no good signature by any key in"):
         run(gnupghome=other, recorded=packaging.recorded(outputs(first)))
     again = run(gnupghome=other, fingerprint=fingerprint)
     assert again.made == ["SHA256SUMS.asc"]
     assert again.signed_by == fingerprint != first.signed_by
+
+
+def test_a_recorded_signature_stays_when_another_key_signs_from_now_on(
+    run: Run, tmp_path: Path, gnupghome: Path
+) -> None:
+    first = run()
+    both = tmp_path / "both"
+    shutil.copytree(gnupghome, both, ignore=shutil.ignore_patterns("S.*"))
+    newer = openpgp.make_key(both, "Ben <ben@example.org>")
+    again = run(gnupghome=both, fingerprint=newer, recorded=packaging.recorded(outputs(first)))
+    assert (again.made, again.signed_by) == ([], first.signed_by)
 
 
 @pytest.mark.parametrize("name", ["../x", "a/b", "-rf", ".hidden", "a b", "a\nb", "ä", "", "x" * 211, None, 7])
