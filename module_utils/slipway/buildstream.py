@@ -141,8 +141,14 @@ def build_all(
         for build in builds
     ]
     with ThreadPoolExecutor(max_workers=max(1, len(sessions))) as pool:
-        findings = [finding for found in pool.map(lambda session: session.run(timeout), sessions) for finding in found]
-    if findings:
+        found = list(pool.map(lambda session: session.run(timeout), sessions))
+    if len(sessions) > 1:
+        # While one bst fills its mirror of a git repository, another one takes what is there for the whole.
+        for number, session in enumerate(sessions):
+            if session.failed_to_fetch:
+                sessions[number] = session.alone()
+                found[number] = sessions[number].run(timeout)
+    if findings := [finding for each in found for finding in each]:
         lost = sum(len(session.unbuilt) for session in sessions)
         count = sum(len(build.elements) for build in builds)
         error = BuildError(
@@ -342,6 +348,20 @@ class _Session:
         said = self.log.complained() or f"bst ended with status {ended.returncode}"
         self._general = Fault("", said, output)
         return [f"{architecture}: {said.rstrip('.')}; the whole output is {output}"]
+
+    @property
+    def failed_to_fetch(self) -> bool:
+        """Whether the sources of an element could not be had."""
+        return any(failure.action == "fetch" for failure in self.log.failures.values())
+
+    def alone(self) -> _Session:
+        """The same once more, for what is still missing, while no other one runs."""
+        self._progress.say(f"{self._build.architecture}: fetching once more, while nothing else is fetched")
+        again = _Session(
+            self._project, self._build, log_directory=self._log_directory, progress=self._progress, told=self._told
+        )
+        again._counted = self._counted
+        return again
 
     def lost(self) -> Iterator[tuple[tuple[str, str], Sequence[Fault]]]:
         """Each wanted element that is not built, and what keeps it from that."""

@@ -439,6 +439,32 @@ def test_bst_is_started_again_when_it_stumbled_over_another_one(project: Project
     assert len((project.directory / "calls").read_text().splitlines()) == 2
 
 
+UNFETCHED = BAD.replace("build:bad.bst", "fetch:bad.bst").replace("-build.", "-fetch.")
+
+
+def test_what_could_not_be_fetched_beside_another_one_is_fetched_alone(project: Project, tmp_path: Path) -> None:
+    path = play(project, "build", "x86_64", HEADING + UNFETCHED, status=255)
+    path.with_name(f"{path.name}.next").write_text(HEADING + GOOD)
+    play(project, "build", "x86_32", HEADING + GOOD)
+    play(project, "show", "x86_64", SHOWN)
+    builds = [for_architecture(each, "systems/good.bst") for each in ("x86_64", "x86_32")]
+    built, _ = build_all(project, builds, log_directory=tmp_path / "logs", timeout=60)
+    assert [each.architecture for each in built] == ["x86_64", "x86_32"]
+    calls = [line for line in (project.directory / "calls").read_text().splitlines() if " build " in line]
+    assert [call.partition("--option arch ")[2].split()[0] for call in calls].count("x86_64") == 2
+    assert len(calls) == 3
+
+
+def test_a_source_that_one_build_alone_does_not_find_is_told_at_once(project: Project, tmp_path: Path) -> None:
+    play(project, "build", "x86_64", HEADING + UNFETCHED, status=255)
+    play(project, "show", "x86_64", SHOWN)
+    with pytest.raises(SlipwayError, match="bad.bst failed to fetch"):
+        build_all(
+            project, [for_architecture("x86_64", "systems/broken.bst")], log_directory=tmp_path / "logs", timeout=60
+        )
+    assert (project.directory / "calls").read_text().count(" build ") == 1
+
+
 def test_stumbling_has_an_end(project: Project) -> None:
     play(project, "build", "none", STUMBLED, status=1)
     assert bst(project, "build", attempt="try", timeout=60).returncode == 1
