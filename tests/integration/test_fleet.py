@@ -212,6 +212,8 @@ class Fault:
     before: Callable[[Fleet], object] | None = None
     when: Callable[[Fleet, Run], object] | None = None
     """The moment in the run. Without one the fault is there before."""
+    then: str = ""
+    """How the names of the records begin that the next run leaves before it meets another fault."""
 
 
 def says(pattern: str) -> Callable[[Fleet, Run], object]:
@@ -238,6 +240,7 @@ FAULTS = [
         r"download: Failed to connect to the host via ssh",
         lambda fleet: fleet.lab("partition", "download"),
         lambda fleet: fleet.lab("heal", "download"),
+        before=Fleet.develop,
     ),
     Fault(
         "download server with another host key",
@@ -253,6 +256,7 @@ FAULTS = [
         lambda fleet: fleet.lab("crash", "local-trove"),
         restart("local-trove"),
         when=says(r"TASK \[.*release_promote : Validating"),
+        then="promotion",
     ),
     Fault(
         "build host dies in the middle of a build",
@@ -260,8 +264,8 @@ FAULTS = [
         r"build-x86",
         lambda fleet: fleet.lab("crash", "build-x86"),
         restart("build-x86"),
-        before=Fleet.develop,
         when=says(r"hello.bst is being built"),
+        then="build-",
     ),
     Fault(
         "coordinator dies while files are made",
@@ -270,6 +274,7 @@ FAULTS = [
         lambda fleet: fleet.lab("crash", "coordinator-1"),
         restart("coordinator-1"),
         when=says(r"taking .* out of the cache"),
+        then="deploy-",
     ),
     Fault(
         "wrong permissions on the download server",
@@ -334,20 +339,21 @@ def watch(fleet: Fleet) -> Iterator[PublicWatch]:
         yield watching
 
 
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name.replace(" ", "-"))
-def test_a_release_survives(
-    fleet: Fleet, watch: PublicWatch, fault: Fault, record_property: Callable[[str, object], None]
-) -> None:
-    fleet.version += 1
-    version = f"26.{fleet.version}"
+# Each is one release, in which one thing after the other goes wrong until it is let alone.
+RELEASES_OF_FAULTS = {
+    "from-start-to-publication": FAULTS[:6],
+    "disk-and-network": FAULTS[6:8],
+    "coordinator": FAULTS[8:],
+}
+
+
+def struck(fleet: Fleet, version: str, fault: Fault) -> tuple[str, str, float]:
+    """What a run of the release says when this happens, and how long it goes on after it."""
     if fault.before is not None:
         fault.before(fleet)
-    extra: object = None
+    variables = fault.strike(fleet) if fault.when is None else None
     began = time.monotonic()
-    if fault.when is None:
-        extra = fault.strike(fleet)
-        began = time.monotonic()
-    run = fleet.start(version, **(extra if isinstance(extra, dict) else {}))
+    run = fleet.start(version, **(variables if isinstance(variables, dict) else {}))
     if fault.when is not None:
         fault.when(fleet, run)
         began = time.monotonic()
@@ -357,19 +363,36 @@ def test_a_release_survives(
     assert status != 0, run.text
     assert "Traceback" not in run.text
     task, said = run.failure
-    assert re.search(fault.task, task), f"{task}: {said}"
-    assert re.search(fault.says, said), said
+    assert re.search(fault.task, task), f"{fault.name}: {task}: {said}"
+    assert re.search(fault.says, said), f"{fault.name}: {said}"
+    return task, said, took
 
-    fault.heal(fleet)
-    again = fleet.start(version)
-    assert again.ended(RELEASES) == 0, again.text
-    sums = fleet.get(f"baserock-{version}/SHA256SUMS")
-    assert fleet.get("SHA256SUMS") == sums, "it is not the current release"
-    assert f"baserock-{version}" not in fleet.on("download", f"ls -A {PUBLIC}/private")
-    assert watch.saw(f"baserock-{version}"), watch.labels
+
+@pytest.mark.parametrize("faults", RELEASES_OF_FAULTS.values(), ids=RELEASES_OF_FAULTS)
+def test_a_release_survives(
+    fleet: Fleet, watch: PublicWatch, faults: list[Fault], record_property: Callable[[str, object], None]
+) -> None:
+    fleet.version += 1
+    version = f"26.{fleet.version}"
+    label = f"baserock-{version}"
+    rows, due = [], ""
+    for fault in faults:
+        task, said, took = struck(fleet, version, fault)
+        fault.heal(fleet)
+        records = fleet.on("coordinator-1", f"ls /srv/slipway/releases/{version}/records 2>/dev/null || true").split()
+        assert any(each.startswith(due) for each in records) or not due, f"before {fault.name}: {records}"
+        assert label not in watch.labels
+        due = fault.then
+        rows.append((fault.name, f"{task}: {first_line(said)}", f"{took:.1f} s"))
+
+    last = fleet.start(version)
+    assert last.ended(RELEASES) == 0, last.text
+    assert fleet.get("SHA256SUMS") == fleet.get(f"{label}/SHA256SUMS"), "it is not the current release"
+    assert label not in fleet.on("download", f"ls -A {PUBLIC}/private")
+    assert watch.saw(label), watch.labels
     assert watch.wrong == []
-    # The summary shows them as a table, see conftest.py.
-    record_property("fault", (fault.name, f"{task}: {first_line(said)}", f"{took:.1f} s", f"{version} is public"))
+    for row in rows:  # the summary shows them as a table, see conftest.py
+        record_property("fault", (*row, f"the same command went on; {version} is public"))
 
 
 def first_line(said: str) -> str:
