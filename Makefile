@@ -65,10 +65,8 @@ test: $(VENV)/test.stamp lint ## Run every test
 	@tests/run $(ARGS)
 
 .PHONY: test-hosts
-test-hosts: $(VENV)/test.stamp ## Try the roles for hosts on hosts of their own, as root [ROLES="trove mason"]
-	@for role in $(or $(ROLES),$(patsubst molecule/%/molecule.yml,%,$(wildcard molecule/*/molecule.yml))); do \
-	  molecule test -s "$$role"; \
-	done
+test-hosts: $(VENV)/test.stamp ## Try roles and a fleet on hosts of their own, as root [ROLES="trove mason"]
+	@$(if $(ROLES),for role in $(ROLES); do molecule test -s "$$role"; done,tests/run hosts $(ARGS))
 
 .PHONY: lint
 lint: $(VENV)/test.stamp ## Check the style of everything
