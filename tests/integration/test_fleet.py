@@ -151,13 +151,13 @@ class Fleet:
         )
 
     def slow(self, on: bool = True) -> None:
-        """Have the coordinator send 2 MB in a second."""
+        """Have the coordinator send half a megabyte in a second."""
         namespace = next(
             line.split()[0]
             for line in subprocess.run(["ip", "netns"], capture_output=True, text=True, check=True).stdout.splitlines()
             if line.split()[0] == f"lab-{self.identity}-coordinator-1"
         )
-        limit = ["rate", "16mbit", "burst", "32kb", "latency", "400ms"]
+        limit = ["rate", "4mbit", "burst", "32kb", "latency", "400ms"]
         words = ["replace", "dev", "host0", "root", "tbf", *limit] if on else ["del", "dev", "host0", "root"]
         # A crash may have taken the limit away.
         subprocess.run(["ip", "netns", "exec", namespace, "tc", "qdisc", *words], check=on, capture_output=True)
@@ -169,13 +169,14 @@ class Fleet:
         return match[1]
 
     def uploading(self, run: Run) -> None:
-        """Wait until a part of a file is on the download server and a part is not."""
+        """Wait until a part of a file has come to the download server; what was left there does not count."""
         run.until(r"TASK \[.*Look at what the download servers have")
         end = time.monotonic() + 60
-        look = f"find {PUBLIC}/private/baserock-26.{self.version} -type f -size +100k 2>/dev/null || true"
-        while not self.on("download", look):
+        sizes: list[int] = []
+        while len(sizes) < 2 or sizes[-1] <= sizes[0]:
             assert run.process.poll() is None, run.text
             assert time.monotonic() < end, "nothing came"
+            sizes.append(int(self.on("download", f"du -sk {PUBLIC}/private").split()[0]))
 
     def forged_keys(self) -> dict[str, str]:
         """Have another host key stand for the download server; connections that are open already are of no use."""
@@ -232,7 +233,7 @@ def upload_again(*words: str) -> Callable[[Fleet], object]:
     return heal
 
 
-FULL = f"set -e; free=$(df --output=avail -k {PUBLIC} | tail -1); fallocate -l $((free - 3000))K {PUBLIC}/filler"
+FULL = f"set -e; free=$(df --output=avail -k {PUBLIC} | tail -1); fallocate -l $((free - 1000))K {PUBLIC}/filler"
 FAULTS = [
     Fault(
         "download server unreachable at the start",
