@@ -64,6 +64,10 @@ lab-down: ## Take those hosts away again, with their disks [HOSTS="download"]
 test: $(VENV)/test.stamp lint ## Run every test
 	@tests/run $(ARGS)
 
+.PHONY: test-hosts
+test-hosts: $(VENV)/test.stamp ## Try roles and a fleet on hosts of their own, as root [ROLES="trove mason"]
+	@$(if $(ROLES),for role in $(ROLES); do molecule test -s "$$role"; done,tests/run hosts $(ARGS))
+
 .PHONY: lint
 lint: $(VENV)/test.stamp ## Check the style of everything
 	@scripts/lint
