@@ -61,7 +61,7 @@ lab-down: ## Take those hosts away again, with their disks [HOSTS="download"]
 	@scripts/lab down $(HOSTS)
 
 .PHONY: test
-test: $(VENV)/test.stamp lint ## Run every test
+test: $(VENV)/test.stamp lint ## Run every test but those of test-hosts
 	@tests/run $(ARGS)
 
 .PHONY: test-hosts

@@ -74,19 +74,32 @@ def test_a_moved_branch_is_named_with_both_commits(finished: Site):
     assert other in message
 
 
-def test_what_was_deleted_is_made_again_and_nothing_else(finished: Site):
-    release = finished.release_directory("26.47")
-    package, record = release / "artifacts" / FILE, release / "records/branch.json"
-    public = finished.public / LABEL / FILE
-    good, outputs = package.read_bytes(), json.loads(record.read_text())["outputs"]
-    assert public.read_bytes() == good
-    for path in (package, public, record):
-        path.unlink()
-    changed = finished.released().changed
-    assert package.read_bytes() == public.read_bytes() == good
-    assert json.loads(record.read_text())["outputs"] == outputs
+def test_a_deleted_package_is_made_again_with_the_same_bytes(finished: Site):
+    path = finished.release_directory("26.47") / "artifacts" / FILE
+    good = path.read_bytes()
+    path.unlink()
+    ran = finished.released()
+    assert path.read_bytes() == good
+    assert len(ran.changed) == 1, ran.changed
+
+
+def test_a_deleted_public_file_is_put_back_and_nothing_else_happens(finished: Site):
+    path = finished.public / LABEL / FILE
+    good = path.read_bytes()
+    path.unlink()
+    finished.released()
+    assert path.read_bytes() == good
     assert list(finished.private.rglob("*")) == []
-    assert len(changed) == 4, changed
+    assert finished.released().changed == []
+
+
+def test_a_deleted_record_is_written_again(finished: Site):
+    path = finished.release_directory("26.47") / "records/branch.json"
+    good = json.loads(path.read_text())
+    path.unlink()
+    finished.released()
+    again = json.loads(path.read_text())
+    assert again["outputs"] == good["outputs"]
     assert finished.released().changed == []
 
 

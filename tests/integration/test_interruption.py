@@ -12,7 +12,7 @@ from pathlib import Path
 from integration.conftest import ROOT, Site
 
 LABEL = "baserock-26.47"
-KILLS = 6
+KILLS = 10
 
 
 def start(site: Site, log: Path, *words: str) -> subprocess.Popen[bytes]:
