@@ -4,6 +4,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import pwd
 from collections.abc import Callable
 from typing import Any
 
@@ -13,9 +16,28 @@ from .errors import SlipwayError
 
 
 def report(module: AnsibleModule, act: Callable[[], dict[str, Any]]) -> None:
-    """Run ``act`` and exit with what it returns; a :class:`SlipwayError` becomes a clear failure."""
+    """Run ``act`` and exit with what it returns; a :class:`SlipwayError` becomes a clear failure.
+
+    So does what the operating system refuses and no logic foresaw.
+    """
     try:
         result = act()
     except SlipwayError as error:
         module.fail_json(msg=str(error), findings=error.findings, log=error.log)
+    except OSError as error:
+        module.fail_json(msg=str(refused(error)))
     module.exit_json(**result)
+
+
+def refused(error: OSError) -> SlipwayError:
+    """What to do about it, for those who did not write the code that it came from."""
+    do_next = "See what is there, and run the same command again."
+    if error.errno in (errno.EACCES, errno.EPERM):
+        try:
+            account = pwd.getpwuid(os.geteuid()).pw_name
+        except KeyError:
+            account = f"the user {os.geteuid()}"
+        do_next = f"Give {account} what is there (ls -l shows whose it is), or run as the account that owns it."
+    elif error.errno in (errno.ENOSPC, errno.EDQUOT):
+        do_next = "Make room there, and run the same command again."
+    return SlipwayError("use", str(error.filename or "a file"), error.strerror or str(error), do_next=do_next)
