@@ -28,7 +28,7 @@ class PublicWatch:
     rounds.
     """
 
-    def __init__(self, url: str, project: str = "baserock", pause: float = 0.5) -> None:
+    def __init__(self, url: str, project: str = "baserock", pause: float = 1.0) -> None:
         self.url, self.project, self.pause = url, project, pause
         self.wrong: list[str] = []
         self.labels: list[str] = []

@@ -79,8 +79,22 @@ class Fleet:
 
     directory: Path
     log: Path
-    version: int = 100
+    releases: int = 100
     runs: int = 0
+
+    def begin(self) -> str:
+        """The label of a release that is not there yet."""
+        self.releases += 1
+        return f"baserock-{self.version}"
+
+    @property
+    def version(self) -> str:
+        return f"26.{self.releases}"
+
+    @property
+    def kept(self) -> str:
+        """Where the coordinator keeps what it knows of the release."""
+        return f"/srv/slipway/releases/{self.version}"
 
     @property
     def environment(self) -> dict[str, str]:
@@ -121,14 +135,14 @@ class Fleet:
     def address(self, host: str) -> str:
         return next(each["address"] for each in self.settings["hosts"] if each["name"] == host)  # type: ignore[attr-defined]
 
-    def start(self, version: str, **variables: str) -> Run:
-        """A user's command."""
+    def start(self, *words: str, **variables: str) -> Run:
+        """A user's command for the next version, or for some stages of it."""
         self.runs += 1
         log = self.log.with_name(f"run-{self.runs}.log")
-        argv = ["ansible-playbook", "-i", "inventory/lab", "release.yml", "-e", f"@{DISTRIBUTION}"]
+        argv = ["ansible-playbook", "-i", "inventory/lab", "release.yml", "-e", f"@{DISTRIBUTION}", *words]
         with open(log, "wb") as sink:
             process = subprocess.Popen(
-                [*argv, "-e", json.dumps({"version": version, **variables})], cwd=ROOT, env=self.environment,
+                [*argv, "-e", json.dumps({"version": self.version, **variables})], cwd=ROOT, env=self.environment,
                 stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, start_new_session=True,
             )  # fmt: skip
         return Run(process, log)
@@ -140,14 +154,14 @@ class Fleet:
 
     # What goes wrong.
 
-    def develop(self) -> None:
-        """A developer's change, whose building takes a while."""
+    def develop(self, change: str = "") -> None:
+        """A developer's change: without another one, something whose building takes a while."""
+        change = change or f'printf "  - sleep 5 # {self.version}\\n" >> elements/hello.bst'
         self.on(
             "coordinator-1",
             "set -e; cd /var/tmp; rm -rf work; chmod 1777 .; sudo -u slipway sh -ec '"
-            f"git clone -q ssh://git@public-trove/baserock/baserock/definitions work; cd work; "
-            f'printf "  - sleep 5 # {self.version}\\n" >> elements/hello.bst; '
-            "git -c user.name=D -c user.email=d@example.org commit -qam Slow; git push -q'",
+            f"git clone -q ssh://git@public-trove/baserock/baserock/definitions work; cd work; {change}; "
+            "git -c user.name=D -c user.email=d@example.org commit -qam Change; git push -q'",
         )
 
     def slow(self, on: bool = True) -> None:
@@ -177,6 +191,14 @@ class Fleet:
             assert run.process.poll() is None, run.text
             assert time.monotonic() < end, "nothing came"
             sizes.append(int(self.on("download", f"du -sk {PUBLIC}/private").split()[0]))
+
+    def lose_artifacts(self) -> None:
+        """What was built is neither on the coordinator nor to be had from the Trove."""
+        self.on("local-trove", "systemctl stop slipway-trove-artifacts.service")
+        self.on(
+            "coordinator-1",
+            f"rm -rf /var/cache/slipway/buildstream/artifacts /var/cache/slipway/buildstream/cas {self.kept}/images",
+        )
 
     def forged_keys(self) -> dict[str, str]:
         """Have another host key stand for the download server; connections that are open already are of no use."""
@@ -215,6 +237,8 @@ class Fault:
     """The moment in the run. Without one the fault is there before."""
     then: str = ""
     """How the names of the records begin that the next run leaves before it meets another fault."""
+    stage: str = ""
+    """What is run by itself, where the stages before it are done; else the whole release."""
 
 
 def says(pattern: str) -> Callable[[Fleet, Run], object]:
@@ -275,7 +299,15 @@ FAULTS = [
         lambda fleet: fleet.lab("crash", "coordinator-1"),
         restart("coordinator-1"),
         when=says(r"taking .* out of the cache"),
+    ),
+    Fault(
+        "artifact cache away while files are made",
+        "release_deploy",
+        r"or pull it from http://local-trove:11001[\s\S]*Connection refused",
+        Fleet.lose_artifacts,
+        lambda fleet: fleet.on("local-trove", "systemctl start slipway-trove-artifacts.service"),
         then="deploy-",
+        stage="deploy",
     ),
     Fault(
         "wrong permissions on the download server",
@@ -290,6 +322,7 @@ FAULTS = [
         r"download[\s\S]*No space left",
         lambda fleet: fleet.on("download", FULL),
         lambda fleet: fleet.on("download", f"rm {PUBLIC}/filler"),
+        stage="publish",
     ),
     Fault(
         "download server cut off in the middle of an upload",
@@ -299,6 +332,7 @@ FAULTS = [
         upload_again("heal", "download"),
         before=Fleet.slow,
         when=Fleet.uploading,
+        stage="publish",
     ),
     Fault(
         "download server cut off from the coordinator alone in the middle of an upload",
@@ -308,6 +342,7 @@ FAULTS = [
         upload_again("heal", "coordinator-1", "download"),
         before=Fleet.slow,
         when=Fleet.uploading,
+        stage="publish",
     ),
     Fault(
         "coordinator dies in the middle of an upload",
@@ -317,6 +352,7 @@ FAULTS = [
         upload_again("start", "coordinator-1"),
         before=Fleet.slow,
         when=Fleet.uploading,
+        stage="publish",
     ),
 ]
 
@@ -340,21 +376,14 @@ def watch(fleet: Fleet) -> Iterator[PublicWatch]:
         yield watching
 
 
-# Each is one release, in which one thing after the other goes wrong until it is let alone.
-RELEASES_OF_FAULTS = {
-    "from-start-to-publication": FAULTS[:6],
-    "disk-and-network": FAULTS[6:8],
-    "coordinator": FAULTS[8:],
-}
-
-
-def struck(fleet: Fleet, version: str, fault: Fault) -> tuple[str, str, float]:
+def struck(fleet: Fleet, fault: Fault) -> tuple[str, str, float]:
     """What a run of the release says when this happens, and how long it goes on after it."""
     if fault.before is not None:
         fault.before(fleet)
     variables = fault.strike(fleet) if fault.when is None else None
     began = time.monotonic()
-    run = fleet.start(version, **(variables if isinstance(variables, dict) else {}))
+    words = ["--tags", fault.stage] if fault.stage else []
+    run = fleet.start(*words, **(variables if isinstance(variables, dict) else {}))
     if fault.when is not None:
         fault.when(fleet, run)
         began = time.monotonic()
@@ -369,31 +398,45 @@ def struck(fleet: Fleet, version: str, fault: Fault) -> tuple[str, str, float]:
     return task, said, took
 
 
-@pytest.mark.parametrize("faults", RELEASES_OF_FAULTS.values(), ids=RELEASES_OF_FAULTS)
-def test_a_release_survives(
-    fleet: Fleet, watch: PublicWatch, faults: list[Fault], record_property: Callable[[str, object], None]
+def test_a_release_survives_one_fault_after_the_other_until_it_is_let_alone(
+    fleet: Fleet, watch: PublicWatch, record_property: Callable[[str, object], None]
 ) -> None:
-    fleet.version += 1
-    version = f"26.{fleet.version}"
-    label = f"baserock-{version}"
+    label = fleet.begin()
     rows, due = [], ""
-    for fault in faults:
-        task, said, took = struck(fleet, version, fault)
+    for fault in FAULTS:
+        task, said, took = struck(fleet, fault)
         fault.heal(fleet)
-        records = fleet.on("coordinator-1", f"ls /srv/slipway/releases/{version}/records 2>/dev/null || true").split()
+        records = fleet.on("coordinator-1", f"ls {fleet.kept}/records 2>/dev/null || true").split()
         assert any(each.startswith(due) for each in records) or not due, f"before {fault.name}: {records}"
         assert label not in watch.labels
         due = fault.then
         rows.append((fault.name, f"{task}: {first_line(said)}", f"{took:.1f} s"))
 
-    last = fleet.start(version)
+    last = fleet.start()
     assert last.ended(RELEASES) == 0, last.text
     assert fleet.get("SHA256SUMS") == fleet.get(f"{label}/SHA256SUMS"), "it is not the current release"
     assert label not in fleet.on("download", f"ls -A {PUBLIC}/private")
     assert watch.saw(label), watch.labels
     assert watch.wrong == []
     for row in rows:  # the summary shows them as a table, see conftest.py
-        record_property("fault", (*row, f"the same command went on; {version} is public"))
+        record_property("fault", (*row, f"the same command went on; {fleet.version} is public"))
+
+
+def test_what_does_not_build_is_told_with_its_log_on_the_build_host_and_on_the_coordinator(
+    fleet: Fleet, watch: PublicWatch
+) -> None:
+    label = fleet.begin()
+    fleet.develop('printf "  - echo this cannot work; false\\n" >> elements/hello.bst')
+    run = fleet.start()
+    assert run.ended(RELEASES) != 0, run.text
+    task, said = run.failure
+    assert "release_build" in task
+    assert "hello.bst failed to build" in said
+    assert "These are paths on build-x86" in said
+    assert f"{fleet.kept}/logs/build-x86-*" in said
+    assert "this cannot work" in fleet.on("coordinator-1", f"cat {fleet.kept}/logs/build-x86-failed-*hello*.log")
+    assert label not in watch.labels
+    assert watch.wrong == []
 
 
 def first_line(said: str) -> str:

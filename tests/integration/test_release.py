@@ -144,8 +144,9 @@ def test_provisioning_again_changes_nothing(finished: Site):
     assert finished.provision().changed == []
 
 
-@pytest.mark.parametrize("stage", STAGES)
-def test_each_stage_alone_confirms_what_is_done(finished: Site, stage: str):
+# Those that write outside the coordinator's own directories; below, each of all stages is run by itself.
+@pytest.mark.parametrize("stage", ["branch", "build", "publish", "announce"])
+def test_a_stage_alone_confirms_what_is_done(finished: Site, stage: str):
     assert finished.released(tags=stage).changed == []
 
 
