@@ -61,12 +61,8 @@ lab-down: ## Take those hosts away again, with their disks [HOSTS="download"]
 	@scripts/lab down $(HOSTS)
 
 .PHONY: test
-test: $(VENV)/test.stamp lint ## Run every test but those of test-hosts
+test: $(VENV)/test.stamp lint ## Run every test, as root those on hosts of their own as well [ARGS="-k trove"]
 	@tests/run $(ARGS)
-
-.PHONY: test-hosts
-test-hosts: $(VENV)/test.stamp ## Try roles and a fleet on hosts of their own, as root [ROLES="trove mason"]
-	@$(if $(ROLES),for role in $(ROLES); do molecule test -s "$$role"; done,tests/run hosts $(ARGS))
 
 .PHONY: lint
 lint: $(VENV)/test.stamp ## Check the style of everything

@@ -17,7 +17,7 @@ MOLECULE = ROOT / "molecule"
 #: What has a file of tests of its own.
 ELSEWHERE = {"release_fleet"}
 SCENARIOS = sorted(path.parent.name for path in MOLECULE.glob("*/molecule.yml") if path.parent.name not in ELSEWHERE)
-LIMIT = 1500  # seconds; on a quiet machine each takes less than two minutes
+LIMIT = 1500  # seconds; on a quiet machine each takes about three minutes
 STEPS = ("create", "check", "converge", "idempotence", "verify", "destroy")
 SHOWN = 60
 
