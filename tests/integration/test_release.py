@@ -189,8 +189,6 @@ def test_the_next_version_moves_the_links_and_leaves_the_older_one(tmp_path: Pat
     site.released("26.48")
     assert tree(site.public / LABEL) == older
     assert (site.public / "current").resolve().name == "baserock-26.48"
-    assert site.released("26.47").changed == []
-    assert (site.public / "current").resolve().name == "baserock-26.48"
     notes = git("show", "main:releases/baserock-26.48.mdwn", cwd=site.state / "wiki.git")
     assert f"since {LABEL}" in notes
     assert len(mails(site)) == 2
