@@ -144,7 +144,7 @@ def test_provisioning_again_changes_nothing(finished: Site):
     assert finished.provision().changed == []
 
 
-# Those that write outside the coordinator's own directories; below, each of all stages is run by itself.
+# Four stand for all; each of the ten is run by itself below, where nothing is done yet.
 @pytest.mark.parametrize("stage", ["branch", "build", "publish", "announce"])
 def test_a_stage_alone_confirms_what_is_done(finished: Site, stage: str):
     assert finished.released(tags=stage).changed == []
