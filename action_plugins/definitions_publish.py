@@ -13,8 +13,8 @@ from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 
 from ..module_utils.slipway.errors import SlipwayError
-from ..module_utils.slipway.snapshot import read_tree
-from ..module_utils.slipway.treearchive import pack
+from ..module_utils.slipway.git.archive import pack
+from ..module_utils.slipway.git.tree import read_tree
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no types

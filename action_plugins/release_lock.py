@@ -12,7 +12,7 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ..module_utils.slipway.runlock import Holder
+from ..module_utils.slipway.release.lock import Holder
 
 display = Display()
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 
-from ..module_utils.slipway.records import drift
+from ..module_utils.slipway.release.records import drift
 
 __all__ = ["ActionModule"]
 

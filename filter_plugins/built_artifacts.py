@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 # Not relative: Ansible also finds this file beside a playbook, outside the collection.
-from ansible_collections.slipway.release.plugins.module_utils.slipway.systemrecords import artifacts
+from ansible_collections.slipway.release.plugins.module_utils.slipway.plan.records import artifacts
 
 DOCUMENTATION = r"""
 name: built_artifacts

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 # Not relative: Ansible also finds this file beside a playbook, outside the collection.
-from ansible_collections.slipway.release.plugins.module_utils.slipway.systemrecords import deploy_records
+from ansible_collections.slipway.release.plugins.module_utils.slipway.plan.records import deploy_records
 
 DOCUMENTATION = r"""
 name: deploy_records

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ansible_collections.slipway.release.plugins.module_utils.slipway.distbuild_systems import distbuild_results
+from ansible_collections.slipway.release.plugins.module_utils.slipway.distbuild.systems import distbuild_results
 
 DOCUMENTATION = r"""
 name: distbuild_results

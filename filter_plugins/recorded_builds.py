@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 # Not relative: Ansible also finds this file beside a playbook, outside the collection.
-from ansible_collections.slipway.release.plugins.module_utils.slipway.systemrecords import recorded_builds
+from ansible_collections.slipway.release.plugins.module_utils.slipway.plan.records import recorded_builds
 
 DOCUMENTATION = r"""
 name: recorded_builds

@@ -115,8 +115,8 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.slipway import announcement
-from ..module_utils.slipway.report import report
+from ..module_utils.slipway.outcome import report
+from ..module_utils.slipway.publish import announcement
 
 
 def main() -> None:

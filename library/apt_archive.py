@@ -132,8 +132,8 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.slipway import reprepro
-from ..module_utils.slipway.report import report
+from ..module_utils.slipway.apt import reprepro
+from ..module_utils.slipway.outcome import report
 
 
 def main() -> None:

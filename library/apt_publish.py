@@ -119,9 +119,10 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.slipway import aptpublication, openpgp
-from ..module_utils.slipway.aptindex import Archive, assemble
-from ..module_utils.slipway.report import report
+from ..module_utils.slipway import openpgp
+from ..module_utils.slipway.apt import publication as aptpublication
+from ..module_utils.slipway.apt.index import Archive, assemble
+from ..module_utils.slipway.outcome import report
 
 
 def main() -> None:

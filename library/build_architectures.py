@@ -64,8 +64,8 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.slipway.emulation import enable_as_root, offers
-from ..module_utils.slipway.report import report
+from ..module_utils.slipway.host.emulation import enable_as_root, offers
+from ..module_utils.slipway.outcome import report
 
 
 def act(module: AnsibleModule) -> dict[str, Any]:

@@ -132,10 +132,10 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.slipway.buildstream import Build, Built, Project, build_all, look
+from ..module_utils.slipway.buildstream.build import Build, Built, Project, build_all, look
 from ..module_utils.slipway.errors import SlipwayError
+from ..module_utils.slipway.outcome import report
 from ..module_utils.slipway.progress import Progress
-from ..module_utils.slipway.report import report
 
 BUILD = {
     "architecture": {"type": "str", "required": True},

@@ -133,10 +133,10 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.slipway.buildstream import Build, Project
-from ..module_utils.slipway.buildstream_push import Outcome, Server, publish
+from ..module_utils.slipway.buildstream.build import Build, Project
+from ..module_utils.slipway.buildstream.push import Outcome, Server, publish
+from ..module_utils.slipway.outcome import report
 from ..module_utils.slipway.progress import Progress
-from ..module_utils.slipway.report import report
 
 BUILD = {
     "architecture": {"type": "str", "required": True},

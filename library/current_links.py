@@ -78,8 +78,8 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.slipway import pointers
-from ..module_utils.slipway.report import report
+from ..module_utils.slipway.outcome import report
+from ..module_utils.slipway.publish import links as pointers
 
 
 def main() -> None:

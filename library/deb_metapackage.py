@@ -94,10 +94,10 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.slipway.debfile import Hasher
+from ..module_utils.slipway.deb.file import Hasher
+from ..module_utils.slipway.deb.metapackage import Metapackage
 from ..module_utils.slipway.files import write_atomic
-from ..module_utils.slipway.metapackage import Metapackage
-from ..module_utils.slipway.report import report
+from ..module_utils.slipway.outcome import report
 
 PACKAGE = {
     "package": {"type": "str", "required": True},

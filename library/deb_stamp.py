@@ -178,10 +178,11 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.slipway import debversion, stamp
-from ..module_utils.slipway.debcontrol import Member
+from ..module_utils.slipway.deb import stamp
+from ..module_utils.slipway.deb import version as debversion
+from ..module_utils.slipway.deb.control import Member
+from ..module_utils.slipway.outcome import report
 from ..module_utils.slipway.progress import Progress
-from ..module_utils.slipway.report import report
 
 LOCKED = {
     "package": {"type": "str", "required": True},

@@ -179,10 +179,10 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.slipway.aptsources import resolved
-from ..module_utils.slipway.base import Recipe, ensure_bases, refuse_unknown
+from ..module_utils.slipway.apt.sources import resolved
+from ..module_utils.slipway.host.base import Recipe, ensure_bases, refuse_unknown
+from ..module_utils.slipway.outcome import report
 from ..module_utils.slipway.progress import Progress
-from ..module_utils.slipway.report import report
 
 
 def act(module: AnsibleModule) -> dict[str, Any]:

@@ -110,10 +110,10 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.slipway.debsource import Archive, Wanted, ensure_imports
-from ..module_utils.slipway.owner import as_owner
+from ..module_utils.slipway.account import as_owner
+from ..module_utils.slipway.outcome import report
 from ..module_utils.slipway.progress import Progress
-from ..module_utils.slipway.report import report
+from ..module_utils.slipway.trove.sources import Archive, Wanted, ensure_imports
 
 
 def act(module: AnsibleModule) -> dict[str, Any]:

@@ -54,9 +54,9 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.slipway.distbuild import Handle
-from ..module_utils.slipway.distbuild_control import cancel
-from ..module_utils.slipway.report import report
+from ..module_utils.slipway.distbuild.control import cancel
+from ..module_utils.slipway.distbuild.protocol import Handle
+from ..module_utils.slipway.outcome import report
 
 
 def main() -> None:

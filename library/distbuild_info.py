@@ -82,9 +82,9 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.slipway.distbuild import DEFAULT_PORT, Controller, Handle
-from ..module_utils.slipway.distbuild_control import list_requests, look, state_of
-from ..module_utils.slipway.report import report
+from ..module_utils.slipway.distbuild.control import list_requests, look, state_of
+from ..module_utils.slipway.distbuild.protocol import DEFAULT_PORT, Controller, Handle
+from ..module_utils.slipway.outcome import report
 
 
 def main() -> None:

@@ -261,12 +261,12 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.slipway.distbuild import DEFAULT_PORT, Controller, Handle, Request
-from ..module_utils.slipway.distbuild_initiator import Limits
-from ..module_utils.slipway.distbuild_submission import Order, preview, submit
-from ..module_utils.slipway.morph_cache import MorphCache, list_artifacts
+from ..module_utils.slipway.distbuild.initiator import Limits
+from ..module_utils.slipway.distbuild.protocol import DEFAULT_PORT, Controller, Handle, Request
+from ..module_utils.slipway.distbuild.submission import Order, preview, submit
+from ..module_utils.slipway.morph.cache import MorphCache, list_artifacts
+from ..module_utils.slipway.outcome import report
 from ..module_utils.slipway.progress import Progress
-from ..module_utils.slipway.report import report
 
 BUILD_SPEC: dict[str, Any] = {
     "controller": {"type": "str", "required": True},

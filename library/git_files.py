@@ -74,9 +74,9 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.slipway.git import Person
-from ..module_utils.slipway.gitfiles import keep_files
-from ..module_utils.slipway.report import report
+from ..module_utils.slipway.git.files import keep_files
+from ..module_utils.slipway.git.remote import Person
+from ..module_utils.slipway.outcome import report
 
 
 def main() -> None:

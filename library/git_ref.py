@@ -91,8 +91,8 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slipway import openpgp
-from ..module_utils.slipway.git import Annotation, Person, ensure_ref
-from ..module_utils.slipway.report import report
+from ..module_utils.slipway.git.remote import Annotation, Person, ensure_ref
+from ..module_utils.slipway.outcome import report
 
 
 def main() -> None:

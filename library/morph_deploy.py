@@ -141,9 +141,9 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.slipway.morph_deploy import Site, deploy
+from ..module_utils.slipway.morph.deploy import Site, deploy
+from ..module_utils.slipway.outcome import report
 from ..module_utils.slipway.progress import Progress
-from ..module_utils.slipway.report import report
 
 
 def main() -> None:

@@ -78,8 +78,8 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.slipway.report import report
-from ..module_utils.slipway.venv import Wanted, install, lacking
+from ..module_utils.slipway.host.venv import Wanted, install, lacking
+from ..module_utils.slipway.outcome import report
 
 
 def act(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:

@@ -75,8 +75,8 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.slipway.history import changes_since_previous
-from ..module_utils.slipway.report import report
+from ..module_utils.slipway.git.history import changes_since_previous
+from ..module_utils.slipway.outcome import report
 
 
 def main() -> None:

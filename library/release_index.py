@@ -71,8 +71,8 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.slipway import releaseindex
-from ..module_utils.slipway.report import report
+from ..module_utils.slipway.outcome import report
+from ..module_utils.slipway.publish import pages as releaseindex
 
 
 def main() -> None:

@@ -75,8 +75,8 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.slipway import runlock
-from ..module_utils.slipway.report import report
+from ..module_utils.slipway.outcome import report
+from ..module_utils.slipway.release import lock as runlock
 
 
 def main() -> None:

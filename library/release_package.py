@@ -124,9 +124,10 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.slipway import openpgp, package, pigz
+from ..module_utils.slipway import openpgp, pigz
+from ..module_utils.slipway.outcome import report
 from ..module_utils.slipway.progress import Progress
-from ..module_utils.slipway.report import report
+from ..module_utils.slipway.publish import package
 
 
 def main() -> None:

@@ -156,8 +156,8 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.slipway.plan import ARCHITECTURES, Request, make_plan
-from ..module_utils.slipway.report import report
+from ..module_utils.slipway.outcome import report
+from ..module_utils.slipway.plan.release import ARCHITECTURES, Request, make_plan
 
 DEFINITIONS = {
     "url": {"type": "str", "required": True},

@@ -93,8 +93,8 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.slipway.records import Record, dumps, settle
-from ..module_utils.slipway.report import report
+from ..module_utils.slipway.outcome import report
+from ..module_utils.slipway.release.records import Record, dumps, settle
 
 RECORD = {
     "stage": {"type": "str", "required": True},

@@ -184,10 +184,13 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.slipway import aptpublication, aptsources, reprepro, stampplan
-from ..module_utils.slipway.distro import load_distro
+from ..module_utils.slipway.apt import publication as aptpublication
+from ..module_utils.slipway.apt import reprepro
+from ..module_utils.slipway.apt import sources as aptsources
+from ..module_utils.slipway.distro import release as stampplan
+from ..module_utils.slipway.distro.file import load_distro
 from ..module_utils.slipway.errors import SlipwayError
-from ..module_utils.slipway.report import report
+from ..module_utils.slipway.outcome import report
 
 PLATFORM = {
     "name": {"type": "str", "required": True},

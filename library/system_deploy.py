@@ -150,10 +150,10 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.slipway.buildstream import Project, checkout
-from ..module_utils.slipway.image import Deployment, Made, Release, deploy, tools
+from ..module_utils.slipway.buildstream.build import Project, checkout
+from ..module_utils.slipway.image.deploy import Deployment, Made, Release, deploy, tools
+from ..module_utils.slipway.outcome import report
 from ..module_utils.slipway.progress import Progress
-from ..module_utils.slipway.report import report
 
 
 def main() -> None:

@@ -56,8 +56,8 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.slipway.report import report
-from ..module_utils.slipway.textfile import TextFile
+from ..module_utils.slipway.host.textfile import TextFile
+from ..module_utils.slipway.outcome import report
 
 
 def main() -> None:

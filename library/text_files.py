@@ -63,8 +63,8 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slipway.errors import SlipwayError
-from ..module_utils.slipway.report import report
-from ..module_utils.slipway.textfile import TextFile
+from ..module_utils.slipway.host.textfile import TextFile
+from ..module_utils.slipway.outcome import report
 
 
 def act(directory: Path, files: dict[str, Any], mode: int, *, dry: bool) -> dict[str, Any]:

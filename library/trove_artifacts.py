@@ -146,10 +146,10 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.slipway.morph_cache import MorphCache, list_artifacts
+from ..module_utils.slipway.morph.artifacts import Outcome, Transfer, publish
+from ..module_utils.slipway.morph.cache import MorphCache, list_artifacts
+from ..module_utils.slipway.outcome import report
 from ..module_utils.slipway.progress import Progress
-from ..module_utils.slipway.report import report
-from ..module_utils.slipway.trove_artifacts import Outcome, Transfer, publish
 
 
 def main() -> None:

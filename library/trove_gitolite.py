@@ -121,9 +121,9 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.slipway.gitolite import Access, Rule, User, apply, check
-from ..module_utils.slipway.owner import as_owner
-from ..module_utils.slipway.report import report
+from ..module_utils.slipway.account import as_owner
+from ..module_utils.slipway.outcome import report
+from ..module_utils.slipway.trove.gitolite import Access, Rule, User, apply, check
 
 
 def access(options: dict[str, Any]) -> Access:

@@ -55,9 +55,9 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.slipway.owner import as_owner
-from ..module_utils.slipway.report import report
-from ..module_utils.slipway.trovemanifest import renew, stale
+from ..module_utils.slipway.account import as_owner
+from ..module_utils.slipway.outcome import report
+from ..module_utils.slipway.trove.manifest import renew, stale
 
 
 def act(module: AnsibleModule) -> dict[str, Any]:

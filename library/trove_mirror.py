@@ -85,9 +85,9 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.slipway.bulkmirror import Difference, mirror, mirror_site
-from ..module_utils.slipway.owner import as_owner
-from ..module_utils.slipway.report import report
+from ..module_utils.slipway.account import as_owner
+from ..module_utils.slipway.outcome import report
+from ..module_utils.slipway.trove.mirror import Difference, mirror, mirror_site
 
 
 def mirrored(options: dict[str, Any], *, write: bool) -> list[Difference]:

@@ -115,14 +115,14 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.slipway import grokmirror, lorry
-from ..module_utils.slipway.git import remote_commit
-from ..module_utils.slipway.morph_cache import MorphCache
-from ..module_utils.slipway.owner import as_owner
+from ..module_utils.slipway.account import as_owner
+from ..module_utils.slipway.git.remote import remote_commit
+from ..module_utils.slipway.http import Service
+from ..module_utils.slipway.morph.cache import MorphCache
+from ..module_utils.slipway.outcome import report
 from ..module_utils.slipway.progress import Progress
-from ..module_utils.slipway.report import report
-from ..module_utils.slipway.sshtunnel import tunnel
-from ..module_utils.slipway.webservice import Service
+from ..module_utils.slipway.ssh import tunnel
+from ..module_utils.slipway.trove import grokmirror, lorry
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "collections"))
 
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
-from ansible_collections.slipway.release.plugins.module_utils.slipway.names import check_version
+from ansible_collections.slipway.release.plugins.module_utils.slipway.release.names import check_version
 
 try:
     check_version(os.environ.get("VERSION", ""))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from ansible_collections.slipway.release.plugins.module_utils.slipway.aptsources import resolved
+from ansible_collections.slipway.release.plugins.module_utils.slipway.apt.sources import resolved
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
 from ansible_collections.slipway.release.plugins.module_utils.slipway.locks import flocked
 from ansible_collections.slipway.release.plugins.module_utils.slipway.process import run

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from ansible_collections.slipway.release.plugins.module_utils.slipway import debfile
+from ansible_collections.slipway.release.plugins.module_utils.slipway.deb import file as debfile
 
 
 def make_deb(

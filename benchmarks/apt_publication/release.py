@@ -17,19 +17,17 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "collections"), str(ROOT / "tests")]
 
-from ansible_collections.slipway.release.plugins.module_utils.slipway import (  # noqa: E402  # after its path is known
-    debversion,
-    openpgp,
-    reprepro,
-    stamp,
-)
-from ansible_collections.slipway.release.plugins.modules import (  # noqa: E402  # after its path is known
+from ansible_collections.slipway.release.plugins.module_utils.slipway import openpgp
+from ansible_collections.slipway.release.plugins.module_utils.slipway.apt import reprepro
+from ansible_collections.slipway.release.plugins.module_utils.slipway.deb import stamp
+from ansible_collections.slipway.release.plugins.module_utils.slipway.deb import version as debversion
+from ansible_collections.slipway.release.plugins.modules import (
     apt_publish,
     deb_metapackage,
     deb_stamp,
     stamp_plan,
 )
-from debs import make_deb  # noqa: E402  # after its path is known
+from debs import make_deb
 
 DISTRIBUTION = "meadow"
 PLATFORM = "bookworm"

@@ -28,11 +28,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import release as releases  # beside this file
-from ansible_collections.slipway.release.plugins.module_utils.slipway import (  # release.py finds it
-    aptpublication,
-    openpgp,
-)
-from aptclient import Client, served  # release.py finds it
+from ansible_collections.slipway.release.plugins.module_utils.slipway import openpgp
+from ansible_collections.slipway.release.plugins.module_utils.slipway.apt import publication as aptpublication
+from aptclient import Client, served
 
 
 @dataclass

@@ -35,7 +35,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "collections"), str(Path(__file__).parent)]
 
-from fetch import cache  # noqa: E402  # found by the path above
+from fetch import cache
 
 RELEASE, PLATFORM = "r468", "bookworm"
 SMALL = 1_000_000
@@ -53,8 +53,8 @@ PEERS: dict[str, tuple[str, int]] = {
 
 
 def slipway(debs: Sequence[str], out: Path, _jobs: int) -> None:
-    from ansible_collections.slipway.release.plugins.module_utils.slipway import stamp
-    from ansible_collections.slipway.release.plugins.module_utils.slipway.debversion import Rule
+    from ansible_collections.slipway.release.plugins.module_utils.slipway.deb import stamp
+    from ansible_collections.slipway.release.plugins.module_utils.slipway.deb.version import Rule
 
     stamp.stamp(debs, out, order=stamp.Order(Rule(RELEASE, PLATFORM), {"X-Distribution": "benchmark"}))
 

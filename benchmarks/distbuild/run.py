@@ -30,7 +30,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "collections"), str(ROOT / "tests")]
 
-from peers.distbuild_replay import Scene, scene  # noqa: E402  # found by the path above
+from peers.distbuild_replay import Scene, scene
 
 MB = 1_000_000
 SERVERS = 2
@@ -79,9 +79,9 @@ def serve(server: socket.socket, megabytes: float) -> None:
 
 
 def slipway(port: int, builds: int, directory: Path) -> None:
-    from ansible_collections.slipway.release.plugins.module_utils.slipway.distbuild import Controller, Request
-    from ansible_collections.slipway.release.plugins.module_utils.slipway.distbuild_initiator import Limits
-    from ansible_collections.slipway.release.plugins.module_utils.slipway.distbuild_submission import Order, submit
+    from ansible_collections.slipway.release.plugins.module_utils.slipway.distbuild.initiator import Limits
+    from ansible_collections.slipway.release.plugins.module_utils.slipway.distbuild.protocol import Controller, Request
+    from ansible_collections.slipway.release.plugins.module_utils.slipway.distbuild.submission import Order, submit
 
     request = Request.checked(repo="test:definitions", ref="0" * 40, morphology="systems/noisy-system-x86_64.morph")
     orders = [Order(Controller("127.0.0.1", port), request, directory / str(number)) for number in range(builds)]

@@ -35,15 +35,10 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "collections"), str(ROOT / "tests")]
 
-from ansible_collections.slipway.release.plugins.module_utils.slipway.morph_cache import (  # noqa: E402  # see above
-    MorphCache,
-)
-from ansible_collections.slipway.release.plugins.module_utils.slipway.trove_artifacts import (  # noqa: E402
-    Transfer,
-    publish,
-)
-from peers.morph_cache import MorphCachePeer  # noqa: E402
-from peers.webserver import Exchange  # noqa: E402
+from ansible_collections.slipway.release.plugins.module_utils.slipway.morph.artifacts import Transfer, publish
+from ansible_collections.slipway.release.plugins.module_utils.slipway.morph.cache import MorphCache
+from peers.morph_cache import MorphCachePeer
+from peers.webserver import Exchange
 
 
 class Cache(MorphCachePeer):

@@ -15,7 +15,7 @@ from typing import Any
 
 import ansible_runner
 import pytest
-from ansible_collections.slipway.release.plugins.module_utils.slipway import aptsources
+from ansible_collections.slipway.release.plugins.module_utils.slipway.apt import sources as aptsources
 
 ROOT = Path(__file__).resolve().parents[2]
 RELEASE, PROVISION = "release.yml", "playbooks/provision.yml"

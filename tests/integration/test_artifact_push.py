@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ansible_collections.slipway.release.plugins.module_utils.slipway import buildstream_push
-from ansible_collections.slipway.release.plugins.module_utils.slipway.buildstream import Build, Project, bst
-from ansible_collections.slipway.release.plugins.module_utils.slipway.buildstream_push import Server, publish
+from ansible_collections.slipway.release.plugins.module_utils.slipway.buildstream import push as buildstream_push
+from ansible_collections.slipway.release.plugins.module_utils.slipway.buildstream.build import Build, Project, bst
+from ansible_collections.slipway.release.plugins.module_utils.slipway.buildstream.push import Server, publish
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
 
 SYSTEM = "systems/tiny-system-x86_64.bst"

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.slipway.release.plugins.module_utils.slipway.mason import Settings, look
+from ansible_collections.slipway.release.plugins.module_utils.slipway.mason.service import Settings, look
 
 from .conftest import Site, git
 

@@ -16,8 +16,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from ansible_collections.slipway.release.plugins.module_utils.slipway import stamp
-from ansible_collections.slipway.release.plugins.module_utils.slipway.debversion import Rule
+from ansible_collections.slipway.release.plugins.module_utils.slipway.deb import stamp
+from ansible_collections.slipway.release.plugins.module_utils.slipway.deb.version import Rule
 
 from .conftest import ROOT
 

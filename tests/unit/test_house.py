@@ -74,6 +74,7 @@ def test_the_collection_shows_the_checkout():
         "module_utils": "module_utils",
         "filter": "filter_plugins",
         "action": "action_plugins",
+        "lookup": "lookup_plugins",
         "plugin_utils": "plugin_utils",
     }.items():
         assert (ROOT / "plugins" / name).resolve() == ROOT / target

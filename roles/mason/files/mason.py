@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from slipway.errors import SlipwayError
-from slipway.mason import look, read_settings
+from slipway.mason.service import look, read_settings
 
 
 def main() -> int:

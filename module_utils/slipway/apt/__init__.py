@@ -1,0 +1,1 @@
+"""Archives of Debian packages: their sources, indexes, publication, and what a solver says of them."""

@@ -1,0 +1,238 @@
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The indexes of an apt archive: what they say of a deb, and ``dists`` with indexes by hash and signed InRelease."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import os
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .. import openpgp
+from ..deb import control as debcontrol
+from ..deb import file as debfile
+from ..errors import SlipwayError
+from ..files import CHUNK, write_atomic
+from ..forks import spread
+from ..process import run
+from . import solver as aptsolver
+
+#: Where every index lies under its digest, below the served directory.
+BY_HASH = "by-hash/SHA256"
+DIGESTS = ("size", "md5", "sha1", "sha256")
+#: How many files a process reads before it answers.
+PART = 100
+
+#: Indexes as text, by suite and architecture.
+Indexes = Mapping[str, Mapping[str, str]]
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A served directory, what its InRelease files call it, and who signs them."""
+
+    directory: Path
+    origin: str
+    component: str
+    gnupghome: Path
+    key: str
+
+
+@dataclass(frozen=True)
+class Deb:
+    """A file as an index describes it; ``control`` is its control file."""
+
+    path: Path
+    name: str
+    version: str
+    architecture: str
+    source: str
+    control: str
+    size: int
+    md5: str
+    sha1: str
+    sha256: str
+
+    def pool_path(self, component: str) -> str:
+        """Where it is fetched: ``pool/main/r/ros-cturtle-ros/ros-cturtle-ros_1.0-r1~lucid_i386.deb``."""
+        prefix = self.source[:4] if self.source.startswith("lib") else self.source[:1]
+        version = self.version.partition(":")[2] or self.version
+        return f"pool/{component}/{prefix}/{self.source}/{self.name}_{version}_{self.architecture}.deb"
+
+    def stanza(self, component: str) -> str:
+        """Its paragraph of ``Packages``, without the empty line."""
+        control = debcontrol.Control(self.control)
+        for name, value in (
+            ("Filename", self.pool_path(component)),
+            ("Size", str(self.size)),
+            ("MD5sum", self.md5),
+            ("SHA1", self.sha1),
+            ("SHA256", self.sha256),
+        ):
+            control.set(name, value)
+        return str(control).strip("\n") + "\n"
+
+
+def read_deb(path: Path, digests: Mapping[str, Any] | None = None) -> Deb:
+    """Read a file; known ``digests`` (see :data:`DIGESTS`) spare reading all of it, if its size is theirs."""
+    control = debcontrol.decode(debfile.read(path, drop_signatures=True).control)
+    try:
+        fields = debcontrol.Control(control)
+        name, version, architecture = debcontrol.identify(fields)
+    except ValueError as error:
+        raise debfile.refusal(path, str(error)) from None
+    known = digests is not None and digests["size"] == path.stat().st_size
+    found = digests if digests is not None and known else _digests(path)
+    source = (fields.get("Source") or name).split()[0]
+    return Deb(path, name, version, architecture, source, control, **{key: found[key] for key in DIGESTS})
+
+
+def read_debs(files: Sequence[tuple[Path, Mapping[str, Any] | None]]) -> list[Deb]:
+    """:func:`read_deb` for many, on all cores."""
+    parts = [files[start : start + PART] for start in range(0, len(files), PART)]
+
+    def work(number: int) -> list[Deb] | SlipwayError:
+        try:
+            return [read_deb(*file) for file in parts[number]]
+        except SlipwayError as error:
+            return error
+
+    debs: list[Deb] = []
+    for made in spread(len(parts), work, workers=len(os.sched_getaffinity(0)), attempt="read the packages"):
+        if isinstance(made, SlipwayError):
+            raise made
+        debs += made
+    return debs
+
+
+def assemble(
+    wanted: Mapping[str, Mapping[str, Mapping[str, Mapping[str, str]]]], files: Iterable[Mapping[str, Any]]
+) -> dict[str, dict[str, tuple[Deb, ...]]]:
+    """Find the file of every package that ``wanted`` has by suite and architecture, and read it.
+
+    A row of ``wanted`` is ``{version, demands}`` with the digest of :func:`aptsolver.demands`; a file is
+    ``{package, stamped, architecture, path, size, md5, sha1, sha256}``. What is not there, or is not what was planned,
+    is a finding; all are listed.
+    """
+    there = {(file["package"], file["stamped"], file["architecture"]): file for file in files}
+    findings: list[str] = []
+    chosen: list[tuple[str, str, str, Mapping[str, Any], Mapping[str, str]]] = []
+    for suite, architectures in wanted.items():
+        for architecture, packages in architectures.items():
+            for name, row in packages.items():
+                keys = ((name, row["version"], index) for index in (architecture, "all"))
+                file = next((there[key] for key in keys if key in there), None)
+                if file is None:
+                    findings.append(f"{suite}/{architecture}: no file is {name} {row['version']}")
+                else:
+                    chosen.append((suite, architecture, name, file, row))
+    unique = {file["path"]: file for _suite, _architecture, _name, file, _row in chosen}
+    debs = dict(zip(unique, read_debs([(Path(path), file) for path, file in unique.items()]), strict=True))
+    found: dict[str, dict[str, list[Deb]]] = {}
+    for suite, architecture, name, file, row in chosen:
+        deb = debs[file["path"]]
+        if aptsolver.demands(debcontrol.Control(deb.control)) != row["demands"]:
+            findings.append(f"{suite}/{architecture}: {name} is not what was planned ({deb.path})")
+        found.setdefault(suite, {}).setdefault(architecture, []).append(deb)
+    if findings:
+        raise SlipwayError(
+            "assemble",
+            "the release",
+            findings[0] if len(findings) == 1 else f"{len(findings)} files are not what was planned",
+            do_next="Somebody changed the shadow archive meanwhile: run again.",
+            findings=findings if len(findings) > 1 else [],
+        )
+    return {suite: {name: tuple(each) for name, each in rows.items()} for suite, rows in found.items()}
+
+
+def index_of(debs: Iterable[Deb], *, component: str) -> str:
+    """The text of ``Packages``, sorted by name."""
+    return "".join(f"{deb.stanza(component)}\n" for deb in sorted(debs, key=lambda deb: deb.name))
+
+
+def index_directory(suite: str, component: str, architecture: str) -> str:
+    """Where an index lies: ``dists/lucid/main/binary-i386``."""
+    return f"dists/{suite}/{component}/binary-{architecture}"
+
+
+def write_dists(archive: Archive, place: Path, indexes: Indexes, *, moment: int) -> dict[str, int]:
+    """Write ``dists`` below ``place``, a directory two levels below the served one; the size of every file.
+
+    ``moment`` (seconds since the epoch) is the date in InRelease and of its file.
+    """
+    store = archive.directory / BY_HASH
+    store.mkdir(parents=True, exist_ok=True)
+    sizes: dict[str, int] = {}
+    texts: dict[str, str] = {}
+    for suite, architectures in sorted(indexes.items()):
+        entries = []
+        for architecture, text in sorted(architectures.items()):
+            below = index_directory(suite, archive.component, architecture)
+            (place / below).mkdir(parents=True)
+            os.symlink("../" * 6 + "by-hash", place / below / "by-hash")
+            plain = debcontrol.encode(text)
+            for name, content in (("Packages", plain), ("Packages.gz", gzip.compress(plain, 6, mtime=0))):
+                digest = _store(store, content)
+                os.link(store / digest, place / below / name)
+                sizes[f"{below}/{name}"] = len(content)
+                entries.append(f" {digest} {len(content)} {archive.component}/binary-{architecture}/{name}")
+        texts[suite] = _release(archive, suite, sorted(architectures), entries, moment)
+    for suite, signed in zip(texts, _clearsigned(archive, list(texts.values())), strict=True):
+        path = place / "dists" / suite / "InRelease"
+        write_atomic(path, signed)
+        os.utime(path, (moment, moment))
+        sizes[f"dists/{suite}/InRelease"] = len(signed)
+    return sizes
+
+
+def _store(store: Path, content: bytes) -> str:
+    digest = hashlib.sha256(content).hexdigest()
+    if not (store / digest).exists():
+        write_atomic(store / digest, content)
+    return digest
+
+
+def _release(archive: Archive, suite: str, architectures: Sequence[str], entries: Sequence[str], moment: int) -> str:
+    fields = {
+        "Origin": archive.origin,
+        "Label": archive.origin,
+        "Suite": suite,
+        "Codename": suite,
+        "Date": time.strftime("%a, %d %b %Y %H:%M:%S UTC", time.gmtime(moment)),
+        "Architectures": " ".join(architectures),
+        "Components": archive.component,
+        "Acquire-By-Hash": "yes",
+    }
+    lines = [f"{name}: {value}" for name, value in fields.items()]
+    return "\n".join([*lines, "SHA256:", *entries, ""])
+
+
+def _clearsigned(archive: Archive, texts: Sequence[str]) -> list[bytes]:
+    sign = ["--pinentry-mode", "error", "--local-user", archive.key, "--digest-algo", "SHA512", "--clearsign"]
+    with openpgp.environment(archive.gnupghome) as env:
+        return [
+            run(
+                ["gpg", *openpgp.GPG_OPTIONS, *sign, "--output", "-"],
+                attempt="sign",
+                on=f"the archive {archive.directory} with the key {archive.key}",
+                do_next="See whether the key is there, not expired and without passphrase, and run again.",
+                stdin=text.encode(),
+                env=env,
+                timeout=120,
+            ).stdout.encode()
+            for text in texts
+        ]
+
+
+def _digests(path: Path) -> dict[str, Any]:
+    hasher = debfile.Hasher()
+    with open(path, "rb", buffering=0) as stream:
+        while piece := stream.read(CHUNK):
+            hasher.update(piece)
+    found = hasher.digests()
+    return {"size": found.size, "md5": found.md5, "sha1": found.sha1, "sha256": found.sha256}

@@ -1,0 +1,454 @@
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Apt archives whose releases appear whole: a client sees the old release or the new one, nothing between.
+
+Below the served directory::
+
+    pool/                        every file ever published; a name never changes its content
+    by-hash/SHA256/<digest>      every index ever published
+    snapshots/<label>/           one release of one distribution, for ever: dists/, and pool -> ../../pool
+    generations/<number>/        what all distributions' current releases are together: dists/, releases.json
+    dists -> generations/<number>/dists
+
+Everything is written beside what clients read, and then one rename moves ``dists``. A client that has read the old
+InRelease finds the indexes that it names by their digests (Acquire-By-Hash) and their packages in the pool, before and
+after that moment. InRelease is signed inside, so that there is no pair of files to fall apart.
+
+A package is described as ``{version, sha256, path, size}``, an index is named ``suite/architecture``, and packages are
+``{index: {package: description}}``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..deb import version as debversion
+from ..errors import SlipwayError
+from ..files import link_atomic, sha256, temporary_beside, write_atomic
+from ..locks import flocked
+from ..release.records import differences, dumps
+from .index import Archive, Deb, index_directory, index_of, write_dists
+
+LOCK = ".slipway.lock"
+POINTER = "dists"
+LABEL = re.compile(r"[a-z0-9][A-Za-z0-9.+~-]*\Z")
+WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]*\Z")
+#: Clients refuse an InRelease that is dated more than ten seconds in the future.
+MAX_AHEAD = 5
+
+Packages = Mapping[str, Mapping[str, Mapping[str, Any]]]
+
+
+@dataclass(frozen=True)
+class Release:
+    """What is published as one: a release (``r468``) of a distribution (``cturtle``), for all its platforms.
+
+    ``indexes`` has the files by suite and architecture; ``inputs`` say what it was made from, are kept, and are
+    compared when the same release comes again.
+    """
+
+    distribution: str
+    release: str
+    indexes: Mapping[str, Mapping[str, tuple[Deb, ...]]]
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """The name of its snapshot."""
+        return label_of(self.distribution, self.release)
+
+    def each(self) -> list[tuple[str, tuple[Deb, ...]]]:
+        """Every index by its name."""
+        return [
+            (f"{suite}/{architecture}", debs)
+            for suite, architectures in sorted(self.indexes.items())
+            for architecture, debs in sorted(architectures.items())
+        ]
+
+    def packages(self, component: str) -> Packages:
+        """What it holds."""
+        return {
+            index: {
+                deb.name: {
+                    "version": deb.version,
+                    "sha256": deb.sha256,
+                    "path": deb.pool_path(component),
+                    "size": deb.size,
+                }
+                for deb in debs
+            }
+            for index, debs in self.each()
+        }
+
+
+@dataclass(frozen=True)
+class Current:
+    """What clients see: for each distribution the label in each index, and every label that they ever saw.
+
+    ``published`` is the date of it, in seconds since the epoch.
+    """
+
+    generation: int = 0
+    published: int = 0
+    labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    history: tuple[str, ...] = ()
+
+
+def label_of(distribution: str, release: str) -> str:
+    """``cturtle-r468``."""
+    return f"{distribution}-{release}"
+
+
+def current(directory: Path) -> Current:
+    """Read what ``dists`` points to; an archive without one has published nothing."""
+    link = directory / POINTER
+    if not link.is_symlink():
+        return Current()
+    return Current(**_json(directory, directory / Path(os.readlink(link)).parent / "releases.json"))
+
+
+def published(directory: Path, label: str) -> dict[str, Any] | None:
+    """What is kept of a release that clients have seen, ``inputs`` and ``packages`` among it; else ``None``."""
+    return _kept(directory, label) if label in current(directory).history else None
+
+
+def current_packages(directory: Path, distribution: str) -> Packages:
+    """What clients of a distribution see."""
+    labels = current(directory).labels.get(distribution, {})
+    kept = {label: _kept(directory, label)["packages"] for label in set(labels.values())}
+    return {index: kept[label].get(index, {}) for index, label in labels.items()}
+
+
+def changes(before: Packages, after: Packages) -> dict[str, Any]:
+    """``added``, ``updated``, ``removed``: rows of suite, architecture, package, version and was; and a ``diff``.
+
+    An index that ``after`` does not have stays as it is.
+    """
+    rows: dict[str, list[dict[str, str]]] = {"added": [], "updated": [], "removed": []}
+    for index, packages in sorted(after.items()):
+        suite, _slash, architecture = index.partition("/")
+        old = before.get(index, {})
+        for name in sorted({*old, *packages}):
+            was, version = (side[name]["version"] if name in side else None for side in (old, packages))
+            if was == version:
+                continue
+            row = {"suite": suite, "architecture": architecture, "package": name}
+            row |= {key: value for key, value in (("version", version), ("was", was)) if value is not None}
+            rows["added" if was is None else "removed" if version is None else "updated"].append(row)
+    shown = {index: before.get(index, {}) for index in after}
+    return {**rows, "diff": {"before": _listing(shown), "after": _listing(after)}}
+
+
+def downgrades(before: Packages, after: Packages) -> list[str]:
+    """A sentence for each package that clients would not take because they have a newer one."""
+    return [
+        f"{index}: {name} {packages[name]['version']} is older than {old[name]['version']}, which is published"
+        for index, packages in sorted(after.items())
+        for old in [before.get(index, {})]
+        for name in sorted(packages.keys() & old.keys())
+        if debversion.compare(packages[name]["version"], old[name]["version"]) < 0
+    ]
+
+
+def verify(directory: Path, label: str) -> None:
+    """Every file of a published release must be there with its size; the failure lists each that is not."""
+    kept = _kept(directory, label)
+    sizes = {row["path"]: row["size"] for packages in kept["packages"].values() for row in packages.values()}
+    sizes |= {f"snapshots/{label}/{path}": size for path, size in kept["indexes"].items()}
+    findings = []
+    for path, size in sorted(sizes.items()):
+        try:
+            found = os.stat(directory / path).st_size
+        except OSError:
+            findings.append(f"{path} is missing")
+            continue
+        if found != size:
+            findings.append(f"{path} has {found} bytes instead of {size}")
+    _refuse(
+        "confirm the release",
+        f"{label} in {directory}",
+        findings,
+        do_next="Restore them from a copy: a published release is never made again.",
+    )
+
+
+def refuse_other(directory: Path, label: str, kept: Mapping[str, Any], inputs: Mapping[str, Any]) -> None:
+    """A release that clients have seen cannot be made from other ``inputs``: the failure names each difference."""
+    _refuse(
+        "publish",
+        f"{label} in {directory}, where it is published already, made from something else",
+        differences("", kept["inputs"], _plain(inputs)),
+        do_next="Give the distribution a new version, or put back what the release was made from.",
+    )
+
+
+def publish(
+    archive: Archive,
+    release: Release,
+    *,
+    timeout: float = 600.0,
+    clock: Callable[[], float] = time.time,
+    sleep: Callable[[float], None] = time.sleep,
+) -> bool:
+    """Make ``release`` what clients see; whether they saw something else before.
+
+    A release that was published before stays as it is, also when a later one has taken its place; with other
+    packages or inputs it is refused. An index of an earlier release that this one does not have stays, too.
+    Wherever this is interrupted, clients see what they saw before.
+    """
+    _check(release)
+    directory = archive.directory
+    directory.mkdir(parents=True, exist_ok=True)
+    with flocked(directory / LOCK, attempt="publish in", on=str(directory), timeout=timeout):
+        now = current(directory)
+        if release.label in now.history:
+            _compare(archive, release)
+            return False
+        _drop_leftovers(directory)
+        _check_others(directory, release, now)
+        _fill_pool(archive, release, now)
+        moment = _next_moment(directory, now.published, clock=clock, sleep=sleep)
+        _write_snapshot(archive, release, moment)
+        labels = {
+            **now.labels.get(release.distribution, {}),
+            **{index: release.label for index, _debs in release.each()},
+        }
+        following = Current(
+            generation=now.generation + 1,
+            published=moment,
+            labels={**now.labels, release.distribution: labels},
+            history=(*now.history, release.label),
+        )
+        _write_generation(archive, following)
+        os.sync()
+        _point(directory, f"generations/{following.generation}/dists")
+        _drop_generations(directory, keep={now.generation, following.generation})
+        return True
+
+
+def _check(release: Release) -> None:
+    words = [("the distribution", release.distribution), ("the label", release.label)]
+    words += [("the index", word) for index, _debs in release.each() for word in index.split("/")]
+    words += [("the source", deb.source) for _index, debs in release.each() for deb in debs]
+    findings = [
+        f"{what} {word!r} is no name"
+        for what, word in words
+        if not (LABEL if what == "the label" else WORD).match(word)
+    ]
+    for index, debs in release.each():
+        names = [deb.name for deb in debs]
+        twice = {name for name in names if names.count(name) > 1} if len(set(names)) < len(names) else set()
+        findings += [f"{index} would have {name} twice" for name in sorted(twice)]
+        findings += [] if names else [f"{index} would be empty"]
+    contents: dict[str, str] = {}
+    for deb in {deb.path: deb for _index, debs in release.each() for deb in debs}.values():
+        path = deb.pool_path("")
+        if contents.setdefault(path, deb.sha256) != deb.sha256:
+            findings.append(f"two different files would be {path.rpartition('/')[2]}")
+    _refuse("publish", release.label, list(dict.fromkeys(findings)), do_next="Correct this and run again.")
+
+
+def _compare(archive: Archive, release: Release) -> None:
+    kept = _kept(archive.directory, release.label)
+    refuse_other(archive.directory, release.label, kept, release.inputs)
+    _refuse(
+        "publish",
+        f"{release.label} in {archive.directory}, where it is published already with other packages",
+        differences("packages", kept["packages"], _plain(release.packages(archive.component))),
+        do_next="Give the distribution a new version: what is public is never changed.",
+    )
+    verify(archive.directory, release.label)
+
+
+def _check_others(directory: Path, release: Release, now: Current) -> None:
+    """Distributions share the suites, so they must not share names of packages."""
+    mine = {index: {deb.name for deb in debs} for index, debs in release.each()}
+    findings = [
+        f"{name} in {index} belongs to {other}"
+        for other in sorted(now.labels.keys() - {release.distribution})
+        for index, packages in sorted(current_packages(directory, other).items())
+        for name in sorted(mine.get(index, set()) & packages.keys())
+    ]
+    _refuse("publish", f"{release.label} in {directory}", findings, do_next="Give these packages names of their own.")
+
+
+def _fill_pool(archive: Archive, release: Release, now: Current) -> None:
+    """Put every file into the pool; one whose name a published release has with other content is refused."""
+    directory = archive.directory
+    files = {deb.pool_path(archive.component): deb for _index, debs in release.each() for deb in debs}
+    for parent in {(directory / path).parent for path in files}:
+        parent.mkdir(parents=True, exist_ok=True)
+    there = [path for path, deb in files.items() if not _took(deb.path, directory / path)]
+    other = [path for path in there if sha256(directory / path) != files[path].sha256]
+    taken = _taken(directory, now) if other else {}
+    _refuse(
+        "publish",
+        f"{release.label} in {directory}",
+        [f"{path} would change, and {taken[path]} has published it" for path in other if path in taken],
+        do_next="Give these packages new versions and run again.",
+    )
+    for path in other:
+        (directory / path).unlink()  # left from a run that was interrupted: nobody was ever told of it
+        _took(files[path].path, directory / path)
+
+
+def _taken(directory: Path, now: Current) -> dict[str, str]:
+    return {
+        row["path"]: label
+        for label in now.history
+        for packages in _kept(directory, label)["packages"].values()
+        for row in packages.values()
+    }
+
+
+def _took(source: Path, target: Path) -> bool:
+    """Link ``source`` to ``target``, or copy it from another file system; False if ``target`` is there."""
+    try:
+        os.link(source, target)
+    except FileExistsError:
+        return False
+    except OSError:
+        temporary = temporary_beside(target)
+        try:
+            shutil.copyfile(source, temporary)
+            os.link(temporary, target)
+        except FileExistsError:
+            return False
+        finally:
+            temporary.unlink(missing_ok=True)
+    target.chmod(0o644)
+    return True
+
+
+def _next_moment(directory: Path, before: int, *, clock: Callable[[], float], sleep: Callable[[float], None]) -> int:
+    """A whole second after that of the last publication: clients compare dates, and HTTP knows nothing finer."""
+    ahead = before + 1 - clock()
+    if ahead > MAX_AHEAD:
+        raise SlipwayError(
+            "publish in",
+            str(directory),
+            f"the last publication is dated {ahead:.0f} s in the future",
+            do_next="Set this machine's clock and run again.",
+        )
+    if ahead > 0:
+        sleep(ahead)
+    return max(before + 1, int(clock()))
+
+
+def _write_snapshot(archive: Archive, release: Release, moment: int) -> None:
+    target = archive.directory / "snapshots" / release.label
+    indexes = {
+        suite: {name: index_of(debs, component=archive.component) for name, debs in architectures.items()}
+        for suite, architectures in release.indexes.items()
+    }
+    temporary = _fresh(target)
+    sizes = write_dists(archive, temporary, indexes, moment=moment)
+    os.symlink("../../pool", temporary / "pool")
+    kept = {
+        "distribution": release.distribution,
+        "release": release.release,
+        "published": moment,
+        "inputs": release.inputs,
+        "packages": release.packages(archive.component),
+        "indexes": sizes,
+    }
+    write_atomic(temporary / "release.json", dumps(kept))
+    _settle(temporary, target)
+
+
+def _write_generation(archive: Archive, following: Current) -> None:
+    directory = archive.directory
+    indexes: dict[str, dict[str, str]] = {}
+    for _distribution, labels in sorted(following.labels.items()):
+        for index, label in sorted(labels.items()):
+            suite, _slash, architecture = index.partition("/")
+            below = index_directory(suite, archive.component, architecture)
+            text = (
+                (directory / "snapshots" / label / below / "Packages").read_bytes().decode("utf-8", "surrogateescape")
+            )
+            indexes.setdefault(suite, {})[architecture] = indexes.get(suite, {}).get(architecture, "") + text
+    target = directory / "generations" / str(following.generation)
+    temporary = _fresh(target)
+    write_dists(archive, temporary, indexes, moment=following.published)
+    write_atomic(temporary / "releases.json", dumps(asdict(following)))
+    _settle(temporary, target)
+
+
+def _fresh(target: Path) -> Path:
+    target.parent.mkdir(exist_ok=True)
+    temporary = temporary_beside(target)
+    temporary.mkdir()
+    return temporary
+
+
+def _settle(temporary: Path, target: Path) -> None:
+    if target.exists():
+        shutil.rmtree(target)  # left from a run that was interrupted: nobody was ever led there
+    temporary.rename(target)
+
+
+def _point(directory: Path, target: str) -> None:
+    try:
+        link_atomic(directory / POINTER, target)
+    except OSError as error:
+        raise SlipwayError(
+            "publish in",
+            str(directory),
+            f"{POINTER} cannot become a link: {error.strerror}",
+            do_next="Another tool made this directory; choose one of your own.",
+        ) from error
+
+
+def _drop_leftovers(directory: Path) -> None:
+    for place in (directory, directory / "snapshots", directory / "generations"):
+        for path in place.glob(".*.tmp"):
+            if path.is_symlink():
+                path.unlink()
+            else:
+                shutil.rmtree(path)
+
+
+def _drop_generations(directory: Path, *, keep: set[int]) -> None:
+    for path in (directory / "generations").iterdir():
+        if path.name.isdigit() and int(path.name) not in keep:
+            shutil.rmtree(path)
+
+
+def _kept(directory: Path, label: str) -> dict[str, Any]:
+    return _json(directory, directory / "snapshots" / label / "release.json")
+
+
+def _json(directory: Path, path: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        raise SlipwayError(
+            "see what is published in",
+            str(directory),
+            f"{path} is not readable ({error})",
+            do_next="Restore it from a copy: it says what is public.",
+        ) from error
+
+
+def _plain(value: Any) -> Any:
+    return json.loads(json.dumps(value))
+
+
+def _refuse(attempted: str, on: str, findings: list[str], *, do_next: str) -> None:
+    if findings:
+        came_back = findings[0] if len(findings) == 1 else f"there are {len(findings)} findings"
+        more = findings if len(findings) > 1 else []
+        raise SlipwayError(attempted, on, came_back, do_next=do_next, findings=more)
+
+
+def _listing(packages: Packages) -> str:
+    lines = [f"{index} {name} {row['version']}\n" for index, rows in packages.items() for name, row in rows.items()]
+    return "".join(sorted(lines))

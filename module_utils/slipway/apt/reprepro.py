@@ -1,0 +1,511 @@
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Apt archives kept by reprepro: one user at a time, one export a change, and whole again after a crash.
+
+reprepro's own lock is a file that a killed process leaves behind, and then every command fails. Here a ``flock`` that
+ends with its process decides who works; a lock file that is found while holding it is a leftover. What was begun is
+marked, so that the next user exports the indexes that a killed one did not.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .. import openpgp
+from ..deb import control as debcontrol
+from ..deb import file as debfile
+from ..deb import version as debversion
+from ..errors import SlipwayError
+from ..files import replacing, sha256_all, sync_directory, temporary_beside, write_atomic
+from ..locks import flocked
+from ..process import Completed, run
+from ..wait import wait_for
+
+LOCK = "slipway.lock"
+UNFINISHED = "slipway.unfinished"
+SAVED = "slipway.saved"
+#: What reprepro makes again by itself.
+CACHES = ("contents.cache.db", "release.caches.db")
+#: How many files or names one call of reprepro is given; a command line holds 2 MB.
+BATCH = 2000
+SNAPSHOT = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+_~-]*\Z")
+
+_LIST_FORMAT = r"${package}\t${version}\t${architecture}\t${$architecture}\t${$filekey}\t${SHA256}\n"
+
+Change = dict[str, str]
+
+
+@dataclass(frozen=True)
+class Package:
+    """A package as one of a suite's indexes holds it.
+
+    ``architecture`` is its own (``all`` too), ``index`` the architecture whose index this is; ``path`` is relative
+    to the archive's public directory.
+    """
+
+    name: str
+    version: str
+    architecture: str
+    index: str
+    path: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Deb:
+    """A file to include: what its control file says, and the digest of its bytes."""
+
+    path: Path
+    name: str
+    version: str
+    architecture: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A suite as ``conf/distributions`` defines it; architectures without ``source``."""
+
+    codename: str
+    architectures: tuple[str, ...]
+    components: tuple[str, ...]
+
+
+@dataclass
+class Outcome:
+    """What a change did, or would do: the packages as ``{package, architecture, version, was}``, and both states.
+
+    ``architecture`` is that of the index; ``was`` is missing for what was not there.
+    """
+
+    before: list[Package]
+    after: list[Package]
+    added: list[Change] = field(default_factory=list)
+    updated: list[Change] = field(default_factory=list)
+    removed: list[Change] = field(default_factory=list)
+
+    @property
+    def changed(self) -> bool:
+        """Whether any index differs."""
+        return bool(self.added or self.updated or self.removed)
+
+
+def outcome(before: Iterable[Package], after: Iterable[Package]) -> Outcome:
+    """Compare two states of a suite."""
+    result = Outcome(list(before), list(after))
+    old = {(package.name, package.index): package for package in result.before}
+    new = {(package.name, package.index): package for package in result.after}
+    for (name, index), package in sorted(new.items()):
+        change = {"package": name, "architecture": index, "version": package.version}
+        was = old.get((name, index))
+        if was is None:
+            result.added.append(change)
+        elif (was.version, was.sha256) != (package.version, package.sha256):
+            result.updated.append({**change, "was": was.version})
+    result.removed = [
+        {"package": name, "architecture": index, "was": package.version}
+        for (name, index), package in sorted(old.items())
+        if (name, index) not in new
+    ]
+    return result
+
+
+def listing(packages: Iterable[Package]) -> str:
+    """One line a package, for diffs."""
+    return "".join(sorted(f"{package.name} {package.version} {package.index}\n" for package in packages))
+
+
+def read_debs(paths: Iterable[str | os.PathLike[str]]) -> list[Deb]:
+    """What these files are; every one that is no deb is listed."""
+    found: list[tuple[Path, str, str, str]] = []
+    findings: list[str] = []
+    for path in map(Path, paths):
+        try:
+            content = debfile.read(path, drop_signatures=True).control
+            name, version, architecture = debcontrol.identify(debcontrol.Control(debcontrol.decode(content)))
+            found.append((path, name, version, architecture))
+        except SlipwayError as error:
+            findings.append(f"{path}: {error.came_back}")
+        except ValueError as error:
+            findings.append(f"{path}: {error}")
+    if findings:
+        raise SlipwayError(
+            "include",
+            f"{len(found) + len(findings)} packages",
+            findings[0] if len(findings) == 1 else f"{len(findings)} of them cannot be read",
+            do_next="Replace what is damaged and run again; nothing was changed.",
+            findings=findings if len(findings) > 1 else [],
+        )
+    digests = sha256_all([path for path, *_words in found])
+    return [Deb(path, name, version, architecture, digests[path]) for path, name, version, architecture in found]
+
+
+class Archive:
+    """An archive that is held open by :func:`opened`; ``base`` is what reprepro calls its base directory."""
+
+    def __init__(self, base: Path, *, database: Path, gnupghome: Path | None = None) -> None:
+        self.base = base
+        self.database = database
+        self.gnupghome = gnupghome
+        self.suites = read_suites(base)
+
+    def suite(self, name: str) -> Suite:
+        """The suite of that codename."""
+        if name not in self.suites:
+            raise SlipwayError(
+                "find the suite",
+                f"{name} in {self.base}",
+                f"its conf/distributions has {', '.join(self.suites) or 'no suites'}",
+                do_next="Correct the name, or add the suite, and run again.",
+            )
+        return self.suites[name]
+
+    def packages(self, suite: str) -> list[Package]:
+        """What the suite holds, sorted by name and index."""
+        self.suite(suite)
+        done = self.reprepro("--list-format", _LIST_FORMAT, "-T", "deb", "list", suite, attempt="list")
+        rows = (line.split("\t") for line in done.stdout.splitlines())
+        return sorted((Package(*row) for row in rows), key=lambda package: (package.name, package.index))
+
+    def plan_include(self, suite: str, debs: Sequence[Deb]) -> Outcome:
+        """What including ``debs`` would do; a deb that cannot be included is a finding, all are listed."""
+        indexes = self.suite(suite).architectures
+        before = self.packages(suite)
+        held = {(package.name, package.index): package for package in before}
+        after = dict(held)
+        findings = []
+        for deb in debs:
+            places = indexes if deb.architecture == "all" else (deb.architecture,)
+            if deb.architecture not in {"all", *indexes}:
+                findings.append(f"{deb.path}: {suite} has no architecture {deb.architecture}")
+                continue
+            for index in places:
+                there = held.get((deb.name, index))
+                findings += _conflict(deb, there)
+                if there is None or there.sha256 != deb.sha256:
+                    path = "" if there is None else there.path
+                    after[deb.name, index] = Package(deb.name, deb.version, deb.architecture, index, path, deb.sha256)
+        _refuse("include packages in", suite, self.base, findings)
+        return outcome(before, after.values())
+
+    def include(self, suite: str, debs: Sequence[Deb], *, component: str | None = None) -> Outcome:
+        """Take ``debs`` in, in one go; what is there already with the same bytes stays as it is."""
+        plan = self.plan_include(suite, debs)
+        new = {(change["package"], change["architecture"]) for change in (*plan.added, *plan.updated)}
+        wanted = [
+            deb for deb in debs if any(name == deb.name and deb.architecture in {"all", index} for name, index in new)
+        ]
+        if wanted:
+            with self.changing(suite):
+                for batch in _batches([os.fspath(deb.path) for deb in wanted]):
+                    options = [] if component is None else ["--component", component]
+                    self.reprepro(
+                        *options, "--export=silent-never", "includedeb", suite, *batch, attempt="include packages in"
+                    )
+                self._confirm(suite, plan)
+        return plan
+
+    def plan_remove(self, suite: str, wanted: Iterable[Mapping[str, str | None]]) -> Outcome:
+        """What :meth:`remove` would do."""
+        before = self.packages(suite)
+        exact = {(row["name"], row.get("version"), row.get("architecture")) for row in wanted}
+
+        def goes(package: Package) -> bool:
+            versions, indexes = (package.version, None), (package.index, None)
+            return any((package.name, version, index) in exact for version in versions for index in indexes)
+
+        return outcome(before, [package for package in before if not goes(package)])
+
+    def remove(self, suite: str, wanted: Iterable[Mapping[str, str | None]]) -> Outcome:
+        """Remove exactly these packages: each row has a ``name``, and may have a ``version`` and an ``architecture``.
+
+        A package of which another version is there stays, one that is not there is no failure.
+        """
+        plan = self.plan_remove(suite, wanted)
+        if plan.changed:
+            with self.changing(suite):
+                for index in self.suite(suite).architectures:
+                    names = [change["package"] for change in plan.removed if change["architecture"] == index]
+                    for batch in _batches(names):
+                        self.reprepro(
+                            *("--architecture", index, "-T", "deb", "--export=silent-never", "remove", suite),
+                            *batch,
+                            attempt="remove packages from",
+                        )
+                self._confirm(suite, plan)
+        return plan
+
+    def plan_copy(self, suite: str, source: str, names: Sequence[str] | None) -> Outcome:
+        """What :meth:`copy` would do; a package that is missing, or older than what is there, is a finding."""
+        indexes = self.suite(suite).architectures
+        before = self.packages(suite)
+        held = {(package.name, package.index): package for package in before}
+        offered = [package for package in self.packages(source) if package.index in indexes]
+        chosen = offered if names is None else [package for package in offered if package.name in set(names)]
+        missing = sorted(set(names or ()) - {package.name for package in offered})
+        findings = [f"{source} has no {name}" for name in missing]
+        for package in chosen:
+            there = held.get((package.name, package.index))
+            if there is not None and debversion.compare(package.version, there.version) < 0:
+                findings.append(
+                    f"{package.name} for {package.index}: {suite} has {there.version}, {source} only {package.version}"
+                )
+        _refuse("copy packages to", suite, self.base, findings)
+        after = {**held, **{(package.name, package.index): package for package in chosen}}
+        return outcome(before, after.values())
+
+    def copy(self, suite: str, source: str, names: Sequence[str] | None = None) -> Outcome:
+        """Take packages of the suite ``source`` into ``suite``: those of these names, or all."""
+        plan = self.plan_copy(suite, source, names)
+        if plan.changed:
+            with self.changing(suite):
+                for index in self.suite(suite).architectures:
+                    changes = [*plan.added, *plan.updated]
+                    chosen = [change["package"] for change in changes if change["architecture"] == index]
+                    for batch in _batches(chosen):
+                        self.reprepro(
+                            *("--architecture", index, "-T", "deb", "--export=silent-never", "copy", suite, source),
+                            *batch,
+                            attempt="copy packages to",
+                        )
+                self._confirm(suite, plan)
+        return plan
+
+    def snapshot(self, suite: str, name: str, *, write: bool = True) -> bool:
+        """Keep the suite as it is now under ``dists/<suite>/snapshots/<name>``; whether it was not there before."""
+        self.suite(suite)
+        if not SNAPSHOT.match(name):
+            raise SlipwayError(
+                "name a snapshot of", suite, f"{name!r} is no name", do_next="Use letters, digits and .+_~- only."
+            )
+        if (self.public / "dists" / suite / "snapshots" / name / "Release").exists():
+            return False
+        if write:
+            with self.changing(suite):
+                self.reprepro("gensnapshot", suite, name, attempt="make a snapshot of", sign=True)
+        return True
+
+    def export(self, *suites: str) -> None:
+        """Write the indexes of these suites, of all without a name."""
+        self.reprepro("export", *suites, attempt="export", sign=True)
+
+    @property
+    def public(self) -> Path:
+        """The directory with ``dists`` and ``pool``: the one that ``outdir`` in conf/options names, or the base."""
+        return read_public(self.base)
+
+    @contextlib.contextmanager
+    def changing(self, suite: str) -> Iterator[None]:
+        """Mark that a change has begun, with the database as it was before; export once it is done.
+
+        reprepro's database has no transactions: killed while it writes, it may leave a file that it cannot open again.
+        """
+        mark = self.base / UNFINISHED
+        write_atomic(mark, f"{suite}\n".encode())
+        self._save()
+        yield
+        shutil.rmtree(self.base / SAVED)
+        self.export(suite)
+        mark.unlink()
+
+    def _save(self) -> None:
+        """Keep a copy of the database, whole or not at all."""
+        saved = self.base / SAVED
+        begun = temporary_beside(saved)
+        begun.mkdir()
+        for path in sorted(self.database.glob("*")):
+            if path.name != "lockfile":
+                with replacing(begun / path.name) as sink, open(path, "rb") as source:
+                    shutil.copyfileobj(source, sink)
+        os.replace(begun, saved)
+        sync_directory(self.base)
+
+    def recover(self, *, timeout: float) -> bool:
+        """After a killed user: put back the database it was changing, and export what it may not have exported.
+
+        A reprepro that survived its killed parent, or that was started by hand, is waited for.
+        """
+        lockfile, mark, saved = self.database / "lockfile", self.base / UNFINISHED, self.base / SAVED
+        if not lockfile.exists() and not mark.exists():
+            return False
+        wait_for(
+            lambda: _users_of(self.database),
+            lambda users: not users,
+            bool,
+            attempt="use the archive",
+            on=f"{self.base}, whose database these processes have open",
+            timeout=timeout,
+            do_next="Somebody runs reprepro by hand: wait for its end and run again.",
+        )
+        write_atomic(mark, b"recovering\n")
+        for begun in self.base.glob(f".{SAVED}*"):
+            shutil.rmtree(begun)
+        if saved.is_dir():
+            shutil.rmtree(self.database, ignore_errors=True)
+            os.replace(saved, self.database)
+        lockfile.unlink(missing_ok=True)
+        for cache in CACHES:
+            (self.database / cache).unlink(missing_ok=True)
+        self.reprepro("rereference", attempt="recover")
+        self.reprepro("deleteunreferenced", attempt="recover")
+        self.export()
+        mark.unlink()
+        sync_directory(self.base)
+        return True
+
+    def reprepro(self, *words: str, attempt: str, sign: bool = False) -> Completed:
+        """Run reprepro; with ``sign`` the archive's keys are at hand."""
+        with contextlib.ExitStack() as stack:
+            env = None
+            if sign and self.gnupghome is not None:
+                env = stack.enter_context(openpgp.environment(self.gnupghome))
+            return run(
+                ["reprepro", "--basedir", str(self.base), "--dbdir", str(self.database), *words],
+                attempt=attempt,
+                on=f"the archive {self.base}",
+                env=env,
+                timeout=3600,
+            )
+
+    def _confirm(self, suite: str, plan: Outcome) -> None:
+        now = {(package.name, package.index): package.sha256 for package in self.packages(suite)}
+        wanted = {(package.name, package.index): package.sha256 for package in plan.after}
+        findings = [
+            f"{name} for {index} {'is missing' if (name, index) not in now else 'should not be there'}"
+            if (name, index) not in now or (name, index) not in wanted
+            else f"{name} for {index} is another file"
+            for name, index in sorted(now.keys() | wanted.keys())
+            if now.get((name, index)) != wanted.get((name, index))
+        ]
+        _refuse("confirm the change of", suite, self.base, findings)
+
+
+def export_due(base: Path, suite: str) -> bool:
+    """Whether an index of the suite is missing, or older than ``conf/distributions``."""
+    settings = base / "conf" / "distributions"
+    if not settings.exists():
+        return True
+    known = read_suites(base).get(suite)
+    if known is None:
+        return True
+    top = read_public(base) / "dists" / suite
+    indexes = [
+        top / component / f"binary-{architecture}" / "Release"
+        for component in known.components
+        for architecture in known.architectures
+    ]
+    dates = [path.stat().st_mtime if path.exists() else 0.0 for path in (top / "Release", *indexes)]
+    return min(dates[1:], default=0.0) == 0.0 or dates[0] < settings.stat().st_mtime
+
+
+@contextlib.contextmanager
+def opened(
+    base: str | os.PathLike[str],
+    *,
+    gnupghome: str | os.PathLike[str] | None = None,
+    write: bool = True,
+    timeout: float = 600.0,
+) -> Iterator[Archive]:
+    """Hold the archive in ``base``, waiting at most ``timeout`` seconds for others; ``gnupghome`` has its keys.
+
+    Without ``write`` nothing on disk changes: a copy of the database is read, and nobody is waited for.
+    """
+    home = None if gnupghome is None else Path(gnupghome)
+    place = Path(base)
+    read_suites(place)
+    if not write:
+        with tempfile.TemporaryDirectory(prefix="slipway-reprepro-") as temporary:
+            copied = Path(temporary) / "db"
+            whole = next((path for path in (place / SAVED, place / "db") if path.is_dir()), None)
+            if whole is not None:
+                shutil.copytree(whole, copied, ignore=shutil.ignore_patterns("lockfile"))
+            yield Archive(place, database=copied, gnupghome=home)
+        return
+    with flocked(place / LOCK, attempt="use the archive", on=str(place), timeout=timeout):
+        archive = Archive(place, database=place / "db", gnupghome=home)
+        archive.recover(timeout=timeout)
+        yield archive
+
+
+def read_suites(base: Path) -> dict[str, Suite]:
+    """The suites that ``conf/distributions`` defines, by codename."""
+    path = base / "conf" / "distributions"
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise SlipwayError(
+            "use the archive",
+            str(base),
+            f"{path} cannot be read: {error.strerror}",
+            do_next="Make the archive with the role slipway.release.apt_archive, or correct the path.",
+        ) from error
+    found = {}
+    for paragraph in re.split(r"\n\s*\n", text):
+        lines = [line for line in paragraph.splitlines() if not line.startswith("#")]
+        fields = dict(_FIELD.findall("\n".join(lines)))
+        if "Codename" in fields:
+            architectures = tuple(name for name in fields.get("Architectures", "").split() if name != "source")
+            components = tuple(fields.get("Components", "main").split())
+            found[fields["Codename"].strip()] = Suite(fields["Codename"].strip(), architectures, components)
+    return found
+
+
+_FIELD = re.compile(r"^([A-Za-z0-9-]+):[ \t]*(.*)$", re.MULTILINE)
+
+
+def read_public(base: Path) -> Path:
+    """The directory that is served: ``outdir`` of conf/options, or the base itself."""
+    options = base / "conf" / "options"
+    for line in options.read_text(encoding="utf-8").splitlines() if options.exists() else []:
+        word, _space, value = line.strip().partition(" ")
+        if word == "outdir" and value.strip():
+            place = value.strip().replace("+b/", f"{base}/", 1)
+            return Path(os.path.normpath(place))
+    return base
+
+
+def _conflict(deb: Deb, there: Package | None) -> list[str]:
+    if there is None or there.sha256 == deb.sha256:
+        return []
+    order = debversion.compare(deb.version, there.version)
+    if order > 0:
+        return []
+    if order == 0:
+        return [f"{deb.path}: {deb.name} {deb.version} for {there.index} is there with other content"]
+    return [f"{deb.path}: {deb.name} {deb.version} is older than {there.version}, which {there.index} has"]
+
+
+def _refuse(attempted: str, suite: str, base: Path, findings: Sequence[str]) -> None:
+    if findings:
+        raise SlipwayError(
+            attempted,
+            f"{suite} of {base}",
+            findings[0] if len(findings) == 1 else f"{len(findings)} packages are in the way",
+            do_next="Correct this and run again; the indexes are as they were.",
+            findings=findings if len(findings) > 1 else [],
+        )
+
+
+def _batches(words: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(words), BATCH):
+        yield words[start : start + BATCH]
+
+
+def _users_of(database: Path) -> list[str]:
+    """The processes that have a file of the database open, as far as we may see."""
+    inside = f"{database.resolve()}/"
+    found = []
+    for process in Path("/proc").iterdir():
+        if process.name.isdigit():
+            with contextlib.suppress(OSError):
+                links = [os.readlink(descriptor) for descriptor in (process / "fd").iterdir()]
+                if any(link.startswith(inside) for link in links):
+                    found.append(process.name)
+    return found

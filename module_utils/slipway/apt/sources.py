@@ -1,0 +1,136 @@
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Where packages come from: lines as in sources.list, and the package lists behind them.
+
+The word ``machine`` in the place of an address stands for the mirror from which this machine's own apt takes the
+suite, as in ``deb machine bookworm main``: a site that has a mirror of its own need not name it twice.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..errors import SlipwayError
+from ..files import write_atomic
+from ..locks import flocked
+from ..process import run
+
+#: Settings of this machine that are ours too (proxies, certificates), and those of them that are not.
+KEPT, NOT_KEPT = "Acquire::", ("Acquire::IndexTargets", "Acquire::Languages", "Acquire::GzipIndexes")
+#: A line whose address is this machine's own.
+MACHINE = re.compile(r"(?P<before>deb(?:-src)?\s+(?:\[[^]]*\]\s+)?)machine(?P<after>\s+(?P<suite>\S+).*)")
+#: Where the list of a suite is, as apt says before it fetches it.
+RELEASE = re.compile(r"'(?P<url>[^']+?)/+dists/(?P<suite>[^']+)/InRelease' ")
+
+
+def resolved(sources: Sequence[str]) -> list[str]:
+    """The lines with the address of this machine's mirror where they say ``machine``.
+
+    A suite that this machine's apt takes from nowhere is a failure. Of several mirrors of one suite, that whose list
+    says that it is Debian's is taken, else the first.
+    """
+    return [_resolved(line) for line in sources]
+
+
+def _resolved(line: str) -> str:
+    match = MACHINE.fullmatch(line.strip())
+    if match is None:
+        return line
+    said = run(["apt-get", "update", "--print-uris"], attempt="ask for the mirrors of", on="this machine's apt").stdout
+    urls = [found["url"] for found in RELEASE.finditer(said) if found["suite"] == match["suite"]]
+    if not urls:
+        raise SlipwayError(
+            f"find a mirror of {match['suite']} for",
+            line,
+            "this machine's apt takes that suite from nowhere",
+            do_next="Write the mirror's address in the place of the word machine, or add the suite to apt's sources.",
+        )
+    if len(urls) > 1:
+        urls = [url for url in urls if url in _debian_mirrors()] or urls
+    return f"{match['before']}{urls[0]}{match['after']}"
+
+
+def _debian_mirrors() -> set[str]:
+    said = run(
+        ["apt-get", "indextargets", "--format", "$(ORIGIN) $(REPO_URI)", "Created-By: Packages"],
+        attempt="ask for the mirrors of",
+        on="this machine's apt",
+    ).stdout
+    words = (line.partition(" ") for line in said.splitlines())
+    return {url.rstrip("/") for origin, _space, url in words if origin == "Debian"}
+
+
+def package_lists(
+    sources: Sequence[str], architectures: Sequence[str], *, directory: Path, timeout: float = 600.0
+) -> dict[str, list[Path]]:
+    """The ``Packages`` files of ``sources`` (lines of sources.list) for each architecture, as they are now.
+
+    ``directory`` keeps them, so that only what is new is fetched. Sources without any list for an architecture are
+    a failure.
+    """
+    sources = resolved(sources)
+    on = f"{len(sources)} sources for {', '.join(architectures)}"
+    with flocked(directory / "lock", attempt="fetch the package lists of", on=on, timeout=timeout):
+        for name in ("lists/partial", "cache/archives/partial"):
+            (directory / name).mkdir(parents=True, exist_ok=True)
+        write_atomic(directory / "status", b"")
+        write_atomic(directory / "sources.list", "".join(f"{source}\n" for source in sources).encode())
+        write_atomic(directory / "apt.conf", _configuration(directory, architectures).encode())
+        env = {"APT_CONFIG": str(directory / "apt.conf")}
+        run(
+            ["apt-get", "update", "-q"],
+            attempt="fetch the package lists of",
+            on=on,
+            do_next="See whether the mirror answers and its key is installed, and run again.",
+            env=env,
+            timeout=timeout,
+        )
+        listed = run(
+            ["apt-get", "indextargets", "--format", "$(ARCHITECTURE) $(FILENAME)", "Created-By: Packages"],
+            attempt="find the package lists of",
+            on=on,
+            env=env,
+        )
+    found: dict[str, list[Path]] = {architecture: [] for architecture in architectures}
+    for line in listed.stdout.splitlines():
+        architecture, _space, path = line.partition(" ")
+        if architecture in found and Path(path).is_file():
+            found[architecture].append(Path(path))
+    for architecture, paths in found.items():
+        if not paths:
+            raise SlipwayError(
+                "find the package lists of",
+                on,
+                f"there is none for {architecture}",
+                do_next="Correct the platform's base sources or its architectures and run again.",
+            )
+    return found
+
+
+def _configuration(directory: Path, architectures: Sequence[str]) -> str:
+    dumped = run(["apt-config", "dump", "Acquire"], attempt="read the settings of", on="apt").stdout
+    ours = [line for line in dumped.splitlines() if line.startswith(KEPT) and not line.startswith(NOT_KEPT)]
+    quoted = " ".join(f'"{architecture}";' for architecture in architectures)
+    settings = {
+        "APT::Architecture": architectures[0],
+        "APT::Sandbox::User": "root" if os.geteuid() == 0 else "",
+        "APT::Update::Error-Mode": "any",
+        "Acquire::Languages": "none",
+        "Acquire::GzipIndexes": "false",
+        "Dir::Etc::main": "/dev/null",
+        "Dir::Etc::parts": "/dev/null",
+        "Dir::Etc::sourcelist": str(directory / "sources.list"),
+        "Dir::Etc::sourceparts": "/dev/null",
+        "Dir::Etc::preferencesparts": "/dev/null",
+        "Dir::State": str(directory),
+        "Dir::State::lists": str(directory / "lists"),
+        "Dir::State::status": str(directory / "status"),
+        "Dir::Cache": str(directory / "cache"),
+        "Dir::Cache::pkgcache": "",
+        "Dir::Cache::srcpkgcache": "",
+    }
+    lines = [f'{name} "{value}";' for name, value in settings.items()]
+    return "\n".join([*ours, f"APT::Architectures {{ {quoted} }};", *lines, ""])

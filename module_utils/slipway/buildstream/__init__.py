@@ -1,0 +1,1 @@
+"""Systems that BuildStream builds: its command, its log, its artifact caches."""

@@ -1,0 +1,69 @@
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Packages that hold nothing and install others, in exactly the versions of one release."""
+
+from __future__ import annotations
+
+import gzip
+import textwrap
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from . import file as debfile
+
+#: The date of everything inside, so that the same words give the same bytes.
+MOMENT = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class Metapackage:
+    """``depends`` are package and version; ``fields`` further fields, such as the marker of the distribution."""
+
+    package: str
+    version: str
+    architecture: str
+    maintainer: str
+    summary: str
+    depends: Sequence[tuple[str, str]]
+    fields: Mapping[str, str]
+
+    @property
+    def control(self) -> str:
+        """Its control file."""
+        lines = {
+            "Package": self.package,
+            "Version": self.version,
+            "Architecture": self.architecture,
+            "Maintainer": self.maintainer,
+            "Depends": ", ".join(f"{name} (= {version})" for name, version in self.depends),
+            "Section": "metapackages",
+            "Priority": "optional",
+            **self.fields,
+            "Description": self.summary,
+        }
+        text = "".join(f"{name}: {value}\n" for name, value in lines.items())
+        return text + textwrap.indent("\n".join(textwrap.wrap(_LONG, 76)), " ") + "\n"
+
+    def deb(self) -> bytes:
+        """The package as a file."""
+        documents = f"usr/share/doc/{self.package}"
+        files = {
+            f"{documents}/changelog.Debian.gz": gzip.compress(self._changelog().encode(), 9, mtime=0),
+            f"{documents}/copyright": _COPYRIGHT.encode(),
+        }
+        return debfile.build(self.control, files, mtime=MOMENT)
+
+    def _changelog(self) -> str:
+        date = time.strftime("%a, %d %b %Y %H:%M:%S +0000", time.gmtime(MOMENT))
+        return (
+            f"{self.package} ({self.version}) stable; urgency=low\n\n  * Lock the packages of this release.\n\n"
+            f" -- {self.maintainer}  {date}\n"
+        )
+
+
+_LONG = (
+    "This package holds nothing. It installs the packages of one release of the distribution, in exactly the versions "
+    "that were built and tested together."
+)
+_COPYRIGHT = "This package holds no work of its own: nothing in it is subject to copyright.\n"

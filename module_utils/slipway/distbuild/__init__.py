@@ -1,0 +1,1 @@
+"""Morph's distbuild network, protocol 4."""

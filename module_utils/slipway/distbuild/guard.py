@@ -1,0 +1,86 @@
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Cancels builds when the process that wants them dies without a word.
+
+A controller goes on with a build whose initiator is gone. A process that is ended with SIGKILL (Ansible does
+that at the time limit of an async task) cannot cancel anything, so a child in a session of its own waits
+for its parent's end and does it instead.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+from collections.abc import Iterator
+
+from ..errors import SlipwayError
+from .control import cancel
+from .protocol import Handle
+
+TIMEOUT = 30.0
+
+
+class Guard:
+    """Tells the child which builds are to be cancelled if this process dies."""
+
+    def __init__(self, pipe: int) -> None:
+        self._pipe = pipe
+        self._watched: dict[str, str] = {}
+
+    def watch(self, owner: str, handle: Handle | None) -> None:
+        """``owner``'s build is ``handle`` now; ``None`` when there is nothing (more) to cancel."""
+        line = json.dumps({"owner": owner, "handle": handle.as_dict() if handle else None})
+        if self._watched.get(owner) != line:
+            self._watched[owner] = line
+            with contextlib.suppress(OSError):
+                os.write(self._pipe, line.encode() + b"\n")
+
+
+@contextlib.contextmanager
+def guarded() -> Iterator[Guard]:
+    """A :class:`Guard` for the time of the block; leaving the block in any way means that nothing is to be done."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            _keep_watch(reading)
+        finally:
+            os._exit(0)
+    os.close(reading)
+    try:
+        yield Guard(writing)
+    finally:
+        with contextlib.suppress(OSError):
+            os.write(writing, b"done\n")
+        os.close(writing)
+        os.waitpid(child, 0)
+
+
+def _keep_watch(reading: int) -> None:
+    os.setsid()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    _let_go_of_everything_but(reading)
+    watched: dict[str, Handle] = {}
+    with open(reading, encoding="utf-8") as lines:
+        for line in lines:
+            if line == "done\n":
+                return
+            told = json.loads(line)
+            watched.pop(told["owner"], None)
+            if told["handle"] is not None:
+                watched[told["owner"]] = Handle.from_dict(told["handle"])
+    for handle in watched.values():
+        with contextlib.suppress(SlipwayError):
+            cancel(handle, timeout=TIMEOUT)
+
+
+def _let_go_of_everything_but(reading: int) -> None:
+    """Whoever waits for the end of our output must not wait for this process."""
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        os.dup2(nothing, descriptor)
+    os.closerange(3, reading)
+    os.closerange(reading + 1, os.sysconf("SC_OPEN_MAX"))

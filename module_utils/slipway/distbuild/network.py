@@ -1,0 +1,229 @@
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Brings builds and their controllers together: all sockets, all deadlines and all interruptions in one loop."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import signal
+import socket
+import stat
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+from .initiator import Build
+
+RECEIVE = 1 << 16
+#: No longer than this without a look at the clock.
+MAX_SLEEP = 5.0
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Interruption:
+    """What asked this run to end: ``reason`` is empty while nothing did, ``urgent`` once it did twice."""
+
+    def __init__(self, *, output: int | None = None) -> None:
+        self.reason = ""
+        self.urgent = False
+        self.wake, self._bell = socket.socketpair()
+        self.wake.setblocking(False)
+        self._bell.setblocking(False)
+        #: The file descriptor that somebody reads our result from; nobody does when it hangs up.
+        self.output = output if output is not None and _is_pipe(output) else None
+
+    def ask(self, reason: str) -> None:
+        """End this run; may be called from a signal handler or another thread."""
+        self.urgent = bool(self.reason)
+        self.reason = self.reason or reason
+        with contextlib.suppress(OSError):
+            self._bell.send(b"!")
+
+    def close(self) -> None:
+        """Nothing is listened to any more."""
+        self.wake.close()
+        self._bell.close()
+
+
+@contextlib.contextmanager
+def interruptible(*, output: int | None = None) -> Iterator[Interruption]:
+    """An :class:`Interruption` that signals (in the main thread) and a hang-up of ``output`` cause."""
+    interruption = Interruption(output=output)
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in SIGNALS:
+            before[number] = signal.signal(number, lambda n, _: interruption.ask(signal.Signals(n).name))
+    try:
+        yield interruption
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        interruption.close()
+
+
+def run(
+    builds: Sequence[Build],
+    *,
+    interruption: Interruption | None = None,
+    on_change: Callable[[Build], None] = lambda _build: None,
+    clock: Callable[[], float] = time.monotonic,
+) -> None:
+    """Carry every build to its end. ``on_change`` is called whenever a build's controller id changes or it ends."""
+    with selectors.DefaultSelector() as selector:
+        lines = [_Line(build, selector, on_change) for build in builds]
+        if interruption is not None:
+            selector.register(interruption.wake, selectors.EVENT_READ, interruption)
+            if interruption.output is not None:
+                selector.register(interruption.output, selectors.EVENT_READ, interruption)
+        try:
+            while any(line.build.phase != "ended" for line in lines):
+                _turn(lines, selector, interruption, clock)
+        finally:
+            for line in lines:
+                line.hang_up()
+
+
+def _turn(
+    lines: Sequence[_Line],
+    selector: selectors.BaseSelector,
+    interruption: Interruption | None,
+    clock: Callable[[], float],
+) -> None:
+    now = clock()
+    wakes = min(line.build.wakes() for line in lines if line.build.phase != "ended")
+    for key, mask in selector.select(max(0.0, min(MAX_SLEEP, wakes - now))):
+        if isinstance(key.data, _Line):
+            key.data.ready(mask, clock())
+        else:
+            _heard(key, selector, key.data)
+    now = clock()
+    if interruption is not None and interruption.reason:
+        for line in lines:
+            line.build.interrupt(interruption.reason, now)
+            if interruption.urgent:
+                line.build.abandon(now)
+    for line in lines:
+        line.build.tick(now)
+        line.settle(now)
+
+
+def _heard(key: selectors.SelectorKey, selector: selectors.BaseSelector, interruption: Interruption) -> None:
+    if key.fileobj is interruption.wake:
+        with contextlib.suppress(BlockingIOError):
+            interruption.wake.recv(64)
+    else:
+        selector.unregister(key.fileobj)
+        interruption.ask("nobody reads the result any more")
+
+
+class _Line:
+    """One build's connection, made anew as often as the build wants one."""
+
+    def __init__(self, build: Build, selector: selectors.BaseSelector, on_change: Callable[[Build], None]) -> None:
+        self.build = build
+        self._selector = selector
+        self._on_change = on_change
+        self._socket: socket.socket | None = None
+        self._addresses: list[tuple[socket.AddressFamily, tuple[object, ...]]] = []
+        self._mask = 0
+        self._known = ""
+
+    def settle(self, now: float) -> None:
+        """Give the build the connection that it wants now, send what it has to say, report what is new."""
+        if self.build.phase in ("wanted", "ended"):
+            self.hang_up()
+        if self.build.phase == "wanted" and now >= self.build.connect_at:
+            self._resolve(now)
+        if self._socket is not None:
+            self._listen_for()
+        known = f"{self.build.id} {self.build.initiator} {self.build.phase == 'ended'}"
+        if known != self._known:
+            self._known = known
+            self._on_change(self.build)
+
+    def ready(self, mask: int, now: float) -> None:
+        """The socket has something to read or takes something to write."""
+        if self._socket is None:
+            return
+        if self.build.phase == "connecting":
+            self._connected(now)
+            return
+        try:
+            if mask & selectors.EVENT_WRITE and self.build.outgoing():
+                sent = self._socket.send(self.build.outgoing())
+                del self.build.outgoing()[:sent]
+            if mask & selectors.EVENT_READ:
+                data = self._socket.recv(RECEIVE)
+                if data:
+                    self.build.receive(data, now)
+                else:
+                    self.build.lost("the controller closed the connection", now)
+        except BlockingIOError:
+            pass
+        except OSError as error:
+            self.build.lost(f"the connection broke ({error.strerror or error})", now)
+
+    def hang_up(self) -> None:
+        """Close the connection, if there is one."""
+        if self._socket is not None:
+            self._selector.unregister(self._socket)
+            self._socket.close()
+            self._socket = None
+
+    def _resolve(self, now: float) -> None:
+        host, port = self.build.controller.host, self.build.controller.port
+        try:
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError) as error:
+            self.build.lost(f"the name {host} is not known ({getattr(error, 'strerror', None) or error})", now)
+            return
+        self._addresses = [(each[0], each[4]) for each in found]
+        self.build.connecting(now)
+        self._connect(now)
+
+    def _connect(self, now: float) -> None:
+        family, address = self._addresses.pop(0)
+        self._socket = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+        self._socket.setblocking(False)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        self._mask = selectors.EVENT_WRITE
+        self._selector.register(self._socket, self._mask, self)
+        try:
+            self._socket.connect(address)
+        except BlockingIOError:
+            pass  # it goes on; the selector tells how it ends
+        except OSError as error:
+            self._refused(error, now)
+
+    def _connected(self, now: float) -> None:
+        if self._socket is None:
+            raise AssertionError("self._socket is always set here")
+        number = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if number:
+            self._refused(OSError(number, os.strerror(number)), now)
+        else:
+            self.build.connected(now)
+
+    def _refused(self, error: OSError, now: float) -> None:
+        self.hang_up()
+        if self._addresses:
+            self._connect(now)
+        else:
+            self.build.lost(f"nothing takes the connection ({error.strerror or error})", now)
+
+    def _listen_for(self) -> None:
+        mask = selectors.EVENT_WRITE
+        if self.build.phase != "connecting":
+            mask = selectors.EVENT_READ | (selectors.EVENT_WRITE if self.build.outgoing() else 0)
+        if mask != self._mask and self._socket is not None:
+            self._mask = mask
+            self._selector.modify(self._socket, mask, self)
+
+
+def _is_pipe(descriptor: int) -> bool:
+    try:
+        return stat.S_ISFIFO(os.fstat(descriptor).st_mode)
+    except OSError:
+        return False

@@ -1,0 +1,82 @@
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Between a release's systems and the builds that distbuild networks are asked for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from ..errors import SlipwayError
+from ..morph.cache import is_system
+from .protocol import DEFAULT_PORT, Controller
+
+ADDRESS = re.compile(r"(?:\[(?P<v6>[0-9a-fA-F:]+)\]|(?P<host>[A-Za-z0-9._-]+))(?::(?P<port>[0-9]{1,5}))?\Z")
+
+
+def controller(address: str) -> Controller:
+    """The controller at ``host``, ``host:port`` or ``[IPv6 address]:port``."""
+    parts = ADDRESS.match(address)
+    if parts is None:
+        raise SlipwayError(
+            "use the controller", repr(address), "it is no address", do_next="Give HOST or HOST:PORT and run again."
+        )
+    return Controller(parts["v6"] or parts["host"], int(parts["port"] or DEFAULT_PORT))
+
+
+def distbuild_builds(
+    systems: Iterable[Mapping[str, Any]],
+    controllers: Mapping[str, str],
+    *,
+    logs: str,
+    recorded: Iterable[Mapping[str, Any]] = (),
+) -> list[dict[str, Any]]:
+    """What distbuild_submit is to build: each system by the controller of its architecture.
+
+    Logs go to ``<logs>/<system>``. ``recorded`` tells what earlier builds of the same are named in the cache. An
+    architecture without a controller is a failure that names all such systems.
+    """
+    known = {(entry["element"], entry["architecture"]): [entry["artifact"]] for entry in recorded}
+    systems = list(systems)
+    homeless = [system for system in systems if system["architecture"] not in controllers]
+    if homeless:
+        raise SlipwayError(
+            "build",
+            f"{len(homeless)} of {len(systems)} systems",
+            "there is no controller for their architectures",
+            do_next="Name it in release_build_controllers, or leave them out by release_allow_missing_arches.",
+            findings=[f"{system['name']}: {system['architecture']}" for system in homeless],
+        )
+    builds = []
+    for system in systems:
+        where = controller(controllers[system["architecture"]])
+        builds.append(
+            {
+                "controller": where.host,
+                "port": where.port,
+                "morphology": system["file"],
+                "log_directory": f"{logs}/{system['name']}",
+                "artifacts": known.get((system["file"], system["architecture"]), []),
+            }
+        )
+    return builds
+
+
+def distbuild_results(
+    results: Sequence[Mapping[str, Any]], systems: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """What was built, as build records tell it; the key is empty for what check mode would build."""
+    built = []
+    for result, system in zip(results, systems, strict=True):
+        artifact = next((name for name in result["artifacts"] if is_system(name)), "")
+        built.append(
+            {
+                "element": system["file"],
+                "architecture": system["architecture"],
+                "key": artifact.partition(".")[0],
+                "artifact": artifact,
+                "cached": bool(result["cached"]),
+            }
+        )
+    return built

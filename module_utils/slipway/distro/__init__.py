@@ -1,0 +1,1 @@
+"""Distributions of stacks: the distro file, and a release of one."""

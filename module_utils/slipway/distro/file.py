@@ -1,0 +1,408 @@
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Distro files (``.rosdistro``): the stacks of a distribution, their versions and rules, and its variants.
+
+Where the tools of the time disagreed, this is what counts here:
+
+* A rule mapping without a known kind (``boxturtle``'s ``ros_experimental``) leaves its stack without rules, with a
+  remark; the stack and its version count.
+* ``extends`` takes one name or a list, in any order of definition; the parents' stacks come first, each stack once.
+* A stack without a version is not released. Its rules that need one have no value.
+* Versions are text as written: ``1.10`` is not ``1.1``.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..errors import SlipwayError
+from ..yamltext import Node, NotPlainError, read
+
+TOP_KEYS = frozenset({"release", "version", "stacks", "variants", "_rules"})
+STACK_KEYS = frozenset({"version", "_rules"})
+VARIANT_KEYS = frozenset({"stacks", "extends"})
+#: The variant that is made of every released stack.
+ALL = "all"
+
+_SVN = ("dev", "distro-tag", "release-tag")
+_DVCS = ("uri", "dev-branch", "distro-tag", "release-tag")
+#: What a rule of each kind must say; every URL may have an ``anon-`` twin for reading without an account.
+RULES: Mapping[str, tuple[str, ...]] = {"svn": _SVN, "git": _DVCS, "hg": _DVCS, "bzr": _DVCS}
+TWINS = frozenset({"uri", "dev", "distro-tag", "release-tag"})
+#: The first form of Subversion rules, which overlays what stands above it key by key.
+LEGACY = {"dev-svn": "dev", "distro-svn": "distro-tag", "release-svn": "release-tag"}
+LEGACY_KEYS = {**LEGACY, **{f"anon-{old}": f"anon-{new}" for old, new in LEGACY.items()}}
+
+NAME = re.compile(r"[a-z0-9][a-z0-9_+.-]*\Z")
+STACK_VERSION = re.compile(r"[0-9][A-Za-z0-9.+~-]*\Z")
+DISTRO_VERSION = re.compile(r"[A-Za-z0-9.+~]+\Z")
+REVISION = re.compile(r"\$Revision:\s*([0-9]+)\s*\$")
+VARIABLE = re.compile(r"\$(STACK_NAME|STACK_VERSION|RELEASE_NAME|REVISION)")
+
+
+@dataclass(frozen=True)
+class Rules:
+    """Where a stack's source is: ``kind`` is svn, git, hg or bzr; ``values`` are expanded, anon twins always present.
+
+    A value that needs the version of an unreleased stack is ``None``.
+    """
+
+    kind: str
+    values: Mapping[str, str | None]
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A source project of the distribution; ``version`` is ``None`` while it is not released."""
+
+    name: str
+    version: str | None
+    rules: Rules | None
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A named choice of stacks; ``stacks`` holds those of the variants it ``extends`` too, theirs first, each once."""
+
+    name: str
+    extends: tuple[str, ...]
+    stacks: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Distro:
+    """What a distro file says. With ``faults`` it is not usable; ``remarks`` say what was ignored."""
+
+    name: str
+    version: str | None
+    stacks: Mapping[str, Stack]
+    variants: Mapping[str, Variant]
+    faults: list[str]
+    remarks: list[str]
+
+    def released(self) -> dict[str, str]:
+        """The version of each stack that has one."""
+        return {stack.name: stack.version for stack in self.stacks.values() if stack.version is not None}
+
+
+def load_distro(path: str | os.PathLike[str], *, text: str | None = None, required: Collection[str] = ()) -> Distro:
+    """Read a distro file that has no faults; else the failure names the file and every fault.
+
+    ``text`` is what a file of another machine says.
+    """
+    try:
+        data = Path(path).read_bytes() if text is None else text.encode()
+    except OSError as error:
+        raise _refusal(path, str(error.strerror), []) from error
+    distro = read_distro(data, required=required)
+    if distro.faults:
+        first = distro.faults[0] if len(distro.faults) == 1 else f"it has {len(distro.faults)} faults"
+        raise _refusal(path, first, distro.faults if len(distro.faults) > 1 else [])
+    return distro
+
+
+def read_distro(data: bytes, *, required: Collection[str] = ()) -> Distro:
+    """Read a whole distro file and list every fault; the stacks ``required`` must be among its stacks."""
+    try:
+        root, twice = read(data)
+    except NotPlainError as error:
+        return Distro("", None, {}, {}, [str(error)], [])
+    return _Reader(faults=twice).distro(root, required)
+
+
+def normal_version(text: str) -> str | None:
+    """A distribution release's name: ``$Revision: 468 $`` is ``r468``; ``None`` for what cannot stand in a version."""
+    found = REVISION.search(text)
+    version = f"r{found.group(1)}" if found else text
+    return version if DISTRO_VERSION.match(version) else None
+
+
+def expand(template: str, *, stack: str, version: str | None, release: str) -> str | None:
+    """Put name, version and release into a rule as plain text; ``None`` if it needs a version that is not there.
+
+    Raises ValueError for ``$REVISION``, which no tool can know.
+    """
+    values = {"STACK_NAME": stack, "STACK_VERSION": version, "RELEASE_NAME": release}
+    names = {found.group(1) for found in VARIABLE.finditer(template)}
+    if "REVISION" in names:
+        raise ValueError("$REVISION cannot be used in a rule")
+    if any(values[name] is None for name in names):
+        return None
+    return VARIABLE.sub(lambda found: str(values[found.group(1)]), template)
+
+
+def _refusal(path: str | os.PathLike[str], came_back: str, findings: list[str]) -> SlipwayError:
+    return SlipwayError(
+        "read the distro file", os.fspath(path), came_back, do_next="Correct it and run again.", findings=findings
+    )
+
+
+@dataclass(frozen=True)
+class _Templates:
+    """Rules before expansion."""
+
+    kind: str
+    values: Mapping[str, str]
+
+
+@dataclass
+class _Reader:
+    faults: list[str]
+    remarks: list[str] = field(default_factory=list)
+    named: Mapping[str, Node] = field(default_factory=dict)
+
+    def fault(self, where: str, node: Node, sentence: str) -> None:
+        self.faults.append(f"{where}: {sentence} (line {node.line})" if where else f"{sentence} (line {node.line})")
+
+    def distro(self, root: Node, required: Collection[str]) -> Distro:
+        top = root.mapping
+        if top is None:
+            self.fault("", root, f"it is {root.kind}, not a mapping with release, stacks and variants")
+            return Distro("", None, {}, {}, self.faults, self.remarks)
+        self.unknown("", top, TOP_KEYS)
+        name = self.name(top.get("release"), root, "release")
+        version = self.version(top.get("version"))
+        self.named = self.mapping(top.get("_rules"), "_rules")
+        stacks = self.stacks(top.get("stacks"), root, name)
+        for missing in sorted(set(required) - stacks.keys()):
+            self.fault("stacks", top.get("stacks", root), f"the stack {missing} is missing")
+        return Distro(name, version, stacks, self.variants(top.get("variants"), stacks), self.faults, self.remarks)
+
+    def version(self, node: Node | None) -> str | None:
+        if node is None or node.value is None:
+            return None
+        if node.text is None:
+            self.fault("version", node, f"it is {node.kind}, not text")
+            return None
+        version = normal_version(node.text)
+        if version is None:
+            self.fault(
+                "version",
+                node,
+                f"{node.text!r} cannot be part of a package's version; use letters, digits, '.', '+', '~'",
+            )
+        return version
+
+    def stacks(self, node: Node | None, root: Node, release: str) -> dict[str, Stack]:
+        if node is None or not node.mapping:
+            self.fault("stacks", node or root, "there are no stacks")
+            return {}
+        common = self.rules(node.mapping.get("_rules"), None, "stacks._rules")
+        found = {}
+        for name, entry in node.mapping.items():
+            if name == "_rules":
+                continue
+            if not NAME.match(name):
+                self.fault("stacks", entry, f"{name!r} is no name of a stack")
+                continue
+            found[name] = self.stack(name, entry, common, release)
+        packages: dict[str, str] = {}
+        for name in found:
+            other = packages.setdefault(name.replace("_", "-"), name)
+            if other != name:
+                self.fault("stacks", node, f"{other} and {name} would have the same package name")
+        return found
+
+    def stack(self, name: str, node: Node, common: _Templates | None, release: str) -> Stack:
+        where = f"stacks.{name}"
+        properties = self.mapping(node, where)
+        self.unknown(where, properties, STACK_KEYS)
+        version = properties.get("version")
+        value = None if version is None else version.text
+        if version is not None and version.value is not None and (value is None or not STACK_VERSION.match(value)):
+            shown = version.kind if value is None else repr(value)
+            self.fault(f"{where}.version", version, f"{shown} cannot be the version of a package")
+            value = None
+        templates = self.rules(properties.get("_rules"), common, f"{where}._rules")
+        if templates is None:
+            self.remarks.append(f"{where}: no rule says where its source is (line {node.line})")
+            return Stack(name, value, None)
+        return Stack(name, value, self.expanded(templates, name, value, release, node))
+
+    def rules(self, node: Node | None, above: _Templates | None, where: str) -> _Templates | None:
+        """The rules that hold here: a new form replaces what stands ``above``, the first form overlays it."""
+        if node is None or node.value is None:
+            return above
+        if node.text is not None:
+            if node.text not in self.named:
+                self.fault(where, node, f"no _rules are named {node.text!r}")
+                return above
+            where, node = f"_rules.{node.text}", self.named[node.text]
+        mapping = node.mapping
+        if mapping is None:
+            self.fault(where, node, f"rules are a mapping or the name of one, this is {node.kind}")
+            return above
+        legacy = {LEGACY_KEYS[key]: value for key, value in mapping.items() if key in LEGACY_KEYS}
+        if legacy:
+            base = dict(above.values) if above is not None and above.kind == "svn" else {}
+            return _Templates("svn", {**base, **self.texts(legacy, where)})
+        kinds = [key for key in mapping if key in RULES]
+        if not kinds:
+            if mapping:
+                self.remarks.append(f"{where}: none of {', '.join(RULES)} is there (line {node.line})")
+            return None if mapping else above
+        if len(kinds) > 1:
+            self.remarks.append(f"{where}: {kinds[0]} counts, {', '.join(kinds[1:])} does not (line {node.line})")
+        kind = kinds[0]
+        return _Templates(kind, self.texts(self.mapping(mapping[kind], f"{where}.{kind}"), f"{where}.{kind}"))
+
+    def texts(self, mapping: Mapping[str, Node], where: str) -> dict[str, str]:
+        found = {}
+        for key, node in mapping.items():
+            if node.text is None:
+                self.fault(f"{where}.{key}", node, f"it is {node.kind}, not text")
+            else:
+                found[key] = node.text
+        return found
+
+    def expanded(self, templates: _Templates, stack: str, version: str | None, release: str, node: Node) -> Rules:
+        missing = [key for key in RULES[templates.kind] if key not in templates.values]
+        if missing:
+            self.fault(f"stacks.{stack}", node, f"its {templates.kind} rules lack {', '.join(missing)}")
+        values: dict[str, str | None] = {}
+        for key, template in templates.values.items():
+            try:
+                values[key] = expand(template, stack=stack, version=version, release=release)
+            except ValueError as error:
+                self.fault(f"stacks.{stack}", node, f"{key}: {error}")
+        for key in TWINS & values.keys():
+            values.setdefault(f"anon-{key}", values[key])
+        return Rules(templates.kind, values)
+
+    def variants(self, node: Node | None, stacks: Mapping[str, Stack]) -> dict[str, Variant]:
+        if node is None or node.value is None:
+            return {}
+        if node.items is None:
+            self.fault("variants", node, f"variants are a list, this is {node.kind}")
+            return {}
+        defined: dict[str, _Definition] = {}
+        for entry in node.items:
+            for name, properties in self.variant_entry(entry):
+                if name in defined:
+                    self.fault("variants", entry, f"the variant {name} is there twice")
+                else:
+                    defined[name] = self.definition(name, properties, stacks)
+        for name, definition in defined.items():
+            for parent in definition.extends:
+                if parent not in defined:
+                    self.fault(f"variants.{name}.extends", definition.node, f"there is no variant {parent!r}")
+        for name in _in_circle(defined):
+            self.fault(f"variants.{name}", defined[name].node, "it extends itself, directly or through others")
+        if self.faults:
+            return {}
+        whole: dict[str, tuple[str, ...]] = {}
+        for name in _parents_first(defined):
+            inherited = [stack for parent in defined[name].extends for stack in whole[parent]]
+            whole[name] = tuple(dict.fromkeys([*inherited, *defined[name].stacks]))
+        return {name: Variant(name, definition.extends, whole[name]) for name, definition in defined.items()}
+
+    def variant_entry(self, node: Node) -> list[tuple[str, Node]]:
+        if node.mapping is None or len(node.mapping) != 1:
+            self.fault("variants", node, "a variant is a mapping of its one name to stacks and extends")
+            return []
+        ((name, properties),) = node.mapping.items()
+        if not NAME.match(name):
+            self.fault("variants", node, f"{name!r} is no name of a variant")
+            return []
+        if name == ALL:
+            self.fault("variants", node, f"the name {ALL} is taken by the metapackage of all stacks")
+            return []
+        return [(name, properties)]
+
+    def definition(self, name: str, node: Node, stacks: Mapping[str, Stack]) -> _Definition:
+        where = f"variants.{name}"
+        properties = self.mapping(node, where)
+        self.unknown(where, properties, VARIANT_KEYS)
+        extends = properties.get("extends")
+        parents = [extends.text] if extends is not None and extends.text is not None else self.names(extends, where)
+        own = self.names(properties.get("stacks"), where)
+        if not parents and not own:
+            self.fault(where, node, "it has neither stacks nor extends")
+        for stack in own:
+            if stack not in stacks:
+                self.fault(f"{where}.stacks", node, f"there is no stack {stack!r}")
+        if name.replace("_", "-") in {stack.replace("_", "-") for stack in stacks}:
+            self.fault(where, node, f"its metapackage would have the name of the stack {name}")
+        return _Definition(node, tuple(dict.fromkeys(parents)), tuple(own))
+
+    def names(self, node: Node | None, where: str) -> list[str]:
+        if node is None or node.value is None:
+            return []
+        if node.items is None:
+            self.fault(where, node, f"names stand in a list, this is {node.kind}")
+            return []
+        found = []
+        for item in node.items:
+            if item.text is None:
+                self.fault(where, item, f"a name is text, this is {item.kind}")
+            else:
+                found.append(item.text)
+        return found
+
+    def name(self, node: Node | None, root: Node, where: str) -> str:
+        if node is None or node.text is None or not NAME.match(node.text):
+            shown = (
+                "it is missing" if node is None else f"{node.text!r} is no name" if node.text else f"it is {node.kind}"
+            )
+            self.fault(where, node or root, shown)
+            return ""
+        return node.text
+
+    def mapping(self, node: Node | None, where: str) -> Mapping[str, Node]:
+        if node is None or node.value is None:
+            return {}
+        if node.mapping is None:
+            self.fault(where, node, f"it is {node.kind}, not a mapping")
+            return {}
+        return node.mapping
+
+    def unknown(self, where: str, mapping: Mapping[str, Node], known: Collection[str]) -> None:
+        prefix = f"{where}." if where else ""
+        self.remarks += [
+            f"{prefix}{key}: this key is ignored (line {node.line})"
+            for key, node in mapping.items()
+            if key not in known
+        ]
+
+
+@dataclass(frozen=True)
+class _Definition:
+    """A variant as written."""
+
+    node: Node
+    extends: tuple[str, ...]
+    stacks: tuple[str, ...]
+
+
+def _parents_first(defined: Mapping[str, _Definition]) -> Iterator[str]:
+    """The variants in an order in which each comes after those it extends; those in or below a circle are left out."""
+    waiting = {name: set(definition.extends) & defined.keys() for name, definition in defined.items()}
+    while ready := [name for name, parents in waiting.items() if not parents]:
+        for name in ready:
+            del waiting[name]
+        for parents in waiting.values():
+            parents.difference_update(ready)
+        yield from ready
+
+
+def _in_circle(defined: Mapping[str, _Definition]) -> list[str]:
+    """The variants that extend themselves through others."""
+    ordered = set(_parents_first(defined))
+    return [name for name in defined if name not in ordered and _reaches(defined, name)]
+
+
+def _reaches(defined: Mapping[str, _Definition], start: str) -> bool:
+    seen: set[str] = set()
+    ahead = list(defined[start].extends)
+    while ahead:
+        name = ahead.pop()
+        if name == start:
+            return True
+        if name in defined and name not in seen:
+            seen.add(name)
+            ahead += defined[name].extends
+    return False

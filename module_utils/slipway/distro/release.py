@@ -1,0 +1,373 @@
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What one release of a distribution will be made of, and the gates that it must pass before anything is made.
+
+Everything is taken from the distro file and the indexes of the shadow archive; the stamped control files that the
+solver sees are computed, so that a release can be judged whole before a single file is written.
+"""
+
+from __future__ import annotations
+
+import gzip
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..apt import publication as aptpublication
+from ..apt import solver as aptsolver
+from ..apt.index import index_directory
+from ..deb import control as debcontrol
+from ..deb.control import Control, Member, ReleaseSet
+from ..deb.metapackage import Metapackage
+from ..deb.version import Rule
+from ..errors import SlipwayError
+from .file import ALL, Distro
+
+#: What clients see or will see, as :mod:`aptpublication` has it.
+Packages = dict[str, dict[str, dict[str, str]]]
+
+
+@dataclass(frozen=True)
+class Names:
+    """How things are called.
+
+    ``package`` may have ``{distribution}`` and ``{stack}`` (dashes for underscores), ``shadow`` ``{version}`` and
+    ``{platform}``, ``stamped`` is the template of :class:`Rule`. ``marker`` is the field that has the distribution's
+    name; ``metapackage`` the version of metapackages before it is stamped.
+    """
+
+    package: str = "ros-{distribution}-{stack}"
+    shadow: str = "{version}-0~{platform}"
+    stamped: str = "{version}-{release}~{platform}"
+    marker: str = "WG-rosdistro"
+    metapackage: str = "1.0.0"
+    maintainer: str = ""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A package as an index of the shadow archive lists it; ``path`` is the file."""
+
+    name: str
+    version: str
+    architecture: str
+    source: str
+    path: Path
+    control: Control
+
+
+@dataclass
+class Platform:
+    """The part of a release that is for one platform: its files, and what each index will list.
+
+    ``indexes`` has, by architecture, each package's stamped version and the digest of its demands.
+    """
+
+    name: str
+    debs: list[Path] = field(default_factory=list)
+    metapackages: list[Metapackage] = field(default_factory=list)
+    indexes: dict[str, dict[str, dict[str, str]]] = field(default_factory=dict)
+    stanzas: dict[str, list[str]] = field(default_factory=dict)
+
+
+@dataclass
+class Plan:
+    """A release as planned; with ``findings`` it must not be made."""
+
+    distribution: str
+    release: str
+    platforms: list[Platform]
+    inputs: dict[str, Any]
+    findings: list[str]
+    remarks: list[str]
+
+    @property
+    def packages(self) -> Packages:
+        """What its indexes will list."""
+        return {
+            f"{platform.name}/{architecture}": {name: {"version": row["version"]} for name, row in sorted(rows.items())}
+            for platform in self.platforms
+            for architecture, rows in platform.indexes.items()
+        }
+
+
+def inputs_of(
+    distro: Distro,
+    platforms: Mapping[str, Sequence[str]],
+    *,
+    excludes: Mapping[str, Sequence[str]],
+    names: Names,
+) -> dict[str, Any]:
+    """What a release is made from, as far as the distro file and the settings say."""
+    return {
+        "stacks": distro.released(),
+        "variants": {name: list(variant.stacks) for name, variant in distro.variants.items()},
+        "platforms": {name: sorted(architectures) for name, architectures in platforms.items()},
+        "excludes": {name: sorted(places) for name, places in excludes.items()},
+        "names": {"package": names.package, "stamped": names.stamped, "marker": names.marker},
+    }
+
+
+def release_of(distro: Distro) -> str:
+    """The distribution's version; a distro file without one cannot be released."""
+    if distro.version is None:
+        raise SlipwayError(
+            "release", f"the distribution {distro.name}", "its distro file has no version", do_next="Give it one."
+        )
+    return distro.version
+
+
+def read_shadow(
+    public: Path, platforms: Mapping[str, Sequence[str]], *, component: str
+) -> dict[str, dict[str, list[Entry]]]:
+    """The packages in the indexes of an archive by platform and architecture; a missing index is a failure."""
+    return {
+        platform: {
+            architecture: list(_entries(public, public / index_directory(platform, component, architecture)))
+            for architecture in architectures
+        }
+        for platform, architectures in platforms.items()
+    }
+
+
+def make(
+    distro: Distro,
+    shadow: Mapping[str, Mapping[str, Sequence[Entry]]],
+    *,
+    excludes: Mapping[str, Sequence[str]],
+    names: Names,
+    published: aptpublication.Packages,
+) -> Plan:
+    """Plan the release that the distro file describes, with every finding of the gates but the solver's.
+
+    ``excludes`` name stacks or packages that may be missing, each with the places (``lucid-i386``) where; an empty
+    list means everywhere. ``published`` is what clients of the distribution see now.
+    """
+    release = release_of(distro)
+    platforms = {name: tuple(architectures) for name, architectures in shadow.items()}
+    planner = _Planner(distro, release, excludes, names)
+    parts = [planner.platform(name, shadow[name]) for name in platforms]
+    plan = Plan(
+        distro.name,
+        release,
+        parts,
+        inputs_of(distro, platforms, excludes=excludes, names=names),
+        planner.findings,
+        [*distro.remarks, *planner.remarks],
+    )
+    planner.check_excludes(platforms)
+    plan.findings += aptpublication.downgrades(published, plan.packages)
+    return plan
+
+
+def solve(plan: Plan, base: Mapping[str, Mapping[str, Sequence[Path]]]) -> None:
+    """Ask the solver whether every package of the plan can be installed on its platform, and add its findings.
+
+    ``base`` has the platforms' own ``Packages`` files by platform and architecture.
+    """
+    parts = [(platform, architecture) for platform in plan.platforms for architecture in sorted(platform.stanzas)]
+
+    def ask(part: tuple[Platform, str]) -> list[str]:
+        platform, architecture = part
+        lists = base[platform.name][architecture]
+        found = aptsolver.check(platform.stanzas[architecture], lists, architecture=architecture)
+        return [f"{platform.name}/{architecture}: {sentence}" for sentence in found]
+
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        for found in pool.map(ask, parts):
+            plan.findings += found
+
+
+@dataclass
+class _Planner:
+    distro: Distro
+    release: str
+    excludes: Mapping[str, Sequence[str]]
+    names: Names
+    findings: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+    known: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.released = self.distro.released()
+        self.packages = {self.package(stack): stack for stack in self.released}
+        for stack in sorted(self.distro.stacks.keys() - self.released.keys()):
+            self.remarks.append(f"{stack} has no version and is not released")
+
+    def package(self, stack: str) -> str:
+        """The name of a stack's or a variant's package."""
+        return self.names.package.format(distribution=self.distro.name, stack=stack.replace("_", "-"))
+
+    def excluded(self, place: str, *names: str) -> bool:
+        """Whether one of these stacks or packages may be missing at ``place`` (``lucid-i386``)."""
+        return any(
+            name in self.excludes and (not self.excludes[name] or place in self.excludes[name]) for name in names
+        )
+
+    def check_excludes(self, platforms: Mapping[str, Sequence[str]]) -> None:
+        """An exclude that names nothing is a slip of the pen."""
+        places = {
+            f"{name}-{architecture}" for name, architectures in platforms.items() for architecture in architectures
+        }
+        for name, where in sorted(self.excludes.items()):
+            if name not in self.distro.stacks and name not in self.known:
+                self.findings.append(f"{name} is excluded, and is neither a stack nor a package")
+            self.findings += [
+                f"{name} is excluded for {place}, which is no platform" for place in sorted({*where} - places)
+            ]
+
+    def platform(self, name: str, shadow: Mapping[str, Sequence[Entry]]) -> Platform:
+        """Choose a platform's packages, look at them, and compute what stamping makes of them."""
+        chosen = {architecture: self.choose(name, architecture, entries) for architecture, entries in shadow.items()}
+        self.compare(name, chosen)
+        rule = Rule(self.release, name, self.names.stamped)
+        rule.check()
+        files = {entry.path: entry for entries in chosen.values() for entry in entries.values()}
+        members = {path: member for path, entry in files.items() if (member := self.member(entry, rule)) is not None}
+        stamped = self.stamp(files, members, rule)
+        part = Platform(name, debs=sorted(members))
+        for architecture, entries in chosen.items():
+            mine = {entry.name: stamped[entry.path] for entry in entries.values() if entry.path in stamped}
+            versions = {package: control.get("Version") or "" for package, control in mine.items()}
+            metapackages = list(self.metapackages(name, architecture, versions, rule))
+            part.metapackages += metapackages
+            mine |= {metapackage.package: Control(metapackage.control) for metapackage in metapackages}
+            part.indexes[architecture] = {
+                package: {"version": control.get("Version") or "", "demands": aptsolver.demands(control)}
+                for package, control in sorted(mine.items())
+            }
+            part.stanzas[architecture] = [str(control) for _package, control in sorted(mine.items())]
+        return part
+
+    def choose(self, platform: str, architecture: str, entries: Sequence[Entry]) -> dict[str, Entry]:
+        """The packages of the distribution's stacks in one index; a missing one or another version is a finding."""
+        where, place = f"{platform}/{architecture}", f"{platform}-{architecture}"
+        chosen = {}
+        for entry in entries:
+            stack = self.packages.get(entry.source) or self.packages.get(entry.name)
+            if stack is None:
+                continue
+            self.known.add(entry.name)
+            if self.excluded(place, stack, entry.name):
+                continue
+            wanted = self.names.shadow.format(version=self.released[stack], platform=platform)
+            if re.sub(r"\+b[0-9]+\Z", "", entry.version) != wanted:
+                self.findings.append(
+                    f"{where}: {entry.name} is {entry.version}; {stack} {self.released[stack]} would be {wanted}"
+                )
+                continue
+            chosen[entry.name] = entry
+        there = {entry.name for entry in entries}
+        for package, stack in sorted(self.packages.items()):
+            if package not in there and not self.excluded(place, stack, package):
+                self.findings.append(f"{where}: {package} is missing ({stack} {self.released[stack]})")
+        if not chosen:
+            self.findings.append(f"{where}: nothing would be released there")
+        return chosen
+
+    def compare(self, platform: str, chosen: Mapping[str, Mapping[str, Entry]]) -> None:
+        """Every package must be the same version on every architecture."""
+        for package in sorted({name for entries in chosen.values() for name in entries}):
+            versions = {
+                architecture: entries[package].version for architecture, entries in chosen.items() if package in entries
+            }
+            if len(set(versions.values())) > 1:
+                shown = ", ".join(f"{version} for {architecture}" for architecture, version in versions.items())
+                self.findings.append(f"{platform}: {package} is {shown}")
+            missing = [
+                architecture
+                for architecture in chosen
+                if architecture not in versions and not self.excluded(f"{platform}-{architecture}", package)
+            ]
+            stack = self.packages.get(package)
+            if missing and stack is None:
+                self.findings.append(f"{platform}: {package} is there for {', '.join(versions)} only")
+
+    def member(self, entry: Entry, rule: Rule) -> Member | None:
+        """What the package will be; one that cannot be stamped is a finding."""
+        try:
+            return debcontrol.describe(entry.control, rule)
+        except ValueError as error:
+            self.findings.append(f"{entry.path}: {error}")
+            return None
+
+    def stamp(self, files: Mapping[Path, Entry], members: Mapping[Path, Member], rule: Rule) -> dict[Path, Control]:
+        """The control files after stamping."""
+        fields = {self.names.marker: self.distro.name} if self.names.marker else {}
+        release = ReleaseSet(members.values())
+        stamped = {}
+        for path, member in members.items():
+            try:
+                done = debcontrol.stamp(files[path].control, member, release=release, rule=rule, fields=fields)
+            except ValueError as error:
+                self.findings.append(f"{path}: {error}")
+                continue
+            stamped[path] = Control(done.text)
+        return stamped
+
+    def metapackages(
+        self, platform: str, architecture: str, versions: Mapping[str, str], rule: Rule
+    ) -> Iterator[Metapackage]:
+        """One for each variant and one for all stacks, without those that are excluded here."""
+        place = f"{platform}-{architecture}"
+        stacks = {name: variant.stacks for name, variant in self.distro.variants.items()} | {ALL: tuple(self.released)}
+        for variant, wanted in stacks.items():
+            present = [stack for stack in wanted if not self.excluded(place, stack, self.package(stack))]
+            unreleased = [stack for stack in present if stack not in self.released]
+            self.findings += [
+                f"{platform}/{architecture}: the variant {variant} has {stack}, which is not released"
+                for stack in unreleased
+            ]
+            depends = [
+                (self.package(stack), versions[self.package(stack)])
+                for stack in present
+                if self.package(stack) in versions
+            ]
+            package = self.package(variant)
+            if package in versions:
+                self.findings.append(f"{platform}/{architecture}: {package} is a package and a variant's metapackage")
+            elif depends:
+                of = "all stacks" if variant == ALL else f"the stacks of the variant {variant}"
+                yield Metapackage(
+                    package=package,
+                    version=rule.apply(f"{self.names.metapackage}-0"),
+                    architecture=architecture,
+                    maintainer=self.names.maintainer,
+                    summary=f"{of} of {self.distro.name}, release {self.release}",
+                    depends=sorted(depends),
+                    fields={self.names.marker: self.distro.name} if self.names.marker else {},
+                )
+            else:
+                self.remarks.append(f"{platform}/{architecture}: the variant {variant} has no stacks here")
+
+
+def _entries(public: Path, directory: Path) -> Iterator[Entry]:
+    plain, packed = directory / "Packages", directory / "Packages.gz"
+    try:
+        data = plain.read_bytes() if plain.exists() else gzip.decompress(packed.read_bytes())
+    except OSError as error:
+        raise SlipwayError(
+            "read the shadow archive's index",
+            str(plain),
+            error.strerror or str(error),
+            do_next="See whether the archive has this platform and architecture, and run again.",
+        ) from error
+    for paragraph in debcontrol.decode(data).split("\n\n"):
+        if paragraph.strip():
+            yield _entry(public, plain, f"{paragraph.strip(chr(10))}\n")
+
+
+def _entry(public: Path, index: Path, paragraph: str) -> Entry:
+    try:
+        control = Control(paragraph)
+        name, version, architecture = debcontrol.identify(control)
+    except ValueError as error:
+        raise SlipwayError(
+            "read the shadow archive's index", str(index), str(error), do_next="Export the archive again."
+        ) from error
+    source = (control.get("Source") or name).split()[0]
+    return Entry(name, version, architecture, source, public / (control.get("Filename") or ""), control)

@@ -1,0 +1,204 @@
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What must be right before a release begins: programs, room, the signing key, repositories, free names.
+
+Each check only looks. It returns sentences, so that everything that is wrong is told at once.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import shutil
+import time
+import urllib.error
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..errors import SlipwayError
+from ..git.remote import remote_refs
+from ..mason import status as masonstatus
+from ..mason.status import covers
+from ..openpgp import signing_key
+from ..publish.channel import opener
+
+GIB = 1 << 30
+DAY = 86400
+#: No status of a mason is longer.
+MASON_STATUS = 8 << 20
+#: The advice for what is no Debian package.
+BY_SETUP = "install it with make setup, or put the directory that holds it on the PATH"
+#: Where programs are that an ordinary user's PATH may leave out.
+MORE_PATH = ("/usr/local/sbin", "/usr/sbin", "/sbin")
+
+
+@dataclass
+class Report:
+    """What was found: ``findings`` forbid to begin, ``warnings`` do not."""
+
+    findings: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+def missing_programs(programs: Iterable[Mapping[str, str]], *, path: str | None = None) -> list[str]:
+    """A sentence for each program (``name``, and the Debian ``package`` it comes in) that is not there."""
+    searched = os.pathsep.join([os.environ.get("PATH", os.defpath) if path is None else path, *MORE_PATH])
+    findings = []
+    for program in programs:
+        if shutil.which(program["name"], path=searched) is None:
+            package = program.get("package")
+            cure = f"install the Debian package {package} (apt-get install {package})" if package else BY_SETUP
+            findings.append(f"the program {program['name']} is missing: {cure}")
+    return findings
+
+
+def too_little_room(directory: str | os.PathLike[str], *, gib: float) -> list[str]:
+    """Whether the place that holds, or will hold, ``directory`` can take a release of at most ``gib`` GiB."""
+    place = Path(os.path.abspath(directory))
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    if not place.is_dir():
+        return [f"{place} is not a directory, so {directory} cannot be made: move it away, or set another directory"]
+    if not os.access(place, os.W_OK | os.X_OK):
+        return [f"{place} is not writable for this user: change its owner, or set release_state_directory"]
+    room = os.statvfs(place)
+    free = room.f_bavail * room.f_frsize / GIB
+    if free >= gib:
+        return []
+    return [
+        f"only {free:.1f} GiB are free in {place}, and a release needs {gib:.12g} GiB "
+        "(release_preflight_min_free_gib): "
+        "make room, or set release_state_directory to a larger disk"
+    ]
+
+
+def signing_key_report(gnupghome: str, fingerprint: str | None, *, warning_days: float, now: float) -> Report:
+    """Whether the key can sign; that it soon cannot is a warning."""
+    try:
+        key = signing_key(gnupghome, fingerprint, now=now)
+    except SlipwayError as error:
+        return Report([str(error)])
+    if key.expires is None or key.expires - now > warning_days * DAY:
+        return Report()
+    day = time.strftime("%Y-%m-%d", time.gmtime(key.expires))
+    left = int((key.expires - now) // DAY)
+    return Report(
+        warnings=[
+            f"the signing key {key.fingerprint} expires on {day}, {left} day{'' if left == 1 else 's'} from now: "
+            f"extend it with `gpg --homedir {gnupghome} --quick-set-expire {key.fingerprint} 2y` and publish it again"
+        ]
+    )
+
+
+def unreachable(repositories: Iterable[Mapping[str, str]], *, timeout: float) -> list[str]:
+    """A sentence for each repository (``name``, ``url``) that git cannot read."""
+    findings = []
+    for repository in repositories:
+        try:
+            remote_refs(repository["url"], "HEAD", attempt=f"reach the {repository['name']} at", timeout=timeout)
+        except SlipwayError as error:
+            findings.append(str(error))
+    return findings
+
+
+def names_report(plan: Mapping[str, Any], records: Collection[str], *, public_directory: str | None = None) -> Report:
+    """Whether branch, tag and public names are free, or are what an earlier run of this release made."""
+    found = Report()
+    commit, remote, label = plan["definitions"]["commit"], plan["remote"], plan["label"]
+    for what, name in (("branch", plan["branch"]), ("tag", plan["tag"])):
+        there = remote[f"{what}_commit"]
+        if there not in (None, commit):
+            found.findings.append(f"the {what} {name} exists on {there}, not on {commit}: release another version")
+    if remote["tag_commit"] == commit and "tag" not in records:
+        found.warnings.append(
+            f"the tag {plan['tag']} exists already on the right commit, but no record here says who made it: "
+            "somebody may have released this version from another machine"
+        )
+    if public_directory and "publication" not in records and (there := _public(Path(public_directory), label)):
+        found.warnings.append(
+            f"{there} is public already, but no record here says that this release was published: "
+            "publishing accepts it only if every byte is the same"
+        )
+    return found
+
+
+def masons_report(
+    urls: Sequence[str],
+    plan: Mapping[str, Any],
+    *,
+    max_age: float,
+    now: float,
+    override: str = "",
+    fetch: Callable[[str], object],
+) -> tuple[Report, list[dict[str, Any]]]:
+    """Whether the previous release's tools build what is to be released, and what each mason said of that.
+
+    ``fetch`` returns the status that a mason publishes. With ``override``, the reason to release anyhow, what
+    would forbid to begin is a warning.
+    """
+    commit, tag = plan["definitions"]["commit"], plan["remote"].get("previous_tag")
+    previous = () if tag is None else (tag, tag.removeprefix(f"{plan['project']}-"))
+    found, said, covered = Report(), [], set()
+    for address in urls:
+        url = f"{address.removesuffix('/status.json').rstrip('/')}/"
+        try:
+            status = fetch(f"{url}status.json")
+        except SlipwayError as error:
+            faults = [str(error)]
+        else:
+            faults = masonstatus.faults(
+                status, url=url, commit=commit, systems=plan["systems"], previous=previous, now=now, max_age=max_age
+            )
+            covered |= {each["architecture"] for each in plan["systems"] if covers(status, each["architecture"])}
+        found.findings += faults
+        said.append({"url": url, "passed": not faults, "override": override if faults else ""})
+    if override:
+        found = Report(warnings=[f"{finding}; passed over, because {override}" for finding in found.findings])
+    if left := sorted({each["architecture"] for each in plan["systems"]} - covered) if urls else []:
+        found.warnings.append(
+            f"no mason that answers builds for {', '.join(left)}: nobody knows whether that can be built"
+        )
+    return found, said
+
+
+def mason_status(url: str, *, ca_path: str | None = None, timeout: float = 60.0) -> object:
+    """The status that a mason publishes at ``url``, fetched within bounds of size and time."""
+    attempt, do_next = "read the status of the mason at", "See that the mason's web server can be reached from here."
+    if not url.startswith(("http://", "https://")):
+        raise SlipwayError(attempt, url, "it is no http or https address", do_next="Give the address of its page.")
+    whole, ends = bytearray(), time.monotonic() + timeout
+    try:
+        with opener(ca_path)(url, timeout) as answer:
+            while chunk := answer.read1(MASON_STATUS):
+                whole += chunk
+                if len(whole) > MASON_STATUS or time.monotonic() > ends:
+                    fault = (
+                        f"more than {MASON_STATUS >> 20} MiB" if len(whole) > MASON_STATUS else f"over {timeout:g} s"
+                    )
+                    raise SlipwayError(attempt, url, f"the answer takes {fault}", do_next=do_next)
+        return json.loads(whole)
+    except urllib.error.HTTPError as error:
+        error.close()
+        raise SlipwayError(attempt, url, f"it answers {error.code} {error.reason}", do_next=do_next) from error
+    except (OSError, http.client.HTTPException) as error:
+        reason = getattr(error, "reason", None) or str(error) or type(error).__name__
+        raise SlipwayError(attempt, url, str(reason), do_next=do_next) from error
+    except (ValueError, RecursionError) as error:
+        raise SlipwayError(attempt, url, "it is no JSON", do_next="See that this is a mason's page.") from error
+
+
+def left_out(plan: Mapping[str, Any]) -> list[str]:
+    """A sentence for each system that this release will not have."""
+    return [
+        f"{each['system']} ({each['architecture']}) is left out: {each['reason']}"
+        + (f"; there will be no {', '.join(each['deployments'])}" if each["deployments"] else "")
+        for each in plan["skipped"]
+    ]
+
+
+def _public(directory: Path, label: str) -> Path | None:
+    whole = directory / label
+    return whole if whole.exists() else next(iter(sorted(directory.glob(f"{label}-*"))), None)

@@ -1,0 +1,1 @@
+"""Git repositories: remote refs, trees, files, archives, history."""

@@ -1,0 +1,55 @@
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What changed in a repository since the release before."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TypedDict
+
+from ..release.names import previous_version, tagged_versions
+from .remote import git, remote_refs, scratch, shown
+
+#: Fields of one commit in the log, separated by bytes that no field holds.
+FORMAT = "%H%x1f%an%x1f%s%x1e"
+
+
+class Change(TypedDict):
+    """One commit."""
+
+    commit: str
+    author: str
+    subject: str
+
+
+@dataclass(frozen=True)
+class History:
+    """The release before (its tag, or ``None`` if this is the first), and the commits since, newest first."""
+
+    previous: str | None
+    changes: list[Change]
+    total: int
+
+
+def changes_since_previous(url: str, commit: str, *, project: str, version: str, limit: int = 200) -> History:
+    """The commits that ``commit`` of ``url`` has and the release before has not, without merges, at most ``limit``."""
+    refs = remote_refs(url, f"refs/tags/{project}-*")
+    tags = tagged_versions(project, (ref.removeprefix("refs/tags/") for ref in refs if not ref.endswith("^{}")))
+    before_this = previous_version(version, tags)
+    tag = None if before_this is None else tags[before_this]
+    with scratch(url, commit, depth=None) as repository:
+        ask = partial(git, attempt="read the history of", on=shown(url), cwd=repository)
+        wanted = [commit]
+        if tag is not None:
+            before = refs.get(f"refs/tags/{tag}^{{}}", refs[f"refs/tags/{tag}"])
+            ask("fetch", "--quiet", "--no-tags", "--", url, before)
+            wanted.append(f"^{before}")
+        total = int(ask("rev-list", "--count", "--no-merges", *wanted))
+        text = ask("log", "--no-merges", f"--max-count={limit}", f"--format={FORMAT}", *wanted)
+    entries = [entry.strip("\n").split("\x1f") for entry in text.split("\x1e") if entry.strip("\n")]
+    return History(
+        previous=tag,
+        changes=[{"commit": entry[0], "author": entry[1], "subject": entry[2]} for entry in entries],
+        total=total,
+    )

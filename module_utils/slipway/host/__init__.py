@@ -1,0 +1,1 @@
+"""What a host is prepared with: base systems, chroots, emulators, environments, text files."""

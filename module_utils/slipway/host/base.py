@@ -1,0 +1,308 @@
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Debian base systems as tar archives: made once by mmdebstrap, the same bytes whoever makes them."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import io
+import json
+import shutil
+import tarfile
+import tempfile
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from fnmatch import fnmatchcase
+from functools import partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from .. import pigz
+from ..errors import SlipwayError
+from ..files import write_atomic
+from ..locks import flocked
+from ..process import run
+from ..progress import Progress
+from ..release.records import dumps
+
+#: Counts up when the same recipe gives other bytes than before.
+FORMAT = 1
+#: What the tree itself says of owners and modes that a content store does not keep.
+PERMISSIONS = "usr/share/image/permissions"
+#: Never in a base: device nodes' directory, what the making left, and what each machine has of its own.
+LEFT_OUT = (
+    "dev/*",
+    "etc/hostname",
+    "etc/machine-id",
+    "etc/resolv.conf",
+    "run/*",
+    "tmp/*",
+    "var/cache/apt/*",
+    "var/cache/debconf/*-old",
+    "var/cache/ldconfig/*",
+    "var/lib/apt/lists/*",
+    "var/lib/dpkg/*-old",
+    "var/lib/dpkg/lock*",
+    "var/lib/dpkg/triggers/Lock",
+    "var/log/*",
+)
+#: The release's own way to a merged /usr without the package that pulls in all of Perl.
+MERGED_USR = "/usr/share/mmdebstrap/hooks/merged-usr"
+NO_USRMERGE = "Package: usrmerge\nPin: release *\nPin-Priority: -1\n"
+LEVEL = 6
+TIMEOUT = 3600.0
+LOCK_TIMEOUT = 7200.0
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a base is made of.
+
+    ``method`` is ``install`` (a configured system of Debian's essential packages and ``packages``) or ``extract``
+    (``packages`` and what they need, unpacked and not configured: nothing of them runs). ``architectures`` are
+    Debian's, the first one is the base's own. ``exclude`` are dpkg's path patterns, ``links`` symbolic links to add.
+    """
+
+    name: str
+    suite: str
+    sources: tuple[str, ...]
+    architectures: tuple[str, ...]
+    method: str
+    packages: tuple[str, ...]
+    epoch: int
+    exclude: tuple[str, ...] = ()
+    keep: tuple[str, ...] = ()
+    links: Mapping[str, str] = field(default_factory=dict)
+
+    def key(self) -> str:
+        """A digest of everything that goes in."""
+        content = json.dumps([FORMAT, asdict(self)], sort_keys=True)
+        return hashlib.sha256(content.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Base:
+    """A base that is there: its file below the directory, and whether it was made now."""
+
+    name: str
+    file: str
+    sha256: str
+    size: int
+    made: bool
+
+
+def ensure_bases(
+    recipes: Sequence[Recipe], directory: Path, *, jobs: int, progress: Progress, write: bool = True
+) -> list[Base | None]:
+    """Have every base in ``directory``; ``None`` stands for one that is not there yet and was not to be written.
+
+    A base is the file ``<name>-<12 of its sha256>.tar.gz`` and a note ``<name>.json`` that says from which recipe
+    it came. One whose note says another recipe is made again, beside the old one: files are never changed.
+    """
+    found = [_noted(directory, recipe) for recipe in recipes]
+    absent = [recipe for recipe, base in zip(recipes, found, strict=True) if base is None]
+    if not absent or not write:
+        return list(found)
+    progress.total = len(absent)
+    directory.mkdir(parents=True, exist_ok=True)
+    with flocked(directory / ".lock", attempt="make base systems in", on=str(directory), timeout=LOCK_TIMEOUT):
+        for leftover in directory.glob(".making-*"):
+            shutil.rmtree(leftover)
+        with ThreadPoolExecutor(max_workers=max(1, jobs)) as pool:
+            # Those that run maintainer scripts take longest: they begin first.
+            order = sorted(absent, key=lambda recipe: recipe.method != "install")
+            tries = [pool.submit(_ensure, recipe, directory, progress=progress) for recipe in order]
+        failures = [error for error in (one.exception() for one in tries) if error is not None]
+    if failures:
+        raise failures[0]
+    made = {base.name: base for base in (one.result() for one in tries)}
+    return [base or made[recipe.name] for recipe, base in zip(recipes, found, strict=True)]
+
+
+def _noted(directory: Path, recipe: Recipe) -> Base | None:
+    try:
+        note: dict[str, Any] = json.loads((directory / f"{recipe.name}.json").read_text(encoding="utf-8"))
+        there = (directory / note["file"]).stat().st_size == note["size"]
+    except (OSError, ValueError, KeyError):
+        return None
+    if not there or note.get("key") != recipe.key():
+        return None
+    return Base(recipe.name, note["file"], note["sha256"], note["size"], made=False)
+
+
+def _ensure(recipe: Recipe, directory: Path, *, progress: Progress) -> Base:
+    made_meanwhile = _noted(directory, recipe)
+    if made_meanwhile is not None:
+        progress.step(f"{recipe.name}: is there now")
+        return made_meanwhile
+    base = _make(recipe, directory, progress=progress)
+    progress.step(f"{recipe.name}: {base.file}, {base.size / 1e6:.0f} MB")
+    return base
+
+
+def _make(recipe: Recipe, directory: Path, *, progress: Progress) -> Base:
+    with tempfile.TemporaryDirectory(prefix=".making-", dir=directory) as name:
+        work = Path(name)
+        # mmdebstrap leaves root's rights for its own user namespace, which must be able to get in.
+        work.chmod(0o755)
+        _bootstrap(recipe, work / "raw.tar", log=directory / f"{recipe.name}.log", progress=progress)
+        progress.say(f"{recipe.name}: writing the archive")
+        canonical(work / "raw.tar", work / "base.tar", epoch=recipe.epoch, links=recipe.links)
+        (work / "raw.tar").unlink()
+        packed = pigz.compress(
+            work / "base.tar", work / "base.tar.gz", level=LEVEL, threads=pigz.MIN_THREADS, accept=lambda _: None
+        )
+        file = f"{recipe.name}-{packed.sha256[:12]}.tar.gz"
+        (work / "base.tar.gz").replace(directory / file)
+    note = {"name": recipe.name, "key": recipe.key(), "file": file, "sha256": packed.sha256, "size": packed.size}
+    write_atomic(directory / f"{recipe.name}.json", dumps(note | {"recipe": asdict(recipe)}))
+    return Base(recipe.name, file, packed.sha256, packed.size, made=True)
+
+
+def _bootstrap(recipe: Recipe, target: Path, *, log: Path, progress: Progress) -> None:
+    log.unlink(missing_ok=True)
+    errors: list[str] = []
+    attempt, do_next = "make the base system", "If a mirror could not be reached, run again."
+
+    def on_line(line: str) -> None:
+        said = line.removeprefix("I: ")
+        if line.startswith("E: "):
+            errors.append(line.removeprefix("E: "))
+        elif said != line and said.startswith(("downloading", "extracting", "installing", "creating")):
+            progress.say(f"{recipe.name}: {said}")
+
+    env = {"SOURCE_DATE_EPOCH": str(recipe.epoch), **_proxies()}
+    ask = partial(run, attempt=attempt, on=recipe.name, do_next=do_next, env=env, timeout=TIMEOUT, log=log)
+    try:
+        ask(command(recipe, target), on_line=on_line)
+    except SlipwayError as error:
+        # Its first error is the reason, those after it only say that there was one.
+        came_back = errors[0] if errors else error.came_back
+        raise SlipwayError(attempt, recipe.name, came_back, do_next=do_next, log=str(log)) from error
+
+
+def command(recipe: Recipe, target: Path) -> list[str]:
+    """The mmdebstrap command that writes the raw base to ``target``."""
+    paths = [f"path-exclude={pattern}" for pattern in recipe.exclude]
+    paths += [f"path-include={pattern}" for pattern in recipe.keep]
+    hooks = []
+    if recipe.method == "install":
+        preferences = "etc/apt/preferences.d/no-usrmerge"
+        hooks = [
+            f'--setup-hook=mkdir -p "$1/etc/apt/preferences.d" && printf {NO_USRMERGE!r} > "$1/{preferences}"',
+            f'--customize-hook=rm "$1/{preferences}"',
+        ]
+    return [
+        "mmdebstrap",
+        f"--variant={'essential' if recipe.method == 'install' else 'extract'}",
+        f"--architectures={','.join(recipe.architectures)}",
+        *([f"--include={','.join(recipe.packages)}"] if recipe.packages else []),
+        *(f"--dpkgopt={path}" for path in paths),
+        f"--hook-dir={MERGED_USR}",
+        *hooks,
+        "--format=tar",
+        recipe.suite,
+        str(target),
+        *recipe.sources,
+    ]
+
+
+def canonical(source: Path, target: Path, *, epoch: int, links: Mapping[str, str]) -> None:
+    """Write the tree in the tar file ``source`` to ``target`` so that equal trees are equal bytes.
+
+    Names are sorted and plain, times at most ``epoch``; hard links become files of their own, as in any content store;
+    what no base has is left out; ``links`` (path -> target) and the list of permissions are added.
+    """
+    with tarfile.open(source, "r:") as old, tarfile.open(target, "x:", format=tarfile.PAX_FORMAT) as new:
+        members = {}
+        for info in old:
+            name = info.name.removeprefix("./").strip("/")
+            if name not in ("", ".") and not _left_out(name) and not info.isdev():
+                members[name] = info
+        for name, info in sorted(members.items()):
+            content = old.extractfile(info) if info.isreg() or info.islnk() else None
+            size = old.getmember(info.linkname).size if info.islnk() else info.size
+            new.addfile(_plain(info, name, size=size, epoch=epoch), content)
+        for name, aim in sorted(links.items()):
+            if name not in members:
+                new.addfile(_entry(name, tarfile.SYMTYPE, epoch=epoch, linkname=aim))
+        _add_permissions(new, members, epoch=epoch)
+
+
+def permissions(members: Mapping[str, tarfile.TarInfo]) -> list[str]:
+    """One line ``<octal mode> <uid> <gid> <path>`` for each file that is not root's, 0755 or 0644 (if no program)."""
+    lines = []
+    for name, info in sorted(members.items()):
+        if info.issym():
+            continue
+        plain = 0o755 if info.isdir() or info.mode & 0o100 else 0o644
+        mode = info.mode & 0o7777
+        if (mode, info.uid, info.gid) != (plain, 0, 0):
+            path = quote(name.encode("utf-8", "surrogateescape"), safe="/!$&'()*+,:;=@[]^{}|~")
+            lines.append(f"{mode:04o} {info.uid} {info.gid} {path}")
+    return lines
+
+
+def _add_permissions(tar: tarfile.TarFile, members: Mapping[str, tarfile.TarInfo], *, epoch: int) -> None:
+    parts = PERMISSIONS.split("/")
+    for count in range(1, len(parts)):
+        parent = "/".join(parts[:count])
+        if parent not in members:
+            tar.addfile(_entry(parent, tarfile.DIRTYPE, epoch=epoch, mode=0o755))
+    text = "".join(f"{line}\n" for line in permissions(members)).encode()
+    entry = _entry(PERMISSIONS, tarfile.REGTYPE, epoch=epoch, mode=0o644)
+    entry.size = len(text)
+    tar.addfile(entry, io.BytesIO(text))
+
+
+def _left_out(name: str) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in LEFT_OUT)
+
+
+def _plain(info: tarfile.TarInfo, name: str, *, size: int, epoch: int) -> tarfile.TarInfo:
+    plain = copy.copy(info)
+    plain.name, plain.size = name, size
+    if info.islnk():
+        plain.type, plain.linkname = tarfile.REGTYPE, ""
+    plain.mtime = min(int(info.mtime), epoch)
+    plain.uname = plain.gname = ""
+    plain.pax_headers = {}
+    return plain
+
+
+def _entry(name: str, kind: bytes, *, epoch: int, mode: int = 0o777, linkname: str = "") -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name)
+    info.type, info.mode, info.mtime, info.linkname = kind, mode, epoch, linkname
+    return info
+
+
+def _proxies() -> dict[str, str]:
+    """The machine's apt proxies as environment variables: these do not stay in the base."""
+    answer = run(
+        ["apt-config", "shell", "http_proxy", "Acquire::http::Proxy", "https_proxy", "Acquire::https::Proxy"],
+        attempt="read the apt configuration of",
+        on="this machine",
+    ).stdout
+    words = (line.partition("=") for line in answer.splitlines())
+    found = {name: value.strip("'\"") for name, _unused, value in words}
+    return {name: value for name, value in found.items() if value and value != "DIRECT"}
+
+
+def refuse_unknown(recipes: Sequence[Recipe]) -> None:
+    """Raise with every fault of the recipes."""
+    faults = [f"{one.name}: it has no architecture" for one in recipes if not one.architectures]
+    faults += [f"{one.name}: the method extract needs packages" for one in recipes if _empty(one)]
+    names = [one.name for one in recipes]
+    faults += [f"{name}: it is there twice" for name in sorted(set(names)) if names.count(name) > 1]
+    faults += [f"{name}: a name is one path component" for name in names if "/" in name or name.startswith(".")]
+    if faults:
+        raise SlipwayError(
+            "make", "base systems", "some are not well described", do_next="Correct the list.", findings=faults
+        )
+
+
+def _empty(recipe: Recipe) -> bool:
+    return recipe.method == "extract" and not recipe.packages

@@ -1,0 +1,38 @@
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Chroots in which sbuild builds Debian packages, as archives in the home of whoever builds."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..apt.sources import resolved
+from ..files import sync_directory, temporary_beside
+from ..process import run
+
+
+def make_chroot(path: Path, suite: str, architecture: str, *, sources: Sequence[str], timeout: float) -> None:
+    """Write the archive ``path`` with a minimal system that can build, without root; it appears when it is whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # mmdebstrap tells from the name how to compress.
+    making = temporary_beside(path).with_suffix("".join(path.suffixes))
+    log = path.parent / f"{suite}-{architecture}.log"
+    log.unlink(missing_ok=True)
+    try:
+        run(
+            [
+                *("mmdebstrap", "--mode=unshare", "--variant=buildd", f"--architectures={architecture}"),
+                *(suite, str(making), *resolved(sources)),
+            ],
+            attempt="make the chroot",
+            on=str(path),
+            do_next="See that the mirror answers and that this user has ids in /etc/subuid, and run again.",
+            timeout=timeout,
+            log=log,
+        )
+        os.replace(making, path)
+        sync_directory(path.parent)
+    finally:
+        making.unlink(missing_ok=True)

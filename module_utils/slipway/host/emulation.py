@@ -1,0 +1,104 @@
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Which architectures a machine can build for: its own, and those whose programs qemu-user runs."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import SlipwayError
+from ..process import last_lines, run
+
+BINFMT = Path("/proc/sys/fs/binfmt_misc")
+#: Baserock's names of architectures by what a machine calls itself.
+NATIVE = {
+    "x86_64": ("x86_64", "x86_32"),
+    "i686": ("x86_32",),
+    "aarch64": ("armv8l64",),
+    "armv7l": ("armv7lhf", "armv7l", "armv5l"),
+    "ppc64": ("ppc64",),
+}
+QEMU = {"armv5l": "qemu-arm", "armv7l": "qemu-arm", "armv7lhf": "qemu-arm", "armv8l64": "qemu-aarch64"}
+
+
+@dataclass(frozen=True)
+class Offer:
+    """Whether a machine can build for an architecture; if not, why. ``enabled`` is what was switched on for it."""
+
+    architecture: str
+    offered: bool
+    why: str = ""
+    enabled: str = ""
+
+
+def offers(
+    wanted: Sequence[str],
+    *,
+    machine: str | None = None,
+    binfmt: Path = BINFMT,
+    enable: Callable[[str, Path], str] | None = None,
+) -> list[Offer]:
+    """What this machine offers of the ``wanted`` architectures.
+
+    ``enable`` tries to switch a qemu interpreter on and returns why it could not, or nothing; without it, one that
+    is off stays off.
+    """
+    own = NATIVE.get(machine or platform.machine(), ())
+    return [
+        Offer(architecture, offered=True)
+        if architecture in own
+        else _emulated(architecture, QEMU.get(architecture), binfmt=binfmt, enable=enable)
+        for architecture in wanted
+    ]
+
+
+def fault_of(interpreter: str, binfmt: Path = BINFMT) -> str:
+    """Why the kernel does not start an interpreter everywhere by itself; empty when it does."""
+    try:
+        lines = (binfmt / interpreter).read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return f"the kernel has no binfmt_misc entry {interpreter}"
+    flags = next((line.partition(":")[2].strip() for line in lines if line.startswith("flags:")), "")
+    if not lines or lines[0] != "enabled":
+        return f"the binfmt_misc entry {interpreter} is disabled"
+    if "F" not in flags:
+        return f"the binfmt_misc entry {interpreter} lacks the flag F, without which it does not work in a sandbox"
+    return ""
+
+
+def enable_as_root(interpreter: str, binfmt: Path = BINFMT) -> str:
+    """Mount binfmt_misc if it is not, and have an installed qemu registered; why that failed, or nothing."""
+    if os.geteuid() != 0:
+        return "only root can switch it on"
+    if not (binfmt / "register").exists():
+        _try(["mount", "-t", "binfmt_misc", "binfmt_misc", str(binfmt)])
+    if fault_of(interpreter, binfmt):
+        said = _try(["update-binfmts", "--enable", interpreter])
+        return said if fault_of(interpreter, binfmt) else ""
+    return ""
+
+
+def _emulated(
+    architecture: str, interpreter: str | None, *, binfmt: Path, enable: Callable[[str, Path], str] | None
+) -> Offer:
+    if interpreter is None:
+        return Offer(architecture, offered=False, why="neither the machine nor a known qemu runs its programs")
+    fault = fault_of(interpreter, binfmt)
+    if not fault:
+        return Offer(architecture, offered=True)
+    said = enable(interpreter, binfmt) if enable is not None else ""
+    if enable is not None and not fault_of(interpreter, binfmt):
+        return Offer(architecture, offered=True, enabled=interpreter)
+    return Offer(architecture, offered=False, why=f"{fault}; {said}" if said else fault)
+
+
+def _try(words: Sequence[str]) -> str:
+    try:
+        done = run(words, attempt="switch on", on="binfmt_misc", timeout=60, ok_codes=range(-64, 256))
+    except SlipwayError as error:
+        return str(error)
+    return last_lines(done.stderr or done.stdout) if done.returncode else ""

@@ -1,0 +1,93 @@
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A Python virtual environment with some packages in fixed versions."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import SlipwayError
+from ..files import write_atomic
+from ..process import run
+
+NOTE = "slipway.json"
+LOG = "slipway.log"
+CONSTRAINTS = "constraints.txt"
+DO_NEXT = "See that this host reaches a package index or the given wheels, and run again."
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """``packages`` as pip knows them, in the versions that the lines ``constraints`` allow."""
+
+    directory: Path
+    packages: tuple[str, ...]
+    constraints: str = ""
+    python: str = "/usr/bin/python3"
+    pip_args: tuple[str, ...] = ()
+
+    def key(self) -> str:
+        """A digest of what is installed; from where it comes does not count."""
+        content = json.dumps([sorted(self.packages), self.constraints])
+        return hashlib.sha256(content.encode()).hexdigest()
+
+
+def lacking(wanted: Wanted) -> list[str]:
+    """What an environment lacks, each as a word or two, found out without starting anything."""
+    if not os.access(wanted.directory / "bin/python", os.X_OK):
+        return ["the environment"]
+    there = {
+        normal(path.name.split("-")[0]) for path in wanted.directory.glob("lib/python3*/site-packages/*.dist-info")
+    }
+    found = [package for package in wanted.packages if normal(re.split(r"[^\w.-]", package)[0]) not in there]
+    try:
+        noted = json.loads((wanted.directory / NOTE).read_text(encoding="utf-8"))["key"]
+    except (OSError, ValueError, KeyError, TypeError):
+        noted = ""
+    return found if found or noted == wanted.key() else ["these versions"]
+
+
+def install(wanted: Wanted, *, timeout: float) -> None:
+    """Make the environment or bring it up to date; it is noted as whole when it is."""
+    directory = wanted.directory
+    log = directory / LOG
+    directory.mkdir(parents=True, exist_ok=True)
+    log.unlink(missing_ok=True)
+    (directory / NOTE).unlink(missing_ok=True)
+    if not os.access(directory / "bin/python", os.X_OK):
+        run(
+            [wanted.python, "-m", "venv", str(directory)],
+            attempt="make the Python environment",
+            on=str(directory),
+            do_next="Install Debian's package python3-venv and run again.",
+            timeout=timeout,
+        )
+    write_atomic(directory / CONSTRAINTS, wanted.constraints.encode())
+    pip = [str(directory / "bin/python"), "-m", "pip", "--disable-pip-version-check", "--no-input", "install"]
+    run(
+        [*pip, *wanted.pip_args, "--constraint", str(directory / CONSTRAINTS), *wanted.packages],
+        attempt=f"install {', '.join(wanted.packages)} into",
+        on=str(directory),
+        do_next=DO_NEXT,
+        timeout=timeout,
+        log=log,
+    )
+    write_atomic(directory / NOTE, json.dumps({"key": wanted.key()}).encode())
+    if left := lacking(wanted):
+        raise SlipwayError(
+            f"install {', '.join(left)} into",
+            str(directory),
+            "pip said that all went well, but it is not there",
+            do_next="Name packages as pip lists them.",
+            log=str(log),
+        )
+
+
+def normal(name: str) -> str:
+    """A package's name as all spellings of it are the same."""
+    return re.sub(r"[-_.]+", "-", name).lower()

@@ -1,0 +1,1 @@
+"""Files made of a system: trees, tar archives, disks, initramfs."""

@@ -1,0 +1,235 @@
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A system's tree as one canonical tar archive: the same tree gives the same bytes."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import tarfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, TypeAlias
+from urllib.parse import unquote
+
+from ..errors import SlipwayError
+
+OS_RELEASE = ("usr/lib/os-release", "etc/os-release")
+PERMISSION = re.compile(r"(?P<mode>[0-7]{3,5})\s+(?P<uid>\d{1,9})\s+(?P<gid>\d{1,9})\s+(?P<path>\S+)\Z", re.ASCII)
+NODES = (tarfile.SYMTYPE, tarfile.DIRTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE)
+
+
+@dataclass(frozen=True)
+class Owned:
+    """Mode and owner of a file. The mode is the permission bits, with set-uid, set-gid and sticky."""
+
+    mode: int
+    uid: int
+    gid: int
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What makes a built tree a deployed one.
+
+    ``epoch`` becomes the time of every file. ``permissions`` is the path of a file in the tree that lists the
+    modes and owners which a build engine's store does not keep. ``os_release`` are settings for the tree's
+    os-release; ``added`` are files by the path that they get in the tree.
+    """
+
+    epoch: int
+    permissions: str | None = None
+    os_release: Mapping[str, str] = field(default_factory=dict)
+    added: Mapping[str, Path] = field(default_factory=dict)
+
+
+#: The content of a regular file: in the old archive (its member), in a file, or given.
+Content: TypeAlias = "tarfile.TarInfo | Path | bytes"
+
+
+@dataclass(frozen=True)
+class Member:
+    """One file of a tree."""
+
+    info: tarfile.TarInfo
+    content: Content | None = None
+
+
+def rewrite(source: Path, target: Path, *, changes: Changes) -> None:
+    """Write the tree in the tar file ``source`` to ``target``: sorted, with fixed times, owners and modes.
+
+    Regular files become files of their own; hard links are not kept. Names that lead out of the tree, or
+    through something that is no directory, are refused.
+    """
+    with tarfile.open(source, "r:") as old, tarfile.open(target, "x:", format=tarfile.PAX_FORMAT) as new:
+        members = _members(old)
+        permissions = {} if changes.permissions is None else _permissions(old, members, changes.permissions)
+        if changes.os_release:
+            _mark(old, members, changes.os_release)
+        for path, file in changes.added.items():
+            _add(members, path, file)
+        for name in sorted(members):
+            with _opened(old, members[name].content) as (content, size):
+                info = _canonical(name, members[name].info, size=size, owned=permissions.get(name), epoch=changes.epoch)
+                new.addfile(info, content)
+
+
+def read_permissions(text: str, *, where: str) -> dict[str, Owned]:
+    """Read lines ``<octal mode> <uid> <gid> <path>``, the path percent-encoded; ``#`` begins a comment line."""
+    found: dict[str, Owned] = {}
+    faults = []
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        match = PERMISSION.match(line.strip())
+        name = None if match is None else inside(unquote(match["path"], errors="surrogateescape").lstrip("/"))
+        if match is None or name is None:
+            faults.append(f"line {number} is {line.strip()!r}, not <octal mode> <uid> <gid> <path>")
+        else:
+            found[name] = Owned(int(match["mode"], 8) & 0o7777, int(match["uid"]), int(match["gid"]))
+    if faults:
+        raise SlipwayError(
+            "read the permissions in",
+            where,
+            "it does not list modes and owners",
+            do_next="Correct it in the definitions.",
+            findings=faults[:20],
+        )
+    return found
+
+
+def inside(name: str) -> str | None:
+    """The plain form of a relative path, ``""`` for the top; ``None`` if it leads out of the tree."""
+    parts = [part for part in name.split("/") if part not in ("", ".")]
+    return None if name.startswith("/") or ".." in parts or "\0" in name else "/".join(parts)
+
+
+def _members(tar: tarfile.TarFile) -> dict[str, Member]:
+    """Every file of a tree by its plain path, with all its parents."""
+    members: dict[str, Member] = {}
+    faults = []
+    for info in tar:
+        name = inside(info.name)
+        if name is None:
+            faults.append(f"{info.name!r} leads out of the tree")
+        elif not (info.isreg() or info.islnk() or info.type in NODES):
+            faults.append(f"{info.name!r} is of a type that no system has")
+        elif name:
+            members[name] = Member(info, info if info.isreg() or info.islnk() else None)
+    for name in list(members):
+        faults += _adopt(members, name)
+    if faults:
+        raise SlipwayError(
+            "take over the tree in",
+            str(tar.name),
+            "it holds what a system cannot have",
+            do_next="Find out which element makes it, and correct that in the definitions.",
+            findings=faults[:20],
+        )
+    return members
+
+
+def _adopt(members: dict[str, Member], name: str) -> list[str]:
+    """Add the missing parents of ``name``; return what is wrong with the others."""
+    parts = name.split("/")[:-1]
+    parents = ["/".join(parts[: count + 1]) for count in range(len(parts))]
+    for parent in parents:
+        if parent not in members:
+            directory = tarfile.TarInfo(parent)
+            directory.type, directory.mode = tarfile.DIRTYPE, 0o755
+            members[parent] = Member(directory)
+    return [
+        f"{name!r} is below {parent!r}, which is no directory" for parent in parents if not members[parent].info.isdir()
+    ]
+
+
+def _permissions(old: tarfile.TarFile, members: Mapping[str, Member], path: str) -> dict[str, Owned]:
+    name = inside(path.lstrip("/"))
+    if name is None or name not in members or members[name].content is None:
+        raise SlipwayError(
+            "read the permissions in",
+            f"{path} of {old.name!s}",
+            "the system has no such file",
+            do_next="Correct the deployment's setting PERMISSIONS in the cluster file.",
+        )
+    with _opened(old, members[name].content) as (content, _unused):
+        if content is None:
+            raise AssertionError("content is always set here")
+        return read_permissions(content.read().decode("utf-8", "surrogateescape"), where=path)
+
+
+def _mark(old: tarfile.TarFile, members: dict[str, Member], settings: Mapping[str, str]) -> None:
+    """Put ``settings`` into the tree's os-release, if it has one."""
+    name = next((each for each in OS_RELEASE if each in members and members[each].content is not None), None)
+    if name is None:
+        return
+    with _opened(old, members[name].content) as (content, _unused):
+        if content is None:
+            raise AssertionError("content is always set here")
+        lines = content.read().decode("utf-8", "surrogateescape").splitlines()
+    kept = [line for line in lines if line.partition("=")[0].strip() not in settings]
+    text = "\n".join([*kept, *(f"{key}={value}" for key, value in settings.items()), ""])
+    members[name] = Member(members[name].info, text.encode("utf-8", "surrogateescape"))
+
+
+def _add(members: dict[str, Member], path: str, file: Path) -> None:
+    name = inside(path.lstrip("/"))
+    faults = ["it leads out of the tree"] if not name else _adopt(members, name)
+    if name in members and members[name].content is None:
+        faults.append("the system has something else there that is no file")
+    if not name or faults:
+        raise SlipwayError(
+            "put a subsystem into its system at",
+            path,
+            "; ".join(faults),
+            do_next="Correct the subsystem's location in the cluster file.",
+        )
+    info = tarfile.TarInfo(name)
+    info.mode = 0o644
+    members[name] = Member(info, file)
+
+
+class _opened:  # noqa: N801 - it is used like a function
+    """A member's content, open for reading, and its size; ``(None, 0)`` for what is no file."""
+
+    def __init__(self, old: tarfile.TarFile, content: Content | None) -> None:
+        self._stream: IO[bytes] | None
+        if isinstance(content, Path):
+            self._stream = content.open("rb")
+        elif isinstance(content, bytes):
+            self._stream = io.BytesIO(content)
+        else:
+            self._stream = None if content is None else old.extractfile(content)
+
+    def __enter__(self) -> tuple[IO[bytes] | None, int]:
+        if self._stream is None:
+            return None, 0
+        size = self._stream.seek(0, os.SEEK_END)
+        self._stream.seek(0)
+        return self._stream, size
+
+    def __exit__(self, *_: object) -> None:
+        if self._stream is not None:
+            self._stream.close()
+
+
+def _canonical(name: str, was: tarfile.TarInfo, *, size: int, owned: Owned | None, epoch: int) -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name)
+    info.type = was.type if was.type in NODES else tarfile.REGTYPE
+    info.size = size
+    info.mtime = epoch
+    info.mode = 0o777 if info.issym() else was.mode & 0o7777 if owned is None else owned.mode
+    info.uid, info.gid = (0, 0) if owned is None else (owned.uid, owned.gid)
+    info.uname, info.gname = "" if info.uid else "root", "" if info.gid else "root"
+    info.linkname = was.linkname if info.issym() else ""
+    info.devmajor, info.devminor = was.devmajor, was.devminor
+    return info
+
+
+def read(archive: Path) -> Iterator[tuple[tarfile.TarInfo, IO[bytes] | None]]:
+    """The members of a canonical tar, parents first, each with its content if it is a regular file."""
+    with tarfile.open(archive, "r:") as tar:
+        for info in tar:
+            yield info, tar.extractfile(info) if info.isreg() else None

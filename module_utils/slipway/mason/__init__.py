@@ -1,0 +1,1 @@
+"""The service that builds a branch continuously, and the status that it publishes."""

@@ -1,0 +1,1 @@
+"""Morph's artifact cache, its artifacts on Troves, and its deployments."""

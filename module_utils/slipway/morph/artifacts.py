@@ -1,0 +1,183 @@
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Brings the build artifacts that a public Trove's cache lacks there, from the local Trove's cache."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..errors import SlipwayError
+from ..files import replacing
+from ..process import run
+from ..progress import Progress
+from .cache import MorphCache, check_names, is_optional
+
+#: A dead peer is noticed, and nobody is asked for a password.
+SSH = ("ssh", "-oBatchMode=yes", "-oConnectTimeout=10", "-oServerAliveInterval=5", "-oServerAliveCountMax=3")
+#: Seconds that a transfer may stand still.
+STALLED = 120
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """Where the artifacts go by rsync: ``destination`` is a directory, or one on a host (``user@host:directory``)."""
+
+    destination: str
+    rsync_options: Sequence[str] = ()
+    ssh_options: Sequence[str] = ()
+    timeout: float = 14400.0
+
+
+@dataclass
+class Outcome:
+    """``missing`` was not in the public cache, ``published`` is there now, ``absent`` is optional and nowhere."""
+
+    total: int
+    missing: list[str]
+    published: list[str] = field(default_factory=list)
+    absent: list[str] = field(default_factory=list)
+    bytes: int = 0
+
+
+def publish(
+    names: Sequence[str],
+    *,
+    local: MorphCache,
+    public: MorphCache,
+    transfer: Transfer,
+    directory: Path,
+    jobs: int = 4,
+    timeout: float = 3600.0,
+    progress: Progress | None = None,
+    write: bool = True,
+) -> Outcome:
+    """Make the public cache hold all of ``names``.
+
+    What it lacks is fetched from the local cache to ``directory``, ``jobs`` at a time, ``timeout`` seconds each,
+    sent by one rsync, and asked for again. Whole files of an earlier run are used again. Metadata and build logs
+    of sources may be absent; anything else that cannot be fetched whole is a failure that names all of it.
+    """
+    told = progress or Progress(None)
+    check_names(names, attempt="publish artifacts to", on=public.url)
+    present = public.present(names)
+    outcome = Outcome(len(present), sorted(name for name, there in present.items() if not there))
+    told.say(f"{len(outcome.missing)} of {outcome.total} artifacts are missing in {public.url}")
+    wanted = _available(outcome.missing, local)
+    outcome.absent = sorted({*outcome.missing} - {*wanted})
+    if not wanted or not write:
+        return outcome
+    sizes = _fetch_all(wanted, local=local, directory=directory, jobs=jobs, timeout=timeout, progress=told)
+    outcome.absent = sorted({*outcome.missing} - {*sizes})
+    if not sizes:
+        return outcome
+    told.say(f"sending {len(sizes)} files, {sum(sizes.values())} bytes, to {transfer.destination}")
+    _send(sorted(sizes), directory=directory, transfer=transfer)
+    _check(sorted(sizes), public=public, transfer=transfer)
+    outcome.published, outcome.bytes = sorted(sizes), sum(sizes.values())
+    for name in outcome.published:
+        (directory / name).unlink(missing_ok=True)
+    told.say(f"{public.url} has all of them now")
+    return outcome
+
+
+def _available(names: Sequence[str], local: MorphCache) -> list[str]:
+    """What the local cache has; it may lack only what is optional."""
+    there = local.present(names)
+    lacking = [name for name in names if not there[name] and not is_optional(name)]
+    if lacking:
+        raise SlipwayError(
+            f"fetch {len(lacking)} of {len(names)} artifacts from",
+            local.url,
+            "it does not have them",
+            do_next="Nothing was sent. Build the systems again and run again.",
+            findings=lacking,
+        )
+    return [name for name in names if there[name]]
+
+
+def _fetch_all(
+    names: Sequence[str], *, local: MorphCache, directory: Path, jobs: int, timeout: float, progress: Progress
+) -> dict[str, int]:
+    """The lengths of the files that are in ``directory`` now; what is optional and absent is left out."""
+    directory.mkdir(parents=True, exist_ok=True)
+    progress.total = len(names)
+    failures: list[str] = []
+
+    def fetch(name: str) -> int | None:
+        try:
+            size = _fetch(name, local=local, directory=directory, timeout=timeout)
+        except (SlipwayError, OSError) as error:
+            failures.append(str(error))
+            return None
+        if size:
+            progress.step(f"{name}: {size} bytes")
+        elif is_optional(name):
+            progress.step(f"{name} is not in {local.url}; it is optional")
+        else:
+            failures.append(f"{name} is {'empty' if size == 0 else 'absent'}")
+        return size
+
+    with ThreadPoolExecutor(max_workers=max(1, jobs)) as pool:
+        sizes = dict(zip(names, pool.map(fetch, names), strict=True))
+    if failures:
+        raise SlipwayError(
+            f"fetch {len(failures)} of {len(names)} artifacts from",
+            local.url,
+            "they are not there whole",
+            do_next="Nothing was sent. Build the systems again, or repair the cache, and run again.",
+            findings=sorted(failures),
+        )
+    return {name: size for name, size in sizes.items() if size}
+
+
+class _NothingError(Exception):
+    """There is no content to keep."""
+
+
+def _fetch(name: str, *, local: MorphCache, directory: Path, timeout: float) -> int | None:
+    """Have one artifact whole in ``directory``; its length, 0 if it is empty, ``None`` if it is absent."""
+    path = directory / name
+    if path.is_file() and (size := path.stat().st_size) and size == local.size(name):
+        return size
+    length = None
+    try:
+        with replacing(path) as stream:
+            length = local.fetch(name, stream, timeout=timeout)
+            if not length:
+                raise _NothingError
+    except _NothingError:
+        path.unlink(missing_ok=True)
+    return length
+
+
+def _send(names: Sequence[str], *, directory: Path, transfer: Transfer) -> None:
+    """One rsync; each file appears under its name when it is whole."""
+    ssh = [*SSH, *(f"-o{option}" for option in transfer.ssh_options)]
+    run(
+        [
+            *("rsync", "--times", "--perms", "--chmod=F0644", "--protect-args", "--from0", "--files-from=-"),
+            *(f"--timeout={STALLED}", f"--rsh={shlex.join(ssh)}", *transfer.rsync_options),
+            *("--", f"{directory}/", f"{transfer.destination.rstrip('/')}/"),
+        ],
+        attempt=f"send {len(names)} artifacts to",
+        on=transfer.destination,
+        stdin="\0".join(names).encode() + b"\0",
+        timeout=transfer.timeout,
+        do_next="Make sure of your access to it and of its space, and run again: what was fetched is used again.",
+    )
+
+
+def _check(names: Sequence[str], *, public: MorphCache, transfer: Transfer) -> None:
+    missing = [name for name, there in public.present(names).items() if not there]
+    if missing:
+        raise SlipwayError(
+            f"publish {len(missing)} of {len(names)} artifacts to",
+            public.url,
+            f"they were sent to {transfer.destination} and are still missing there",
+            do_next="See that this is the directory of that cache server, and that it may read the files.",
+            findings=missing,
+        )

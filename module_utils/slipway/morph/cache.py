@@ -1,0 +1,164 @@
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A Trove's artifact cache: names of build artifacts, and morph-cache-server's API 1.0."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import IO
+from urllib.parse import quote, urlencode
+
+from ..errors import SlipwayError
+from ..http import Service
+from ..process import run
+
+#: ``<cache key>.<kind>.<artifact>``, for strata also with ``.meta``, and per source ``.meta`` and ``.build-log``.
+NAME = re.compile(r"[0-9a-f]{64}\.(?:(?:chunk|stratum|system)\.[A-Za-z0-9][A-Za-z0-9._+~:@-]*|meta|build-log)\Z")
+#: What a cache may lack: nothing is built from it.
+OPTIONAL = re.compile(r"[0-9a-f]{64}\.(?:meta|build-log)\Z")
+SYSTEM = re.compile(r"[0-9a-f]{64}\.system\.")
+SHA1 = re.compile(r"[0-9a-f]{40}\Z")
+BATCH = 1024
+
+
+class MorphCache:
+    """The cache server at ``url``, such as ``http://trove.example.org:8080``."""
+
+    def __init__(self, url: str, *, timeout: float = 60.0) -> None:
+        self._service = Service(url)
+        self._timeout = timeout
+        self.url = self._service.url
+
+    def present(self, names: Iterable[str]) -> dict[str, bool]:
+        """For each name, whether the cache has it; asked in batches of 1024.
+
+        An answer that leaves out a name is a failure: taking that as "has it" would lose the artifact.
+        """
+        found: dict[str, bool] = {}
+        for batch in _batches(sorted(set(names))):
+            found.update(self._present(batch))
+        return found
+
+    def size(self, name: str) -> int | None:
+        """The length of an artifact in bytes; ``None`` if it is absent."""
+        return self._service.size(_artifact(name), attempt=f"look for {name} in", timeout=self._timeout)
+
+    def fetch(self, name: str, target: IO[bytes], *, timeout: float) -> int | None:
+        """Write an artifact to ``target`` and return its length; ``None`` if it is absent."""
+        return self._service.download(_artifact(name), target, attempt=f"fetch {name} from", timeout=timeout)
+
+    def sha1(self, repo: str, ref: str) -> str | None:
+        """The object that a ref of a mirrored repository names (of an annotated tag, the tag); ``None`` if unknown."""
+        attempt = f"read {ref} of {repo} from"
+        path = f"/1.0/sha1s?{urlencode({'repo': repo, 'ref': ref})}"
+        answer = self._service.ask("GET", path, attempt=attempt, timeout=self._timeout)
+        if answer.status == 404:
+            return None
+        try:
+            value = str(json.loads(answer.body)["sha1"]) if answer.status == 200 else ""
+        except (ValueError, KeyError, TypeError):
+            value = ""
+        if not SHA1.match(value):
+            raise self._service.refused(attempt, answer)
+        return value
+
+    def _present(self, batch: Sequence[str]) -> dict[str, bool]:
+        attempt = f"ask for {len(batch)} artifacts of"
+        answer = self._service.ask(
+            "POST",
+            "/1.0/artifacts",
+            attempt=attempt,
+            body=json.dumps(list(batch)).encode(),
+            content_type="application/json",
+            timeout=self._timeout,
+        )
+        try:
+            reply = json.loads(answer.body) if answer.status == 200 else None
+        except ValueError:
+            reply = None
+        if not isinstance(reply, dict):
+            raise self._service.refused(attempt, answer)
+        unanswered = [name for name in batch if not isinstance(reply.get(name), bool)]
+        if unanswered:
+            raise SlipwayError(
+                attempt,
+                self.url,
+                f"the answer says nothing of {len(unanswered)} of them",
+                do_next="See the cache server's log and run again.",
+                findings=unanswered[:20],
+            )
+        return {name: reply[name] for name in batch}
+
+
+def list_artifacts(
+    command: Sequence[str],
+    *,
+    repo: str,
+    ref: str,
+    systems: Sequence[str],
+    cwd: str | os.PathLike[str] | None = None,
+    timeout: float = 1800.0,
+) -> list[str]:
+    """The artifacts that systems are made of, by a command such as ``morph list-artifacts``.
+
+    ``{repo}`` and ``{ref}`` in its words are replaced; the word ``{systems}`` is replaced by all systems,
+    ``{system}`` by one, and then the command is run for each. Without any of the two, the systems are added
+    at the end. The command writes one name a line.
+    """
+    if not any(word in ("{system}", "{systems}") for word in command):
+        command = [*command, "{systems}"]
+    each = [[system] for system in systems] if "{system}" in command else [list(systems)]
+    names: set[str] = set()
+    for some in each:
+        argv = [
+            part
+            for word in command
+            for part in (some if word in ("{system}", "{systems}") else [_filled(word, repo=repo, ref=ref)])
+        ]
+        attempt, on = "list the artifacts of", ", ".join(some)
+        output = run(argv, attempt=attempt, on=on, cwd=cwd, timeout=timeout).stdout
+        lines = [line.strip() for line in output.splitlines() if line.strip()]
+        check_names(lines, attempt=attempt, on=on)
+        if not lines:
+            raise SlipwayError(attempt, on, f"{argv[0]} named none", do_next="Run it by hand and see what it says.")
+        names.update(lines)
+    return sorted(names)
+
+
+def check_names(names: Iterable[str], *, attempt: str, on: str) -> None:
+    """Fail if anything among ``names`` is no name of an artifact."""
+    strange = [name for name in names if not NAME.match(name)]
+    if strange:
+        raise SlipwayError(
+            attempt,
+            on,
+            f"{len(strange)} lines are no names of artifacts",
+            do_next="Make the command write names only (for morph: --quiet), one a line, and run again.",
+            findings=[repr(name)[:200] for name in strange[:20]],
+        )
+
+
+def is_optional(name: str) -> bool:
+    """Whether a cache may lack this: a source's metadata or a build log."""
+    return OPTIONAL.match(name) is not None
+
+
+def is_system(name: str) -> bool:
+    """Whether this is a whole system."""
+    return SYSTEM.match(name) is not None
+
+
+def _artifact(name: str) -> str:
+    return f"/1.0/artifacts?filename={quote(name, safe='')}"
+
+
+def _filled(word: str, *, repo: str, ref: str) -> str:
+    return word.replace("{repo}", repo).replace("{ref}", ref)
+
+
+def _batches(names: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(names), BATCH):
+        yield names[start : start + BATCH]

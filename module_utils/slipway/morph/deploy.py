@@ -1,0 +1,138 @@
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Makes the files of a release by ``morph deploy``, with the settings that Baserock's release scripts gave it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import SlipwayError
+from ..files import sha256, sync_directory
+from ..process import run
+from ..progress import Progress
+from ..release.artifact import Artifact, artifacts, different, observed
+
+#: Where morph writes, so that nobody takes half a file for a whole one.
+WORK = ".morph-"
+
+
+@dataclass(frozen=True)
+class Site:
+    """How morph is called; empty values are left to morph's own configuration."""
+
+    command: Sequence[str] = ("morph",)
+    config: str = ""
+    trove_host: str = ""
+    cache_server: str = ""
+
+    def words(self, cluster: str, deployment: str, *, location: Path, label: str) -> list[str]:
+        """The command that makes one deployment."""
+        options = {
+            "--config": self.config,
+            "--trove-host": self.trove_host,
+            "--artifact-cache-server": self.cache_server,
+        }
+        return [
+            *self.command,
+            "deploy",
+            *(f"{name}={value}" for name, value in options.items() if value),
+            cluster,
+            deployment,
+            f"{deployment}.location={location}",
+            f"{deployment}.VERSION_LABEL={label}",
+        ]
+
+
+def deploy(
+    deployments: Sequence[Mapping[str, Any]],
+    *,
+    cluster: str,
+    definitions: Path,
+    directory: Path,
+    label: str,
+    site: Site,
+    recorded: Sequence[Mapping[str, Any]] = (),
+    logs: Path,
+    timeout: float,
+    progress: Progress | None = None,
+    write: bool = True,
+) -> tuple[dict[str, Artifact], list[str]]:
+    """Have the file of every deployment in ``directory``; return those that are there, and which are made now.
+
+    ``deployments`` have ``name`` and ``file``. A file that is there as ``recorded`` stays; one that is not as
+    recorded is a failure and stays too; one that nobody recorded was interrupted and is made again. morph is run in
+    ``definitions``, for one deployment after the other, and writes to ``logs``.
+    """
+    known = artifacts(recorded, attempt="read the record of")
+    kept = observed(directory, known)
+    if changed := different(known, kept):
+        raise SlipwayError(
+            "trust the files in",
+            str(directory),
+            "they are not what was made",
+            do_next="Find out who changed them, and put them back.",
+            findings=changed,
+        )
+    todo = [each for each in deployments if each["file"] not in kept]
+    if write and todo:
+        told = progress or Progress(None)
+        told.total += len(todo)
+        directory.mkdir(parents=True, exist_ok=True)
+        logs.mkdir(parents=True, exist_ok=True)
+        for leftover in directory.glob(f"{WORK}*"):
+            shutil.rmtree(leftover)
+        for each in todo:
+            told.say(f"deploying {each['file']}")
+            log = logs / f"deploy-{each['file']}.log"
+            made = _make(each, cluster, definitions, directory, label, site=site, log=log, timeout=timeout)
+            kept[made.name] = made
+            told.step(f"{made.name}: {made.size} bytes")
+    return kept, [each["file"] for each in todo]
+
+
+def _make(
+    deployment: Mapping[str, Any],
+    cluster: str,
+    definitions: Path,
+    directory: Path,
+    label: str,
+    *,
+    site: Site,
+    log: Path,
+    timeout: float,
+) -> Artifact:
+    attempt, on = "deploy", f"{deployment['name']} of {cluster}"
+    work = Path(tempfile.mkdtemp(prefix=WORK, dir=directory))
+    try:
+        location = work / deployment["file"]
+        run(
+            site.words(cluster, deployment["name"], location=location, label=label),
+            attempt=attempt,
+            on=on,
+            cwd=definitions,
+            timeout=timeout,
+            log=log,
+            do_next="Correct what it says and run again.",
+        )
+        if location.is_symlink() or not location.is_file() or location.stat().st_size == 0:
+            raise SlipwayError(
+                attempt,
+                on,
+                "morph ended well, and there is no file, or an empty one",
+                do_next="See that the deployment's type makes a single file.",
+                log=str(log),
+            )
+        made = Artifact(deployment["file"], location.stat().st_size, sha256(location))
+        with location.open("rb") as stream:
+            os.fsync(stream.fileno())
+        location.replace(directory / deployment["file"])
+        sync_directory(directory)
+        return made
+    finally:
+        shutil.rmtree(work, ignore_errors=True)

@@ -1,0 +1,1 @@
+"""What a release is made of: its cluster, systems and deployments."""

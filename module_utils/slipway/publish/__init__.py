@@ -1,0 +1,1 @@
+"""From packaged files to published ones: upload, directories, links, pages, channels, announcement."""

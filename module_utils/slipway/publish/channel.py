@@ -1,0 +1,164 @@
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What readers really get: files fetched through public addresses and compared with their digests."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import ssl
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from io import BufferedIOBase
+from urllib.parse import quote, urlsplit
+
+from ..errors import SlipwayError
+from ..files import CHUNK
+from ..progress import Progress
+from ..release.artifact import Artifact, checked_name
+from ..wait import wait_for
+
+SCHEMES = ("file", "http", "https")
+AT_ONCE = 4
+
+Open = Callable[[str, float], BufferedIOBase]
+
+
+@dataclass(frozen=True)
+class Place:
+    """One file at one address."""
+
+    url: str
+    artifact: Artifact
+
+
+def verify(
+    channels: Sequence[str],
+    path: str,
+    files: Sequence[Artifact],
+    *,
+    timeout: float = 0.0,
+    interval: float = 5.0,
+    idle_timeout: float = 30.0,
+    fetch_timeout: float = 3600.0,
+    progress: Progress | None = None,
+    open_address: Open | None = None,
+) -> list[str]:
+    """Fetch ``<channel>/<path>/<file>`` of every channel and file; the addresses that serve the right bytes.
+
+    What is wrong is looked at again until ``timeout`` seconds have passed (0: one look); then everything
+    that is still wrong fails at once. ``idle_timeout`` bounds a silence, ``fetch_timeout`` one file.
+    """
+    shown, look = progress or Progress(None), open_address or opener()
+    places = [Place(_address(channel, path, file.name), file) for channel in _checked(channels) for file in files]
+    shown.total = len(places)
+    wrong: dict[Place, str] = {}
+    waiting = list(places)
+
+    def fetch_all() -> list[str]:
+        nonlocal waiting
+        wrong.clear()
+        with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
+            for place, fault in zip(waiting, pool.map(fetch, waiting), strict=True):
+                if fault is not None:
+                    wrong[place] = fault
+        waiting = list(wrong)
+        if wrong and timeout > 0:
+            shown.say(f"{len(wrong)} of {len(places)} files are not served yet: {next(iter(wrong.values()))}")
+        return list(wrong.values())
+
+    def fetch(place: Place) -> str | None:
+        fault = _fault(place, look, idle_timeout, fetch_timeout)
+        if fault is None:
+            shown.step(f"{place.url} is right")
+        return fault
+
+    try:
+        wait_for(
+            fetch_all,
+            lambda faults: not faults,
+            lambda _: timeout > 0,
+            attempt="verify",
+            on=path,
+            timeout=timeout,
+            interval=interval,
+        )
+    except SlipwayError:
+        within = f" within {timeout:.0f} s" if timeout > 0 else ""
+        raise SlipwayError(
+            "verify",
+            f"{path} at {', '.join(channels)}",
+            f"{len(wrong)} of {len(places)} files are not served with the right bytes{within}",
+            do_next="Mend the channel, or wait until its mirrors have caught up, and run again.",
+            findings=sorted(wrong.values()),
+        ) from None
+    return [place.url for place in places]
+
+
+def _checked(channels: Sequence[str]) -> Sequence[str]:
+    faults = [channel for channel in channels if not _is_address(channel)]
+    if faults or not channels:
+        raise SlipwayError(
+            "verify",
+            "the channels",
+            f"these are no addresses: {faults}" if faults else "there are none",
+            do_next=f"Give addresses that begin with {', '.join(f'{scheme}://' for scheme in SCHEMES)}.",
+        )
+    return channels
+
+
+def _is_address(channel: str) -> bool:
+    try:
+        return urlsplit(channel).scheme in SCHEMES
+    except ValueError:
+        return False
+
+
+def _address(channel: str, path: str, name: str) -> str:
+    base = quote(channel.rstrip("/"), safe="%/:?#[]@!$&'()*+,;=~")  # a path may hold spaces
+    label = f"/{quote(checked_name(path, attempt='verify the release'))}" if path else ""
+    return f"{base}{label}/{quote(name)}"
+
+
+def _fault(place: Place, open_address: Open, idle_timeout: float, fetch_timeout: float) -> str | None:
+    """What is wrong with what one address serves; None if it is right."""
+    wanted = place.artifact
+    digest, size = hashlib.sha256(), 0
+    ends = time.monotonic() + fetch_timeout
+    try:
+        with open_address(place.url, idle_timeout) as answer:
+            while chunk := answer.read1(CHUNK):  # read() would wait for all of it, however slowly it drips
+                digest.update(chunk)
+                size += len(chunk)
+                if wanted.size is not None and size > wanted.size:
+                    return f"{place.url} has more than the {wanted.size} bytes it should have"
+                if time.monotonic() > ends:
+                    return f"{place.url} did not arrive within {fetch_timeout:.0f} s"
+    except urllib.error.HTTPError as error:
+        error.close()
+        return f"{place.url} answers {error.code} {error.reason}"
+    except (OSError, http.client.HTTPException) as error:
+        reason = getattr(error, "reason", None) or str(error) or type(error).__name__
+        return f"{place.url} cannot be read: {reason}"
+    if fault := wanted.differs(size, digest.hexdigest()):
+        return f"{place.url}: {fault}"
+    return None
+
+
+def opener(ca_path: str | None = None) -> Open:
+    """How addresses are opened; ``ca_path`` is a file of certificates to trust instead of the system's."""
+    director = urllib.request.build_opener(
+        urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=ca_path))
+    )
+    # A stale answer of a cache on the way is no look at the channel itself.
+    director.addheaders = [("User-Agent", "slipway"), ("Cache-Control", "no-cache"), ("Accept-Encoding", "identity")]
+
+    def open_address(url: str, timeout: float) -> BufferedIOBase:
+        answer: BufferedIOBase = director.open(url, timeout=timeout)
+        return answer
+
+    return open_address

@@ -1,0 +1,158 @@
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The links of a public directory that name the current release."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import SlipwayError
+from ..files import link_atomic, sync_directory
+from ..locks import flocked
+from ..release.artifact import checked_name, name_fault
+from ..release.names import VERSION, version_key
+from .directory import LOCK_WAIT
+
+CURRENT = "current"
+#: Found in the current release under these fixed names; they change with ``current``, in the same moment.
+SHARED = ("SHA256SUMS", "SHA256SUMS.asc", "manifest.json")
+
+
+@dataclass(frozen=True)
+class Move:
+    """One link: what it named before and what it names now; None means that it is not there."""
+
+    name: str
+    before: str | None
+    after: str | None
+
+
+@dataclass(frozen=True)
+class Pointing:
+    """What happened: the links that moved; and the label that stays current because it is newer, if so."""
+
+    moves: list[Move]
+    newer: str | None = None
+
+
+@dataclass(frozen=True)
+class Release:
+    """A published release that is to become current; ``files`` are its names in ``public/<label>/``."""
+
+    public: Path
+    project: str
+    version: str
+    files: Sequence[str]
+
+    @property
+    def label(self) -> str:
+        """The name of its directory."""
+        return f"{self.project}-{self.version}"
+
+    def links(self) -> dict[str, str]:
+        """Every link that names this release and its target, in an order in which none ever dangles."""
+        prefix = f"{self.label}-"
+        deployed = [name for name in self.files if name.startswith(prefix) and not name.endswith(".sha256")]
+        return {
+            **{f"{self.project}-{CURRENT}-{name[len(prefix) :]}": f"{self.label}/{name}" for name in deployed},
+            CURRENT: self.label,
+            **{name: f"{CURRENT}/{name}" for name in SHARED if name in self.files},
+        }
+
+
+def point(release: Release, *, allow_downgrade: bool = False, check: bool = False) -> Pointing:
+    """Have the links name this release, unless they name a newer one.
+
+    Each link is replaced in one step, and its target exists before. A link of a deployment that this release
+    does not have would name an old release for ever, and is removed. ``check`` only says what would move.
+    """
+    _check(release)
+    if check:
+        return _point(release, allow_downgrade=allow_downgrade, check=True)
+    try:
+        with flocked(release.public, attempt="point to", on=release.label, timeout=LOCK_WAIT):
+            return _point(release, allow_downgrade=allow_downgrade, check=False)
+    except OSError as error:
+        raise SlipwayError("point to", release.label, str(error), do_next="Mend it and run again.") from error
+
+
+def _check(release: Release) -> None:
+    checked_name(release.label, attempt="point to the release")
+    if not VERSION.match(release.version):
+        raise SlipwayError("point to", release.label, "its version is none", do_next="Correct it and run again.")
+    faults = [fault for name in release.files if (fault := name_fault(name)) is not None]
+    if faults:
+        raise SlipwayError("point to", release.label, "names are not usable", do_next="Correct them.", findings=faults)
+
+
+def _point(release: Release, *, allow_downgrade: bool, check: bool) -> Pointing:
+    wanted = release.links()
+    now = {name: _target(release.public / name) for name in wanted}
+    current = now[CURRENT]
+    if current is not None and not allow_downgrade and _is_newer(release, current):
+        return Pointing([], newer=current)
+    if not check:
+        _require_targets(release)
+    stale = [name for name in _own_links(release) if name not in wanted]
+    moves = [Move(name, now[name], target) for name, target in wanted.items() if now[name] != target]
+    moves += [Move(name, _target(release.public / name), None) for name in stale]
+    for move in [] if check else moves:
+        if move.after is None:
+            (release.public / move.name).unlink()
+        else:
+            link_atomic(release.public / move.name, move.after)
+    if moves and not check:
+        sync_directory(release.public)
+    return Pointing(moves)
+
+
+def _require_targets(release: Release) -> None:
+    absent = [name for name in release.files if not (release.public / release.label / name).is_file()]
+    if absent or not release.files:
+        raise SlipwayError(
+            "point to",
+            release.label,
+            f"it is not completely published in {release.public}",
+            do_next="Publish it first.",
+            findings=[f"{release.label}/{name} is not there" for name in absent],
+        )
+
+
+def _is_newer(release: Release, label: str) -> bool:
+    """Whether the current label is a newer version of the same project."""
+    version = label.removeprefix(f"{release.project}-")
+    if version == label or not VERSION.match(version):
+        raise SlipwayError(
+            "point to",
+            release.label,
+            f"{release.public / CURRENT} names {label}, which is no release of {release.project}",
+            do_next="Give every project a public directory of its own, or remove the link.",
+        )
+    return version_key(version) > version_key(release.version)
+
+
+def _target(path: Path) -> str | None:
+    """What a link names; a name that is no link is a failure, because it is not ours to replace."""
+    if path.is_symlink():
+        return os.readlink(path).rstrip("/")
+    if path.exists():
+        raise SlipwayError("replace the link", str(path), "it is no link", do_next="Move it away and run again.")
+    return None
+
+
+def _own_links(release: Release) -> list[str]:
+    """Links of this project's deployments, whatever release they name."""
+    if not release.public.is_dir():
+        return []
+    prefix = f"{release.project}-{CURRENT}-"
+    return sorted(
+        path.name
+        for path in release.public.iterdir()
+        if path.name.startswith(prefix)
+        and path.is_symlink()
+        and os.readlink(path).startswith(f"{release.project}-")
+        and os.readlink(path).count("/") == 1
+    )

@@ -1,0 +1,238 @@
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Release files on their way to a download server's private directory."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import SlipwayError
+from ..files import CHUNK, replacing
+from ..locks import flocked
+from ..process import run
+from ..progress import Progress
+from ..release.artifact import Artifact, different, observed
+from .directory import LOCK_WAIT, PARTIAL_DIRECTORY
+
+HOST = re.compile(
+    r"(?:[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*(?:%[A-Za-z0-9_.-]+)?)\Z"
+)
+USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\Z")
+SSH_OPTION = re.compile(r"[A-Za-z]+=[^\x00-\x1f]+\Z")
+
+#: A host that is unknown, dead or asks for a password is a failure soon, never a question.
+SSH_OPTIONS = (
+    "BatchMode=yes",
+    "StrictHostKeyChecking=yes",
+    "ConnectTimeout=5",
+    "ServerAliveInterval=3",
+    "ServerAliveCountMax=2",
+)
+SENT = "sent"
+
+
+@dataclass(frozen=True)
+class SshHost:
+    """A machine reached by rsync over ssh; ``options`` (``Key=value``) come before our own, and so win."""
+
+    host: str
+    user: str | None = None
+    port: int = 22
+    options: Sequence[str] = ()
+
+    def check(self) -> None:
+        """Refuse what ssh or rsync could take for something else than a host or a user."""
+        faults = []
+        if not HOST.match(self.host):
+            faults.append(f"the host {self.host!r} is no host name or address")
+        if self.user is not None and not USER.match(self.user):
+            faults.append(f"the user {self.user!r} is no user name")
+        if not 0 < self.port < 65536:
+            faults.append(f"the port {self.port} is none")
+        faults += [
+            f"{option!r} is not of the form Key=value" for option in self.options if not SSH_OPTION.match(option)
+        ]
+        if faults:
+            raise SlipwayError(
+                "upload to", repr(self.host), "settings are not usable", do_next="Correct them.", findings=faults
+            )
+
+    def target(self, directory: Path) -> str:
+        """The destination in rsync's form."""
+        address = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.user}@{address}:{directory}/" if self.user else f"{address}:{directory}/"
+
+    def remote_shell(self) -> str:
+        """The ssh command as rsync's option ``-e`` reads it: words, quoted where needed."""
+        words = ["ssh", "-p", str(self.port)]
+        for option in (*self.options, *SSH_OPTIONS):
+            words += ["-o", option]
+        return " ".join(_quoted(word) for word in words)
+
+
+def upload(
+    source: Path,
+    files: Sequence[Artifact],
+    *,
+    directory: Path,
+    host: SshHost | None = None,
+    timeout: float = 4 * 3600.0,
+    idle_timeout: int = 60,
+    progress: Progress | None = None,
+    check: bool = False,
+) -> list[str]:
+    """Have the files in ``directory`` (there, or on ``host``), sending only what is not there yet; the names sent.
+
+    The sources' digests are checked first. ``timeout`` bounds all of it and ``idle_timeout`` a silence of
+    the other side, in seconds. ``check`` only says what would be sent.
+    """
+    shown = progress or Progress(None)
+    shown.total = len(files)
+    if host is not None:
+        host.check()
+    if not directory.is_absolute():
+        raise SlipwayError("upload to", str(directory), "it is not an absolute path", do_next="Correct it.")
+    if not files:
+        return []
+    if check and not all(file.sha256 for file in files):
+        return [file.name for file in files]  # they are not made yet
+    _check_sources(source, files)
+    try:
+        if host is None:
+            return _copy(source, files, directory, shown, check=check)
+        return _rsync(source, files, directory, host, timeout, idle_timeout, shown, check=check)
+    except OSError as error:
+        raise SlipwayError("upload to", str(directory), str(error), do_next="Mend it and run again.") from error
+
+
+def _check_sources(source: Path, files: Sequence[Artifact]) -> None:
+    seen = observed(source, files)
+    faults = [*different(files, seen), *(f"{file.name} is missing" for file in files if file.name not in seen)]
+    if faults:
+        raise SlipwayError(
+            "upload from", str(source), "it is not what was packaged", do_next="Package it again.", findings=faults
+        )
+
+
+def _copy(source: Path, files: Sequence[Artifact], directory: Path, progress: Progress, *, check: bool) -> list[str]:
+    there = observed(directory, files)
+    wrong = {name for name, seen in there.items() if different([_by_name(files, name)], {name: seen})}
+    wanted = [file for file in files if file.name not in there or file.name in wrong]
+    if check or not wanted:
+        return [file.name for file in wanted]
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    progress.total = len(wanted)
+
+    def one(file: Artifact) -> None:
+        digest = hashlib.sha256()
+        with open(source / file.name, "rb", buffering=0) as reader, replacing(directory / file.name) as writer:
+            while chunk := reader.read(CHUNK):
+                digest.update(chunk)
+                writer.write(chunk)
+            if digest.hexdigest() != file.sha256:
+                raise SlipwayError(
+                    "upload", str(source / file.name), "it changed meanwhile", do_next="Package it again."
+                )
+        progress.step(f"{file.name} is there")
+
+    # Publishing takes the same lock, so that it meets no copy that is under way.
+    with (
+        flocked(directory.parent, attempt="upload to", on=str(directory), timeout=LOCK_WAIT),
+        ThreadPoolExecutor(max_workers=os.cpu_count()) as pool,
+    ):
+        directory.mkdir(exist_ok=True)
+        list(pool.map(one, wanted))
+    return [file.name for file in wanted]
+
+
+def _by_name(files: Sequence[Artifact], name: str) -> Artifact:
+    return next(file for file in files if file.name == name)
+
+
+def _rsync(
+    source: Path,
+    files: Sequence[Artifact],
+    directory: Path,
+    host: SshHost,
+    timeout: float,
+    idle_timeout: int,
+    progress: Progress,
+    *,
+    check: bool,
+) -> list[str]:
+    """One rsync of all files: it compares contents, resumes cut off files and sends only differences.
+
+    A server that takes uploads and nothing else leaves a file alone that arrived whole before, whatever its bytes:
+    where something was not sent, a second look says whether it is the same.
+    """
+
+    def look(*options: str) -> list[str]:
+        return _transfer(source, files, directory, host, timeout, idle_timeout, progress, options)
+
+    if check:
+        return look("--dry-run")
+    sent = look()
+    if len(sent) < len(files) and (refused := look("--dry-run")):
+        raise SlipwayError(
+            "upload to",
+            host.target(directory),
+            "the server has finished files there with other bytes, and does not let them be replaced",
+            do_next="Find out which bytes are right. If it is these, remove the files listed there and run again.",
+            findings=refused,
+        )
+    return sent
+
+
+def _transfer(
+    source: Path,
+    files: Sequence[Artifact],
+    directory: Path,
+    host: SshHost,
+    timeout: float,
+    idle_timeout: int,
+    progress: Progress,
+    options: Sequence[str],
+) -> list[str]:
+    sent: list[str] = []
+
+    def on_line(line: str) -> None:
+        words = line.split(" ", 2)
+        if len(words) == 3 and words[0] == SENT:
+            sent.append(words[2])
+            if "--dry-run" not in options:
+                progress.step(f"{words[2]} is there")
+
+    run(
+        [
+            "rsync",
+            # rsync itself quotes the path for the remote shell. A server that allows nothing but uploads
+            # reads it in the command, where it is not with -s.
+            *("--no-s", "--no-old-args"),
+            *("--files-from=-", "--from0", "--checksum", "--perms", "--chmod=D755,F644", "--mkpath"),
+            *(f"--partial-dir={PARTIAL_DIRECTORY}", f"--timeout={idle_timeout}"),
+            *("--rsh", host.remote_shell(), f"--out-format={SENT} %b %n"),
+            *options,
+            "--",
+            f"{source}/",
+            host.target(directory),
+        ],
+        attempt="upload to",
+        on=host.target(directory),
+        do_next="Mend what is said: room or rights there, or this machine's way in without a question "
+        "(ssh, known_hosts, keys). Then run again.",
+        stdin=b"".join(os.fsencode(file.name) + b"\0" for file in files),
+        timeout=timeout,
+        on_line=on_line,
+    )
+    return sorted(sent)
+
+
+def _quoted(word: str) -> str:
+    """rsync splits at spaces and knows quotes, in which a doubled quote stands for itself."""
+    return "'" + word.replace("'", "''") + "'"

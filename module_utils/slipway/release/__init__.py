@@ -1,0 +1,1 @@
+"""A release's artifacts, names, records and lock."""

@@ -1,0 +1,1 @@
+"""The mirror of one site: its manifest, mirroring, access and definitions."""

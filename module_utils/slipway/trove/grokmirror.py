@@ -1,0 +1,74 @@
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Promotion on a Trove that grokmirror keeps: fetch one repository now, under grokmirror's own lock."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..errors import SlipwayError
+from ..git.remote import git
+from ..locks import posix_locked
+from ..wait import wait_for
+
+#: The upstream Trove may be away for a moment.
+TRIES = 3
+
+
+def mirrored_commit(repository: Path, ref: str) -> str | None:
+    """The commit that ``ref`` of a mirror names; ``None`` when it has no such ref."""
+    answer = git(
+        *("for-each-ref", "--format=%(objectname) %(*objectname)", ref),
+        attempt="read the refs of",
+        on=str(repository),
+        cwd=repository,
+    )
+    words = answer.split()
+    return words[-1] if words else None
+
+
+def promote(
+    toplevel: Path, path: str, *, ref: str, commit: str, timeout: float, interval: float = 2.0, write: bool = True
+) -> bool:
+    """Wait until the mirror of ``path`` below ``toplevel`` has ``commit`` at ``ref``, fetching it at once.
+
+    ``path`` is the repository's path on the Trove, without ``.git``. Returns whether anything had to be
+    fetched. grokmirror holds a ``lockf`` lock on ``.NAME.git.lock`` while it works on a repository; holding
+    it too, we are never inside a repository at the same time. grokmirror's own bulk passes go on.
+    """
+    repository = toplevel / f"{path}.git"
+    if not repository.is_dir():
+        raise SlipwayError(
+            f"promote {path} on",
+            str(toplevel),
+            "the local Trove has no mirror of it",
+            do_next="Let grokmirror mirror it once (`grok-pull -c` with the Trove's configuration) and run again.",
+        )
+    if mirrored_commit(repository, ref) == commit:
+        return False
+    if not write:
+        return True
+
+    tries = iter(range(TRIES - 1, -1, -1))
+
+    def fetched() -> str | None:
+        lock = repository.with_name(f".{repository.name}.lock")
+        with posix_locked(lock, attempt=f"promote {path} on", on=str(toplevel), timeout=timeout):
+            try:
+                git("remote", "update", "--prune", attempt="update the mirror", on=str(repository), cwd=repository)
+            except SlipwayError:
+                if not next(tries, 0):
+                    raise
+        return mirrored_commit(repository, ref)
+
+    wait_for(
+        fetched,
+        lambda found: found == commit,
+        lambda found: found != commit,
+        attempt=f"promote {path} on",
+        on=str(toplevel),
+        timeout=timeout,
+        interval=interval,
+        do_next=f"The mirror's {ref} must become {commit}: see what the upstream Trove has there, and run again.",
+    )
+    return True

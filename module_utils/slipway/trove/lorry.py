@@ -1,0 +1,279 @@
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Promotion on a Trove that Lorry Controller keeps (HTTP API 1.0), or the maintained Lorry.
+
+A job of Lorry Controller runs when one of its minions asks for work, so moving a repository to the head of
+the queue starts nothing by itself, and a job that ran may have looked at its upstream a moment too early.
+Only the mirror proves that a repository is promoted.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import quote, urlencode, urlsplit
+
+from ..errors import SlipwayError
+from ..http import Answer, Service
+from ..wait import wait_for
+
+DEFAULT_URL = "http://127.0.0.1:12765"
+#: After so many whole jobs without the commit, its upstream does not have it.
+JOBS = 3
+
+
+def host_and_port(url: str) -> str:
+    """Where the service at ``url`` listens, for a tunnel to it."""
+    parts = urlsplit(url)
+    return f"{parts.hostname}:{parts.port or 80}"
+
+
+class LorryController:
+    """Lorry Controller's API, behind ``service``."""
+
+    def __init__(self, service: Service, *, timeout: float = 30.0) -> None:
+        self._service = service
+        self._timeout = timeout
+        self.url = service.url
+
+    def is_maintained(self) -> bool:
+        """Whether this is the maintained Lorry, whose queue nobody can change; neither of the two is a failure."""
+        answer = self._ask("GET", "/1.0/status")
+        if answer.status == 200 and "running_queue" in self._mapping(answer):
+            return False
+        lorries = self._ask("GET", "/1.0/list-lorries")
+        if lorries.status != 200:
+            raise self._service.refused("find Lorry Controller at", answer)
+        return True
+
+    def runs_queue(self) -> bool:
+        """Whether jobs are given out at all."""
+        return self._mapping(self._wanted("GET", "/1.0/status")).get("running_queue") is not False
+
+    def queue(self) -> list[str]:
+        """The paths in the queue, next to run first."""
+        queue = self._mapping(self._wanted("GET", "/1.0/list-queue")).get("queue")
+        return [str(one.get("path") if isinstance(one, dict) else one) for one in queue or []]
+
+    def move_to_top(self, path: str) -> None:
+        """Let a repository be the next that a minion gets."""
+        self._wanted("POST", "/1.0/move-to-top", {"path": path})
+
+    def lorry(self, path: str) -> dict[str, Any] | None:
+        """What is known of a repository; ``None`` if it is not mirrored."""
+        answer = self._ask("GET", f"/1.0/lorry/{quote(path)}")
+        return None if answer.status == 404 else self._mapping(self._good(answer))
+
+    def listed_lorry(self, path: str) -> dict[str, Any] | None:
+        """The same from the maintained Lorry's list."""
+        answer = self._wanted("GET", "/1.0/list-lorries")
+        try:
+            listed = json.loads(answer.body)
+        except ValueError as error:
+            raise self._service.refused("ask", answer) from error
+        if isinstance(listed, dict):
+            listed = listed.get("lorries")
+        if not isinstance(listed, list) or not all(isinstance(one, dict) for one in listed):
+            raise self._service.refused("ask", answer)
+        return next((one for one in listed if path in (one.get("path"), one.get("name"))), None)
+
+    def job(self, identifier: object) -> dict[str, Any]:
+        """A job: ``exit`` is ``no`` while it runs, then its status; ``output`` is what it wrote."""
+        return self._mapping(self._wanted("GET", f"/1.0/job/{quote(str(identifier), safe='')}"))
+
+    def _ask(self, method: str, path: str, form: Mapping[str, str] | None = None) -> Answer:
+        # A POST without a body is refused, an empty one too.
+        return self._service.ask(
+            method,
+            path,
+            attempt="ask",
+            body=urlencode(form).encode() if form is not None else None,
+            content_type="application/x-www-form-urlencoded" if form is not None else None,
+            timeout=self._timeout,
+        )
+
+    def _wanted(self, method: str, path: str, form: Mapping[str, str] | None = None) -> Answer:
+        return self._good(self._ask(method, path, form))
+
+    def _good(self, answer: Answer) -> Answer:
+        if answer.status != 200:
+            raise self._service.refused("ask", answer)
+        return answer
+
+    def _mapping(self, answer: Answer) -> dict[str, Any]:
+        try:
+            value = json.loads(answer.body)
+        except ValueError:
+            value = None
+        if not isinstance(value, dict):
+            raise self._service.refused("ask", answer)
+        return value
+
+
+def promote(
+    api: LorryController,
+    path: str,
+    *,
+    commit: str,
+    mirrored: Callable[[], str | None],
+    timeout: float,
+    interval: float = 2.0,
+    write: bool = True,
+    say: Callable[[str], None] = lambda _text: None,
+) -> bool:
+    """Have the repository ``path`` mirrored now; return whether anything had to be done.
+
+    ``mirrored`` tells what the mirror's ref names (40 hex digits, or ``None``). Returns when a job has run and
+    that is ``commit``. A stopped queue, an unknown path and a failed job are failures at once.
+    """
+    if mirrored() == commit:
+        return False
+    watch: _Watch = (_MaintainedWatch if api.is_maintained() else _Watch)(api, path, commit, mirrored, say)
+    watch.begin(write=write)
+    if write:
+        wait_for(
+            watch.look,
+            lambda state: state == "promoted",
+            lambda state: state != "promoted",
+            attempt=f"promote {path} on",
+            on=api.url,
+            timeout=timeout,
+            interval=interval,
+            do_next=f"The mirror's ref must become {commit}: see what its upstream has there, and run again.",
+        )
+    return True
+
+
+class _Watch:
+    """Follows one repository through the queue and its jobs."""
+
+    def __init__(
+        self,
+        api: LorryController,
+        path: str,
+        commit: str,
+        mirrored: Callable[[], str | None],
+        say: Callable[[str], None],
+    ) -> None:
+        self._api, self._path, self._commit, self._mirrored, self._say = api, path, commit, mirrored, say
+        self._last_run: Any = None
+        self._job: Any = None
+        self._jobs = 0
+        self._told = ""
+
+    def begin(self, *, write: bool) -> None:
+        """Make sure that a promotion is possible, and ask for it."""
+        lorry = self._lorry()
+        self._last_run, self._job = lorry.get("last_run"), lorry.get("running_job")
+        self._check_queue()
+        if write:
+            self._ask_for_it()
+
+    def look(self) -> str:
+        """How far it is: ``promoted``, or a sentence."""
+        state = self._state()
+        if state != self._told:
+            self._told = state
+            self._say(state)
+        return state
+
+    def _state(self) -> str:
+        lorry = self._lorry()
+        running = lorry.get("running_job")
+        if running is not None:
+            self._job = running
+            return f"job {running} runs"
+        found = self._mirrored()
+        if found == self._commit:
+            return "promoted"
+        if self._job is not None:
+            self._judge(self._api.job(self._job), found)
+        elif lorry.get("last_run") != self._last_run:
+            self._ran("a job", found)
+        else:
+            self._check_queue()
+            return self._place()
+        self._last_run, self._job = lorry.get("last_run"), None
+        self._ask_for_it()
+        return f"a job ran, and the mirror's ref names {found or 'nothing'}; asked for another"
+
+    def _judge(self, job: Mapping[str, Any], found: str | None) -> None:
+        """A job ended without the commit in the mirror: did it fail, or look too early?"""
+        status = str(job.get("exit"))
+        if status not in ("0", "no"):
+            raise self._failed(
+                f"job {self._job} ended with status {status}: {_last_words(job.get('output'))}",
+                "Correct what it says (the whole output is in Lorry Controller's job) and run again.",
+            )
+        self._ran(f"job {self._job}", found)
+
+    def _ran(self, job: str, found: str | None) -> None:
+        self._jobs += 1
+        if self._jobs >= JOBS:
+            raise self._failed(
+                f"{job} was the {self._jobs}. that ran, and the mirror's ref names {found or 'nothing'}, "
+                f"not {self._commit}",
+                "Its upstream does not have the commit there: push it, and run again.",
+            )
+
+    def _ask_for_it(self) -> None:
+        self._api.move_to_top(self._path)
+        self._say(f"{self._path} is at the head of the queue")
+
+    def _check_queue(self) -> None:
+        if not self._api.runs_queue():
+            raise self._failed(
+                "the queue is stopped, so no job will run",
+                f"Start it on the Trove (curl -d '' {self._api.url}/1.0/start-queue) and run again.",
+            )
+
+    def _place(self) -> str:
+        queue = self._api.queue()
+        if self._path not in queue:
+            return "it is not in the queue, and no job of it runs"
+        return f"it is number {queue.index(self._path) + 1} of {len(queue)} in the queue"
+
+    def _lorry(self) -> dict[str, Any]:
+        return self._known(self._api.lorry(self._path))
+
+    def _known(self, lorry: dict[str, Any] | None) -> dict[str, Any]:
+        if lorry is None:
+            raise self._failed(
+                "the Trove does not mirror it",
+                "Add it to the Trove's lorries, have them read (POST /1.0/read-configuration), and run again.",
+            )
+        return lorry
+
+    def _failed(self, came_back: str, do_next: str) -> SlipwayError:
+        return SlipwayError(f"promote {self._path} on", self._api.url, came_back, do_next=do_next)
+
+
+class _MaintainedWatch(_Watch):
+    """The maintained Lorry takes no wishes: it is waited for."""
+
+    def begin(self, *, write: bool) -> None:
+        self._lorry()
+        if write:
+            self._say("this Lorry has no move-to-top: waiting until it mirrors by itself")
+
+    def _state(self) -> str:
+        lorry = self._lorry()
+        if lorry.get("running_job") is not None:
+            return f"job {lorry['running_job']} runs"
+        found = self._mirrored()
+        if found == self._commit:
+            return "promoted"
+        results = f", with the result {_last_words(lorry['last_run_results'])}" if lorry.get("last_run_results") else ""
+        return (
+            f"waiting until Lorry mirrors it by itself (there is no move-to-top); it last ran at "
+            f"{lorry.get('last_run')}{results}; the mirror's ref names {found or 'nothing'}"
+        )
+
+    def _lorry(self) -> dict[str, Any]:
+        return self._known(self._api.listed_lorry(self._path))
+
+
+def _last_words(output: object) -> str:
+    words = " ".join(str(output or "it has no output").split())
+    return words if len(words) <= 600 else f"... {words[-600:]}"

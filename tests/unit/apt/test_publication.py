@@ -1,0 +1,330 @@
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from ansible_collections.slipway.release.plugins.module_utils.slipway import openpgp
+from ansible_collections.slipway.release.plugins.module_utils.slipway.apt import publication as aptpublication
+from ansible_collections.slipway.release.plugins.module_utils.slipway.apt.index import Archive, Deb, read_deb
+from ansible_collections.slipway.release.plugins.module_utils.slipway.apt.publication import Release
+from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
+from aptclient import Client, RefusedError, served
+from debs import make_deb
+from publishing import tree
+
+
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    home = tmp_path_factory.mktemp("gnupg")
+    return home, openpgp.make_key(home, "Archive <archive@example.org>")
+
+
+@pytest.fixture
+def archive(tmp_path: Path, keys: tuple[Path, str]) -> Archive:
+    directory = tmp_path / "fixed"
+    directory.mkdir()
+    (directory / "key.asc").write_bytes(openpgp.public_key(*keys))
+    return Archive(directory, "Slipway", "main", *keys)
+
+
+class Clock:
+    """A clock that only a sleep moves, and the sleeps."""
+
+    def __init__(self, now: float = 1_700_000_000.0) -> None:
+        self.now = now
+        self.slept: list[float] = []
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += seconds
+
+
+CLOCK = Clock(time.time() - 10_000)
+
+
+def publish(archive: Archive, release: Release, clock: Clock = CLOCK) -> bool:
+    return aptpublication.publish(archive, release, clock=clock, sleep=clock.sleep)
+
+
+def debs(directory: Path, release: str, *, distribution: str = "d", names: str = "ab", text: str = "") -> list[Deb]:
+    """Packages that need each other in exactly this release: the first for all architectures, the others for amd64."""
+    made = []
+    for number, name in enumerate(names):
+        needs = {"Depends": f"{distribution}-{names[number - 1]} (= 1-{release})"} if number else {}
+        path = make_deb(
+            directory / release,
+            f"{distribution}-{name}",
+            f"1-{release}",
+            "amd64" if number else "all",
+            fields=needs,
+            files={"usr/share/doc/text": f"{release}{text}".encode()},
+        )
+        made.append(read_deb(path))
+    return made
+
+
+def release_of(
+    directory: Path, release: str, *, distribution: str = "d", names: str = "ab", inputs: dict[str, str] | None = None
+) -> Release:
+    files = debs(directory, release, distribution=distribution, names=names)
+    everywhere = tuple(deb for deb in files if deb.architecture == "all")
+    indexes = {"bookworm": {"amd64": tuple(files), "i386": everywhere}, "trixie": {"amd64": tuple(files)}}
+    return Release(distribution, release, indexes, inputs or {})
+
+
+@pytest.fixture
+def client(archive: Archive, tmp_path: Path) -> Iterator[Client]:
+    with served(archive.directory) as url:
+        key = archive.directory / "key.asc"
+        yield Client(tmp_path / "client", [f"deb [signed-by={key}] {url} bookworm main"])
+
+
+def snapshot_client(archive: Archive, url: str, root: Path, label: str) -> Client:
+    key = archive.directory / "key.asc"
+    return Client(root, [f"deb [signed-by={key}] {url}/snapshots/{label} bookworm main"])
+
+
+def test_apt_installs_what_was_published(archive: Archive, client: Client, tmp_path: Path) -> None:
+    assert publish(archive, release_of(tmp_path, "r1")) is True
+    client.update()
+    assert client.would_install("d-b") == {"d-a": "1-r1", "d-b": "1-r1"}
+    client.download("d-b")
+
+
+def test_a_second_release_takes_the_place_of_the_first_which_stays_in_its_snapshot(
+    archive: Archive, client: Client, tmp_path: Path
+) -> None:
+    publish(archive, release_of(tmp_path, "r1"))
+    client.update()
+    publish(archive, release_of(tmp_path, "r2"))
+    client.download("d-b")  # what the client knew before can still be fetched
+    client.update()
+    assert client.would_install("d-b") == {"d-a": "1-r2", "d-b": "1-r2"}
+    with pytest.raises(RefusedError):
+        client.would_install("d-a=1-r1")
+    with served(archive.directory) as url:
+        old = snapshot_client(archive, url, tmp_path / "old", "d-r1")
+        old.update()
+        assert old.would_install("d-b") == {"d-a": "1-r1", "d-b": "1-r1"}
+        old.download("d-b")
+        both = Client(tmp_path / "both", [*_sources(old), *_sources(client)])
+        both.update()
+        with pytest.raises(RefusedError, match=r"Depends: d-a \(= 1-r2\)"):
+            both.would_install("d-a=1-r1", "d-b=1-r2")
+
+
+def _sources(client: Client) -> list[str]:
+    return (client.root / "etc/sources.list").read_text().splitlines()
+
+
+def test_publishing_again_changes_nothing(archive: Archive, tmp_path: Path) -> None:
+    publish(archive, release_of(tmp_path, "r1"))
+    before = tree(archive.directory)
+    assert publish(archive, release_of(tmp_path, "r1")) is False
+    assert tree(archive.directory) == before
+
+
+def test_a_release_that_has_been_replaced_stays_replaced(archive: Archive, tmp_path: Path) -> None:
+    publish(archive, release_of(tmp_path, "r1"))
+    publish(archive, release_of(tmp_path, "r2"))
+    assert publish(archive, release_of(tmp_path, "r1")) is False
+    assert aptpublication.current(archive.directory).labels["d"]["bookworm/amd64"] == "d-r2"
+
+
+def test_a_published_release_is_not_changed(archive: Archive, tmp_path: Path) -> None:
+    publish(archive, release_of(tmp_path, "r1", inputs={"stack": "1.0"}))
+    before = tree(archive.directory)
+    with pytest.raises(SlipwayError, match='stack was "1.0", is "1.1"'):
+        publish(archive, release_of(tmp_path, "r1", inputs={"stack": "1.1"}))
+    with pytest.raises(SlipwayError, match="with other packages"):
+        publish(archive, release_of(tmp_path, "r1", names="abc", inputs={"stack": "1.0"}))
+    assert tree(archive.directory) == before
+
+
+def test_a_file_that_is_public_is_not_changed_under_its_name(archive: Archive, tmp_path: Path) -> None:
+    publish(archive, release_of(tmp_path, "r1"))
+    other = tuple(debs(tmp_path / "other", "r1", text="other"))
+    with pytest.raises(SlipwayError, match=r"pool/main/d/d-a/d-a_1-r1_all.deb would change, and d-r1 has published it"):
+        publish(archive, Release("d", "r2", {"bookworm": {"amd64": other[:1]}}))
+
+
+def test_files_of_an_interrupted_run_are_replaced(archive: Archive, tmp_path: Path) -> None:
+    release = release_of(tmp_path, "r1")
+    left = archive.directory / release.indexes["bookworm"]["amd64"][0].pool_path("main")
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"other")
+    (archive.directory / "snapshots/.d-r1.x.tmp/dists").mkdir(parents=True)
+    (archive.directory / "snapshots/d-r1/dists").mkdir(parents=True)
+    (archive.directory / "generations/1/dists").mkdir(parents=True)
+    (archive.directory / ".dists.x.tmp").symlink_to("nowhere")
+    assert publish(archive, release) is True
+    aptpublication.verify(archive.directory, "d-r1")
+    assert not list(archive.directory.rglob("*.tmp"))
+
+
+class StoppedError(Exception):
+    pass
+
+
+@pytest.mark.parametrize("step", ["_fill_pool", "_write_snapshot", "_write_generation", "_point"])
+def test_wherever_it_stops_clients_see_the_old_release_and_the_next_run_completes(
+    archive: Archive, client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    publish(archive, release_of(tmp_path, "r1"))
+
+    def stop(*_arguments: object) -> None:
+        raise StoppedError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(aptpublication, step, stop)
+        with pytest.raises(StoppedError):
+            publish(archive, release_of(tmp_path, "r2"))
+    client.update()
+    assert client.would_install("d-b") == {"d-a": "1-r1", "d-b": "1-r1"}
+    assert aptpublication.published(archive.directory, "d-r2") is None
+    assert publish(archive, release_of(tmp_path, "r2")) is True
+    client.update()
+    assert client.would_install("d-b") == {"d-a": "1-r2", "d-b": "1-r2"}
+
+
+def test_two_distributions_share_the_archive(archive: Archive, client: Client, tmp_path: Path) -> None:
+    publish(archive, release_of(tmp_path, "r1"))
+    publish(archive, release_of(tmp_path / "e", "r7", distribution="e"))
+    publish(archive, release_of(tmp_path, "r2"))
+    client.update()
+    assert client.would_install("d-b", "e-b") == {"d-a": "1-r2", "d-b": "1-r2", "e-a": "1-r7", "e-b": "1-r7"}
+    with served(archive.directory) as url:
+        alone = snapshot_client(archive, url, tmp_path / "alone", "e-r7")
+        alone.update()
+        with pytest.raises(RefusedError):
+            alone.would_install("d-b")
+
+
+def test_distributions_do_not_share_package_names(archive: Archive, tmp_path: Path) -> None:
+    publish(archive, release_of(tmp_path, "r1"))
+    release = release_of(tmp_path, "r9")
+    with pytest.raises(SlipwayError, match="there are 5 findings") as failure:
+        publish(archive, Release("e", "r9", release.indexes))
+    assert failure.value.findings[0] == "d-a in bookworm/amd64 belongs to d"
+
+
+def test_a_platform_that_a_release_leaves_out_keeps_what_it_had(archive: Archive, tmp_path: Path) -> None:
+    publish(archive, release_of(tmp_path, "r1"))
+    release = release_of(tmp_path, "r2")
+    publish(archive, Release("d", "r2", {"bookworm": release.indexes["bookworm"]}))
+    assert aptpublication.current(archive.directory).labels["d"] == {
+        "bookworm/amd64": "d-r2",
+        "bookworm/i386": "d-r2",
+        "trixie/amd64": "d-r1",
+    }
+    assert "1-r1" in (archive.directory / "dists/trixie/main/binary-amd64/Packages").read_text()
+
+
+def test_indexes_are_the_same_bytes_for_the_same_debs(archive: Archive, tmp_path: Path) -> None:
+    publish(archive, release_of(tmp_path, "r1"))
+    first = {path.name for path in (archive.directory / "by-hash/SHA256").iterdir()}
+    shutil.rmtree(archive.directory)
+    publish(archive, release_of(tmp_path, "r1"))
+    assert {path.name for path in (archive.directory / "by-hash/SHA256").iterdir()} == first
+
+
+def test_indexes_that_were_current_can_still_be_fetched_by_their_digests(archive: Archive, tmp_path: Path) -> None:
+    for number in range(1, 5):
+        publish(archive, release_of(tmp_path, f"r{number}"))
+        release = (archive.directory / "dists/bookworm/InRelease").read_text()
+        names = [line.split()[0] for line in release.splitlines() if line.startswith(" ")]
+        if number == 1:
+            old = names
+    by_hash = archive.directory / "dists/bookworm/main/binary-amd64/by-hash/SHA256"
+    assert len(old) == 4
+    assert all((by_hash / name).is_file() for name in old)
+    assert sorted(path.name for path in (archive.directory / "generations").iterdir()) == ["3", "4"]
+
+
+def test_two_publications_never_have_the_same_date(archive: Archive, tmp_path: Path) -> None:
+    clock = Clock(1_700_000_000.5)
+    for number in (1, 2, 3):
+        publish(archive, release_of(tmp_path, f"r{number}"), clock=clock)
+    assert clock.slept == [0.5, 1.0]
+    path = archive.directory / "dists/bookworm/InRelease"
+    assert os.stat(path).st_mtime == 1_700_000_002
+    assert "Date: Tue, 14 Nov 2023 22:13:22 UTC" in path.read_text()
+
+
+def test_a_clock_that_went_back_is_told(archive: Archive, tmp_path: Path) -> None:
+    publish(archive, release_of(tmp_path, "r1"), clock=Clock(2_000_000_000))
+    with pytest.raises(SlipwayError, match="dated 1001 s in the future"):
+        publish(archive, release_of(tmp_path, "r2"), clock=Clock(1_999_999_000))
+
+
+def test_every_missing_file_of_a_published_release_is_named(archive: Archive, tmp_path: Path) -> None:
+    publish(archive, release_of(tmp_path, "r1"))
+    (archive.directory / "pool/main/d/d-a/d-a_1-r1_all.deb").unlink()
+    (archive.directory / "snapshots/d-r1/dists/trixie/InRelease").write_bytes(b"x")
+    with pytest.raises(SlipwayError, match="there are 2 findings") as failure:
+        publish(archive, release_of(tmp_path, "r1"))
+    assert failure.value.findings[0] == "pool/main/d/d-a/d-a_1-r1_all.deb is missing"
+    assert failure.value.findings[1].startswith("snapshots/d-r1/dists/trixie/InRelease has 1 bytes instead of ")
+
+
+def test_what_cannot_be_an_archive_is_refused_with_every_reason(archive: Archive, tmp_path: Path) -> None:
+    deb = debs(tmp_path, "r1")[0]
+    with pytest.raises(SlipwayError) as failure:
+        publish(archive, Release("../d", "r1", {"bookworm": {"amd64": (deb, deb), "i386": ()}}))
+    assert failure.value.findings == [
+        "the distribution '../d' is no name",
+        "the label '../d-r1' is no name",
+        "bookworm/amd64 would have d-a twice",
+        "bookworm/i386 would be empty",
+    ]
+    assert not (archive.directory / "pool").exists()
+
+
+def test_a_directory_of_another_tool_is_left_alone(archive: Archive, tmp_path: Path) -> None:
+    (archive.directory / "dists" / "bookworm").mkdir(parents=True)
+    with pytest.raises(SlipwayError, match="Another tool made this directory"):
+        publish(archive, release_of(tmp_path, "r1"))
+    assert [path.name for path in (archive.directory / "dists").iterdir()] == ["bookworm"]
+
+
+def test_a_damaged_account_of_what_is_public_is_told(archive: Archive, tmp_path: Path) -> None:
+    publish(archive, release_of(tmp_path, "r1"))
+    (archive.directory / "generations/1/releases.json").write_text("{")
+    with pytest.raises(SlipwayError, match=r"generations/1/releases.json is not readable"):
+        publish(archive, release_of(tmp_path, "r2"))
+
+
+def test_changes_and_downgrades_are_told() -> None:
+    before = {"b/amd64": {"x": {"version": "1-r9"}, "y": {"version": "1-r9"}}, "b/i386": {"x": {"version": "1-r9"}}}
+    after = {"b/amd64": {"x": {"version": "1-r10"}, "z": {"version": "0.9-r10"}}, "b/armhf": {"x": {"version": "1"}}}
+    found = aptpublication.changes(before, after)
+    assert found["added"] == [
+        {"suite": "b", "architecture": "amd64", "package": "z", "version": "0.9-r10"},
+        {"suite": "b", "architecture": "armhf", "package": "x", "version": "1"},
+    ]
+    assert found["updated"] == [
+        {"suite": "b", "architecture": "amd64", "package": "x", "version": "1-r10", "was": "1-r9"}
+    ]
+    assert found["removed"] == [{"suite": "b", "architecture": "amd64", "package": "y", "was": "1-r9"}]
+    assert found["diff"]["before"] == "b/amd64 x 1-r9\nb/amd64 y 1-r9\n"
+    assert aptpublication.downgrades(before, after) == []
+    assert aptpublication.downgrades(after, before) == ["b/amd64: x 1-r9 is older than 1-r10, which is published"]
+
+
+def test_the_account_says_what_a_release_was_made_from(archive: Archive, tmp_path: Path) -> None:
+    publish(archive, release_of(tmp_path, "r1", inputs={"stack": "1.0"}))
+    kept = aptpublication.published(archive.directory, "d-r1")
+    assert kept is not None
+    assert kept["inputs"] == {"stack": "1.0"}
+    row = aptpublication.current_packages(archive.directory, "d")["bookworm/i386"]["d-a"]
+    path = archive.directory / row["path"]
+    assert (row["version"], row["size"]) == ("1-r1", path.stat().st_size)
+    assert json.loads((archive.directory / "snapshots/d-r1/release.json").read_text())["release"] == "r1"

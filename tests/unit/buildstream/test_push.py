@@ -1,0 +1,112 @@
+"""What is pushed to an artifact server, without one."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+from ansible_collections.slipway.release.plugins.module_utils.slipway.buildstream import ask as buildstream_ask
+from ansible_collections.slipway.release.plugins.module_utils.slipway.buildstream.ask import BATCH_BYTES
+from ansible_collections.slipway.release.plugins.module_utils.slipway.buildstream.build import Build, Project
+from ansible_collections.slipway.release.plugins.module_utils.slipway.buildstream.push import (
+    OWN,
+    Server,
+    interpreter,
+    look_only,
+    publish,
+)
+from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
+
+CONFIG = """\
+# Written by the provisioning.
+cachedir: /srv/cache
+sourcedir: /srv/cache/sources
+"logdir":
+  /srv/logs
+cache:
+  cache-buildtrees: never
+  quota: 10G
+projects:
+  mini:
+    mirrors:
+    - name: site
+      aliases:
+        trove: ["file:///srv/trove/"]
+"""
+
+
+@dataclass(frozen=True)
+class Digest:
+    hash: str
+    size_bytes: int
+
+
+def test_a_look_keeps_its_things_elsewhere_and_all_other_settings(tmp_path):
+    before, after = yaml.safe_load(CONFIG), yaml.safe_load(look_only(CONFIG, tmp_path))
+    assert {name: after.pop(name) for name in OWN} == {name: str(tmp_path / name) for name in OWN}
+    assert after == {name: value for name, value in before.items() if name not in OWN}
+
+
+def test_a_look_without_a_configuration_has_one(tmp_path):
+    assert yaml.safe_load(look_only("", tmp_path)).keys() == set(OWN)
+
+
+@pytest.mark.parametrize(
+    ("head", "python"),
+    [
+        ("#!/opt/bst/bin/python3\nimport re\n", "/opt/bst/bin/python3"),
+        ("#!/opt/bst/bin/python3.11\n", "/opt/bst/bin/python3.11"),
+        ("#!/bin/sh\n'''exec' /very/long/bin/python3 \"$0\" \"$@\"\n' '''\n", "/very/long/bin/python3"),
+        ("#!/bin/sh\n'''exec' \"/with a space/bin/python3\" \"$0\" \"$@\"\n' '''\n", "/with a space/bin/python3"),
+    ],
+)
+def test_the_python_of_bst_is_read_from_its_first_lines(tmp_path, head, python):
+    program = tmp_path / "bst"
+    program.write_text(head)
+    program.chmod(0o755)
+    assert interpreter(str(program)) == python
+
+
+def test_a_bst_that_is_not_python_is_refused(tmp_path):
+    program = tmp_path / "bst"
+    program.write_text("#!/bin/sh\nexec /opt/bst/bin/bst\n")
+    program.chmod(0o755)
+    with pytest.raises(SlipwayError, match="names no Python"):
+        interpreter(str(program))
+    with pytest.raises(SlipwayError, match="there is no such program"):
+        interpreter(str(tmp_path / "absent"))
+
+
+@pytest.mark.parametrize(
+    ("server", "fault"),
+    [
+        (Server("git.example.org:50052"), "is not of the form"),
+        (Server("http://git.example.org,push=true"), "is not of the form"),
+        (Server("https://git.example.org", server_cert=Path("/absent/ca.pem")), "/absent/ca.pem is not there"),
+        (Server("https://git.example.org", client_key=Path(sys.executable)), "there is only one"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused_before_anything_is_asked(tmp_path, server, fault):
+    with pytest.raises(SlipwayError, match=fault):
+        publish(Project(tmp_path), [], server, log_directory=tmp_path, timeout=1)
+
+
+def test_a_directory_without_a_project_is_refused(tmp_path):
+    builds = [Build("x86_64", ("one.bst",))]
+    with pytest.raises(SlipwayError, match="has no project.conf"):
+        publish(Project(tmp_path), builds, Server("http://localhost:1"), log_directory=tmp_path, timeout=1)
+
+
+def test_an_answer_never_grows_over_its_limit():
+    digests = [
+        Digest(str(number), size) for number, size in enumerate([10, BATCH_BYTES - 300, 300, BATCH_BYTES + 1, 5])
+    ]
+    batches = [[digest.hash for digest in batch] for batch in buildstream_ask._batches(digests)]
+    assert batches == [["0"], ["1"], ["2"], ["3"], ["4"]]
+    many = [Digest(str(number), 0) for number in range(30_000)]
+    batches = list(buildstream_ask._batches(many))
+    assert [digest for batch in batches for digest in batch] == many
+    assert max(len(batch) for batch in batches) * 200 <= BATCH_BYTES

@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+from ansible_collections.slipway.release.plugins.module_utils.slipway.deb.metapackage import Metapackage
+
+METAPACKAGE = Metapackage(
+    package="ros-cturtle-base",
+    version="1.0.0-r1~bookworm",
+    architecture="i386",
+    maintainer="Release team <release@example.org>",
+    summary="the stacks of the variant base of cturtle, release r1",
+    depends=[("ros-cturtle-a", "1-r1~bookworm"), ("ros-cturtle-b", "2-r1~bookworm")],
+    fields={"WG-rosdistro": "cturtle"},
+)
+
+
+def test_the_same_words_give_the_same_bytes() -> None:
+    assert METAPACKAGE.deb() == METAPACKAGE.deb()
+
+
+def test_dpkg_reads_it_as_meant(tmp_path: Path) -> None:
+    path = tmp_path / "a.deb"
+    path.write_bytes(METAPACKAGE.deb())
+    shown = subprocess.run(
+        ["dpkg-deb", "--field", path, "Package", "Architecture", "Depends", "WG-rosdistro"],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    assert shown == (
+        "Package: ros-cturtle-base\nArchitecture: i386\n"
+        "Depends: ros-cturtle-a (= 1-r1~bookworm), ros-cturtle-b (= 2-r1~bookworm)\nWG-rosdistro: cturtle\n"
+    )
+    subprocess.run(["dpkg-deb", "--extract", path, tmp_path / "root"], check=True)
+    assert sorted(found.name for found in (tmp_path / "root/usr/share/doc/ros-cturtle-base").iterdir()) == [
+        "changelog.Debian.gz",
+        "copyright",
+    ]

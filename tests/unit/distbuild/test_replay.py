@@ -1,0 +1,384 @@
+"""Every build that was recorded on a real network is carried out again against its recording."""
+
+from __future__ import annotations
+
+import re
+import time
+
+import pytest
+from ansible_collections.slipway.release.plugins.module_utils.slipway.distbuild.initiator import Build, Limits
+from ansible_collections.slipway.release.plugins.module_utils.slipway.distbuild.log import BuildLog
+from ansible_collections.slipway.release.plugins.module_utils.slipway.distbuild.network import run
+from ansible_collections.slipway.release.plugins.module_utils.slipway.distbuild.protocol import Controller, Request
+from peers.distbuild_replay import ReplayPeer, all_scenes, in_pieces, recording, recordings, scene, scenes, wire
+
+#: What the module keeps itself: no test waits longer, and a busy machine does not matter.
+LIMITS = Limits(total=60, answer=20, graph=20, silence=20, cancel=5, pause=0.05, tries=0)
+#: For those in which the network falls silent.
+SILENT = Limits(total=60, answer=20, graph=0.6, silence=0.6, question=0.2, cancel=5, pause=0.05, tries=0)
+DATED = rb"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2} "
+
+
+def request_of(played):
+    asked = played.request
+    original_ref = asked.get("original_ref") or str(asked["ref"])
+    components = tuple(asked.get("component_names") or ())
+    return Request(asked["repo"], str(asked["ref"]), asked["morphology"], original_ref, components)
+
+
+def carry_out(played, peer, tmp_path, limits=None, own_id=None, **options):
+    said = []
+    limits = limits or (SILENT if played.end == "silence" else LIMITS)
+    build = Build(
+        request_of(played),
+        Controller("127.0.0.1", peer.port),
+        log=BuildLog(tmp_path / "logs"),
+        now=time.monotonic(),
+        limits=limits,
+        say=said.append,
+        **({} if own_id is None else {"own_ids": lambda: own_id}),
+        **options,
+    )
+    run([build])
+    build.said = said
+    return build
+
+
+def check_end(build, played):
+    """The build ended as the recorded one did, and says so."""
+    last = played.messages[-1] if played.messages else {}
+    if played.end == "build-finished":
+        assert (build.outcome, build.error) == ("finished", None)
+        assert build.urls == last["urls"]
+        assert build.changed is any(message["type"].startswith("step-") for message in played.messages)
+    elif played.end == "build-failed":
+        assert build.outcome == "failed"
+        assert " ".join(last["reason"].split()) in " ".join(str(build.error).split())
+    elif played.end == "build-cancelled":
+        assert build.outcome == "cancelled"
+        assert "somebody cancelled it" in str(build.error)
+    elif played.end == "eof":
+        assert "the controller closed the connection" in str(build.error)
+    else:
+        assert build.outcome == "failed"
+        assert "no news" in str(build.error) or "build graph is not there" in str(build.error)
+    if build.error is not None:
+        assert str(build.controller) in str(build.error)
+        assert played.request["morphology"] in str(build.error)
+        assert build.error.log is not None
+
+
+def check_logs(build, played):
+    """Each step's file holds what the step wrote, as bytes, between dated lines."""
+    for name, output in played.output().items():
+        content = build.log.path(name).read_bytes()
+        start = content.index(output)
+        assert re.fullmatch(DATED + rb".* building .*on .*\n", content[:start])
+        assert re.fullmatch(rb"(" + DATED + rb".*\n)?", content[start + len(output) :])
+    for step in build.steps.values():
+        assert step.log.endswith(f"/logs/build-step-{step.name}.log")
+        assert step.worker
+
+
+@pytest.mark.parametrize("played", all_scenes(), ids=lambda played: played.name)
+def test_a_recorded_build_ends_as_it_was_recorded(played, tmp_path):
+    with ReplayPeer([played]) as peer:
+        build = carry_out(played, peer, tmp_path, own_id=played.own_id)
+    assert peer.of_type("build-request")[0]["id"] == played.own_id
+    check_end(build, played)
+    check_logs(build, played)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    "name", ["success-fresh", "success-parallel", "success-utf8-split", "success-noisy-output", "build-failed"]
+)
+def test_nothing_changes_when_tcp_cuts_the_stream_anywhere(name, seed, tmp_path):
+    played = scene(name)
+    with ReplayPeer([played], cut=in_pieces(seed, longest=20_000)) as peer:
+        build = carry_out(played, peer, tmp_path)
+    check_end(build, played)
+    check_logs(build, played)
+
+
+def test_a_slow_network_is_waited_for(tmp_path):
+    played = scene("success-all-cached")
+    with ReplayPeer([played], cut=in_pieces(1, longest=8), pause=0.003) as peer:
+        build = carry_out(played, peer, tmp_path, limits=LIMITS)
+    check_end(build, played)
+
+
+ODDITIES = {
+    "unknown types": wire({"type": "step-sleeping", "id": "InitiatorConnection-1", "dreams": ["a", "b"]})
+    + wire({"type": "weather", "text": "rain"}),
+    "no type": wire({"id": "InitiatorConnection-1"}),
+    "others' messages": wire({"type": "build-failed", "id": "somebody else", "reason": "not for you"})
+    + wire({"type": "build-finished", "id": "InitiatorConnection-77", "urls": ["http://elsewhere"]}),
+    "no JSON": b"this is no JSON\n",
+    "no string": b'{"type": "build-failed"}\n',
+    "no YAML": b'"{unclosed: ["\n',
+    "no mapping": b'"42"\n' + b'"- a\\n- b\\n"\n' + b'"hello"\n' + b'""\n',
+    "nested": wire({"type": "build-failed", "id": "InitiatorConnection-1", "reason": {"a": {"b": ["c"]}}}),
+    "no UTF-8": b'"type: build-f\xff\xfe\xfa"\n' + b"\xe9\xe8\n",
+    "empty lines": b"\n\r\n\n",
+    "deep": b"[" * 20_000 + b"\n" + b'"' + b"[" * 20_000 + b'"\n',
+    "control characters": b"\x00\x01\x02\x1b[31m\n",
+    "a request-output that nobody asked for": wire({"type": "request-output", "message": "Hello!"}),
+}
+
+
+@pytest.mark.parametrize("extra", ODDITIES.values(), ids=ODDITIES.keys())
+@pytest.mark.parametrize("name", ["success-fresh", "build-failed"])
+def test_what_is_not_understood_is_passed_over(name, extra, tmp_path):
+    played = scene(name)
+    with ReplayPeer([played], extra=extra) as peer:
+        build = carry_out(played, peer, tmp_path)
+    check_end(build, played)
+    check_logs(build, played)
+
+
+def test_output_lines_of_a_megabyte_and_bytes_that_are_not_utf8_arrive_whole(tmp_path):
+    played = scene("success-one-worker")
+    step = next(m["step_name"] for m in played.messages if m["type"] == "step-started")
+    pieces = [b"x" * (1 << 20) + b"\n", b"\xff\xfe\x00\xe2\x82", b"\xac\n", "tail \U0001f680\r\n".encode()]
+    for piece in pieces:
+        try:
+            shown = piece.decode()
+        except UnicodeDecodeError:
+            shown = piece
+        message = {"id": played.own_id, "step_name": step, "type": "step-output", "stdout": shown, "stderr": ""}
+        at = next(n for n, m in enumerate(played.messages) if m["type"] == "step-started") + 1
+        at += pieces.index(piece)
+        played.script.insert(at, wire(message))
+        played.messages.insert(at, {**message, "stdout": {"!!binary": piece.decode("latin-1")}})
+    with ReplayPeer([played], cut=in_pieces(5, longest=100_000)) as peer:
+        build = carry_out(played, peer, tmp_path)
+    check_end(build, played)
+    check_logs(build, played)
+    assert b"".join(pieces) in build.log.path(step).read_bytes()
+
+
+@pytest.mark.parametrize("stop", ["eof", "reset", "half-line"])
+@pytest.mark.parametrize("after", [0, 1, 2, 3, 4, 10, 30])
+def test_a_connection_that_ends_anywhere_is_a_failure_that_says_so(stop, after, tmp_path):
+    played = scene("success-fresh")
+    with ReplayPeer([played], stop_after=after, stop=stop) as peer:
+        build = carry_out(played, peer, tmp_path)
+    assert build.outcome == "failed"
+    assert re.search("closed the connection|connection broke", str(build.error))
+    assert ("within a line" in str(build.error)) is (stop == "half-line")
+
+
+@pytest.mark.parametrize("after", [0, 1, 2, 4, 10, 30])
+def test_silence_is_never_waited_for_longer_than_the_limits(after, tmp_path):
+    played = scene("success-fresh")
+    limits = Limits(total=20, answer=0.3, graph=3, silence=3, question=0.1, cancel=0.3, tries=0)
+    began = time.monotonic()
+    with ReplayPeer([played], stop_after=after, silent=True) as peer:
+        build = carry_out(played, peer, tmp_path, limits=limits)
+    assert time.monotonic() - began < 10
+    assert build.outcome == "failed"
+    assert re.search("said nothing|did not answer", str(build.error))
+
+
+def test_a_lost_build_is_asked_for_again_and_joined(tmp_path):
+    first, second = scene("worker-killed"), scene("two-initiators", 1)
+    with ReplayPeer([first, second]) as peer:
+        limits = Limits(total=60, answer=20, pause=0.05, tries=2)
+        build = carry_out(first, peer, tmp_path, limits=limits)
+    check_end(build, second)
+    assert len({message["id"] for message in peer.of_type("build-request")}) == 2
+    assert build.steps["slow-chunk"].joined
+    assert build.steps["slow-chunk"].outcome == "built"
+    log = build.log.path("slow-chunk").read_bytes()
+    assert log.count(b"Started building slow-chunk") == 1
+    assert log.count(b"slow-chunk is already building on") == 1
+    assert first.output()["slow-chunk"] in log
+    assert second.output()["slow-chunk"] in log
+
+
+def test_a_controller_that_just_started_is_asked_again(tmp_path):
+    with ReplayPeer([scene("no-controller-helper"), scene("success-all-cached")]) as peer:
+        limits = Limits(total=60, answer=20, pause=0.05, tries=1)
+        build = carry_out(scene("no-controller-helper"), peer, tmp_path, limits=limits)
+    assert build.outcome == "finished"
+
+
+def test_a_helper_that_stays_away_is_named(tmp_path):
+    with ReplayPeer([scene("no-controller-helper")]) as peer:
+        limits = Limits(total=60, answer=20, pause=0.05, tries=2)
+        build = carry_out(scene("no-controller-helper"), peer, tmp_path, limits=limits)
+    assert len(peer.of_type("build-request")) == 3
+    assert "Start the distbuild-helper" in str(build.error)
+
+
+@pytest.mark.parametrize("name", ["build-failed", "cache-server-down", "graph-failed"])
+def test_a_failed_build_is_cancelled_too_because_the_controller_may_go_on_with_it(name, tmp_path):
+    played = scene(name)
+    with ReplayPeer([played]) as peer:
+        build = carry_out(played, peer, tmp_path)
+    assert [message["id"] for message in peer.of_type("build-cancel")] == [build.id]
+
+
+def test_a_failure_names_the_step_its_worker_its_last_words_and_its_log(tmp_path):
+    played = scene("build-failed")
+    with ReplayPeer([played]) as peer:
+        build = carry_out(played, peer, tmp_path)
+    words = str(build.error)
+    for part in (
+        f"127.0.0.1:{peer.port}",
+        "request InitiatorConnection-1",
+        "the step fail-chunk failed on localhost:3434",
+        "build failed (exit_code=3)",
+        "Building failed for fail-chunk-devel",
+        "build-step-fail-chunk.log",
+    ):
+        assert part in words
+    assert b"Build of fail-chunk failed." in build.log.path("fail-chunk").read_bytes()
+    assert [(step.name, step.outcome) for step in build.steps.values()] == [("fail-chunk", "failed")]
+
+
+def test_a_silent_build_is_asked_about_and_goes_on(tmp_path):
+    """A compiler may be silent; the controller's answers show that somebody still works."""
+    played = scene("success-fresh")
+    limits = Limits(total=60, answer=20, silence=30, question=0.1, tries=0)
+    with ReplayPeer([played], stop_after=10) as peer:
+        build = Build(
+            request_of(played),
+            Controller("127.0.0.1", peer.port),
+            log=BuildLog(tmp_path),
+            now=time.monotonic(),
+            limits=limits,
+        )
+
+        def clock():
+            now = time.monotonic()
+            if len(peer.of_type("list-requests")) >= 3:
+                build.interrupt("the test is done", now)
+            return now
+
+        run([build], clock=clock)
+    assert len(peer.of_type("build-status")) >= 3
+    assert "the controller says: Building it" in build.log.course.read_text()
+    assert "the test is done" in str(build.error)
+    assert [message["id"] for message in peer.of_type("build-cancel")] == [build.id]
+
+
+@pytest.mark.parametrize("status", ["Finished", "Failed building x", "Cancelled"])
+def test_an_end_that_was_told_to_nobody_is_asked_for_again(status, tmp_path):
+    played = scene("success-fresh")
+    limits = Limits(total=60, answer=20, silence=20, question=0.1, pause=0.05, tries=1)
+    with ReplayPeer([played, scene("success-all-cached")]) as peer:
+        peer.status = status
+        cut_short = scene("success-fresh")
+        del cut_short.script[10:], cut_short.messages[10:]
+        peer.scenes[0] = cut_short
+        build = carry_out(played, peer, tmp_path, limits=limits)
+    assert build.outcome == "finished"
+    assert f"the controller says '{status}' and did not tell this run" in build.log.course.read_text()
+
+
+def test_a_build_that_left_the_controllers_list_is_asked_for_again(tmp_path):
+    played = scene("success-fresh")
+    limits = Limits(total=60, answer=20, silence=20, question=0.1, pause=0.05, tries=1)
+    with ReplayPeer([played, scene("success-all-cached")]) as peer:
+        cut_short = scene("success-fresh")
+        del cut_short.script[10:], cut_short.messages[10:]
+        peer.scenes[0] = cut_short
+        peer.listed = []
+        build = carry_out(played, peer, tmp_path, limits=limits)
+    assert build.outcome == "finished"
+
+
+def test_a_detached_build_is_left_to_the_network_with_a_handle(tmp_path):
+    played = scene("two-initiators")
+    with ReplayPeer([played], stop_after=6) as peer:
+        build = carry_out(played, peer, tmp_path, detach=True)
+        assert peer.of_type("build-request")[0]["allow_detach"] is True
+    assert (build.outcome, build.error, build.changed) == ("detached", None, True)
+    handle = build.handle
+    assert handle.id == "InitiatorConnection-1"
+    assert re.fullmatch(r"127\.0\.0\.1:[0-9]+", handle.initiator)
+    assert peer.of_type("build-cancel") == []
+
+
+def test_a_detached_build_that_is_cached_whole_is_finished_at_once(tmp_path):
+    played = scene("success-all-cached")
+    with ReplayPeer([played]) as peer:
+        build = carry_out(played, peer, tmp_path, detach=True)
+    assert (build.outcome, build.changed) == ("finished", False)
+
+
+def test_a_detached_build_that_fails_to_begin_is_a_failure(tmp_path):
+    for name in ("graph-failed", "cache-server-down", "protocol-version-mismatch"):
+        played = scene(name)
+        with ReplayPeer([played]) as peer:
+            build = carry_out(played, peer, tmp_path, detach=True)
+        check_end(build, played)
+
+
+def test_the_result_tells_request_cache_state_steps_and_logs(tmp_path):
+    played = scene("success-parallel")
+    with ReplayPeer([played]) as peer:
+        result = carry_out(played, peer, tmp_path).result()
+    assert result["request_id"] == "InitiatorConnection-1"
+    assert (result["unbuilt"], result["total"], result["cached"], result["changed"]) == (6, 10, False, True)
+    assert result["artifacts"] == [
+        "f704b468ba9022355261befddf9151f0d796b171a1c2775010110252f091ac84.system.par-system-x86_64-rootfs"
+    ]
+    assert [step["name"] for step in result["steps"]] == [
+        "par-a", "par-b", "par-c", "par-devel", "par-runtime", "par-system-x86_64",
+    ]  # fmt: skip
+    assert {step["outcome"] for step in result["steps"]} == {"built"}
+    assert {step["worker"] for step in result["steps"]} == {"localhost:3434", "localhost:3435"}
+
+
+def test_a_system_in_the_cache_is_unchanged(tmp_path):
+    played = scene("success-all-cached")
+    with ReplayPeer([played]) as peer:
+        result = carry_out(played, peer, tmp_path).result()
+    assert (result["changed"], result["cached"], result["unbuilt"], result["steps"]) == (False, True, 0, [])
+
+
+def test_fifty_builds_at_once_end_as_recorded(tmp_path):
+    played = [scene("success-fresh"), scene("build-failed"), scene("success-all-cached"), scene("worker-killed")] * 13
+    with ReplayPeer(played) as peer:
+        builds = [
+            Build(
+                request_of(one),
+                Controller("127.0.0.1", peer.port),
+                log=BuildLog(tmp_path / str(number)),
+                now=time.monotonic(),
+                limits=LIMITS,
+            )
+            for number, one in enumerate(played)
+        ]
+        run(builds)
+    assert len(peer.of_type("build-request")) == 52
+    outcomes = sorted(build.outcome for build in builds)
+    assert outcomes == ["failed"] * 26 + ["finished"] * 26
+
+
+def test_what_is_sent_is_what_the_real_client_sent(tmp_path):
+    """The same mapping as the recorded initiator's, in a form that leaves nothing to YAML's guesses."""
+    played = scene("success-fresh")
+    with ReplayPeer([played]) as peer:
+        carry_out(played, peer, tmp_path, own_id=played.own_id)
+    assert peer.received[0] == played.request
+
+
+def test_every_message_type_of_a_controller_was_replayed():
+    kinds = {message["type"] for played in all_scenes() for message in played.messages}
+    assert kinds == {
+        "graphing-started", "graphing-finished", "build-started", "cache-state", "build-progress", "step-started",
+        "step-already-started", "step-output", "step-finished", "step-failed", "build-finished", "build-failed",
+        "build-cancelled", "request-output",
+    }  # fmt: skip
+
+
+def test_every_recorded_situation_is_replayed_or_asked_about_elsewhere():
+    replayed = {played.recording for played in all_scenes()}
+    without_a_whole_build = set(recordings()) - replayed
+    assert without_a_whole_build == {"cache-server", "connection-refused-cli"}
+    assert all(scenes(name) for name in replayed)
+    assert recording("connection-refused-cli")[0]["note"] == "real initiator, nothing listens on the port"

@@ -1,0 +1,285 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+from ansible_collections.slipway.release.plugins.module_utils.slipway.distro.file import (
+    Distro,
+    expand,
+    load_distro,
+    normal_version,
+    read_distro,
+)
+from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
+from hypothesis import given
+from hypothesis import strategies as st
+
+LEGACY = """
+release: cturtle
+version: "$Revision: 468 $"
+stacks:
+  _rules:
+    dev-svn: https://svn.example.org/$STACK_NAME/trunk
+    distro-svn: https://svn.example.org/$STACK_NAME/tags/$RELEASE_NAME_released
+    release-svn: https://svn.example.org/$STACK_NAME/tags/$STACK_NAME-$STACK_VERSION
+    anon-dev-svn: http://svn.example.org/$STACK_NAME/trunk
+  ros: {version: 1.10}
+  common_msgs:
+    version: 1.1.1
+    _rules: {dev-svn: https://other.example.org/msgs/trunk}
+  navigation:
+    version:
+    _rules:
+      git:
+        uri: git://git.example.org/$STACK_NAME.git
+        dev-branch: master
+        distro-tag: $RELEASE_NAME
+        release-tag: $STACK_NAME-$STACK_VERSION
+variants:
+- desktop: {extends: base, stacks: [navigation]}
+- base: {stacks: [ros, common_msgs, ros]}
+- everything: {extends: [base, desktop]}
+"""
+
+
+def distro(text: str, **options: object) -> Distro:
+    return read_distro(text.encode(), **options)  # type: ignore[arg-type]  # the keywords are the tests' own
+
+
+def one_fault(text: str, **options: object) -> str:
+    found = distro(text, **options).faults
+    assert len(found) == 1, found
+    return found[0]
+
+
+def with_stack(rules: str, named: str = "{}") -> Distro:
+    return distro(f"release: c\n_rules: {named}\nstacks:\n  ros: {{version: 1.0.0, _rules: {rules}}}\n")
+
+
+def test_names_versions_and_variants_are_read() -> None:
+    found = distro(LEGACY, required=["ros"])
+    assert found.faults == []
+    assert (found.name, found.version) == ("cturtle", "r468")
+    assert found.released() == {"ros": "1.10", "common_msgs": "1.1.1"}
+    assert found.stacks["navigation"].version is None
+
+
+def test_parents_stacks_come_first_and_each_once() -> None:
+    variants = distro(LEGACY).variants
+    assert variants["base"].stacks == ("ros", "common_msgs")
+    assert variants["desktop"].stacks == ("ros", "common_msgs", "navigation")
+    assert variants["everything"].stacks == ("ros", "common_msgs", "navigation")
+    assert variants["everything"].extends == ("base", "desktop")
+
+
+def test_rules_of_the_first_form_overlay_key_by_key() -> None:
+    rules = distro(LEGACY).stacks["common_msgs"].rules
+    assert rules is not None
+    assert rules.kind == "svn"
+    assert rules.values["dev"] == "https://other.example.org/msgs/trunk"
+    assert rules.values["release-tag"] == "https://svn.example.org/common_msgs/tags/common_msgs-1.1.1"
+    assert rules.values["distro-tag"] == "https://svn.example.org/common_msgs/tags/cturtle_released"
+
+
+def test_an_anonymous_twin_is_the_url_itself_unless_given() -> None:
+    rules = distro(LEGACY).stacks["ros"].rules
+    assert rules is not None
+    assert rules.values["anon-dev"] == "http://svn.example.org/ros/trunk"
+    assert rules.values["anon-release-tag"] == rules.values["release-tag"]
+
+
+def test_rules_of_the_new_form_replace_what_stands_above() -> None:
+    rules = distro(LEGACY).stacks["navigation"].rules
+    assert rules is not None
+    assert rules.kind == "git"
+    assert "dev" not in rules.values
+    assert rules.values["uri"] == rules.values["anon-uri"] == "git://git.example.org/navigation.git"
+
+
+def test_what_needs_the_version_of_an_unreleased_stack_has_no_value() -> None:
+    rules = distro(LEGACY).stacks["navigation"].rules
+    assert rules is not None
+    assert rules.values["release-tag"] is None
+    assert rules.values["distro-tag"] == "cturtle"
+
+
+@pytest.mark.parametrize("kind", ["git", "hg", "bzr"])
+def test_every_distributed_kind_is_known(kind: str) -> None:
+    found = with_stack(f"{{{kind}: {{uri: u, anon-uri: a, dev-branch: d, distro-tag: t, release-tag: r}}}}")
+    rules = found.stacks["ros"].rules
+    assert rules is not None
+    assert (rules.kind, rules.values["uri"], rules.values["anon-uri"]) == (kind, "u", "a")
+
+
+def test_rules_can_be_named() -> None:
+    svn = "{svn: {dev: d, distro-tag: t, release-tag: $STACK_VERSION}}"
+    rules = with_stack("shared", named=f"{{shared: {svn}}}").stacks["ros"].rules
+    assert rules is not None
+    assert rules.values["release-tag"] == "1.0.0"
+    assert with_stack("other", named="{shared: {}}").faults == [
+        "stacks.ros._rules: no _rules are named 'other' (line 4)"
+    ]
+
+
+def test_a_rule_without_its_kind_leaves_the_stack_without_rules_but_with_its_version() -> None:
+    found = with_stack("{dev: d, distro-tag: t, release-tag: r}")
+    assert found.faults == []
+    assert found.stacks["ros"].rules is None
+    assert found.stacks["ros"].version == "1.0.0"
+    assert any("none of svn, git, hg, bzr" in remark for remark in found.remarks)
+
+
+def test_lacking_keys_of_a_rule_are_named() -> None:
+    assert with_stack("{git: {uri: u, distro-tag: t}}").faults == [
+        "stacks.ros: its git rules lack dev-branch, release-tag (line 4)"
+    ]
+
+
+def test_revision_cannot_be_used_in_a_rule() -> None:
+    found = with_stack("{svn: {dev: d@$REVISION, distro-tag: t, release-tag: r}}")
+    assert found.faults == ["stacks.ros: dev: $REVISION cannot be used in a rule (line 4)"]
+
+
+def test_required_stacks_must_be_there() -> None:
+    assert one_fault("release: c\nstacks: {base: {version: 1.0}}", required=["ros"]) == (
+        "stacks: the stack ros is missing (line 2)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "version"),
+    [("$Revision: 468 $", "r468"), ("$Revision:9$", "r9"), ("1.2~rc1", "1.2~rc1"), ("s1290000000", "s1290000000")],
+)
+def test_the_version_of_a_distribution(text: str, version: str) -> None:
+    assert normal_version(text) == version
+
+
+@pytest.mark.parametrize("text", ["$Revision$", "1-2", "1 2", "", "1:2", "x/y"])
+def test_what_cannot_stand_in_a_version_is_refused(text: str) -> None:
+    assert normal_version(text) is None
+    assert "cannot be part of a package's version" in one_fault(
+        f"release: c\nversion: {yaml.dump(text).splitlines()[0]}\nstacks: {{ros: {{version: 1.0}}}}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("", "it is empty"),
+        ("- a", "it is a list, not a mapping with release, stacks and variants (line 1)"),
+        ("release: c\nstacks: {ros: {version: 1}}\n---\nrelease: d", "it holds a second document from line 3"),
+        ("release: c\nstacks: {}", "stacks: there are no stacks (line 2)"),
+        ("release: [c]\nstacks: {ros: {version: 1}}", "release: it is a list (line 1)"),
+        ("stacks: {ros: {version: 1}}", "release: it is missing (line 1)"),
+        ("release: c\nstacks: {ros: {version: one}}", "stacks.ros.version: 'one' cannot be the version of a package"),
+        ("release: c\nstacks: {ros: {version: [1]}}", "stacks.ros.version: a list cannot be the version of a package"),
+        ("release: c\nstacks: {ros: 1.0}", "stacks.ros: it is text, not a mapping (line 2)"),
+        ("release: c\nstacks: {Ros: {version: 1}}", "stacks: 'Ros' is no name of a stack (line 2)"),
+        ("release: c\nstacks: {a_b: {}, a-b: {}}", "stacks: a_b and a-b would have the same package name (line 2)"),
+        (
+            "release: c\nstacks:\n  ros: {version: 1}\n  ros: {version: 2}",
+            "line 4: the key 'ros' is given a second time (first on line 3)",
+        ),
+        (
+            "release: c\nstacks: {ros: {}}\nvariants: {a: b}",
+            "variants: variants are a list, this is a mapping (line 3)",
+        ),
+        (
+            "release: c\nstacks: {ros: {}}\nvariants: [{a: {stacks: [x]}}]",
+            "variants.a.stacks: there is no stack 'x' (line 3)",
+        ),
+        (
+            "release: c\nstacks: {ros: {}}\nvariants: [{a: {extends: b}}]",
+            "variants.a.extends: there is no variant 'b' (line 3)",
+        ),
+        ("release: c\nstacks: {ros: {}}\nvariants: [{a: }]", "variants.a: it has neither stacks nor extends (line 3)"),
+        (
+            "release: c\nstacks: {ros: {}}\nvariants: [{a: {stacks: [ros]}, b: {}}]",
+            "variants: a variant is a mapping of",
+        ),
+        (
+            "release: c\nstacks: {ros: {}}\nvariants:\n- a: {stacks: [ros]}\n- a: {stacks: [ros]}",
+            "variants: the variant a is there twice (line 5)",
+        ),
+        ("release: c\nstacks: {ros: {}}\nvariants: [{all: {stacks: [ros]}}]", "variants: the name all is taken"),
+        (
+            "release: c\nstacks: {ros: {}}\nvariants: [{ros: {stacks: [ros]}}]",
+            "variants.ros: its metapackage would have the name of the stack ros (line 3)",
+        ),
+    ],
+)
+def test_a_fault_is_one_sentence_with_its_line(text: str, fault: str) -> None:
+    assert one_fault(text).startswith(fault)
+
+
+def test_variants_that_extend_each_other_are_faults() -> None:
+    text = "release: c\nstacks: {ros: {}}\nvariants: [{a: {extends: b}}, {b: {extends: [a]}}, {c: {extends: a}}]"
+    assert [fault.split(":")[0] for fault in distro(text).faults] == ["variants.a", "variants.b"]
+
+
+def test_all_faults_are_listed_at_once() -> None:
+    text = "version: a b\nstacks: {ros: {version: x}, Two: {}}\nvariants: [{v: {stacks: [nope]}}]"
+    assert len(distro(text).faults) == 5
+
+
+def test_unknown_keys_are_remarks() -> None:
+    found = distro("release: c\nextra: 1\nstacks: {ros: {version: 1.0, note: x}}")
+    assert found.faults == []
+    assert found.remarks[:2] == [
+        "extra: this key is ignored (line 2)",
+        "stacks.ros.note: this key is ignored (line 3)",
+    ]
+
+
+def test_a_refused_file_is_named_with_its_fault(tmp_path: Path) -> None:
+    path = tmp_path / "c.rosdistro"
+    path.write_text("release: c\nstacks: [")
+    with pytest.raises(SlipwayError, match=r"Could not read the distro file .*c\.rosdistro: it is not YAML: line 3"):
+        load_distro(path)
+    with pytest.raises(SlipwayError, match="No such file"):
+        load_distro(tmp_path / "absent")
+    path.write_text("release: c\nstacks: {ros: {version: 1.0}}")
+    assert load_distro(path).released() == {"ros": "1.0"}
+
+
+def test_the_text_of_a_file_on_another_machine_is_read_instead_of_it(tmp_path: Path) -> None:
+    there = tmp_path / "there.rosdistro"
+    assert load_distro(there, text="release: c\nstacks: {ros: {version: 1.0}}").released() == {"ros": "1.0"}
+    with pytest.raises(SlipwayError, match=r"there\.rosdistro: it is not YAML"):
+        load_distro(there, text="release: c\nstacks: [")
+
+
+def test_a_value_is_put_in_as_plain_text_and_not_expanded_again() -> None:
+    assert expand("$STACK_NAMES-$RELEASE_NAME", stack="$RELEASE_NAME", version=None, release="c") == "$RELEASE_NAMES-c"
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_are_read_or_refused(data: bytes) -> None:
+    found = read_distro(data)
+    assert found.faults or found.stacks
+
+
+VALUES = st.recursive(
+    st.none() | st.sampled_from(["ros", "base", "all", "1.0", "svn", "git", "a b", "$Revision: 3 $"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["ros", "base", "version", "stacks", "variants", "extends", "_rules", "svn", "dev", "release"]
+            ),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=20,
+)
+
+
+@given(VALUES, VALUES, VALUES)
+def test_any_structure_is_read_or_refused(stacks: object, variants: object, rules: object) -> None:
+    text = yaml.safe_dump({"release": "c", "stacks": stacks, "variants": variants, "_rules": rules})
+    found = distro(text)
+    for variant in found.variants.values():
+        assert set(variant.stacks) <= found.stacks.keys()
+        assert len(set(variant.stacks)) == len(variant.stacks)

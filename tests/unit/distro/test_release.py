@@ -1,0 +1,206 @@
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pytest
+from ansible_collections.slipway.release.plugins.module_utils.slipway.distro import release as stampplan
+from ansible_collections.slipway.release.plugins.module_utils.slipway.distro.file import Distro, read_distro
+from ansible_collections.slipway.release.plugins.module_utils.slipway.distro.release import Names, Plan
+from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
+
+DISTRO = """
+release: d
+version: r2
+stacks:
+  ros: {version: 1.0}
+  common_msgs: {version: 2.0}
+  navigation: {version: 3.0}
+  unborn: {}
+variants:
+- base: {stacks: [ros, common_msgs]}
+- full: {extends: base, stacks: [navigation]}
+"""
+PLATFORMS = {"bookworm": ["amd64", "i386"]}
+
+
+def distro(text: str = DISTRO) -> Distro:
+    found = read_distro(text.encode())
+    assert found.faults == []
+    return found
+
+
+def stanza(package: str, version: str, architecture: str, **fields: str) -> str:
+    path = f"pool/main/{package}_{version}_{architecture}.deb"
+    lines = {"Package": package, "Version": version, "Architecture": architecture, **fields, "Filename": path}
+    return "".join(f"{key}: {value}\n" for key, value in lines.items())
+
+
+def whole(platform: str, architecture: str) -> dict[str, str]:
+    """The stanzas of an index in which everything is there."""
+    return {
+        "ros": stanza("ros-d-ros", f"1.0-0~{platform}", architecture),
+        "common_msgs": stanza("ros-d-common-msgs", f"2.0-0~{platform}", "all", Depends="ros-d-ros"),
+        "navigation": stanza(
+            "ros-d-navigation",
+            f"3.0-0~{platform}",
+            architecture,
+            Depends="ros-d-common-msgs (>= 1.9), libc6",
+            Recommends="other",
+        ),
+        "foreign": stanza("ros-e-ros", "9.0-0", architecture),
+    }
+
+
+def plan(
+    shadow: Path,
+    indexes: Mapping[str, Mapping[str, Mapping[str, str]]] | None = None,
+    *,
+    text: str = DISTRO,
+    excludes: Mapping[str, Sequence[str]] | None = None,
+    published: Mapping[str, Mapping[str, Mapping[str, str]]] | None = None,
+) -> Plan:
+    given = indexes or {name: {arch: whole(name, arch) for arch in archs} for name, archs in PLATFORMS.items()}
+    for platform, architectures in given.items():
+        for architecture, stanzas in architectures.items():
+            directory = shadow / "dists" / platform / "main" / f"binary-{architecture}"
+            directory.mkdir(parents=True)
+            (directory / "Packages").write_text("\n".join(stanzas.values()))
+    platforms = {platform: list(architectures) for platform, architectures in given.items()}
+    return stampplan.make(
+        distro(text),
+        stampplan.read_shadow(shadow, platforms, component="main"),
+        excludes=excludes or {},
+        names=Names(maintainer="A <a@example.org>"),
+        published=published or {},
+    )
+
+
+def test_a_release_is_the_stacks_of_the_distro_file_and_a_metapackage_for_each_variant(tmp_path: Path) -> None:
+    made = plan(tmp_path)
+    assert made.findings == []
+    assert {name: row["version"] for name, row in made.packages["bookworm/i386"].items()} == {
+        "ros-d-ros": "1.0-r2~bookworm",
+        "ros-d-common-msgs": "2.0-r2~bookworm",
+        "ros-d-navigation": "3.0-r2~bookworm",
+        "ros-d-base": "1.0.0-r2~bookworm",
+        "ros-d-full": "1.0.0-r2~bookworm",
+        "ros-d-all": "1.0.0-r2~bookworm",
+    }
+    assert [path.name for path in made.platforms[0].debs] == [
+        "ros-d-common-msgs_2.0-0~bookworm_all.deb",
+        "ros-d-navigation_3.0-0~bookworm_amd64.deb",
+        "ros-d-navigation_3.0-0~bookworm_i386.deb",
+        "ros-d-ros_1.0-0~bookworm_amd64.deb",
+        "ros-d-ros_1.0-0~bookworm_i386.deb",
+    ]
+    assert "unborn has no version and is not released" in made.remarks
+
+
+def test_the_solver_will_see_locked_packages(tmp_path: Path) -> None:
+    text = "\n".join(plan(tmp_path).platforms[0].stanzas["amd64"])
+    assert "Depends: ros-d-common-msgs (= 2.0-r2~bookworm), libc6\n" in text
+    assert "Depends: ros-d-common-msgs (= 2.0-r2~bookworm), ros-d-ros (= 1.0-r2~bookworm)\n" in text
+
+
+def test_every_missing_stack_and_every_other_version_is_a_finding(tmp_path: Path) -> None:
+    amd64, i386 = whole("bookworm", "amd64"), whole("bookworm", "i386")
+    del i386["navigation"]
+    amd64["ros"] = stanza("ros-d-ros", "1.1-0~bookworm", "amd64")
+    found = plan(tmp_path, {"bookworm": {"amd64": amd64, "i386": i386}}).findings
+    assert found == [
+        "bookworm/amd64: ros-d-ros is 1.1-0~bookworm; ros 1.0 would be 1.0-0~bookworm",
+        "bookworm/i386: ros-d-navigation is missing (navigation 3.0)",
+    ]
+
+
+def test_what_is_excluded_by_name_may_be_missing_where_it_is_excluded(tmp_path: Path) -> None:
+    i386 = whole("bookworm", "i386")
+    del i386["navigation"]
+    indexes = {"bookworm": {"amd64": whole("bookworm", "amd64"), "i386": i386}}
+    made = plan(tmp_path, indexes, excludes={"navigation": ["bookworm-i386"]})
+    assert made.findings == []
+    assert "ros-d-navigation" in made.packages["bookworm/amd64"]
+    assert "ros-d-navigation" not in made.packages["bookworm/i386"]
+    full = [each for each in made.platforms[0].metapackages if each.package == "ros-d-full"]
+    assert [len(each.depends) for each in full] == [3, 2]
+
+
+def test_what_is_excluded_everywhere_is_left_out_everywhere(tmp_path: Path) -> None:
+    made = plan(tmp_path, excludes={"navigation": []})
+    assert made.findings == []
+    assert not any("ros-d-navigation" in packages for packages in made.packages.values())
+
+
+def test_an_exclude_that_names_nothing_is_a_finding(tmp_path: Path) -> None:
+    assert plan(tmp_path, excludes={"navigaton": [], "ros": ["lucid-i386"]}).findings == [
+        "navigaton is excluded, and is neither a stack nor a package",
+        "ros is excluded for lucid-i386, which is no platform",
+    ]
+
+
+def test_a_rebuild_on_one_architecture_only_is_a_finding(tmp_path: Path) -> None:
+    amd64 = whole("bookworm", "amd64")
+    amd64["ros"] = stanza("ros-d-ros", "1.0-0~bookworm+b1", "amd64")
+    found = plan(tmp_path, {"bookworm": {"amd64": amd64, "i386": whole("bookworm", "i386")}}).findings
+    assert found == ["bookworm: ros-d-ros is 1.0-0~bookworm+b1 for amd64, 1.0-0~bookworm for i386"]
+
+
+def test_further_packages_of_a_stack_belong_to_the_release(tmp_path: Path) -> None:
+    amd64, i386 = whole("bookworm", "amd64"), whole("bookworm", "i386")
+    amd64["dev"] = stanza("ros-d-ros-dev", "1.0-0~bookworm", "amd64", Source="ros-d-ros", Depends="ros-d-ros")
+    found = plan(tmp_path, {"bookworm": {"amd64": amd64, "i386": i386}})
+    assert found.packages["bookworm/amd64"]["ros-d-ros-dev"]["version"] == "1.0-r2~bookworm"
+    assert found.findings == ["bookworm: ros-d-ros-dev is there for amd64 only"]
+
+
+def test_a_package_that_is_older_than_what_is_published_is_a_finding(tmp_path: Path) -> None:
+    published = {"bookworm/amd64": {"ros-d-ros": {"version": "1.0-r3~bookworm"}, "gone": {"version": "1"}}}
+    assert plan(tmp_path, published=published).findings == [
+        "bookworm/amd64: ros-d-ros 1.0-r2~bookworm is older than 1.0-r3~bookworm, which is published"
+    ]
+
+
+def test_a_variant_with_an_unreleased_stack_is_a_finding_for_each_index(tmp_path: Path) -> None:
+    text = DISTRO.replace("stacks: [navigation]", "stacks: [navigation, unborn]")
+    assert plan(tmp_path, text=text).findings == [
+        "bookworm/amd64: the variant full has unborn, which is not released",
+        "bookworm/i386: the variant full has unborn, which is not released",
+    ]
+
+
+def test_an_empty_platform_is_a_finding(tmp_path: Path) -> None:
+    found = plan(tmp_path, {"bookworm": {"amd64": {}}}).findings
+    assert "bookworm/amd64: nothing would be released there" in found
+
+
+def test_a_package_that_cannot_be_stamped_is_a_finding_with_its_file(tmp_path: Path) -> None:
+    amd64 = whole("bookworm", "amd64")
+    amd64["ros"] = stanza("ros-d-ros", "1.0-0~bookworm", "amd64", Depends="this is (no relation")
+    found = plan(tmp_path, {"bookworm": {"amd64": amd64}}).findings
+    assert len(found) == 1
+    assert "ros-d-ros_1.0-0~bookworm_amd64.deb: its Depends has" in found[0]
+
+
+def test_a_missing_index_is_told(tmp_path: Path) -> None:
+    with pytest.raises(SlipwayError, match=r"Could not read the shadow archive's index .*binary-armhf/Packages"):
+        stampplan.read_shadow(tmp_path, {"bookworm": ["armhf"]}, component="main")
+
+
+def test_a_distribution_without_a_version_cannot_be_released() -> None:
+    with pytest.raises(SlipwayError, match="its distro file has no version"):
+        stampplan.release_of(distro(DISTRO.replace("version: r2", "")))
+
+
+def test_the_solver_is_asked_for_every_index(tmp_path: Path) -> None:
+    made = plan(tmp_path / "shadow")
+    lists = {}
+    for architecture in PLATFORMS["bookworm"]:
+        path = tmp_path / architecture
+        path.write_text(stanza("libc6", "2.36", architecture) if architecture == "amd64" else "")
+        lists[architecture] = [path]
+    stampplan.solve(made, {"bookworm": lists})
+    assert made.findings == [
+        "bookworm/i386: ros-d-navigation 3.0-r2~bookworm needs libc6, which is nowhere; so ros-d-all "
+        "1.0.0-r2~bookworm, ros-d-full 1.0.0-r2~bookworm cannot be installed"
+    ]

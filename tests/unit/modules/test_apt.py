@@ -1,0 +1,129 @@
+"""What the modules of the package archives answer, for real, again, and in check mode."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.slipway.release.plugins.module_utils.slipway import openpgp
+from ansible_collections.slipway.release.plugins.module_utils.slipway.apt.solver import demands
+from ansible_collections.slipway.release.plugins.module_utils.slipway.deb.control import Control
+from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
+from ansible_collections.slipway.release.plugins.modules import apt_archive, apt_publish, deb_metapackage
+from debs import make_deb
+from publishing import tree
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Path:
+    conf = tmp_path / "shadow/conf"
+    conf.mkdir(parents=True)
+    suites = (f"Codename: {name}\nArchitectures: amd64\nComponents: main\n" for name in ("bookworm", "testing"))
+    (conf / "distributions").write_text("\n".join(suites))
+    return tmp_path / "shadow"
+
+
+def archive(base: Path, action: str, *, write: bool = True, suite: str = "bookworm", **options: Any) -> dict[str, Any]:
+    names = ("debs", "component", "packages", "source", "name", "gnupghome")
+    given = {**dict.fromkeys(names), "directory": str(base), "suite": suite, "lock_timeout": 10, "action": action}
+    return apt_archive.act({**given, **options}, write=write)
+
+
+@pytest.mark.parametrize(
+    ("action", "options"),
+    [
+        ("include", {"debs": ["two"]}),
+        ("remove", {"packages": [{"name": "one", "version": None, "architecture": None}]}),
+        ("copy", {"suite": "testing", "source": "bookworm"}),
+        ("snapshot", {"name": "r1"}),
+        ("export", {"suite": "testing"}),
+    ],
+)
+def test_check_mode_says_what_is_done_then_and_not_again(
+    base: Path, tmp_path: Path, action: str, options: dict[str, Any]
+) -> None:
+    one, two = (str(make_deb(tmp_path, name, "1.0", "amd64")) for name in ("one", "two"))
+    archive(base, "include", debs=[one])
+    options = {**options, **({"debs": [two]} if "debs" in options else {})}
+    before = tree(base)
+    looked = archive(base, action, write=False, **options)
+    assert looked["changed"] is True
+    assert tree(base) == before
+    done = archive(base, action, **options)
+    assert done == looked
+    assert archive(base, action, **options)["changed"] is False
+
+
+def test_the_difference_is_that_of_the_suites_packages(base: Path, tmp_path: Path) -> None:
+    done = archive(base, "include", debs=[str(make_deb(tmp_path, "one", "1.0", "amd64"))])
+    assert (done["diff"]["before"], done["diff"]["after"]) == ("", "one 1.0 amd64\n")
+    rows = archive(base, "list")["packages"]
+    assert [(row["name"], row["path"]) for row in rows] == [("one", "pool/main/o/one/one_1.0_amd64.deb")]
+
+
+def metapackage(directory: Path, *, write: bool = True) -> dict[str, Any]:
+    words = {
+        "package": "d-all",
+        "version": "1-r1",
+        "architecture": "amd64",
+        "maintainer": "A <a@example.org>",
+        "summary": "all of d",
+        "depends": [["d-a", "1-r1"]],
+        "fields": {},
+    }
+    return deb_metapackage.act({"dest": str(directory), "packages": [words]}, write=write)
+
+
+def test_a_metapackage_is_made_once_and_told_before(tmp_path: Path) -> None:
+    looked = metapackage(tmp_path / "out", write=False)
+    assert looked["changed"] is True
+    assert not (tmp_path / "out").exists()
+    done = metapackage(tmp_path / "out")
+    assert done == looked
+    assert Path(done["debs"][0]["path"]).stat().st_size == done["debs"][0]["size"]
+    assert metapackage(tmp_path / "out")["changed"] is False
+
+
+@pytest.fixture
+def publication(tmp_path: Path) -> dict[str, Any]:
+    """The options of a publication of one metapackage."""
+    openpgp.make_key(tmp_path / "gnupg", "Archive <archive@example.org>")
+    made = metapackage(tmp_path / "out")
+    control = Control(made["diff"][0]["after"])
+    row = {"version": "1-r1", "demands": demands(control)}
+    return {
+        "directory": str(tmp_path / "fixed"),
+        "distribution": "d",
+        "release": "r1",
+        "indexes": {"bookworm": {"amd64": {"d-all": row}}},
+        "debs": made["debs"],
+        "inputs": {},
+        "origin": "Slipway",
+        "component": "main",
+        "gnupghome": str(tmp_path / "gnupg"),
+        "key": None,
+        "lock_timeout": 10,
+    }
+
+
+def test_a_publication_is_told_before_done_once_and_the_same(publication: dict[str, Any]) -> None:
+    looked = apt_publish.act(publication, write=False)
+    assert looked["changed"] is True
+    assert looked["diff"] == {"before": "", "after": "bookworm/amd64 d-all 1-r1\n"}
+    assert not Path(publication["directory"]).exists()
+    assert apt_publish.act(publication, write=True) == looked
+    again = apt_publish.act(publication, write=True)
+    assert (again["changed"], again["added"], again["diff"]["before"]) == (False, [], again["diff"]["after"])
+    assert apt_publish.act(publication, write=False)["changed"] is False
+
+
+def test_a_file_that_is_not_there_or_not_what_was_planned_is_not_published(publication: dict[str, Any]) -> None:
+    rows = publication["indexes"]["bookworm"]["amd64"]
+    rows["d-all"] = {**rows["d-all"], "demands": "another"}
+    rows["d-none"] = {"version": "1-r1", "demands": ""}
+    with pytest.raises(SlipwayError, match="2 files are not what was planned") as failure:
+        apt_publish.act(publication, write=True)
+    assert failure.value.findings[0] == "bookworm/amd64: no file is d-none 1-r1"
+    assert failure.value.findings[1].startswith("bookworm/amd64: d-all is not what was planned")
+    assert not Path(publication["directory"]).exists()

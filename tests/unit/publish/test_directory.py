@@ -1,0 +1,357 @@
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
+from ansible_collections.slipway.release.plugins.module_utils.slipway.publish import directory as publication
+from ansible_collections.slipway.release.plugins.module_utils.slipway.release.artifact import artifacts
+from publishing import content, put, run_module, tree
+
+LABEL = "baserock-26.47"
+NAMES = [f"{LABEL}-{number}.tar.gz" for number in range(5)]
+CONTENTS = {name: content(name, 20_000) for name in [*NAMES, "SHA256SUMS", "manifest.json"]}
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  # it is another file system than that of the tests
+
+
+class Site:
+    """A download server's directories with one release on its way."""
+
+    def __init__(self, top: Path) -> None:
+        self.top = top
+        self.private, self.public = top / "private", top / "public"
+        self.staged, self.published = self.private / LABEL, self.public / LABEL
+        self.files = put(top / "source", CONTENTS)
+
+    def upload(self, *names: str) -> None:
+        put(self.staged, {name: CONTENTS[name] for name in names or CONTENTS})
+
+    def server(self, **options: Any) -> publication.Server:
+        return publication.Server(self.private, self.public, LABEL, artifacts(self.files, attempt="test"), **options)
+
+    def arguments(self) -> dict[str, Any]:
+        return {"private": str(self.private), "public": str(self.public), "name": LABEL, "files": self.files}
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    made = Site(tmp_path)
+    made.upload()
+    return made
+
+
+def assert_published(site: Site) -> None:
+    subprocess.run(
+        ["sha256sum", "--check", "--strict", "--quiet"],
+        cwd=site.published,
+        input="".join(f"{file['sha256']}  {file['name']}\n" for file in site.files).encode(),
+        check=True,
+    )
+    assert sorted(path.name for path in site.published.iterdir()) == sorted(CONTENTS)
+    for name in NAMES:
+        assert (site.public / name).readlink() == Path(LABEL, name)
+        assert (site.public / name).read_bytes() == CONTENTS[name]
+    assert sorted(path.name for path in site.public.iterdir()) == sorted([LABEL, *NAMES])
+    assert list(site.private.iterdir()) == []
+
+
+def test_a_staged_release_becomes_public_whole_and_private_is_empty(site: Site) -> None:
+    found = publication.publish(site.server())
+    assert sorted(found.unpublished) == sorted(CONTENTS)
+    assert_published(site)
+    assert {path.stat().st_mode & 0o777 for path in site.published.iterdir()} == {0o644}
+    assert site.published.stat().st_mode & 0o777 == 0o755
+
+
+def test_again_nothing_is_done(site: Site) -> None:
+    publication.publish(site.server())
+    before = {str(path): path.lstat().st_ctime_ns for path in site.public.rglob("*")}
+    assert not publication.publish(site.server()).changes
+    assert {str(path): path.lstat().st_ctime_ns for path in site.public.rglob("*")} == before
+
+
+def test_probing_says_what_has_to_be_uploaded_and_changes_nothing(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    assert sorted(publication.probe(site.server()).missing) == sorted(CONTENTS)
+    site.upload(*NAMES[:2])
+    (site.staged / NAMES[0]).write_bytes(b"half")
+    before = tree(tmp_path)
+    found = publication.probe(site.server())
+    assert sorted(found.unpublished) == sorted(CONTENTS)
+    assert sorted(found.missing) == sorted(set(CONTENTS) - {NAMES[1]})
+    assert tree(tmp_path) == before
+
+
+def test_what_did_not_arrive_whole_is_named_and_nothing_is_published(site: Site) -> None:
+    (site.staged / NAMES[0]).unlink()
+    (site.staged / NAMES[1]).write_bytes(b"half")
+    before = tree(site.private)
+    with pytest.raises(SlipwayError, match="2 of 7 files did not arrive whole") as caught:
+        publication.publish(site.server())
+    assert f"{NAMES[0]} is missing" in str(caught.value)
+    assert hashlib.sha256(b"half").hexdigest() in str(caught.value)
+    assert hashlib.sha256(CONTENTS[NAMES[1]]).hexdigest() in str(caught.value)
+    assert tree(site.private) == before
+    assert tree(site.public) == {}
+
+
+def test_a_public_file_with_other_bytes_is_never_overwritten(site: Site) -> None:
+    publication.publish(site.server())
+    (site.published / NAMES[3]).write_bytes(b"flipped")
+    site.upload(NAMES[3])
+    before = tree(site.top)
+    for act in (publication.probe, publication.publish):
+        with pytest.raises(SlipwayError) as caught:
+            act(site.server())
+        for part in (NAMES[3], hashlib.sha256(b"flipped").hexdigest(), hashlib.sha256(CONTENTS[NAMES[3]]).hexdigest()):
+            assert part in str(caught.value)
+        assert len(caught.value.findings) == 1
+    assert tree(site.top) == before
+
+
+def test_a_public_file_that_is_gone_is_moved_in_again(site: Site) -> None:
+    publication.publish(site.server())
+    (site.published / NAMES[3]).unlink()
+    assert publication.probe(site.server()).missing == [NAMES[3]]
+    site.upload(NAMES[3])
+    untouched = (site.published / NAMES[2]).stat().st_ctime_ns
+    assert publication.publish(site.server()).unpublished == [NAMES[3]]
+    assert (site.published / NAMES[2]).stat().st_ctime_ns == untouched
+    assert_published(site)
+
+
+def test_unknown_files_are_drift_in_public_and_never_published_from_private(site: Site) -> None:
+    (site.staged / "rootkit").write_text("x")
+    with pytest.raises(SlipwayError, match=r"private/.*: rootkit is no file of this release"):
+        publication.publish(site.server())
+    assert tree(site.public) == {}
+    (site.staged / "rootkit").unlink()
+    publication.publish(site.server())
+    (site.published / "extra").write_text("x")
+    with pytest.raises(SlipwayError, match="public: extra is no file of this release"):
+        publication.publish(site.server())
+
+
+def test_leftovers_of_interrupted_uploads_are_neither_published_nor_kept(site: Site) -> None:
+    (site.staged / publication.PARTIAL_DIRECTORY).mkdir()
+    (site.staged / publication.PARTIAL_DIRECTORY / NAMES[0]).write_text("half")
+    (site.staged / f".{NAMES[0]}.0a1b2c3d.tmp").write_text("half")
+    (site.staged / f".{NAMES[0]}.Xy12aB").write_text("half")
+    publication.publish(site.server())
+    assert_published(site)
+    site.upload(NAMES[0])
+    (site.staged / f".{NAMES[0]}.0a1b2c3d.tmp").write_text("half")
+    assert publication.probe(site.server()).changes
+    publication.publish(site.server())
+    assert_published(site)
+
+
+def test_what_a_killed_run_gathered_is_used_unless_it_arrived_again(site: Site) -> None:
+    gathered = site.private / f".{LABEL}.publishing"
+    put(gathered, {NAMES[0]: b"spoiled", NAMES[1]: CONTENTS[NAMES[1]]})
+    (site.staged / NAMES[0]).unlink()
+    (site.staged / NAMES[1]).unlink()
+    assert publication.probe(site.server()).missing == [NAMES[0]]
+    site.upload(NAMES[0])
+    publication.publish(site.server())
+    assert_published(site)
+
+
+def test_an_uploader_that_outlived_its_run_never_writes_into_public(site: Site) -> None:
+    staged = os.open(site.staged, os.O_RDONLY)
+    publication.publish(site.server())
+    with pytest.raises(FileNotFoundError):
+        os.open("late", os.O_CREAT | os.O_WRONLY, dir_fd=staged)
+    os.close(staged)
+    assert_published(site)
+
+
+def test_an_empty_directory_of_that_name_is_no_obstacle(site: Site) -> None:
+    site.published.mkdir(parents=True)
+    publication.publish(site.server())
+    assert_published(site)
+
+
+def test_a_staged_link_is_no_file(site: Site) -> None:
+    (site.staged / NAMES[0]).unlink()
+    (site.staged / NAMES[0]).symlink_to(site.top / "source" / NAMES[0])
+    with pytest.raises(SlipwayError, match=f"{NAMES[0]} is missing"):
+        publication.publish(site.server())
+
+
+@pytest.mark.parametrize("what", ["file", "other link"])
+def test_a_flat_name_that_is_something_else_is_refused_before_anything_changes(site: Site, what: str) -> None:
+    site.public.mkdir()
+    if what == "file":
+        (site.public / NAMES[0]).write_text("x")
+    else:
+        (site.public / NAMES[0]).symlink_to("elsewhere")
+    before = tree(site.top)
+    with pytest.raises(SlipwayError, match=f"{NAMES[0]} (exists and is no link|is a link to elsewhere)"):
+        publication.publish(site.server())
+    assert tree(site.top) == before
+
+
+def test_flat_links_can_be_left_out(site: Site) -> None:
+    publication.publish(site.server(flat_links=False))
+    assert [path.name for path in site.public.iterdir()] == [LABEL]
+
+
+def test_the_release_directory_must_be_a_directory(site: Site) -> None:
+    site.public.mkdir()
+    site.published.symlink_to(site.staged)
+    with pytest.raises(SlipwayError, match="it exists and is no directory"):
+        publication.publish(site.server())
+
+
+@pytest.mark.skipif(not os.access(SHARED_MEMORY, os.W_OK), reason="needs a second file system")
+def test_two_file_systems_are_refused(site: Site, tmp_path: Path) -> None:
+    shared = SHARED_MEMORY / f"slipway-test-{os.getpid()}"
+    shared.mkdir()
+    try:
+        if shared.stat().st_dev == tmp_path.stat().st_dev:
+            pytest.skip("one file system")
+        server = publication.Server(site.private, shared, LABEL, artifacts(site.files, attempt="test"))
+        with pytest.raises(SlipwayError, match="are on different file systems"):
+            publication.publish(server)
+        assert list(shared.iterdir()) == []
+    finally:
+        shared.rmdir()
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", ".", "..", "", "-x", "a b"])
+def test_a_hostile_label_is_refused(site: Site, name: str) -> None:
+    server = publication.Server(site.private, site.public, name, artifacts(site.files, attempt="test"))
+    with pytest.raises(SlipwayError, match="is not usable as the name"):
+        publication.publish(server)
+
+
+def test_a_reader_never_sees_a_part_of_the_release(site: Site) -> None:
+    ended, seen, faults = threading.Event(), set(), []
+
+    def read() -> None:
+        while not ended.is_set():
+            names = sorted(path.name for path in site.published.iterdir()) if site.published.exists() else []
+            seen.add(len(names))
+            if names and names != sorted(CONTENTS):
+                faults.append(f"the directory has {names}")
+            for name in names[:1]:
+                if (site.published / name).read_bytes() != CONTENTS[name]:
+                    faults.append(f"{name} is not whole")
+            for path in site.public.glob(f"{LABEL}-*"):
+                if path.read_bytes() != CONTENTS[path.name]:
+                    faults.append(f"the link {path.name} shows something else")
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        time.sleep(0.05)
+        publication.publish(site.server())
+        time.sleep(0.05)
+    finally:
+        ended.set()
+        reader.join()
+    assert faults == []
+    assert seen == {0, len(CONTENTS)}
+
+
+def test_two_publishers_at_once_do_it_once(site: Site) -> None:
+    answers: list[publication.Found] = []
+    threads = [threading.Thread(target=lambda: answers.append(publication.publish(site.server()))) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(len(answer.unpublished) for answer in answers) == [0, 0, len(CONTENTS)]
+    assert_published(site)
+
+
+KILLED = """
+import json, os, sys
+sys.path[:0] = json.loads(sys.argv[1])
+from pathlib import Path
+from ansible_collections.slipway.release.plugins.module_utils.slipway.publish import directory as publication
+from ansible_collections.slipway.release.plugins.module_utils.slipway.release.artifact import artifacts
+import signal
+fatal, count = int(sys.argv[4]), 0
+def audit(event, arguments):
+    # Die just before the n-th call that changes a directory.
+    global count
+    if event in {"os.rename", "os.link", "os.remove", "os.rmdir", "os.symlink", "os.chmod", "os.mkdir"}:
+        count += 1
+        if count == fatal:
+            os.kill(os.getpid(), signal.SIGKILL)
+top = Path(sys.argv[2])
+sys.addaudithook(audit)
+publication.publish(publication.Server(top / "private", top / "public", "baserock-26.47",
+                    artifacts(json.loads(sys.argv[3]), attempt="test")))
+"""
+
+
+@pytest.mark.parametrize("repair", [False, True])
+def test_killed_before_any_of_its_steps_a_rerun_completes(tmp_path: Path, repair: bool) -> None:
+    steps = 0
+    while True:
+        steps += 1
+        site = Site(tmp_path / str(steps))
+        site.upload()
+        if repair:
+            publication.publish(site.server())
+            for name in NAMES[:2]:
+                (site.published / name).unlink()
+            site.upload(*NAMES[:3])
+        words = [sys.executable, "-c", KILLED, json.dumps(sys.path), str(site.top), json.dumps(site.files), str(steps)]
+        done = subprocess.run(words, check=False)
+        assert done.returncode in {0, -signal.SIGKILL}
+        if not repair and site.published.exists():
+            assert sorted(path.name for path in site.published.iterdir()) == sorted(CONTENTS)
+        publication.publish(site.server())
+        assert_published(site)
+        if done.returncode == 0:
+            break
+    assert steps > 8
+
+
+def test_killed_at_random_moments_a_rerun_completes(tmp_path: Path) -> None:
+    for part in range(10):
+        site = Site(tmp_path / str(part))
+        site.upload()
+        words = [sys.executable, "-c", KILLED, json.dumps(sys.path), str(site.top), json.dumps(site.files), "0"]
+        process = subprocess.Popen(words)
+        time.sleep(0.08 + part * 0.01)
+        process.kill()
+        process.wait()
+        publication.publish(site.server())
+        assert_published(site)
+
+
+def test_the_module_probes_publishes_and_is_unchanged_again(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    nothing = {**site.arguments(), "files": [{"name": name} for name in CONTENTS]}
+    before = tree(tmp_path)
+    would = run_module("artifact_publish", nothing, check=True)
+    assert would["changed"]
+    assert f"{site.public}/{NAMES[0]} -> {LABEL}/{NAMES[0]}\n" in would["diff"]["after"]
+    assert "not a SHA-256" in run_module("artifact_publish", nothing)["msg"]
+    probed = run_module("artifact_publish", {**site.arguments(), "state": "probed"})
+    assert (probed["changed"], probed["pending"], sorted(probed["missing"])) == (False, True, sorted(CONTENTS))
+    assert tree(tmp_path) == before
+    site.upload()
+    assert run_module("artifact_publish", {**site.arguments(), "progress": str(tmp_path / "log")})["changed"]
+    assert_published(site)
+    assert "14/14 hashed" in (tmp_path / "log").read_text()
+    for options in ({}, {"state": "probed"}):
+        again = run_module("artifact_publish", {**site.arguments(), **options})
+        assert (again["changed"], again["pending"], again["missing"]) == (False, False, [])
+    assert not run_module("artifact_publish", site.arguments(), check=True)["changed"]

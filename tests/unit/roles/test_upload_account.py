@@ -1,0 +1,288 @@
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The guard of a download server's upload account, behind a real sshd."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
+from ansible_collections.slipway.release.plugins.module_utils.slipway.publish import upload as uploading
+from ansible_collections.slipway.release.plugins.module_utils.slipway.release.artifact import artifacts
+from hypothesis import given
+from hypothesis import strategies as st
+from publishing import content, put, tree
+from sshd import Sshd, sshd
+
+GUARD = Path(__file__).resolve().parents[3] / "roles/download_server/files/upload_guard.py"
+NAMES = ["baserock-1.2-a+b~c.gz", "manifest.json"]
+GOOD = "rsync --server -pcRe.LsfxCIvu --log-format=X --timeout=60 --partial-dir .partial --mkpath . /p/x-1/"
+
+needs_ssh = pytest.mark.skipif(
+    not (shutil.which("sshd") or Path("/usr/sbin/sshd").exists()), reason="needs Debian's openssh-server"
+)
+
+_spec = importlib.util.spec_from_file_location("upload_guard", GUARD)
+assert _spec is not None
+assert _spec.loader is not None
+guard: Any = importlib.util.module_from_spec(_spec)
+sys.modules["upload_guard"] = guard  # where dataclasses look their module up
+_spec.loader.exec_module(guard)
+
+
+class Account:
+    """A private directory, and an sshd whose one key may only upload to it."""
+
+    def __init__(self, server: Sshd, top: Path, private: Path) -> None:
+        self.server, self.top, self.private = server, top, private
+        self.host = uploading.SshHost(server.host, server.user, server.port, server.options)
+
+    def send(self, contents: dict[str, bytes], label: str = "baserock-1.2", **options: Any) -> list[str]:
+        source = self.top / f"source-{time.monotonic_ns()}"
+        files = artifacts(put(source, contents), attempt="test")
+        return uploading.upload(source, files, directory=self.private / label, host=self.host, **options)
+
+    def ssh(self, *words: str) -> subprocess.CompletedProcess[str]:
+        command = ["ssh", "-F", "none", "-o", "BatchMode=yes", "-p", str(self.server.port), "-l", self.server.user]
+        for option in self.server.options:
+            command += ["-o", option]
+        return subprocess.run(
+            [*command, *words], capture_output=True, text=True, timeout=30, check=False, stdin=subprocess.DEVNULL
+        )
+
+    def rsync(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["rsync", "--no-s", "--no-old-args", "--timeout=20", "--rsh", self.host.remote_shell(), *words],
+            capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+
+    def at(self, path: str) -> str:
+        return f"{self.server.user}@{self.server.host}:{path}"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Sshd, Path]]:
+    top = tmp_path_factory.mktemp("account")
+    with sshd(top / "sshd") as running:
+        yield running, top / "sshd/authorized_keys"
+
+
+@pytest.fixture
+def account(server: tuple[Sshd, Path], tmp_path: Path) -> Account:
+    running, keys = server
+    private = tmp_path / "private"
+    private.mkdir()
+    key = keys.read_text().split(" ssh-ed25519 ")[-1].removeprefix("ssh-ed25519 ").strip()
+    keys.write_text(f'restrict,command="/usr/bin/python3 -I {GUARD} {private}" ssh-ed25519 {key}\n')
+    return Account(running, tmp_path, private)
+
+
+@needs_ssh
+def test_an_upload_arrives_once_and_again_nothing_is_sent(account: Account) -> None:
+    contents = {name: content(name, 100_000) for name in NAMES}
+    assert account.send(contents, check=True) == NAMES
+    assert tree(account.private) == {}
+    assert account.send(contents) == NAMES
+    assert {path.name: path.read_bytes() for path in (account.private / "baserock-1.2").iterdir()} == contents
+    assert account.send(contents) == []
+    assert account.send({**contents, "more": b"more"}) == ["more"]
+
+
+@needs_ssh
+def test_a_finished_file_is_not_replaced_and_the_uploader_hears_of_it(account: Account) -> None:
+    account.send({NAMES[0]: b"right", NAMES[1]: b"right"})
+    with pytest.raises(SlipwayError, match="does not let them be replaced") as caught:
+        account.send({NAMES[0]: b"wrong", NAMES[1]: b"right", "new": b"new"})
+    assert caught.value.findings == [NAMES[0]]
+    assert (account.private / "baserock-1.2" / NAMES[0]).read_bytes() == b"right"
+    assert (account.private / "baserock-1.2/new").read_bytes() == b"new"
+
+
+@needs_ssh
+def test_an_upload_that_was_cut_off_is_resumed(account: Account) -> None:
+    data = content("big", 30_000_000)
+    source = account.top / "big"
+    described = put(source, {"big": data})
+    host, arrived = account.host, account.private / "baserock-1.2"
+    program = (
+        f"import sys; sys.path[:0] = {sys.path!r}\nfrom pathlib import *\n"
+        "from ansible_collections.slipway.release.plugins.module_utils.slipway.publish import upload\n"
+        "from ansible_collections.slipway.release.plugins.module_utils.slipway.release import artifact\n"
+        f"files = artifact.artifacts({described!r}, attempt='test')\n"
+        f"host = upload.SshHost({host.host!r}, {host.user!r}, {host.port}, {host.options!r})\n"
+        f"upload.upload(Path({str(source)!r}), files, directory=Path({str(arrived)!r}), host=host)\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", program], start_new_session=True)
+    deadline = time.monotonic() + 60
+    while not any(path.stat().st_size > 0 for path in arrived.glob(".big.*")) and process.poll() is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert account.send({"big": data}) in (["big"], [])
+    assert (arrived / "big").read_bytes() == data
+
+
+@needs_ssh
+def test_what_lies_in_the_partial_directory_is_only_a_beginning(account: Account) -> None:
+    partial = account.private / "baserock-1.2/.partial"
+    partial.mkdir(parents=True)
+    (partial / NAMES[0]).write_bytes(b"x" * 50_000)
+    data = content("whole", 100_000)
+    assert account.send({NAMES[0]: data}) == NAMES[:1]
+    assert (account.private / "baserock-1.2" / NAMES[0]).read_bytes() == data
+
+
+@needs_ssh
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["id"],
+        ["sh", "-c", "id"],
+        ["/usr/lib/openssh/sftp-server"],
+        ["internal-sftp"],
+        ["scp", "-t", "."],
+        ["rsync", "--server", "--daemon", "."],
+        ["-s", "sftp"],
+        ["-tt"],
+    ],
+    ids=" ".join,
+)
+def test_there_is_no_shell(account: Account, words: list[str]) -> None:
+    options = [word for word in words if word == "-tt"]
+    done = account.ssh(*options, account.server.host, *[word for word in words if word not in options])
+    assert done.returncode != 0
+    assert any(
+        said in done.stderr for said in ("Refused: ", "PTY allocation request failed", "subsystem request failed")
+    )
+    assert done.stdout == ""
+
+
+@needs_ssh
+@pytest.mark.parametrize("forward", [["-W", "127.0.0.1:22"], ["-N", "-R", "0:127.0.0.1:22"]], ids=" ".join)
+def test_nothing_is_forwarded(account: Account, forward: list[str]) -> None:
+    done = account.ssh("-o", "ExitOnForwardFailure=yes", *forward, account.server.host)
+    assert done.returncode != 0
+    assert "administratively prohibited" in done.stderr or "forwarding failed" in done.stderr
+
+
+@needs_ssh
+@pytest.mark.parametrize(
+    "place",
+    ["{p}/", "{p}/../public/x/", "{p}/..", "{p}/.x.publishing/", "{p}/a b/", "{p}/--delete/", "{p}/bäserock/",
+     "{p}/a/b/", "{p}/a\nb/", "{p}/$(id)/", "{p}//x/", "{p}x/y/", "/etc/", ".ssh/", "~/x/", "{p}/x'y/"],
+)  # fmt: skip
+def test_no_other_place_is_written_to(account: Account, place: str) -> None:
+    put(account.top / "source", {"a": b"a"})
+    done = account.rsync("-cR", f"{account.top}/source/./a", account.at(place.format(p=account.private)))
+    assert done.returncode != 0
+    assert "Refused: " in done.stderr
+    assert tree(account.private) == {}
+
+
+@needs_ssh
+def test_nothing_is_read_back(account: Account) -> None:
+    account.send({NAMES[0]: b"x"})
+    done = account.rsync("-cR", account.at(f"{account.private}/baserock-1.2/"), f"{account.top}/stolen/")
+    assert "Refused: " in done.stderr
+    assert not (account.top / "stolen").exists() or tree(account.top / "stolen") == {}
+
+
+@needs_ssh
+@pytest.mark.parametrize(
+    "option",
+    ["-l", "-D", "-o", "-r", "-u", "-H", "-K", "-s", "--inplace", "--append", "--delete", "--backup", "--temp-dir=/etc",
+     "--link-dest=/etc", "--remove-source-files", "-M--log-file=/etc/log"],
+)  # fmt: skip
+def test_no_other_option_is_taken(account: Account, option: str) -> None:
+    put(account.top / "source", {"a": b"a"})
+    done = account.rsync(
+        "-cR",
+        "-r" if option == "--delete" else "-p",
+        option,
+        f"{account.top}/source/./a",
+        account.at(f"{account.private}/x/"),
+    )
+    assert "Refused: " in done.stderr
+    assert tree(account.private) == {}
+
+
+@needs_ssh
+def test_a_directory_that_is_a_link_is_not_entered(account: Account) -> None:
+    outside = account.top / "outside"
+    outside.mkdir()
+    (account.private / "baserock-1.2").symlink_to(outside)
+    with pytest.raises(SlipwayError, match="Refused: .* is no directory"):
+        account.send({NAMES[0]: b"x"})
+    assert tree(outside) == {}
+
+
+@needs_ssh
+def test_a_second_upload_waits_for_the_first(account: Account) -> None:
+    (account.private / "baserock-1.2").mkdir()
+    hold = ["flock", account.private / "baserock-1.2", "sh", "-c", "echo held; sleep 1"]
+    holder = subprocess.Popen(hold, stdout=subprocess.PIPE)
+    assert holder.stdout.readline() == b"held\n"
+    started = time.monotonic()
+    assert account.send({NAMES[0]: b"x"}) == NAMES[:1]
+    assert time.monotonic() - started > 0.5
+    assert holder.communicate(timeout=10) == (b"", None)
+    assert holder.returncode == 0
+
+
+def test_our_own_upload_is_understood() -> None:
+    target, options, dry = guard.command("/p", GOOD)
+    assert (target, dry) == ("/p/x-1", False)
+    assert options[:3] == ["-cpRe.LsfxCIvu", "--log-format=X", "--timeout=60"]
+    assert options[3:] == ["--ignore-existing", "--partial-dir=.partial", "--mkpath"]
+    _, options, dry = guard.command("/p", GOOD.replace("-pc", "-npc"))
+    assert dry
+    assert "--ignore-existing" not in options
+    assert options[0].startswith("-n")
+
+
+@given(st.text(), st.integers(0, len(GOOD)), st.integers(0, len(GOOD)))
+def test_whatever_is_asked_for_only_our_options_and_a_label_come_out(text: str, start: int, end: int) -> None:
+    try:
+        target, options, dry = guard.command("/p", GOOD[:start] + text + GOOD[max(start, end) :])
+    except guard.RefusedError:
+        return
+    assert guard.LABEL.match(target.removeprefix("/p/"))
+    assert options[0].startswith("-ncpRe" if dry else "-cpRe")
+    assert dry != ("--ignore-existing" in options)
+    assert len(options) == (5 if dry else 6)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["-c", "id"], ["-c", "/g"], ["-c", "/g /p x"], ["-c", "/other /p"], ["-i"], ["p"], ["-c", "/g p"], ["-c"]],
+)
+def test_as_a_login_shell_it_knows_only_its_own_command(arguments: list[str]) -> None:
+    with pytest.raises(guard.RefusedError, match="no shell"):
+        guard.served(arguments, "/g")
+
+
+def test_the_forced_command_and_the_login_shell_agree() -> None:
+    assert guard.served(["/p/q"], "/g") == guard.served(["-c", "/g /p/q"], "/g") == "/p/q"
+
+
+def test_without_a_forced_command_nothing_is_done() -> None:
+    done = subprocess.run(
+        ["/usr/bin/python3", "-I", GUARD, "-c", f"{GUARD} /tmp"],
+        capture_output=True,
+        text=True,
+        env={"PATH": "/usr/bin:/bin"},
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (1, "Refused: there is no shell here.\n")

@@ -1,0 +1,61 @@
+"""Modules tell what happened, in sentences."""
+
+from __future__ import annotations
+
+import errno
+import json
+
+import pytest
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.testing import patch_module_args
+from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
+from ansible_collections.slipway.release.plugins.module_utils.slipway.outcome import refused, report
+
+
+def told(capsys, act):
+    with patch_module_args({}):
+        module = AnsibleModule({})
+        with pytest.raises(SystemExit):
+            report(module, act)
+    return json.loads(capsys.readouterr().out)
+
+
+def test_what_was_done_is_the_result(capsys):
+    assert told(capsys, lambda: {"changed": True, "made": ["a"]})["made"] == ["a"]
+
+
+def test_a_failure_keeps_its_findings_and_its_log(capsys):
+    def act():
+        raise SlipwayError("read", "x", "it is empty", do_next="Fill it.", log="/var/log/x", findings=["line 1"])
+
+    answer = told(capsys, act)
+    assert answer["failed"]
+    assert answer["msg"] == "Could not read x: it is empty. Fill it.\n  - line 1 The log is /var/log/x."
+    assert (answer["findings"], answer["log"]) == (["line 1"], "/var/log/x")
+
+
+def test_what_the_system_refuses_is_a_sentence(capsys, tmp_path):
+    answer = told(capsys, lambda: {"text": tmp_path.read_text()})
+    assert answer["msg"] == (
+        f"Could not use {tmp_path}: Is a directory. See what is there, and run the same command again."
+    )
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (
+            PermissionError(errno.EACCES, "Permission denied", "/srv/slipway/logs"),
+            "Could not use /srv/slipway/logs: Permission denied. Give root what is there (ls -l shows whose it is), "
+            "or run as the account that owns it.",
+        ),
+        (
+            OSError(errno.ENOSPC, "No space left on device", "/srv/slipway/x"),
+            "Could not use /srv/slipway/x: No space left on device. Make room there, and run the same command again.",
+        ),
+        (OSError("odd"), "Could not use a file: odd. See what is there, and run the same command again."),
+    ],
+)
+def test_the_sentence_says_what_to_do(error, sentence, monkeypatch):
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    assert str(refused(error)) == sentence
