@@ -13,9 +13,12 @@ author: The Slipway developers (@slipway)
 description:
   - Commits the files of a directory to a branch of a bare git repository, which is made if absent. Equal files give an
     equal commit, if they are the first.
-  - In its elements (C(*.bst)) the sources that O(pins) match get the URL and the ref that the pin says.
+  - In its elements (C(*.bst)), and in the files that they include, the sources that O(pins) match get the URL and the
+    ref that the pin says. Nothing else of their text changes. A source that cannot be pinned is an error.
   - A branch that somebody else committed to is left as it is, with a warning.
   - As root it works as the user to whom the repository belongs, or if there is none, the directory for it.
+requirements:
+  - ruamel.yaml
 options:
   source:
     description: The directory with C(project.conf).

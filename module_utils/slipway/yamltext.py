@@ -3,13 +3,18 @@
 """YAML as plain text, lists and mappings: nothing is run, no value is guessed at, and lines are known.
 
 Scalars stay as they are written (``4.10`` is the text ``4.10``, ``off`` is the text ``off``), so a value
-means the same to every reader. Nesting, aliases and size are bounded.
+means the same to every reader. Nesting, aliases and size are bounded. Each value knows its place in the text, so that
+an edit changes it and nothing else.
+
+Each format is parsed as its own tools parse it: cluster and distro files with PyYAML, BuildStream's files with
+ruamel.yaml. They differ: ruamel.yaml takes no ``{url: git://x}``, of which distro files are full.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from .errors import SlipwayError
@@ -17,7 +22,11 @@ from .errors import SlipwayError
 try:
     import yaml
 except ImportError:  # the failure is told when a file is to be read
-    yaml = None  # type: ignore[assignment]  # absent on a host that reads no YAML
+    yaml = None  # type: ignore[assignment]  # absent on a host that reads no cluster
+try:
+    from ruamel import yaml as ruamel
+except ImportError:
+    ruamel = None  # type: ignore[assignment]  # absent on a host that reads no file of BuildStream
 
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 64
@@ -25,6 +34,9 @@ MAX_DEPTH = 64
 MAX_NODES = 100_000
 NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 TAGS = frozenset(f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "map", "seq")) | {"!"}
+BYTE_ORDER_MARK = "\ufeff"
+#: From where to where a value's characters stand, after a byte order mark.
+Span = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +47,7 @@ class Node:
     line: int
     nodes: int = 1
     depth: int = 1
+    span: Span = field(default=(0, 0), compare=False)
 
     @property
     def text(self) -> str | None:
@@ -74,19 +87,90 @@ def read(data: bytes) -> tuple[Node, list[str]]:
     Raises :class:`NotPlainError` for what cannot be read at all.
     """
     if yaml is None:
-        raise SlipwayError("read", "YAML", "Python's yaml module is missing", do_next="Install PyYAML and run again.")
+        raise _missing("PyYAML", "python3-yaml")
+    loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    root, reader = _parse(data, yaml, lambda text: yaml.parse(text, Loader=loader))
+    if root is None or root.value is None:
+        raise NotPlainError("it is empty")
+    return root, reader.twice
+
+
+def read_mapping(data: bytes, *, file: str) -> dict[str, Node]:
+    """The mapping in a file of BuildStream, which may be empty, and in which each key stands once and no anchor."""
+    try:
+        root, reader = _parse_as_buildstream(data)
+        faults = [*reader.twice, *reader.anchored]
+        if root is not None and root.mapping is None and root.value is not None:
+            faults.append(f"line {root.line}: it is {root.kind}, not a mapping")
+    except NotPlainError as error:
+        faults = [str(error)]
+    if faults:
+        raise SlipwayError("read", file, "; ".join(faults), do_next="Correct the file and run again.")
+    return (root.mapping if root is not None else None) or {}
+
+
+def plain(node: Node, written: Mapping[Span, str] | None = None) -> object:
+    """The value as text, lists and dictionaries, with what is ``written`` at some places instead of what is there."""
+    if isinstance(node.value, list):
+        return [plain(each, written) for each in node.value]
+    if isinstance(node.value, dict):
+        return {key: plain(value, written) for key, value in node.value.items()}
+    return node.value if written is None else written.get(node.span, node.value)
+
+
+def replace(text: str, written: Mapping[Span, str]) -> str:
+    """A file of BuildStream with other scalars at some places, and all else as it is; or :class:`NotPlainError`."""
+    mark = text[: text.startswith(BYTE_ORDER_MARK)]
+    body = text.removeprefix(BYTE_ORDER_MARK)
+    for span, value in sorted(written.items(), reverse=True):
+        body = _replace_one(body, span, value)
+    return mark + body
+
+
+def _replace_one(text: str, span: Span, value: str) -> str:
+    old, _unused = _parse_as_buildstream(text.encode())
+    start, end = span
+    gap = "" if start < end or text[start - 1 : start].isspace() else " "
+    for scalar in _scalars(value):
+        written = text[:start] + gap + scalar + text[end:]
+        with contextlib.suppress(NotPlainError):
+            new, _unused = _parse_as_buildstream(written.encode())
+            if old is not None and new is not None and plain(new) == plain(old, {span: value}):
+                return written
+    raise NotPlainError(f"writing {value} where a value stands now would change something else")
+
+
+def _scalars(value: str) -> Iterator[str]:
+    """How a text can be written: as it is, unless that is a number or such, and in quotes."""
+    with contextlib.suppress(ruamel.error.YAMLError, ValueError):
+        if ruamel.YAML(typ="safe").load(f"- {value}") == [value]:
+            yield value
+    yield "'" + value.replace("'", "''") + "'"
+
+
+def _parse_as_buildstream(data: bytes) -> tuple[Node | None, _Reader]:
+    if ruamel is None:
+        raise _missing("ruamel.yaml", "python3-ruamel.yaml")
+    return _parse(data, ruamel, ruamel.YAML(typ="safe").parse)
+
+
+def _parse(data: bytes, library: Any, parse: Callable[[str], Iterator[Any]]) -> tuple[Node | None, _Reader]:
     if len(data) > MAX_BYTES:
         raise NotPlainError(f"it is larger than {MAX_BYTES // (1 << 20)} MiB")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise NotPlainError(f"byte {error.start} is not UTF-8") from error
-    loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    reader = _Reader(yaml.parse(text, Loader=loader))
+    reader = _Reader(library, parse(text))
     try:
-        return reader.document(), reader.twice
-    except yaml.YAMLError as error:
+        return reader.document(), reader
+    except library.error.YAMLError as error:
         raise NotPlainError(_reason(error)) from error
+
+
+def _missing(module: str, package: str) -> SlipwayError:
+    do_next = f"Install Debian's {package} (or {module} by pip) and run again."
+    return SlipwayError("read", "YAML", f"Python's {module} is missing", do_next=do_next)
 
 
 def _reason(error: Exception) -> str:
@@ -98,26 +182,26 @@ def _reason(error: Exception) -> str:
 class _Reader:
     """Builds nodes from the events of a parser, which does not recurse itself."""
 
-    def __init__(self, events: Iterator[Any]) -> None:
-        self.events = events
+    def __init__(self, library: Any, stream: Iterator[Any]) -> None:
+        self.kinds = library.events
+        self.stream = stream
         self.anchors: dict[str, Node] = {}
         self.twice: list[str] = []
+        self.anchored: list[str] = []
         self.total = 0
 
-    def document(self) -> Node:
+    def document(self) -> Node | None:
         root = None
-        for event in self.events:
-            if isinstance(event, yaml.DocumentStartEvent):
+        for event in self.stream:
+            if isinstance(event, self.kinds.DocumentStartEvent):
                 if root is not None:
                     raise NotPlainError(f"it holds a second document from line {_line(event)}")
-                root = self.node(next(self.events), 1)
-        if root is None or root.value is None:
-            raise NotPlainError("it is empty")
+                root = self.node(next(self.stream), 1)
         return root
 
     def node(self, event: Any, level: int) -> Node:
         line = _line(event)
-        if isinstance(event, yaml.AliasEvent):
+        if isinstance(event, self.kinds.AliasEvent):
             if event.anchor not in self.anchors:
                 raise NotPlainError(f"line {line}: the alias *{event.anchor} stands before the end of what it names")
             node = self.anchors[event.anchor]
@@ -130,15 +214,17 @@ class _Reader:
             raise NotPlainError(f"line {line}: it is nested more than {MAX_DEPTH} levels deep")
         if event.tag is not None and event.tag not in TAGS:
             raise NotPlainError(f"line {line}: the tag {event.tag} is not allowed")
-        if isinstance(event, yaml.ScalarEvent):
-            plain = event.implicit[0] or event.tag == "tag:yaml.org,2002:null"
-            node = Node(None if plain and event.value in NULLS else event.value, line)
-        elif isinstance(event, yaml.SequenceStartEvent):
+        if isinstance(event, self.kinds.ScalarEvent):
+            is_plain = event.implicit[0] or event.tag == "tag:yaml.org,2002:null"
+            span = (event.start_mark.index, event.end_mark.index)
+            node = Node(None if is_plain and event.value in NULLS else event.value, line, span=span)
+        elif isinstance(event, self.kinds.SequenceStartEvent):
             node = self.sequence(line, level)
         else:
             node = self.mapping(line, level)
         if event.anchor is not None:
             self.anchors[event.anchor] = node
+            self.anchored.append(f"line {line}: the anchor &{event.anchor} is not allowed here")
         return node
 
     def count(self, nodes: int, line: int) -> None:
@@ -148,16 +234,16 @@ class _Reader:
 
     def sequence(self, line: int, level: int) -> Node:
         values = []
-        while not isinstance(event := next(self.events), yaml.SequenceEndEvent):
+        while not isinstance(event := next(self.stream), self.kinds.SequenceEndEvent):
             values.append(self.node(event, level + 1))
         return _node(values, line, values)
 
     def mapping(self, line: int, level: int) -> Node:
         own: dict[str, Node] = {}
         merged: list[Node] = []
-        while not isinstance(event := next(self.events), yaml.MappingEndEvent):
+        while not isinstance(event := next(self.stream), self.kinds.MappingEndEvent):
             key = self.node(event, level + 1)
-            value = self.node(next(self.events), level + 1)
+            value = self.node(next(self.stream), level + 1)
             if key.text is None:
                 raise NotPlainError(f"line {key.line}: a key is {key.kind}, not text")
             if key.text == "<<" and getattr(event, "implicit", (False,))[0]:

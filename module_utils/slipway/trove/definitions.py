@@ -4,8 +4,8 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+import posixpath
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -13,9 +13,7 @@ from pathlib import Path
 from ..errors import SlipwayError
 from ..git import tree as snapshot
 from ..git.remote import Person, git
-
-URL = re.compile(r"(?P<indent>\s*(?:- )?)url:\s*(?P<quote>['\"]?)(?P<url>[^'\"#\s]+)(?P=quote)\s*\Z")
-REF = re.compile(r"(?P<indent>\s*(?:- )?)ref:\s*(?P<ref>.*?)\s*\Z")
+from ..yamltext import Node, NotPlainError, Span, read_mapping, replace
 
 
 @dataclass(frozen=True)
@@ -40,26 +38,36 @@ class Published:
     foreign: str | None = None
 
 
-def write_pins(text: str, pins: Sequence[Pin]) -> str:
-    """The text of an element with every source that a pin matches at the pin's URL and ref.
+def write_pins(data: bytes, pins: Sequence[Pin], *, file: str) -> bytes:
+    """An element, or a file that one includes, with every source that a pin matches at the pin's URL and ref.
 
-    Only the values of ``url`` and ``ref`` change, nothing else of the text: comments, order and quotes of other
-    lines stay. ``ref`` must follow its ``url`` in the same mapping.
+    A source is any mapping with a ``url``, also in a conditional. Only the values of ``url`` and ``ref`` change,
+    nothing else of the text. A source that would not be at its pin then is refused.
     """
-    lines = text.split("\n")
-    for number, line in enumerate(lines):
-        match = URL.match(line)
-        pin = match and next((pin for pin in pins if fnmatchcase(match["url"], pin.match)), None)
-        if match is None or pin is None:
+    written: dict[Span, str] = {}
+    faults: list[str] = []
+    for source in _mappings(read_mapping(data, file=file)):
+        url = source["url"].text if "url" in source else None
+        pin = next((pin for pin in pins if url is not None and fnmatchcase(url, pin.match)), None)
+        if pin is None:
             continue
-        lines[number] = f"{match['indent']}url: {pin.url}"
-        where = _ref_line(lines, number, column=len(match["indent"]))
-        if where is None:
-            raise SlipwayError(
-                "pin the source", match["url"], "no ref follows its url", do_next="Write a line `ref: ''` below it."
-            )
-        lines[where] = f"{' ' * len(match['indent'])}ref: {_scalar(pin.ref)}"
-    return "\n".join(lines)
+        fault = _unpinnable(source)
+        if fault is not None:
+            faults.append(f"line {source['url'].line}: {url}: {fault}")
+            continue
+        written |= {source["url"].span: pin.url, source["ref"].span: pin.ref}
+    try:
+        text = replace(data.decode(), written) if written and not faults else ""
+    except NotPlainError as error:
+        faults.append(str(error))
+    if faults:
+        raise SlipwayError(
+            "pin the sources of",
+            file,
+            "; ".join(faults),
+            do_next="Write url and ref of each side by side, on lines of their own.",
+        )
+    return text.encode() if written else data
 
 
 def pinned_tree(directory: Path, pins: Sequence[Pin]) -> dict[bytes, snapshot.Entry]:
@@ -72,8 +80,36 @@ def pinned_tree(directory: Path, pins: Sequence[Pin]) -> dict[bytes, snapshot.En
 
 
 def pinned(tree: snapshot.Tree, pins: Sequence[Pin]) -> dict[bytes, snapshot.Entry]:
-    """The files of definitions, their elements pinned."""
-    return {path: _pinned(path, entry, pins) for path, entry in tree.items()}
+    """The files of definitions, their elements pinned, and the files that these include."""
+    done = dict(tree)
+    if not pins:
+        return done
+    conf = tree.get(b"project.conf")
+    storage = {} if conf is None else read_mapping(conf.content, file="project.conf")
+    if "ref-storage" in storage and storage["ref-storage"].text != "inline":
+        raise SlipwayError(
+            "pin the sources in",
+            "the definitions",
+            "BuildStream reads no ref from their elements",
+            do_next="Set ref-storage to inline in project.conf.",
+        )
+    ahead = [(path, "") for path, entry in tree.items() if path.endswith(b".bst") and entry.mode != snapshot.LINK]
+    seen = {path for path, _unused in ahead}
+    while ahead:
+        path, includer = ahead.pop()
+        entry = tree.get(path)
+        if entry is None or entry.mode == snapshot.LINK:
+            raise SlipwayError(
+                "pin the sources of",
+                includer,
+                f"it includes {_name(path)}, which is no file of the definitions",
+                do_next="Correct the path.",
+            )
+        done[path] = snapshot.Entry(entry.mode, write_pins(entry.content, pins, file=_name(path)))
+        included = set(_included(entry.content, file=_name(path))) - seen
+        seen |= included
+        ahead += [(each, _name(path)) for each in included]
+    return done
 
 
 def publish(
@@ -102,29 +138,35 @@ def publish(
     return Published(new, changed)
 
 
-def _pinned(path: bytes, entry: snapshot.Entry, pins: Sequence[Pin]) -> snapshot.Entry:
-    if not path.endswith(b".bst") or entry.mode == snapshot.LINK:
-        return entry
-    return snapshot.Entry(entry.mode, write_pins(entry.content.decode(), pins).encode())
-
-
-def _ref_line(lines: Sequence[str], start: int, *, column: int) -> int | None:
-    for number in range(start + 1, len(lines)):
-        line = lines[number]
-        indent = len(line) - len(line.lstrip())
-        if not line.strip() or line.lstrip().startswith("#"):
-            continue
-        match = REF.match(line)
-        if match is not None and match["indent"] == " " * column:
-            return number
-        if indent < column:
-            return None
+def _unpinnable(source: Mapping[str, Node]) -> str | None:
+    """Why a source that a pin matches cannot be pinned."""
+    ref = source.get("ref")
+    if ref is None:
+        return "no ref stands beside its url"
+    if ref.compound:
+        return f"its ref is {ref.kind}"
+    choices = {} if "(?)" not in source else {"(?)": source["(?)"]}
+    if any("ref" in choice and "url" not in choice for choice in _mappings(choices)):
+        return "a conditional gives it another ref, without a url"
     return None
 
 
-def _scalar(ref: str) -> str:
-    # Digits alone would be read as a number, digits around one e as another.
-    return f"'{ref}'" if re.fullmatch(r"[0-9]+(e[0-9]+)?", ref) else ref
+def _mappings(value: Node | Mapping[str, Node]) -> Iterator[Mapping[str, Node]]:
+    """A mapping and all below it."""
+    mapping = value.mapping if isinstance(value, Node) else value
+    if mapping is not None:
+        yield mapping
+    for below in (value.items or []) if isinstance(value, Node) and mapping is None else (mapping or {}).values():
+        yield from _mappings(below)
+
+
+def _included(data: bytes, *, file: str) -> Iterator[bytes]:
+    """The files of the same project that a file includes."""
+    for mapping in _mappings(read_mapping(data, file=file)):
+        stated = mapping.get("(@)")
+        for each in [] if stated is None else stated.items or [stated]:
+            if each.text is not None and ":" not in each.text:
+                yield posixpath.normpath(each.text).encode()
 
 
 def _tree_of(repository: Path, commit: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 import subprocess
 from pathlib import Path
 
@@ -9,13 +11,16 @@ import pytest
 import yaml
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
 from ansible_collections.slipway.release.plugins.module_utils.slipway.git.remote import Person
+from ansible_collections.slipway.release.plugins.module_utils.slipway.git.tree import FILE, LINK, Entry
 from ansible_collections.slipway.release.plugins.module_utils.slipway.trove.definitions import (
     Pin,
+    pinned,
     pinned_tree,
     publish,
     write_pins,
 )
-from hypothesis import given
+from buildstream import _yaml as buildstream_yaml
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 WHO = Person("Slipway", "slipway@slipway.invalid", 1_700_000_000)
@@ -62,36 +67,132 @@ def put(definitions, repository, pins=PINS, **options):
     )
 
 
+def write(text, pins=PINS):
+    return write_pins(text.encode(), pins, file="elements/x.bst").decode()
+
+
 def test_only_the_values_of_url_and_ref_change():
     pins = [*PINS, Pin("bases:bookworm-build-x86_32-*", "bases:bookworm-build-x86_32-123.tar.gz", "b" * 64)]
     expected = ELEMENT.replace("ref: '0000'", f"ref: {COMMIT}").replace(
         "build-x86_32-000.tar.gz\n      ref: old", f"build-x86_32-123.tar.gz\n      ref: {'b' * 64}"
     )
-    assert write_pins(ELEMENT, pins) == expected
-    assert write_pins(expected, pins) == expected
+    assert write(ELEMENT, pins) == expected
+    assert write(expected, pins) == expected
 
 
 @given(st.from_regex(r"[0-9a-f]{40}|[0-9]{40}|[0-9]{20}e[0-9]{19}", fullmatch=True))
-def test_a_ref_is_read_back_as_text(ref):
-    text = write_pins(ELEMENT, [Pin("trove:*", "trove:delta/tree.git", ref)])
+def test_a_ref_is_read_back_as_text_and_quoted_only_where_it_must_be(ref):
+    text = write(ELEMENT, [Pin("trove:*", "trove:delta/tree.git", ref)])
     assert yaml.safe_load(text)["sources"][0]["ref"] == ref
+    assert (f"ref: '{ref}'\n" in text) == bool(re.fullmatch("[0-9]+(e[0-9]+)?", ref))
 
 
-@given(st.text(), st.text())
-def test_a_text_without_the_pinned_source_stays_as_it_is(text, more):
-    whole = f"{text}\nurl: other:thing\nref: x\n{more}"
-    assert write_pins(whole, [Pin("trove:nowhere.git", "trove:x", "y")]) == whole
+#: Where a source's url and ref can stand; the last ones want the url in quotes.
+STYLES = [
+    "- kind: git\n  url: {url}\n  ref: {ref}\n",
+    "- url: {url}  # where it comes from\n  # and at what\n  kind: git\n  ref: {ref} # this\n",
+    "- ref: {ref}\n  url: {url}\n  kind: git\n",
+    "- 'url': {url}\n  \"ref\" : {ref}\n",
+    "-\n  kind: git\n  ? url\n  : {url}\n  ref:   {ref}\n",
+    '- kind: git\n  (?):\n  - arch == "x":\n      url: {url}\n      ref: {ref}\n',
+    "- kind: git\n  url:\n    {url}\n  submodules: {{a: {{checkout: false}}}}\n  ref: {ref}\n",
+    "- {{kind: git, url: {url}, ref: {ref}}}\n",
+    "- {{kind: git, ref: {ref}, 'url': {url}}} # flow\n",
+    "- {{\n    kind: git, # first\n    'url': {url},\n    ref:\n      {ref} }}\n",
+]
+SOURCES = st.tuples(
+    st.sampled_from(STYLES),
+    st.sampled_from(["trove:delta/tree.git", "trove:other", "https://example.org/x", "bases:é", "bases:it's # it"]),
+    st.sampled_from(["{}", "'{}'", '"{}"']),
+    st.sampled_from(["''", "'1'", "0" * 39 + "a", ""]),
+)
+PINNED = Pin("trove:*", "trove:pinned.git", "1" * 40)
 
 
-def test_a_source_in_a_list_item_of_its_own_line_is_pinned():
-    text = "sources:\n- url: trove:delta/tree.git\n  ref: x\n"
-    assert write_pins(text, PINS) == f"sources:\n- url: trove:delta/tree.git\n  ref: {COMMIT}\n"
+def strip(text):
+    return buildstream_yaml.load_data(text).strip_node_info()
 
 
-def test_a_source_without_a_ref_is_named():
-    text = "sources:\n- kind: git\n  url: trove:delta/tree.git\n- kind: git\n  url: x\n  ref: y\n"
-    with pytest.raises(SlipwayError, match=r"Could not pin the source trove:delta/tree\.git: no ref follows its url\."):
-        write_pins(text, PINS)
+@given(st.lists(SOURCES, max_size=4), st.sampled_from(["\n", "\r\n"]), st.booleans(), st.booleans())
+@example([(STYLES[-3], "trove:x", "'{}'", "''")], "\n", False, False)
+def test_sources_are_pinned_however_they_are_written(sources, end, marked, appended):
+    before = after = "# ünits\nkind: make\nsources:\n" + ("  (>):\n" if appended else "")
+    for style, url, quotes, ref in sources:
+        flow = "{{" in style.partition("sub")[0]
+        quotes = '"{}"' if "'" in url else "'{}'" if flow and quotes == "{}" else quotes
+        lines = "".join(f"  {line}\n" for line in style.splitlines())
+        old = lines.format(url=quotes.format(url), ref=ref)
+        new = lines.format(url=f"'{PINNED.url}'" if flow else PINNED.url, ref=f"'{PINNED.ref}'")
+        before += old
+        after += new if url.startswith("trove:") else old
+    mark = "\ufeff" * marked
+    pinned_text = write(mark + before.replace("\n", end), [PINNED])
+    assert strip(pinned_text.removeprefix(mark)) == strip(after)
+    assert squeezed(pinned_text.split(end)) == squeezed((mark + after).split("\n"))
+
+
+def squeezed(lines):
+    return ["".join(line.split()) for line in lines]
+
+
+@given(st.text(alphabet=st.characters(exclude_characters="\r\n#'\"", exclude_categories=["C"]), max_size=9))
+def test_a_text_without_the_pinned_source_stays_as_it_is(text):
+    whole = f"# {text}\nurl: other:thing\nref:   x\n"
+    assert write(whole, [Pin("trove:nowhere.git", "trove:x", "y")]) == whole
+
+
+@given(st.binary(max_size=60) | st.text(alphabet="urlef:{}[]'\"-&*!|> \n#trove", max_size=60).map(str.encode))
+def test_what_is_no_yaml_is_refused_or_stays_what_it_was(data):
+    with contextlib.suppress(SlipwayError):
+        text = write_pins(data, [PINNED], file="x.bst")
+        assert text == data or PINNED.ref.encode() in text
+
+
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [
+        ("- url: trove:x\n- ref: y\n", "line 2: trove:x: no ref stands beside its url"),
+        ("- url: trove:x\n  ref: [y]\n", "line 2: trove:x: its ref is a list"),
+        ("- url: trove:x\n  ref: y\n  (?):\n  - arch == 'x': {ref: z}\n", "a conditional gives it another ref"),
+        ("- ref: y\n  (?):\n  - arch == 'x': {url: 'trove:x'}\n", "line 4: trove:x: no ref stands beside its url"),
+        ("- &a {url: 'trove:x', ref: y}\n", "line 2: the anchor &a is not allowed here"),
+        ("- url: trove:x\n  ref: |-\n    y\n  z: a\n", "would change something else"),
+        ("- {url: 'trove:x', ref}\n", "would change something else"),
+        ("- url: trove:x\n  ref: y\n  ref: z\n", "line 4: the key 'ref' is given a second time"),
+        ("- {url: trove:x, ref: y}\n", "it is not YAML: line 2: found unexpected ':'"),
+        ("- url: trove:x\n\tref: y\n", "it is not YAML: line "),
+    ],
+)
+def test_an_edit_that_cannot_be_made_is_refused(source, says):
+    with pytest.raises(SlipwayError, match=rf"elements/x\.bst: .*{re.escape(says)}"):
+        write(f"sources:\n{source}", [PINNED])
+
+
+def files(**contents):
+    return {b"project.conf": Entry(FILE, b"name: x\n")} | {
+        name.replace("_", ".").encode(): Entry(FILE, text.encode()) for name, text in contents.items()
+    }
+
+
+def test_what_an_element_includes_is_pinned_too():
+    source = "sources:\n- url: trove:x\n  ref: y\n"
+    tree = files(a_bst="(@): b.yml\n", b_yml="(@):\n- ./c.yml\n- sub.bst:d.yml\n- a.bst\n", c_yml=source, e_yml=source)
+    texts = {path: entry.content.decode() for path, entry in pinned(tree, [PINNED]).items()}
+    assert texts[b"c.yml"] == f"sources:\n- url: {PINNED.url}\n  ref: '{PINNED.ref}'\n"
+    assert texts[b"e.yml"] == source
+
+
+@pytest.mark.parametrize("place", [{}, {b"b.yml": Entry(LINK, b"c.yml")}])
+def test_a_file_that_is_included_and_not_there_is_named(place):
+    with pytest.raises(SlipwayError, match=r"pin the sources of a\.bst: it includes b\.yml, which is no file"):
+        pinned(files(a_bst="sources: [{(@): b.yml}]\n") | place, [PINNED])
+
+
+def test_refs_that_stand_elsewhere_are_not_pinned_in_vain():
+    tree = files(a_bst="kind: stack\n") | {b"project.conf": Entry(FILE, b"name: x\nref-storage: project.refs\n")}
+    with pytest.raises(SlipwayError, match=r"Set ref-storage to inline in project\.conf\."):
+        pinned(tree, [PINNED])
+    assert pinned(tree, []) == tree
 
 
 def test_a_directory_without_definitions_is_refused(tmp_path):
