@@ -95,18 +95,25 @@ def read(data: bytes) -> tuple[Node, list[str]]:
     return root, reader.twice
 
 
-def read_mapping(data: bytes, *, file: str) -> dict[str, Node]:
-    """The mapping in a file of BuildStream, which may be empty, and in which each key stands once and no anchor."""
+def read_strictly(data: bytes, *, file: str) -> Node:
+    """What is in a file of BuildStream, in which each key stands once and no anchor; it may be empty."""
     try:
         root, reader = _parse_as_buildstream(data)
         faults = [*reader.twice, *reader.anchored]
-        if root is not None and root.mapping is None and root.value is not None:
-            faults.append(f"line {root.line}: it is {root.kind}, not a mapping")
     except NotPlainError as error:
-        faults = [str(error)]
+        root, faults = None, [str(error)]
     if faults:
         raise SlipwayError("read", file, "; ".join(faults), do_next="Correct the file and run again.")
-    return (root.mapping if root is not None else None) or {}
+    return root or Node(None, 1)
+
+
+def read_mapping(data: bytes, *, file: str) -> dict[str, Node]:
+    """The mapping in a file of BuildStream, as :func:`read_strictly` reads it."""
+    root = read_strictly(data, file=file)
+    if root.mapping is None and root.value is not None:
+        found = f"line {root.line}: it is {root.kind}, not a mapping"
+        raise SlipwayError("read", file, found, do_next="Correct the file and run again.")
+    return root.mapping or {}
 
 
 def plain(node: Node, written: Mapping[Span, str] | None = None) -> object:

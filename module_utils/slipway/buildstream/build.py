@@ -18,7 +18,8 @@ from pathlib import Path
 from ..errors import SlipwayError
 from ..process import Completed, run
 from ..progress import Progress
-from .cache import artifact_servers, cached, setting
+from ..yamltext import read_strictly
+from .cache import cached, read_setting
 from .log import MESSAGE, Event, Failure, Log, Node, remote_faults
 
 SHOWN = "slipway\t%{state}\t%{full-key}\t%{name}\t%{deps}"
@@ -184,8 +185,8 @@ def show(project: Project, build: Build, *, dependencies: str = "all", timeout: 
     if shown.returncode == 0:
         for part in ("\n" + shown.stdout).split("\nslipway\t")[1:]:
             state, key, element, below = part.split("\t", 3)
-            names = tuple(line[2:].strip("'\"") for line in below.splitlines() if line.startswith("- "))
-            nodes[element] = Node(element, key, state.strip(), names)
+            names = read_strictly(below.encode(), file="what bst show wrote").items or []
+            nodes[element] = Node(element, key, state.strip(), tuple(name.text or "" for name in names))
     return nodes
 
 
@@ -300,9 +301,9 @@ def _follow(path: Path, offset: int, on_line: Callable[[str], None], ended: thre
 
 def artifact_name(project: Project, element: str, key: str) -> str:
     """The name by which ``bst artifact`` knows an element of the project."""
-    text = (project.directory / "project.conf").read_text(encoding="utf-8")
+    name = read_setting(project.directory / "project.conf", "name")
     normal = "".join(each if each in NORMAL else "_" for each in element.removesuffix(".bst").replace("/", "-"))
-    return f"{setting(text, 'name')}/{normal}/{key}"
+    return f"{name}/{normal}/{key}"
 
 
 class _Session:
@@ -380,13 +381,14 @@ class _Session:
 
     def unpushed(self) -> list[str]:
         """A sentence for each wanted element that a server did not get."""
+        if self.log.push_servers is None:
+            return [f"{self._build.architecture}: the output of bst does not say to which servers it pushes"]
         return [
-            f"{self._build.architecture}: {element} is not on {server.url}"
-            + (f" ({self.log.remote_faults[server.url]})" if server.url in self.log.remote_faults else "")
-            for server in artifact_servers(self._project.config)
-            if server.push
+            f"{self._build.architecture}: {element} is not on {server}"
+            + (f" ({self.log.remote_faults[server]})" if server in self.log.remote_faults else "")
+            for server in self.log.push_servers
             for element in self._build.elements
-            if server.url not in self.log.pushed.get(element, ())
+            if server not in self.log.pushed.get(element, ())
         ]
 
     def _line(self, line: str) -> None:

@@ -5,10 +5,10 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+from ..yamltext import read_mapping
 
 # Field numbers of BuildStream's Artifact and of Remote Execution's Directory, FileNode, DirectoryNode and Digest.
 ARTIFACT_FILES = 8
@@ -16,29 +16,6 @@ DIRECTORY_FILES = 1
 DIRECTORY_DIRECTORIES = 2
 NODE_DIGEST = 2
 DIGEST_HASH = 1
-
-
-#: One server of BuildStream's configuration, in block or flow style.
-SERVER_URL = re.compile(r"(?:^|[\s{,])url:\s*[\"']?([^\s\"',}]+)")
-SERVER_PUSH = re.compile(r"(?:^|[\s{,])push:\s*[\"']?(?:true|yes|on|1)\b", re.IGNORECASE)
-
-
-@dataclass(frozen=True)
-class Server:
-    """A server that keeps artifacts for several hosts; ``push`` if this host puts its own there."""
-
-    url: str
-    push: bool
-
-
-def artifact_servers(config: Path | None) -> list[Server]:
-    """The artifact servers that BuildStream's configuration names."""
-    text = _configuration(config)
-    section = re.search(r"^artifacts:(.*(?:\n(?![^\s#-]).*)*)", text, re.MULTILINE)
-    lines = [] if section is None else [line for line in section[1].splitlines() if not line.lstrip().startswith("#")]
-    entries = re.split(r"(?:^|[\s\[])-\s|\{", "\n".join(lines))
-    found = [(SERVER_URL.search(entry), SERVER_PUSH.search(entry)) for entry in entries]
-    return [Server(url[1], push is not None) for url, push in found if url is not None]
 
 
 def cached(config: Path | None, artifact: str) -> bool:
@@ -54,21 +31,22 @@ def cached(config: Path | None, artifact: str) -> bool:
         return False  # not there, or not whole
 
 
-def setting(text: str, name: str) -> str | None:
-    """A setting at the top level of a YAML file that is one plain or quoted word."""
-    found = re.search(rf"^{name}:[ \t]*([\"']?)(.+?)\1[ \t]*(?:[ \t]#.*)?$", text, re.MULTILINE)
-    return None if found is None else found[2]
+def read_setting(file: Path, name: str) -> str | None:
+    """A setting at the top level of one of BuildStream's files that is text."""
+    node = read_mapping(file.read_bytes(), file=str(file)).get(name)
+    return None if node is None else node.text
 
 
-def _configuration(config: Path | None) -> str:
+def _configuration(config: Path | None) -> Path | None:
     home = Path(os.environ.get("XDG_CONFIG_HOME") or "~/.config").expanduser()
     files = [home / "buildstream2.conf", home / "buildstream.conf"] if config is None else [config]
-    return next((file.read_text(encoding="utf-8") for file in files if file.is_file()), "")
+    return next((file for file in files if file.is_file()), None)
 
 
 def _cache_directory(config: Path | None) -> Path:
     default = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "buildstream"
-    stated = setting(_configuration(config), "cachedir")
+    file = _configuration(config)
+    stated = None if file is None else read_setting(file, "cachedir")
     return default if stated is None else Path(os.path.expandvars(os.path.expanduser(stated)))
 
 

@@ -16,6 +16,9 @@ MESSAGE = re.compile(
 LISTED = re.compile(
     r"\s*(?P<state>cached|failed|buildable|waiting|fetch needed|junction) (?P<key>[0-9a-f]{64}) (?P<element>\S+)\s*\Z"
 )
+#: The servers of one project, in the list of the projects; the kinds of servers that hold artifacts, not only files.
+SERVERS = "    Artifact cache servers"
+HOLDERS = ("all", "index")
 #: What it says of the servers that keep artifacts.
 PUSHED = re.compile(r"Pushed artifact \S+ -> (?P<url>\S+)|Remote \((?P<there>\S+)\) already has artifact ")
 REMOTE_AWAY = re.compile(r"Failed to initialize remote (?P<url>\S+?): (?P<why>.*)")
@@ -63,9 +66,14 @@ class Log:
         #: The servers that have an element's artifact, and what is wrong with a server.
         self.pushed: dict[str, set[str]] = {}
         self.remote_faults: dict[str, str] = {}
+        #: The servers to which the project's artifacts go, out of all its configuration; None until they are listed.
+        self.push_servers: list[str] | None = None
         self._complaint: list[str] = []
         self._directory = ""
         self._listing = False
+        self._projects = 0
+        self._serving = False
+        self._server = ""
         self._failing: tuple[str, str, str] | None = None
         self._log_follows = False
 
@@ -83,6 +91,13 @@ class Log:
             self._listing = line == "Pipeline"
         elif self._listing:
             self._list(line)
+        elif line.startswith("Project: "):
+            self._projects += 1
+            self.push_servers = self.push_servers or []
+        elif line in (SERVERS, ""):
+            self._serving = line == SERVERS and self._projects == 1
+        elif self._serving:
+            self._serve(line)
         elif line.startswith("    Log Files:"):
             self._directory = line.partition(":")[2].strip()
         elif line.startswith("BuildStream Version "):
@@ -125,6 +140,13 @@ class Log:
         listed = LISTED.match(line)
         if listed is not None:
             self.listed[listed["element"]] = Node(listed["element"], listed["key"], listed["state"], ())
+
+    def _serve(self, line: str) -> None:
+        words = line.split()
+        if words[0] == "*":
+            self._server = words[-1]
+        elif self.push_servers is not None and words[:3] == ["push:", "True", "type:"] and words[3] in HOLDERS:
+            self.push_servers.append(self._server)
 
 
 def remote_faults(output: str) -> dict[str, str]:

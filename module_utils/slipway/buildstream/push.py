@@ -16,6 +16,7 @@ from pathlib import Path
 from ..errors import SlipwayError
 from ..process import run
 from ..progress import Progress
+from ..yamltext import plain, read_mapping
 from . import ask as buildstream_ask
 from .build import Build, Project, artifact_name, bst, show
 from .cache import cached
@@ -143,16 +144,11 @@ def interpreter(program: str) -> str:
     return (found[1] or found[2]).decode()
 
 
-def look_only(config: str, scratch: Path) -> str:
+def look_only(config: Path | None, scratch: Path) -> str:
     """A configuration of BuildStream that keeps everything in ``scratch``."""
-    kept = []
-    dropping = False
-    for line in config.splitlines():
-        if line[:1] not in ("", " ", "\t", "#", "-"):
-            dropping = line.partition(":")[0].strip("\"'") in OWN
-        if not dropping:
-            kept.append(line)
-    return "\n".join([*kept, *(f"{name}: {json.dumps(str(scratch / name))}" for name in OWN), ""])
+    stated = {} if config is None else read_mapping(config.read_bytes(), file=str(config))
+    settings = {name: plain(value) for name, value in stated.items()}
+    return json.dumps({**settings, **{name: str(scratch / name) for name in OWN}})
 
 
 def _source() -> str:
@@ -188,10 +184,9 @@ def _check(project: Project, server: Server) -> None:
 
 def _artifacts(project: Project, build: Build) -> list[Artifact]:
     """What the elements of ``build`` and all below them were built to; BuildStream's cache is not touched."""
-    text = "" if project.config is None else project.config.read_text(encoding="utf-8")
     with tempfile.TemporaryDirectory(prefix="slipway-look-") as scratch:
         config = Path(scratch, "buildstream.conf")
-        config.write_text(look_only(text, Path(scratch)), encoding="utf-8")
+        config.write_text(look_only(project.config, Path(scratch)), encoding="utf-8")
         nodes = show(Project(project.directory, config, project.bst), build)
     if not nodes.keys() >= set(build.elements):
         raise SlipwayError(

@@ -23,11 +23,7 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway.buildstrea
     look,
     show,
 )
-from ansible_collections.slipway.release.plugins.module_utils.slipway.buildstream.cache import (
-    Server,
-    artifact_servers,
-    cached,
-)
+from ansible_collections.slipway.release.plugins.module_utils.slipway.buildstream.cache import cached
 from ansible_collections.slipway.release.plugins.module_utils.slipway.buildstream.log import Event, Log
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
 from ansible_collections.slipway.release.plugins.module_utils.slipway.progress import Progress
@@ -329,21 +325,57 @@ def test_options_and_elements_reach_bst(project: Project, tmp_path: Path) -> Non
     assert " ".join(call).endswith("--option arch x86_64 build --retry-failed systems/good.bst")
 
 
+#: Out of the user's configuration, its section for the project, and project.conf; then another project.
+SERVERS = """\
+    Artifact cache servers
+      * http://cache:50051
+        push: True type: all instance: None
+        loaded from: /srv/bst.conf [line 11 column 8]
+      * http://other
+        push: False type: all instance: me
+        loaded from: /srv/bst.conf [line 13 column 8]
+      * http://files
+        push: True type: storage instance: None
+        loaded from: project.conf [line 5 column 2]
+
+    Source cache servers
+      * http://sources
+        push: True type: all instance: None
+        loaded from: project.conf [line 7 column 2]
+
+Project: sub
+    Junction path: sub.bst
+
+    Artifact cache servers
+      * http://sub
+        push: True type: all instance: None
+        loaded from: sub.bst:project.conf [line 5 column 2]
+
+Pipeline
+"""
+
+
 def test_what_the_server_for_all_hosts_did_not_get_is_a_failure(project: Project, tmp_path: Path) -> None:
-    config = tmp_path / "bst.conf"
-    config.write_text("artifacts:\n  servers:\n  - url: http://cache:50051\n    push: true\n  - url: http://other\n")
-    configured = Project(project.directory, config, project.bst)
+    heading = HEADING.replace("Pipeline\n", SERVERS)
     build = for_architecture("x86_64", "systems/good.bst")
-    play(project, "build", "x86_64", AWAY + HEADING + GOOD)
+    play(project, "build", "x86_64", AWAY + heading + GOOD)
     with pytest.raises(SlipwayError) as caught:
-        build_all(configured, [build], log_directory=tmp_path / "logs", timeout=60)
+        build_all(project, [build], log_directory=tmp_path / "logs", timeout=60)
     assert caught.value.findings == [
         "x86_64: systems/good.bst is not on http://cache:50051 (Failed to connect to remote host: Connection refused)"
     ]
     for pushed in (PUSHED, PUSHED_BEFORE):
-        play(project, "build", "x86_64", HEADING + GOOD + pushed)
-        built, _version = build_all(configured, [build], log_directory=tmp_path / "logs", timeout=60)
+        play(project, "build", "x86_64", heading + GOOD + pushed)
+        built, _version = build_all(project, [build], log_directory=tmp_path / "logs", timeout=60)
         assert [each.element for each in built] == ["systems/good.bst"]
+
+
+def test_an_output_that_does_not_say_where_it_pushes_is_a_failure(project: Project, tmp_path: Path) -> None:
+    play(project, "build", "x86_64", HEADING.replace("Project: mini", "The project: mini") + GOOD + PUSHED)
+    with pytest.raises(SlipwayError, match="x86_64: the output of bst does not say to which servers it pushes"):
+        build_all(
+            project, [for_architecture("x86_64", "systems/good.bst")], log_directory=tmp_path / "logs", timeout=60
+        )
 
 
 def test_a_failing_component_is_named_with_the_system_that_it_costs_and_its_log(
@@ -421,7 +453,7 @@ def test_the_logs_of_an_earlier_failure_go(project: Project, tmp_path: Path) -> 
 
 
 def test_keys_are_asked_for_when_the_output_does_not_tell_them(project: Project, tmp_path: Path) -> None:
-    play(project, "build", "x86_64", "somebody changed the format\n")
+    play(project, "build", "x86_64", HEADING.partition("Pipeline")[0] + "somebody changed the format\n")
     play(project, "show", "x86_64", SHOWN)
     built, _ = build_all(
         project, [for_architecture("x86_64", "systems/good.bst")], log_directory=tmp_path / "logs", timeout=60
@@ -697,34 +729,6 @@ def test_a_broken_reference_is_not_cached(tmp_path_factory: pytest.TempPathFacto
     (home / "cache" / "artifacts" / "refs" / "k").write_bytes(data)
     (home / "bst.conf").write_text(f"cachedir: {home}/cache\n")
     assert not cached(home / "bst.conf", "k")
-
-
-@pytest.mark.parametrize(
-    ("text", "servers"),
-    [
-        ("cachedir: /x\n", []),
-        (
-            "artifacts:\n  servers:\n  - url: http://a:1\n    push: true\nfetch:\n  url: no\n",
-            [Server("http://a:1", True)],
-        ),
-        (
-            "# ours\nartifacts:\n  override-project-caches: false\n  servers:\n"
-            "  # - url: http://old\n  - push: false\n    url: 'http://a:1'\n\n"
-            "  - url: https://b # the other\n    push: True\n",
-            [Server("http://a:1", False), Server("https://b", True)],
-        ),
-        (
-            "artifacts: {servers: [{url: http://a, push: true}, {url: http://b}]}\n",
-            [Server("http://a", True), Server("http://b", False)],
-        ),
-        ("source-caches:\n  servers:\n  - url: http://a\n    push: true\n", []),
-        ("artifacts:\n  servers:\n- url: http://a\n", [Server("http://a", False)]),
-    ],
-)
-def test_the_servers_of_a_configuration_are_found(tmp_path: Path, text: str, servers: list[Server]) -> None:
-    config = tmp_path / "bst.conf"
-    config.write_text(text)
-    assert artifact_servers(config) == servers
 
 
 def test_the_default_cache_is_the_users(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -45,13 +45,15 @@ class Digest:
 
 
 def test_a_look_keeps_its_things_elsewhere_and_all_other_settings(tmp_path):
-    before, after = yaml.safe_load(CONFIG), yaml.safe_load(look_only(CONFIG, tmp_path))
+    config = tmp_path / "bst.conf"
+    config.write_text(CONFIG)
+    before, after = yaml.safe_load(CONFIG), yaml.safe_load(look_only(config, tmp_path))
     assert {name: after.pop(name) for name in OWN} == {name: str(tmp_path / name) for name in OWN}
     assert after == {name: value for name, value in before.items() if name not in OWN}
 
 
 def test_a_look_without_a_configuration_has_one(tmp_path):
-    assert yaml.safe_load(look_only("", tmp_path)).keys() == set(OWN)
+    assert yaml.safe_load(look_only(None, tmp_path)).keys() == set(OWN)
 
 
 @pytest.mark.parametrize(
