@@ -122,7 +122,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.slipway import openpgp
 from ..module_utils.slipway.apt import publication as aptpublication
 from ..module_utils.slipway.apt.index import Archive, assemble
-from ..module_utils.slipway.outcome import report
+from ..module_utils.slipway.module.report import report
 
 
 def main() -> None:

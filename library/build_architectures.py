@@ -65,7 +65,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slipway.host.emulation import enable_as_root, offers
-from ..module_utils.slipway.outcome import report
+from ..module_utils.slipway.module.report import report
 
 
 def act(module: AnsibleModule) -> dict[str, Any]:

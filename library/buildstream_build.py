@@ -134,7 +134,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slipway.buildstream.build import Build, Built, Project, build_all, look
 from ..module_utils.slipway.errors import SlipwayError
-from ..module_utils.slipway.outcome import report
+from ..module_utils.slipway.module.report import report
 from ..module_utils.slipway.progress import Progress
 
 BUILD = {

@@ -135,7 +135,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slipway.buildstream.build import Build, Project
 from ..module_utils.slipway.buildstream.push import Outcome, Server, publish
-from ..module_utils.slipway.outcome import report
+from ..module_utils.slipway.module.report import report
 from ..module_utils.slipway.progress import Progress
 
 BUILD = {

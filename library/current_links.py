@@ -78,7 +78,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.slipway.outcome import report
+from ..module_utils.slipway.module.report import report
 from ..module_utils.slipway.publish import links as pointers
 
 

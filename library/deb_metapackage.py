@@ -97,7 +97,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.slipway.deb.file import Hasher
 from ..module_utils.slipway.deb.metapackage import Metapackage
 from ..module_utils.slipway.files import write_atomic
-from ..module_utils.slipway.outcome import report
+from ..module_utils.slipway.module.report import report
 
 PACKAGE = {
     "package": {"type": "str", "required": True},

@@ -181,7 +181,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slipway.apt.sources import resolved
 from ..module_utils.slipway.host.base import Recipe, ensure_bases, refuse_unknown
-from ..module_utils.slipway.outcome import report
+from ..module_utils.slipway.module.report import report
 from ..module_utils.slipway.progress import Progress
 
 

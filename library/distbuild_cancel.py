@@ -56,7 +56,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slipway.distbuild.control import cancel
 from ..module_utils.slipway.distbuild.protocol import Handle
-from ..module_utils.slipway.outcome import report
+from ..module_utils.slipway.module.report import report
 
 
 def main() -> None:

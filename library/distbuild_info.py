@@ -84,7 +84,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slipway.distbuild.control import list_requests, look, state_of
 from ..module_utils.slipway.distbuild.protocol import DEFAULT_PORT, Controller, Handle
-from ..module_utils.slipway.outcome import report
+from ..module_utils.slipway.module.report import report
 
 
 def main() -> None:

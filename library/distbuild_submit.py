@@ -264,8 +264,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.slipway.distbuild.initiator import Limits
 from ..module_utils.slipway.distbuild.protocol import DEFAULT_PORT, Controller, Handle, Request
 from ..module_utils.slipway.distbuild.submission import Order, preview, submit
+from ..module_utils.slipway.module.report import report
 from ..module_utils.slipway.morph.cache import MorphCache, list_artifacts
-from ..module_utils.slipway.outcome import report
 from ..module_utils.slipway.progress import Progress
 
 BUILD_SPEC: dict[str, Any] = {

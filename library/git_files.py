@@ -76,7 +76,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slipway.git.files import keep_files
 from ..module_utils.slipway.git.remote import Person
-from ..module_utils.slipway.outcome import report
+from ..module_utils.slipway.module.report import report
 
 
 def main() -> None:

@@ -92,7 +92,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slipway import openpgp
 from ..module_utils.slipway.git.remote import Annotation, Person, ensure_ref
-from ..module_utils.slipway.outcome import report
+from ..module_utils.slipway.module.report import report
 
 
 def main() -> None:

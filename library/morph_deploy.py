@@ -141,8 +141,8 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.slipway.module.report import report
 from ..module_utils.slipway.morph.deploy import Site, deploy
-from ..module_utils.slipway.outcome import report
 from ..module_utils.slipway.progress import Progress
 
 

@@ -74,7 +74,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slipway import openpgp
 from ..module_utils.slipway.files import write_atomic
-from ..module_utils.slipway.outcome import report
+from ..module_utils.slipway.module.report import report
 
 
 def main() -> None:

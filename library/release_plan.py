@@ -156,7 +156,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.slipway.outcome import report
+from ..module_utils.slipway.module.report import report
 from ..module_utils.slipway.plan.release import ARCHITECTURES, Request, make_plan
 
 DEFINITIONS = {

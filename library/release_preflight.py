@@ -146,7 +146,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slipway.errors import SlipwayError
 from ..module_utils.slipway.gates import preflight
-from ..module_utils.slipway.outcome import report
+from ..module_utils.slipway.module.report import report
 
 PROGRAM = {"name": {"type": "str", "required": True}, "package": {"type": "str", "default": ""}}
 REPOSITORY = {"name": {"type": "str", "required": True}, "url": {"type": "str", "required": True}}

@@ -74,7 +74,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slipway.host.chroot import make_chroot
-from ..module_utils.slipway.outcome import report
+from ..module_utils.slipway.module.report import report
 
 
 def act(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:

@@ -190,7 +190,7 @@ from ..module_utils.slipway.apt import sources as aptsources
 from ..module_utils.slipway.distro import release as stampplan
 from ..module_utils.slipway.distro.file import load_distro
 from ..module_utils.slipway.errors import SlipwayError
-from ..module_utils.slipway.outcome import report
+from ..module_utils.slipway.module.report import report
 
 PLATFORM = {
     "name": {"type": "str", "required": True},

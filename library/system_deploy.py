@@ -152,7 +152,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slipway.buildstream.build import Project, checkout
 from ..module_utils.slipway.image.deploy import Deployment, Made, Release, deploy, tools
-from ..module_utils.slipway.outcome import report
+from ..module_utils.slipway.module.report import report
 from ..module_utils.slipway.progress import Progress
 
 

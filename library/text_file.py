@@ -57,7 +57,7 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slipway.host.textfile import TextFile
-from ..module_utils.slipway.outcome import report
+from ..module_utils.slipway.module.report import report
 
 
 def main() -> None:

@@ -64,7 +64,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slipway.errors import SlipwayError
 from ..module_utils.slipway.host.textfile import TextFile
-from ..module_utils.slipway.outcome import report
+from ..module_utils.slipway.module.report import report
 
 
 def act(directory: Path, files: dict[str, Any], mode: int, *, dry: bool) -> dict[str, Any]:

@@ -146,9 +146,9 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.slipway.module.report import report
 from ..module_utils.slipway.morph.artifacts import Outcome, Transfer, publish
 from ..module_utils.slipway.morph.cache import MorphCache, list_artifacts
-from ..module_utils.slipway.outcome import report
 from ..module_utils.slipway.progress import Progress
 
 

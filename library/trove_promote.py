@@ -118,8 +118,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.slipway.account import as_owner
 from ..module_utils.slipway.git.remote import remote_commit
 from ..module_utils.slipway.http import Service
+from ..module_utils.slipway.module.report import report
 from ..module_utils.slipway.morph.cache import MorphCache
-from ..module_utils.slipway.outcome import report
 from ..module_utils.slipway.progress import Progress
 from ..module_utils.slipway.ssh import tunnel
 from ..module_utils.slipway.trove import grokmirror, lorry

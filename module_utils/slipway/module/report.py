@@ -12,7 +12,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from .errors import SlipwayError
+from ..errors import SlipwayError
 
 
 def report(module: AnsibleModule, act: Callable[[], dict[str, Any]]) -> None:

@@ -9,7 +9,7 @@ import pytest
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
-from ansible_collections.slipway.release.plugins.module_utils.slipway.outcome import refused, report
+from ansible_collections.slipway.release.plugins.module_utils.slipway.module.report import refused, report
 
 
 def told(capsys, act):

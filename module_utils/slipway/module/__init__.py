@@ -1,0 +1,1 @@
+"""What modules share: their options, and how they tell what happened."""
