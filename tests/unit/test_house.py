@@ -75,7 +75,6 @@ def test_the_collection_shows_the_checkout():
         "filter": "filter_plugins",
         "action": "action_plugins",
         "lookup": "lookup_plugins",
-        "plugin_utils": "plugin_utils",
     }.items():
         assert (ROOT / "plugins" / name).resolve() == ROOT / target
 

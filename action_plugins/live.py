@@ -16,7 +16,7 @@ from ansible.utils.display import Display
 display = Display()
 
 
-class LiveActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no types
+class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no types
     """Run the module of the task's own name and show the lines it appends to its ``progress`` file."""
 
     #: Seconds between two looks at the progress file.

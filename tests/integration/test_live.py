@@ -1,0 +1,74 @@
+"""Long modules show what they do: one action plugin for all of them, in the checkout and installed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from publishing import put
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def collections(form: str, directory: Path) -> Path:
+    """Where the collection is: the checkout's links, or plain files as after an installation."""
+    if form == "checkout":
+        return ROOT / "collections"
+    installed = directory / "collections/ansible_collections/slipway/release"
+    if not installed.exists():
+        for name in ("plugins", "meta"):
+            shutil.copytree(ROOT / name, installed / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copy(ROOT / "galaxy.yml", installed)
+    return directory / "collections"
+
+
+def play(directory: Path, form: str, tasks: list[dict[str, object]], *options: str) -> str:
+    """Run the tasks on this machine and return what the terminal showed."""
+    book = directory / "play.yml"
+    (directory / "ansible.cfg").touch()
+    book.write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": tasks}]))
+    settings = {
+        "ANSIBLE_CONFIG": str(directory / "ansible.cfg"),
+        "ANSIBLE_COLLECTIONS_PATH": str(collections(form, directory)),
+        "ANSIBLE_PYTHON_INTERPRETER": sys.executable,
+        "ANSIBLE_LOCAL_TEMP": str(directory / "local"),
+        "ANSIBLE_REMOTE_TEMP": str(directory / "remote"),
+        "ANSIBLE_ASYNC_DIR": str(directory / "async"),
+    }
+    program = Path(sys.executable).with_name("ansible-playbook")
+    done = subprocess.run(
+        [program, "-i", "localhost,", "-c", "local", *options, book],
+        env={**os.environ, **settings}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("form", ["checkout", "installed"])
+def test_the_tasks_own_module_runs_and_its_lines_are_shown(tmp_path: Path, form: str) -> None:
+    files = put(tmp_path / "images", {"a-1.tar": b"a" * 1000})
+    upload = {
+        "source": str(tmp_path / "images"),
+        "files": files,
+        "directory": str(tmp_path / "private"),
+        "progress": str(tmp_path / "progress"),
+    }
+    task = {"name": "Upload", "slipway.release.artifact_upload": upload, "register": "sent"}
+    right = {"ansible.builtin.assert": {"that": ["sent is changed", "sent.sent == ['a-1.tar']"]}}
+    looked = play(tmp_path, form, [task, right], "--check")
+    assert not (tmp_path / "progress").exists()
+    assert "this is also in" not in looked
+    shown = play(tmp_path, form, [task, right])
+    lines = (tmp_path / "progress").read_text().splitlines()
+    assert lines
+    assert f"    Upload (this is also in {tmp_path / 'progress'})" in shown
+    assert all(f"    {line}" in shown.splitlines() for line in lines)
+    shutil.rmtree(tmp_path / "private")
+    apart = play(tmp_path, form, [{**task, "async": 60, "poll": 1}, right])
+    assert "this is also in" not in apart
+    assert (tmp_path / "private/a-1.tar").is_file()
