@@ -15,6 +15,8 @@ description:
   - A maildir that has a message of this Message-ID, read or unread, gets no second one.
   - An SMTP server cannot be asked whether it was sent. O(already_sent), from the announcement's record, says so. If a
     run is killed between the server's answer and the record, the mail is sent again, with the same Message-ID.
+extends_documentation_fragment:
+  - slipway.release.attributes
 options:
   maildir:
     description: The maildir to deliver into. It is made if it is absent.
@@ -70,13 +72,11 @@ options:
     default: false
 attributes:
   check_mode:
-    description: Composes the mail, looks into the maildir, and says whether it would be sent.
-    support: full
+    details: Composes the mail, looks into the maildir, and says whether it would be sent.
   diff_mode:
-    description: Shows the whole mail.
-    support: full
+    details: Shows the whole mail.
   idempotent:
-    description: By Message-ID in a maildir, by O(already_sent) through SMTP.
+    details: By Message-ID in a maildir, by O(already_sent) through SMTP.
     support: partial
 """
 

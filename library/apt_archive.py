@@ -15,6 +15,8 @@ description:
   - However many packages are given, the indexes are written once.
   - One user at a time works on an archive; others wait for O(lock_timeout). What a killed user left is put in order
     by the next one.
+extends_documentation_fragment:
+  - slipway.release.attributes
 options:
   directory:
     description: The archive, what reprepro calls its base directory. It has C(conf/distributions).
@@ -73,14 +75,11 @@ options:
     default: 600
 attributes:
   check_mode:
-    description: Looks at a copy of reprepro's database and says what would be done.
-    support: full
+    details: Looks at a copy of reprepro's database and says what would be done.
   diff_mode:
-    description: Shows the list of the suite's packages before and after.
-    support: full
+    details: Shows the list of the suite's packages before and after.
   idempotent:
-    description: What is there already, or gone already, is no change. A snapshot that exists stays as it is.
-    support: full
+    details: What is there already, or gone already, is no change. A snapshot that exists stays as it is.
 """
 
 EXAMPLES = r"""

@@ -18,6 +18,8 @@ description:
     place.
   - Several distributions share an archive. What is published of one does not touch the others.
   - Nothing that is public ever changes. A release that was published stays as it is, and a file name keeps its content.
+extends_documentation_fragment:
+  - slipway.release.attributes
 options:
   directory:
     description: The directory that is served.
@@ -68,15 +70,10 @@ options:
     type: float
     default: 600
 attributes:
-  check_mode:
-    description: Says what clients would see.
-    support: full
   diff_mode:
-    description: Shows the list of packages that clients see, before and after.
-    support: full
+    details: Shows the list of packages that clients see, before and after.
   idempotent:
-    description: A release that was published is no change, also when a later one has taken its place.
-    support: full
+    details: A release that was published is no change, also when a later one has taken its place.
 """
 
 EXAMPLES = r"""

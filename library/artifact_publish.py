@@ -18,6 +18,8 @@ description:
     overwriting anything, and one with other bytes is a failure that names both digests. So is a file in the public
     directory that does not belong to the release.
   - The private directory of the release is gone afterwards.
+extends_documentation_fragment:
+  - slipway.release.attributes
 options:
   private:
     description: The directory for what is not public yet, on the same file system as O(public).
@@ -55,15 +57,8 @@ options:
     description: A file that gets a line for every step, which the terminal shows.
     type: path
 attributes:
-  check_mode:
-    description: Hashes what is there and says what would be published. Changes nothing.
-    support: full
   diff_mode:
-    description: Lists the names that become public.
-    support: full
-  idempotent:
-    description: Files that are public with the right digests are left alone.
-    support: full
+    details: Lists the names that become public.
 """
 
 EXAMPLES = r"""

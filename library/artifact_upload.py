@@ -15,6 +15,8 @@ description:
   - Sends only what is not there yet with the same content; a file that was cut off is resumed.
   - The files appear under their names only when they are whole. M(slipway.release.artifact_publish) hashes them there.
   - Never asks a question, such as for a password or an unknown host key, but fails.
+extends_documentation_fragment:
+  - slipway.release.attributes
 options:
   source:
     description: The directory of the files.
@@ -63,15 +65,10 @@ options:
     description: A file that gets a line for every step, which the terminal shows.
     type: path
 attributes:
-  check_mode:
-    description: Compares with what is there and says what would be sent.
-    support: full
   diff_mode:
-    description: Lists the files that are sent.
-    support: full
+    details: Lists the files that are sent.
   idempotent:
-    description: Files that are there already with the same content are not sent.
-    support: full
+    details: Files that are there already with the same content are not sent.
 """
 
 EXAMPLES = r"""

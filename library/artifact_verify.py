@@ -14,6 +14,8 @@ description:
   - Fetches every file from every channel as a reader does, without keeping it, and compares its SHA-256.
   - What is not there or not right is looked at again until O(timeout) has passed, for channels that lag behind.
     Then everything that is still wrong is one failure.
+extends_documentation_fragment:
+  - slipway.release.attributes.info_module
 options:
   channels:
     description: The public addresses under which the release's directory is found (file, http or https).
@@ -55,14 +57,7 @@ options:
     type: path
 attributes:
   check_mode:
-    description: Looks once. While digests are not known yet, nothing is fetched.
-    support: full
-  diff_mode:
-    description: Changes nothing.
-    support: none
-  idempotent:
-    description: Changes nothing.
-    support: full
+    details: Looks once. While digests are not known yet, nothing is fetched.
 """
 
 EXAMPLES = r"""

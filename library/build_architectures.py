@@ -14,6 +14,8 @@ description:
   - A machine builds for its own architectures, and for those whose programs its kernel starts by qemu-user everywhere,
     also in a sandbox (a C(binfmt_misc) entry with the flag C(F), as Debian's C(qemu-user-static) makes it).
   - As root, an entry that is off is switched on. What cannot be had is left out, and said.
+extends_documentation_fragment:
+  - slipway.release.attributes.no_diff
 options:
   wanted:
     description: Names of architectures as Baserock has them.
@@ -26,14 +28,7 @@ options:
     default: true
 attributes:
   check_mode:
-    description: Switches nothing on, and reports as missing what is off.
-    support: full
-  diff_mode:
-    description: There is no text to compare.
-    support: none
-  idempotent:
-    description: What is on stays on.
-    support: full
+    details: Switches nothing on, and reports as missing what is off.
 """
 
 EXAMPLES = r"""

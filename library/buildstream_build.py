@@ -18,6 +18,8 @@ description:
 requirements:
   - BuildStream 2.8
   - bubblewrap and fuse3, unless all is built by remote execution
+extends_documentation_fragment:
+  - slipway.release.attributes.no_diff
 options:
   project:
     description: The directory of the BuildStream project.
@@ -72,14 +74,7 @@ options:
     default: 86400
 attributes:
   check_mode:
-    description: Says from O(recorded) and the cache what would be built, and writes nothing.
-    support: full
-  diff_mode:
-    description: There is no text that changes.
-    support: none
-  idempotent:
-    description: Changed only when an element was not in the cache.
-    support: full
+    details: Says from O(recorded) and the cache what would be built, and writes nothing.
 """
 
 EXAMPLES = r"""

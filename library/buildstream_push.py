@@ -18,6 +18,8 @@ description:
   - A server that is away, that refuses, or that fails while it is pushed to, is a failure that names what is missing.
 requirements:
   - BuildStream 2.8
+extends_documentation_fragment:
+  - slipway.release.attributes
 options:
   project:
     description: The directory of the BuildStream project.
@@ -75,16 +77,13 @@ options:
     default: 14400
 attributes:
   check_mode:
-    description:
+    details:
       - Asks the server what is missing and pushes nothing.
       - While O(project) does not exist, nothing is known and it is changed.
-    support: full
   diff_mode:
-    description: Shows the names that are added.
-    support: full
+    details: Shows the names that are added.
   idempotent:
-    description: What the server has whole is not pushed again.
-    support: full
+    details: What the server has whole is not pushed again.
 """
 
 EXAMPLES = r"""

@@ -17,6 +17,8 @@ description:
   - A link of a deployment that this release does not have would name an old release for ever, and is removed.
   - If C(current) names a newer version by numeric order, everything is left as it is, because publishing an older
     version once more must not take readers back.
+extends_documentation_fragment:
+  - slipway.release.attributes
 options:
   public:
     description: The public directory.
@@ -41,14 +43,9 @@ options:
     default: false
 attributes:
   check_mode:
-    description: Says which links would move, without asking for the files they will name.
-    support: full
+    details: Says which links would move, without asking for the files they will name.
   diff_mode:
-    description: Shows where the links point, before and after.
-    support: full
-  idempotent:
-    description: Links that are right are left alone.
-    support: full
+    details: Shows where the links point, before and after.
 """
 
 EXAMPLES = r"""

@@ -13,6 +13,8 @@ author: The Slipway developers (@slipway)
 description:
   - Makes debs that hold nothing, and depend on other packages in exactly the given versions.
   - The same words give the same bytes.
+extends_documentation_fragment:
+  - slipway.release.attributes
 options:
   dest:
     description: Directory for the debs, C(<package>_<version>_<architecture>.deb). It is made if it is absent.
@@ -54,15 +56,8 @@ options:
         type: dict
         default: {}
 attributes:
-  check_mode:
-    description: Computes the same result, and writes nothing.
-    support: full
   diff_mode:
-    description: Shows the control file of every package that is made.
-    support: full
-  idempotent:
-    description: A file with the very bytes stays as it is.
-    support: full
+    details: Shows the control file of every package that is made.
 """
 
 EXAMPLES = r"""

@@ -24,6 +24,8 @@ description:
   - All or nothing. If one deb is faulty, nothing is written, and every faulty deb is named with its fault.
 requirements:
   - Python's zstandard (Debian's python3-zstandard), only for debs with a C(control.tar.zst).
+extends_documentation_fragment:
+  - slipway.release.attributes
 options:
   debs:
     description: Paths of the debs that make up the set. A directory stands for the debs in it.
@@ -95,14 +97,9 @@ options:
     type: path
 attributes:
   check_mode:
-    description: Reads everything, computes every result, and writes nothing.
-    support: full
+    details: Reads everything, computes every result, and writes nothing.
   diff_mode:
-    description: Shows the control file of every changed deb before and after.
-    support: full
-  idempotent:
-    description: A file in O(dest) that has the very bytes already stays as it is.
-    support: full
+    details: Shows the control file of every changed deb before and after.
 """
 
 EXAMPLES = r"""

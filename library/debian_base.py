@@ -16,6 +16,8 @@ description:
   - A base has no device nodes. Owners and modes that a content store does not keep are listed in its file
     C(usr/share/image/permissions), one line C(<octal mode> <uid> <gid> <path>) each.
   - A base is the file C(<name>-<12 hex digits>.tar.gz), by its SHA-256, and stays when another one is made.
+extends_documentation_fragment:
+  - slipway.release.attributes.no_diff
 options:
   directory:
     description: Where the archives are. It is made if absent.
@@ -130,15 +132,10 @@ options:
     type: path
 attributes:
   check_mode:
-    description: Says which bases would be made. What they would be is not known before.
+    details: Says which bases would be made. What they would be is not known before.
     support: partial
-    details: What would come out is not known before it is made or fetched.
-  diff_mode:
-    description: There is no text to compare.
-    support: none
   idempotent:
-    description: A base whose description did not change stays as it is.
-    support: full
+    details: A base whose description did not change stays as it is.
 """
 
 EXAMPLES = r"""

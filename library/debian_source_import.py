@@ -16,6 +16,8 @@ description:
   - Sources are asked for with an apt configuration of their own. The machine's C(/etc/apt) needs no C(deb-src) line and
     is not changed.
   - As root it works as the user to whom O(toplevel) belongs, who must be able to write to O(cache) and O(progress).
+extends_documentation_fragment:
+  - slipway.release.attributes.no_diff
 options:
   toplevel:
     description: The directory below which the repositories are.
@@ -63,15 +65,8 @@ options:
     type: path
 attributes:
   check_mode:
-    description: Says what would be imported. Which version that would be is not known before.
+    details: Says what would be imported. Which version that would be is not known before.
     support: partial
-    details: What would come out is not known before it is made or fetched.
-  diff_mode:
-    description: There is no text to compare.
-    support: none
-  idempotent:
-    description: What was imported stays as it is.
-    support: full
 """
 
 EXAMPLES = r"""

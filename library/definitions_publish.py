@@ -19,6 +19,8 @@ description:
   - As root it works as the user to whom the repository belongs, or if there is none, the directory for it.
 requirements:
   - ruamel.yaml
+extends_documentation_fragment:
+  - slipway.release.attributes
 options:
   source:
     description: The directory with C(project.conf).
@@ -61,16 +63,6 @@ options:
     description: The time of the commit, in seconds since 1970.
     type: int
     required: true
-attributes:
-  check_mode:
-    support: full
-    description: Says what would be committed.
-  diff_mode:
-    support: full
-    description: Shows the files that change.
-  idempotent:
-    support: full
-    description: A branch that has these files is left as it is.
 """
 
 EXAMPLES = r"""

@@ -16,6 +16,8 @@ description:
     names the same repository, ref, morphology and initiator under that id; otherwise the module fails and names both.
 requirements:
   - PyYAML
+extends_documentation_fragment:
+  - slipway.release.attributes.no_diff
 options:
   handle:
     description: The handle that M(slipway.release.distbuild_submit) returned.
@@ -25,16 +27,6 @@ options:
     description: Seconds to wait for each answer, and for the end of the build.
     type: float
     default: 30
-attributes:
-  check_mode:
-    description: Looks whether there is something to cancel and cancels nothing.
-    support: full
-  diff_mode:
-    description: There is no text that changes.
-    support: none
-  idempotent:
-    description: A build that does not run is left alone.
-    support: full
 """
 
 EXAMPLES = r"""

@@ -16,6 +16,8 @@ description:
     build is told only if the id is still that build.
 requirements:
   - PyYAML
+extends_documentation_fragment:
+  - slipway.release.attributes.info_module
 options:
   controller:
     description: The host of the controller. With O(handle) it is the handle's.
@@ -31,16 +33,6 @@ options:
     description: Seconds to wait for the answers.
     type: float
     default: 30
-attributes:
-  check_mode:
-    description: It only asks.
-    support: full
-  diff_mode:
-    description: It changes nothing.
-    support: none
-  idempotent:
-    description: It changes nothing.
-    support: full
 """
 
 EXAMPLES = r"""

@@ -22,6 +22,8 @@ description:
     detached is cancelled on its controller.
 requirements:
   - PyYAML
+extends_documentation_fragment:
+  - slipway.release.attributes.no_diff
 options:
   controller:
     description: The host of the network's controller.
@@ -150,16 +152,11 @@ options:
     type: path
 attributes:
   check_mode:
-    description:
+    details:
       - Sends nothing, and tells in RV(builds[].request) what would be sent.
       - With O(cache_url) and O(artifacts) or O(list_command) it also tells whether the system is in the cache.
-    support: full
-  diff_mode:
-    description: There is no text that changes.
-    support: none
   idempotent:
-    description: A system that is in the cache is not built again and is unchanged.
-    support: full
+    details: A system that is in the cache is not built again and is unchanged.
 seealso:
   - module: slipway.release.distbuild_info
   - module: slipway.release.distbuild_cancel

@@ -13,6 +13,8 @@ author: The Slipway developers (@slipway)
 description:
   - Commits and pushes the files that differ from what is wanted. Needs no clone and leaves all other files alone.
   - Meant for wikis and websites that live in git.
+extends_documentation_fragment:
+  - slipway.release.attributes
 options:
   repository:
     description: URL or path of the remote repository.
@@ -42,16 +44,6 @@ options:
     description: The commit's date, in seconds since the epoch.
     type: int
     default: 0
-attributes:
-  check_mode:
-    description: Compares and pushes nothing.
-    support: full
-  diff_mode:
-    description: Shows each file before and after.
-    support: full
-  idempotent:
-    description: Files that have the wanted text lead to no commit.
-    support: full
 """
 
 EXAMPLES = r"""

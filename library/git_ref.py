@@ -13,6 +13,8 @@ author: The Slipway developers (@slipway)
 description:
   - Creates a branch or a tag on a remote repository at a commit that the repository already has, and reads it back.
   - Needs no clone. A ref that names another commit is never moved; the module fails and names both commits.
+extends_documentation_fragment:
+  - slipway.release.attributes
 options:
   repository:
     description: URL or path of the remote repository.
@@ -50,16 +52,6 @@ options:
     description: The tag's date, in seconds since the epoch.
     type: int
     default: 0
-attributes:
-  check_mode:
-    description: Looks at the remote ref and pushes nothing.
-    support: full
-  diff_mode:
-    description: Shows the commit before and after.
-    support: full
-  idempotent:
-    description: A ref that names the commit is left alone.
-    support: full
 """
 
 EXAMPLES = r"""

@@ -17,6 +17,8 @@ description:
   - Subsystems come with their parents.
 requirements:
   - morph
+extends_documentation_fragment:
+  - slipway.release.attributes.no_diff
 options:
   cluster:
     description: The cluster file, as a path in the definitions.
@@ -75,14 +77,9 @@ options:
     default: 7200
 attributes:
   check_mode:
-    description: Verifies what is recorded and says what would be made.
-    support: full
-  diff_mode:
-    description: There is no text that changes.
-    support: none
+    details: Verifies what is recorded and says what would be made.
   idempotent:
-    description: Changed only when a file was made. Morph makes other bytes each time.
-    support: full
+    details: Changed only when a file was made. Morph makes other bytes each time.
 """
 
 EXAMPLES = r"""

@@ -14,6 +14,8 @@ description:
   - Makes an ed25519 key that only signs and has no passphrase, unless the directory has a signing key of that name.
   - Such a key suits a rehearsal, or a machine that nobody else uses. It leaves no C(gpg-agent) behind.
   - A key of that name that is expired or revoked is a failure, because a new key is a person's decision.
+extends_documentation_fragment:
+  - slipway.release.attributes
 options:
   gnupghome:
     description: The directory of the keys. It is made with mode 0700.
@@ -35,15 +37,10 @@ options:
     description: A file to export the armoured public key to, for those who verify.
     type: path
 attributes:
-  check_mode:
-    description: Says whether a key would be made.
-    support: full
   diff_mode:
-    description: Shows the exported public key.
-    support: full
+    details: Shows the exported public key.
   idempotent:
-    description: A key of that name that can sign is kept, whatever its expiry.
-    support: full
+    details: A key of that name that can sign is kept, whatever its expiry.
 """
 
 EXAMPLES = r"""

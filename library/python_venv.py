@@ -15,6 +15,8 @@ description:
   - pip runs only when a package is missing or other versions are wanted than before.
 requirements:
   - Debian's package python3-venv
+extends_documentation_fragment:
+  - slipway.release.attributes.no_diff
 options:
   path:
     description: The directory of the environment.
@@ -44,16 +46,6 @@ options:
     description: Seconds that pip may take.
     type: int
     default: 1800
-attributes:
-  check_mode:
-    description: Says what is missing, and installs nothing.
-    support: full
-  diff_mode:
-    description: There is no text that changes.
-    support: none
-  idempotent:
-    description: Changed only when pip ran.
-    support: full
 """
 
 EXAMPLES = r"""

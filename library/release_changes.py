@@ -12,6 +12,8 @@ version_added: "0.1.0"
 author: The Slipway developers (@slipway)
 description:
   - Finds the tag of the release before, the highest version below this one, and lists the commits since.
+extends_documentation_fragment:
+  - slipway.release.attributes.info_module
 options:
   repository:
     description: URL or path of the definitions' repository.
@@ -33,16 +35,6 @@ options:
     description: How many commits to list at the most.
     type: int
     default: 200
-attributes:
-  check_mode:
-    description: Changes nothing in any mode.
-    support: full
-  diff_mode:
-    description: Changes nothing.
-    support: none
-  idempotent:
-    description: Changes nothing.
-    support: full
 """
 
 EXAMPLES = r"""

@@ -16,6 +16,8 @@ description:
     notes. C(index.html) lists the releases, newest first, and marks the current one; C(current.html) leads to its page.
   - The pages are plain HTML without scripts, made from what is public only. Each is replaced in one step.
   - A page under these names that this module did not write is a failure. A page of a release that is gone is removed.
+extends_documentation_fragment:
+  - slipway.release.attributes
 options:
   public:
     description: The public directory.
@@ -38,16 +40,6 @@ options:
         them.
     type: str
     default: ""
-attributes:
-  check_mode:
-    description: Says which pages would be written.
-    support: full
-  diff_mode:
-    description: Shows the pages, before and after.
-    support: full
-  idempotent:
-    description: Pages that say what is public are left alone.
-    support: full
 """
 
 EXAMPLES = r"""

@@ -14,6 +14,8 @@ description:
   - Writes into a file on the coordinator which C(ansible-playbook) process is releasing what.
   - A second run is refused, or waits, and says by name what it met.
   - The lock of a process that ended, however it ended, is taken over, as long as it ran on the same machine.
+extends_documentation_fragment:
+  - slipway.release.attributes.no_diff
 options:
   path:
     description: The lock's file.
@@ -40,14 +42,11 @@ options:
     type: dict
 attributes:
   check_mode:
-    description: Looks whether another release holds the lock, and takes nothing.
-    support: full
+    details: Looks whether another release holds the lock, and takes nothing.
   diff_mode:
-    description: The lock is no content.
-    support: none
+    details: The lock is no content.
   idempotent:
-    description: A lock that this run holds stays as it is. Taking the lock is never reported as a change.
-    support: full
+    details: A lock that this run holds stays as it is. Taking the lock is never reported as a change.
 """
 
 EXAMPLES = r"""

@@ -18,6 +18,8 @@ description:
   - What is there already is hashed again. Bytes other than those on record are a failure that names both digests.
     What is missing is made again, and must come out with the recorded bytes; for this a lost signature gets its
     recorded date again.
+extends_documentation_fragment:
+  - slipway.release.attributes
 options:
   images:
     description: The directory of the images.
@@ -63,14 +65,9 @@ options:
     type: path
 attributes:
   check_mode:
-    description: Hashes what is there and says what would be made. Writes nothing.
-    support: full
+    details: Hashes what is there and says what would be made. Writes nothing.
   diff_mode:
-    description: Lists the files that are made.
-    support: full
-  idempotent:
-    description: Files with the right bytes and a good signature are kept.
-    support: full
+    details: Lists the files that are made.
 """
 
 EXAMPLES = r"""

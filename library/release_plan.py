@@ -16,6 +16,8 @@ description:
   - The commit is the head of the release branch if that exists, else of O(definitions.ref).
   - Everything is checked before anything is changed, and every fault of a cluster is listed at once.
   - Run it where the release's records are, which is on the coordinator.
+extends_documentation_fragment:
+  - slipway.release.attributes.info_module
 options:
   version:
     description:
@@ -79,16 +81,6 @@ options:
     description: Seconds to wait for the public Trove's answer.
     type: float
     default: 60
-attributes:
-  check_mode:
-    description: It only reads, so it does the same.
-    support: full
-  diff_mode:
-    description: It changes nothing.
-    support: none
-  idempotent:
-    description: It changes nothing.
-    support: full
 """
 
 EXAMPLES = r"""

@@ -13,6 +13,8 @@ author: The Slipway developers (@slipway)
 description:
   - Checks what is needed on the host where it runs, and fails with everything that is wrong, listed at once.
   - What is given is checked; without an option its check is left out. It changes nothing.
+extends_documentation_fragment:
+  - slipway.release.attributes.info_module
 options:
   programs:
     description: The programs that must be there.
@@ -92,16 +94,6 @@ options:
     description: Seconds to wait for the answer of a repository or a mason.
     type: float
     default: 60
-attributes:
-  check_mode:
-    description: It only looks, so it does the same.
-    support: full
-  diff_mode:
-    description: It changes nothing.
-    support: none
-  idempotent:
-    description: It changes nothing.
-    support: full
 """
 
 EXAMPLES = r"""

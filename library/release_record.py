@@ -14,6 +14,8 @@ description:
   - Writes one sealed JSON file for each record. A record that stands and says the same is left as it is.
   - A record that stands and says something else is drift, and a failure that names each difference.
   - Also returns the records as the fact C(release_records), merged into what that fact held.
+extends_documentation_fragment:
+  - slipway.release.attributes
 options:
   directory:
     description: The directory of the release's records.
@@ -57,15 +59,8 @@ options:
     description: When the stage began, as ISO 8601. Set by the action plugin.
     type: str
 attributes:
-  check_mode:
-    description: Compares and writes nothing.
-    support: full
-  diff_mode:
-    description: Shows the record's text.
-    support: full
   idempotent:
-    description: The same inputs and outputs leave the file untouched, with its times.
-    support: full
+    details: The same inputs and outputs leave the file untouched, with its times.
 """
 
 EXAMPLES = r"""

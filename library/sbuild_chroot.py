@@ -16,6 +16,8 @@ description:
 requirements:
   - mmdebstrap and uidmap
   - lines for the user in C(/etc/subuid) and C(/etc/subgid)
+extends_documentation_fragment:
+  - slipway.release.attributes.no_diff
 options:
   path:
     description: The archive, which sbuild looks for as C(~/.cache/sbuild/<suite>-<architecture>.tar.zst).
@@ -40,16 +42,6 @@ options:
     description: Seconds that making it may take.
     type: int
     default: 1800
-attributes:
-  check_mode:
-    description: Says whether it would be made.
-    support: full
-  diff_mode:
-    description: There is no text that changes.
-    support: none
-  idempotent:
-    description: Changed only when it was made.
-    support: full
 """
 
 EXAMPLES = r"""

@@ -21,6 +21,8 @@ description:
     variants and platforms, and all its files must be there.
 requirements:
   - dose-debcheck (Debian's dose-distcheck)
+extends_documentation_fragment:
+  - slipway.release.attributes.info_module
 options:
   distro_file:
     description: The distro file, which names the distribution, its release, stacks, versions and variants.
@@ -107,14 +109,7 @@ options:
     required: true
 attributes:
   check_mode:
-    description: It only reads. In check mode the package lists are fetched into a copy, which is removed.
-    support: full
-  diff_mode:
-    description: It changes nothing.
-    support: none
-  idempotent:
-    description: It changes nothing.
-    support: full
+    details: It only reads. In check mode the package lists are fetched into a copy, which is removed.
 """
 
 EXAMPLES = r"""

@@ -24,6 +24,8 @@ requirements:
   - BuildStream 2.8
   - bsdtar for C(initramfs)
   - genimage and e2fsprogs for C(rawdisk)
+extends_documentation_fragment:
+  - slipway.release.attributes.no_diff
 options:
   deployments:
     description: The deployments of the release's plan, with their subsystems.
@@ -73,14 +75,7 @@ options:
     default: 3600
 attributes:
   check_mode:
-    description: Verifies what is recorded and says what would be made. O(artifacts) may be empty.
-    support: full
-  diff_mode:
-    description: There is no text that changes.
-    support: none
-  idempotent:
-    description: Changed only when a file was made.
-    support: full
+    details: Verifies what is recorded and says what would be made. O(artifacts) may be empty.
 """
 
 EXAMPLES = r"""

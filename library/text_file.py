@@ -13,6 +13,8 @@ author: The Slipway developers (@slipway)
 description:
   - Writes the text whole or not at all, and makes the directories above it.
   - One call does what otherwise takes three, which counts where nothing is to be done most of the time.
+extends_documentation_fragment:
+  - slipway.release.attributes
 options:
   path:
     description: The file.
@@ -26,16 +28,6 @@ options:
     description: Its permissions, in octal digits.
     type: str
     default: "0644"
-attributes:
-  check_mode:
-    description: Says whether the file would change.
-    support: full
-  diff_mode:
-    description: Shows the text before and after.
-    support: full
-  idempotent:
-    description: A file with this text and mode is left as it is.
-    support: full
 """
 
 EXAMPLES = r"""

@@ -13,6 +13,8 @@ author: The Slipway developers (@slipway)
 description:
   - Writes each text whole or not at all, and makes the directories above them.
   - One call does what otherwise takes one for each file, as M(slipway.release.text_file) does for one.
+extends_documentation_fragment:
+  - slipway.release.attributes
 options:
   directory:
     description: Where the files are.
@@ -28,16 +30,6 @@ options:
     description: The permissions of all of them, in octal digits.
     type: str
     default: "0644"
-attributes:
-  check_mode:
-    description: Says which files would change.
-    support: full
-  diff_mode:
-    description: Shows the texts before and after.
-    support: full
-  idempotent:
-    description: Files with these texts and this mode are left as they are.
-    support: full
 """
 
 EXAMPLES = r"""

@@ -16,6 +16,8 @@ description:
   - The answer of a cache server has to cover every name that was asked for. A body that is shorter than announced, or
     empty, is refused. No file appears under its name before it is whole.
   - The metadata and the build log of a source may be absent, by the form of their names only.
+extends_documentation_fragment:
+  - slipway.release.attributes
 options:
   names:
     description: The names of the artifacts.
@@ -89,16 +91,13 @@ options:
     type: path
 attributes:
   check_mode:
-    description:
+    details:
       - Asks the public Trove what is missing and fetches nothing.
       - While O(chdir) does not exist, nothing is known and it is changed.
-    support: full
   diff_mode:
-    description: Shows the names that are added.
-    support: full
+    details: Shows the names that are added.
   idempotent:
-    description: What the public Trove has is not sent again.
-    support: full
+    details: What the public Trove has is not sent again.
 """
 
 EXAMPLES = r"""

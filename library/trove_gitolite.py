@@ -14,6 +14,8 @@ description:
   - Writes gitolite's settings, its configuration and the users' keys, and has gitolite set up every repository.
   - Keys and rules that are not given here are removed. What a run did not finish is done by the next one.
   - As root it works as the user to whom O(home) belongs.
+extends_documentation_fragment:
+  - slipway.release.attributes
 options:
   home:
     description: The home directory of gitolite's user, below which gitolite looks for C(repositories).
@@ -81,16 +83,6 @@ options:
     type: list
     elements: str
     default: []
-attributes:
-  check_mode:
-    support: full
-    description: Says what would be written.
-  diff_mode:
-    support: full
-    description: Shows the texts before and after.
-  idempotent:
-    support: full
-    description: What is as it should be is left alone.
 """
 
 EXAMPLES = r"""

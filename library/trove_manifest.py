@@ -15,6 +15,8 @@ description:
     file C(git-daemon-export-ok), and has C(grok-manifest) write what differs.
   - A hook does this after each push. This module does it after imports, and mends what went wrong.
   - As root it works as the user to whom O(toplevel) belongs.
+extends_documentation_fragment:
+  - slipway.release.attributes.no_diff
 options:
   toplevel:
     description: The directory of the repositories. The manifest is C(manifest.js.gz) in it.
@@ -23,16 +25,6 @@ options:
   programs:
     description: The directory of C(grok-manifest). Without it the one installed with this Python.
     type: path
-attributes:
-  check_mode:
-    support: full
-    description: Says what the manifest does not have as it is.
-  diff_mode:
-    support: none
-    description: There is no text to compare.
-  idempotent:
-    support: full
-    description: A manifest that is right is left as it is.
 """
 
 EXAMPLES = r"""

@@ -15,6 +15,8 @@ description:
     lets C(grok-pull) make one pass.
   - A Trove on another machine is compared by the manifest that it keeps itself.
   - As root it works as the user to whom O(mirror) belongs.
+extends_documentation_fragment:
+  - slipway.release.attributes.no_diff
 options:
   upstream:
     description:
@@ -42,16 +44,9 @@ options:
     default: 1800
 attributes:
   check_mode:
-    support: full
-    description:
+    details:
       - Says what would be mirrored of the repositories that are there already.
       - Another machine is not asked if there is no mirror yet.
-  diff_mode:
-    support: none
-    description: There is no text to compare.
-  idempotent:
-    support: full
-    description: A mirror that has everything is left as it is.
 """
 
 EXAMPLES = r"""

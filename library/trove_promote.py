@@ -14,6 +14,8 @@ description:
   - Promotes one repository on a Trove, a site's git mirror, before whatever else is queued there.
   - The repository counts as promoted when the mirror's own ref names the wanted commit, and by nothing else.
   - With V(grokmirror) it runs on the Trove's host. As root it works as the user to whom O(toplevel) belongs.
+extends_documentation_fragment:
+  - slipway.release.attributes.no_diff
 options:
   backend:
     description:
@@ -72,15 +74,8 @@ options:
     description: A file that a line is appended to for whatever happens, with V(lorry_controller).
     type: path
 attributes:
-  check_mode:
-    description: Looks at the mirror and fetches nothing.
-    support: full
   diff_mode:
-    description: The mirrored content is not shown.
-    support: none
-  idempotent:
-    description: A mirror that has the commit is left alone.
-    support: full
+    details: The mirrored content is not shown.
 """
 
 EXAMPLES = r"""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import re
 import subprocess
 from pathlib import Path
@@ -49,22 +48,6 @@ def test_a_playbook_is_short_enough_to_be_understood_in_a_minute(playbook):
     assert "-" not in playbook.name
 
 
-@pytest.mark.parametrize("module", MODULES, ids=lambda path: path.stem)
-def test_a_module_documents_how_it_behaves(module):
-    tree = ast.parse(module.read_text())
-    texts = {
-        node.targets[0].id: node.value.value
-        for node in tree.body
-        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
-    }
-    documentation = yaml.safe_load(texts["DOCUMENTATION"])
-    assert documentation["module"] == module.stem
-    assert {"check_mode", "diff_mode", "idempotent"} <= documentation["attributes"].keys()
-    examples = yaml.safe_load(texts["EXAMPLES"])
-    assert any(f"slipway.release.{module.stem}" in task for task in examples)
-    assert yaml.safe_load(texts["RETURN"])
-
-
 def test_the_collection_shows_the_checkout():
     farm = ROOT / "collections/ansible_collections/slipway/release"
     for name in ("plugins", "roles", "playbooks", "meta", "galaxy.yml", "README.md"):
@@ -75,6 +58,7 @@ def test_the_collection_shows_the_checkout():
         "filter": "filter_plugins",
         "action": "action_plugins",
         "lookup": "lookup_plugins",
+        "doc_fragments": "doc_fragments",
     }.items():
         assert (ROOT / "plugins" / name).resolve() == ROOT / target
 
