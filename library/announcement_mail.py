@@ -17,6 +17,7 @@ description:
     run is killed between the server's answer and the record, the mail is sent again, with the same Message-ID.
 extends_documentation_fragment:
   - slipway.release.attributes
+  - slipway.release.connection.https
 options:
   maildir:
     description: The maildir to deliver into. It is made if it is absent.
@@ -39,9 +40,6 @@ options:
   password:
     description: The password of O(user).
     type: str
-  ca_path:
-    description: A file of certificates to trust instead of the system's.
-    type: path
   sender:
     description: Who sends, such as V(Release Team <release@example.org>).
     type: str
@@ -115,6 +113,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.slipway.module.options import CONNECTION_HTTPS
 from ..module_utils.slipway.module.report import report
 from ..module_utils.slipway.publish import announcement
 
@@ -122,13 +121,13 @@ from ..module_utils.slipway.publish import announcement
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
+            **CONNECTION_HTTPS,
             "maildir": {"type": "path"},
             "host": {"type": "str"},
             "port": {"type": "int", "default": 587},
             "tls": {"type": "str", "choices": ["starttls", "implicit", "none"], "default": "starttls"},
             "user": {"type": "str"},
             "password": {"type": "str", "no_log": True},
-            "ca_path": {"type": "path"},
             "sender": {"type": "str", "required": True},
             "recipients": {"type": "list", "elements": "str", "required": True},
             "subject": {"type": "str", "required": True},

@@ -20,6 +20,7 @@ description:
   - Nothing that is public ever changes. A release that was published stays as it is, and a file name keeps its content.
 extends_documentation_fragment:
   - slipway.release.attributes
+  - slipway.release.openpgp
 options:
   directory:
     description: The directory that is served.
@@ -59,12 +60,7 @@ options:
     type: str
     default: main
   gnupghome:
-    description: The GnuPG directory of the key that signs.
-    type: path
     required: true
-  key:
-    description: The fingerprint of the key. Without it, the only one in O(gnupghome).
-    type: str
   lock_timeout:
     description: Seconds to wait for another publication.
     type: float
@@ -119,12 +115,15 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.slipway import openpgp
 from ..module_utils.slipway.apt import publication as aptpublication
 from ..module_utils.slipway.apt.index import Archive, assemble
+from ..module_utils.slipway.module.options import OPENPGP
 from ..module_utils.slipway.module.report import report
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
+            **OPENPGP,
+            "gnupghome": {"type": "path", "required": True},
             "directory": {"type": "path", "required": True},
             "distribution": {"type": "str", "required": True},
             "release": {"type": "str", "required": True},
@@ -133,8 +132,6 @@ def main() -> None:
             "inputs": {"type": "dict", "default": {}},
             "origin": {"type": "str", "required": True},
             "component": {"type": "str", "default": "main"},
-            "gnupghome": {"type": "path", "required": True},
-            "key": {"type": "str", "no_log": False},
             "lock_timeout": {"type": "float", "default": 600},
         },
         supports_check_mode=True,
@@ -152,7 +149,7 @@ def act(options: dict[str, Any], *, write: bool) -> dict[str, Any]:
         for architecture, packages in architectures.items()
     }
     if write:
-        key = openpgp.signing_key(options["gnupghome"], options["key"])
+        key = openpgp.signing_key(options["gnupghome"], options["signing_key"])
         archive = Archive(
             directory, options["origin"], options["component"], Path(options["gnupghome"]), key.fingerprint
         )

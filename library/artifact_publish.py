@@ -20,6 +20,8 @@ description:
   - The private directory of the release is gone afterwards.
 extends_documentation_fragment:
   - slipway.release.attributes
+  - slipway.release.artifacts
+  - slipway.release.progress
 options:
   private:
     description: The directory for what is not public yet, on the same file system as O(public).
@@ -32,13 +34,6 @@ options:
   name:
     description: The name of the release's directory, which is its label.
     type: str
-    required: true
-  files:
-    description:
-      - All files of the release, each a dictionary of C(name), C(size) in bytes and C(sha256).
-      - In check mode C(size) and C(sha256) may be null, for files that are not made yet.
-    type: list
-    elements: dict
     required: true
   flat_links:
     description:
@@ -53,9 +48,6 @@ options:
     type: str
     choices: [present, probed]
     default: present
-  progress:
-    description: A file that gets a line for every step, which the terminal shows.
-    type: path
 attributes:
   diff_mode:
     details: Lists the names that become public.
@@ -101,6 +93,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.slipway.module.options import ARTIFACTS, PROGRESS
 from ..module_utils.slipway.module.report import report
 from ..module_utils.slipway.progress import Progress
 from ..module_utils.slipway.publish import directory as publication
@@ -110,14 +103,14 @@ from ..module_utils.slipway.release.artifact import artifacts
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
+            **ARTIFACTS,
+            **PROGRESS,
             # The name of a directory is no secret.
             "private": {"type": "path", "required": True, "no_log": False},
             "public": {"type": "path", "required": True},
             "name": {"type": "str", "required": True},
-            "files": {"type": "list", "elements": "dict", "required": True},
             "flat_links": {"type": "bool", "default": True},
             "state": {"type": "str", "choices": ["present", "probed"], "default": "present"},
-            "progress": {"type": "path"},
         },
         supports_check_mode=True,
     )

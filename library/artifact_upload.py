@@ -17,17 +17,13 @@ description:
   - Never asks a question, such as for a password or an unknown host key, but fails.
 extends_documentation_fragment:
   - slipway.release.attributes
+  - slipway.release.artifacts
+  - slipway.release.connection.ssh
+  - slipway.release.progress
 options:
   source:
     description: The directory of the files.
     type: path
-    required: true
-  files:
-    description:
-      - The files to send, each a dictionary of C(name), C(size) in bytes and C(sha256).
-      - In check mode C(size) and C(sha256) may be null, for files that are not made yet.
-    type: list
-    elements: dict
     required: true
   directory:
     description: The directory to send them to. It is made if it is absent.
@@ -48,11 +44,6 @@ options:
     description: The port of the server's sshd.
     type: int
     default: 22
-  ssh_options:
-    description: Options for ssh, each as V(Key=value), for example V(IdentityFile=/etc/slipway/upload).
-    type: list
-    elements: str
-    default: []
   timeout:
     description: Seconds after which the whole upload is given up.
     type: int
@@ -61,9 +52,6 @@ options:
     description: Seconds of silence after which rsync gives up.
     type: int
     default: 60
-  progress:
-    description: A file that gets a line for every step, which the terminal shows.
-    type: path
 attributes:
   diff_mode:
     details: Lists the files that are sent.
@@ -95,6 +83,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.slipway.module.options import ARTIFACTS, CONNECTION_SSH, PROGRESS
 from ..module_utils.slipway.module.report import report
 from ..module_utils.slipway.progress import Progress
 from ..module_utils.slipway.publish import upload
@@ -104,17 +93,17 @@ from ..module_utils.slipway.release.artifact import artifacts
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
+            **ARTIFACTS,
+            **CONNECTION_SSH,
+            **PROGRESS,
             "source": {"type": "path", "required": True},
-            "files": {"type": "list", "elements": "dict", "required": True},
             "directory": {"type": "path", "required": True},
             "method": {"type": "str", "choices": ["local", "rsync"], "default": "local"},
             "host": {"type": "str"},
             "user": {"type": "str"},
             "port": {"type": "int", "default": 22},
-            "ssh_options": {"type": "list", "elements": "str", "default": []},
             "timeout": {"type": "int", "default": 14400},
             "idle_timeout": {"type": "int", "default": 60},
-            "progress": {"type": "path"},
         },
         required_if=[("method", "rsync", ["host"])],
         supports_check_mode=True,

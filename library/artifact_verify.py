@@ -16,6 +16,9 @@ description:
     Then everything that is still wrong is one failure.
 extends_documentation_fragment:
   - slipway.release.attributes.info_module
+  - slipway.release.artifacts
+  - slipway.release.connection.https
+  - slipway.release.progress
 options:
   channels:
     description: The public addresses under which the release's directory is found (file, http or https).
@@ -26,13 +29,6 @@ options:
     description: The name of the release's directory, its label. Empty if O(channels) name the directory itself.
     type: str
     default: ""
-  files:
-    description:
-      - The files, each a dictionary of C(name), C(size) in bytes and C(sha256).
-      - In check mode C(size) and C(sha256) may be null, for files that are not made yet; then nothing is fetched.
-    type: list
-    elements: dict
-    required: true
   timeout:
     description: Seconds to wait until all channels serve all files. 0 means one look.
     type: int
@@ -49,12 +45,6 @@ options:
     description: Seconds that the fetch of one file may take.
     type: int
     default: 3600
-  ca_path:
-    description: A file of certificates to trust for https, instead of the system's.
-    type: path
-  progress:
-    description: A file that gets a line for every step, which the terminal shows.
-    type: path
 attributes:
   check_mode:
     details: Looks once. While digests are not known yet, nothing is fetched.
@@ -81,6 +71,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.slipway.module.options import ARTIFACTS, CONNECTION_HTTPS, PROGRESS
 from ..module_utils.slipway.module.report import report
 from ..module_utils.slipway.progress import Progress
 from ..module_utils.slipway.publish import channel
@@ -90,15 +81,15 @@ from ..module_utils.slipway.release.artifact import artifacts
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
+            **ARTIFACTS,
+            **CONNECTION_HTTPS,
+            **PROGRESS,
             "channels": {"type": "list", "elements": "str", "required": True},
             "path": {"type": "str", "default": ""},
-            "files": {"type": "list", "elements": "dict", "required": True},
             "timeout": {"type": "int", "default": 0},
             "interval": {"type": "int", "default": 5},
             "idle_timeout": {"type": "int", "default": 30},
             "fetch_timeout": {"type": "int", "default": 3600},
-            "ca_path": {"type": "path"},
-            "progress": {"type": "path"},
         },
         supports_check_mode=True,
     )

@@ -11,48 +11,18 @@ short_description: Build the elements of a BuildStream project
 version_added: "0.1.0"
 author: The Slipway developers (@slipway)
 description:
-  - Builds elements with BuildStream 2, under several sets of project options at the same time.
+  - Builds elements with BuildStream 2, for several architectures at the same time, each by one C(bst) process.
   - A failing element stops nothing that does not depend on it. When all have ended, the module fails and names
     each failed element, its architecture, the wanted elements that it kept from being built, and its log.
   - The builds end when the module ends, however it ends.
 requirements:
-  - BuildStream 2.8
   - bubblewrap and fuse3, unless all is built by remote execution
 extends_documentation_fragment:
   - slipway.release.attributes.no_diff
+  - slipway.release.buildstream
+  - slipway.release.buildstream.builds
+  - slipway.release.progress
 options:
-  project:
-    description: The directory of the BuildStream project.
-    type: path
-    required: true
-  config:
-    description:
-      - BuildStream's user configuration. By default the one of the user.
-      - Leave its C(message-format) and C(element-format) at their defaults. Progress is read from them.
-    type: path
-  bst:
-    description: The program C(bst), as a name or a path.
-    type: str
-    default: bst
-  builds:
-    description: What to build. Each entry is one C(bst) process, and all of them run at the same time.
-    type: list
-    elements: dict
-    required: true
-    suboptions:
-      architecture:
-        description: The architecture, as results and logs name it. Each may come once.
-        type: str
-        required: true
-      options:
-        description: The options of the project for this architecture.
-        type: dict
-        default: {}
-      elements:
-        description: The paths of the elements to build.
-        type: list
-        elements: str
-        required: true
   recorded:
     description:
       - The RV(elements) that an earlier build of the same definitions with the same options returned.
@@ -61,13 +31,6 @@ options:
     type: list
     elements: dict
     default: []
-  log_directory:
-    description: Where C(build-<architecture>.log) and the log of each failed element are kept.
-    type: path
-    required: true
-  progress:
-    description: A file that a line is appended to whenever something begins or ends.
-    type: path
   timeout:
     description: Seconds that one entry of O(builds) may take.
     type: int
@@ -129,26 +92,18 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slipway.buildstream.build import Build, Built, Project, build_all, look
 from ..module_utils.slipway.errors import SlipwayError
+from ..module_utils.slipway.module.options import BUILDSTREAM, BUILDSTREAM_BUILDS, PROGRESS
 from ..module_utils.slipway.module.report import report
 from ..module_utils.slipway.progress import Progress
-
-BUILD = {
-    "architecture": {"type": "str", "required": True},
-    "options": {"type": "dict", "default": {}},
-    "elements": {"type": "list", "elements": "str", "required": True},
-}
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "project": {"type": "path", "required": True},
-            "config": {"type": "path"},
-            "bst": {"type": "str", "default": "bst"},
-            "builds": {"type": "list", "elements": "dict", "required": True, "options": BUILD},
+            **BUILDSTREAM,
+            **BUILDSTREAM_BUILDS,
+            **PROGRESS,
             "recorded": {"type": "list", "elements": "dict", "default": []},
-            "log_directory": {"type": "path", "required": True},
-            "progress": {"type": "path"},
             "timeout": {"type": "int", "default": 86400},
         },
         supports_check_mode=True,

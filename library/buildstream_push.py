@@ -16,41 +16,12 @@ description:
   - An artifact counts as there when the server's index names it and the server has all of its files. BuildStream's own
     questions end at the index, which goes on naming what has expired.
   - A server that is away, that refuses, or that fails while it is pushed to, is a failure that names what is missing.
-requirements:
-  - BuildStream 2.8
 extends_documentation_fragment:
   - slipway.release.attributes
+  - slipway.release.buildstream
+  - slipway.release.buildstream.builds
+  - slipway.release.progress
 options:
-  project:
-    description: The directory of the BuildStream project.
-    type: path
-    required: true
-  config:
-    description: BuildStream's user configuration, which names the cache. By default the one of the user.
-    type: path
-  bst:
-    description: The program C(bst), as a name or a path. Its first line names the Python that has BuildStream.
-    type: str
-    default: bst
-  builds:
-    description: What to push, with all that it was built from.
-    type: list
-    elements: dict
-    required: true
-    suboptions:
-      architecture:
-        description: The architecture, as results and logs name it.
-        type: str
-        required: true
-      options:
-        description: The options of the project for this architecture.
-        type: dict
-        default: {}
-      elements:
-        description: The paths of the elements.
-        type: list
-        elements: str
-        required: true
   url:
     description: The artifact server (content store and Remote Asset), such as V(http://git.example.org:50052).
     type: str
@@ -63,13 +34,6 @@ options:
     type: path
   client_key:
     description: The file on this host with its private key.
-    type: path
-  log_directory:
-    description: Where C(push-<architecture>.log) is kept.
-    type: path
-    required: true
-  progress:
-    description: A file that a line is appended to for each artifact.
     type: path
   timeout:
     description: Seconds that the push for one architecture may take.
@@ -134,29 +98,21 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slipway.buildstream.build import Build, Project
 from ..module_utils.slipway.buildstream.push import Outcome, Server, publish
+from ..module_utils.slipway.module.options import BUILDSTREAM, BUILDSTREAM_BUILDS, PROGRESS
 from ..module_utils.slipway.module.report import report
 from ..module_utils.slipway.progress import Progress
-
-BUILD = {
-    "architecture": {"type": "str", "required": True},
-    "options": {"type": "dict", "default": {}},
-    "elements": {"type": "list", "elements": "str", "required": True},
-}
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "project": {"type": "path", "required": True},
-            "config": {"type": "path"},
-            "bst": {"type": "str", "default": "bst"},
-            "builds": {"type": "list", "elements": "dict", "required": True, "options": BUILD},
+            **BUILDSTREAM,
+            **BUILDSTREAM_BUILDS,
+            **PROGRESS,
             "url": {"type": "str", "required": True},
             "server_cert": {"type": "path"},
             "client_cert": {"type": "path"},
             "client_key": {"type": "path", "no_log": False},
-            "log_directory": {"type": "path", "required": True},
-            "progress": {"type": "path"},
             "timeout": {"type": "int", "default": 14400},
         },
         required_together=[["client_cert", "client_key"]],

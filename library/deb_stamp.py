@@ -26,6 +26,7 @@ requirements:
   - Python's zstandard (Debian's python3-zstandard), only for debs with a C(control.tar.zst).
 extends_documentation_fragment:
   - slipway.release.attributes
+  - slipway.release.progress
 options:
   debs:
     description: Paths of the debs that make up the set. A directory stands for the debs in it.
@@ -92,9 +93,6 @@ options:
     description: How many processes to use. V(0) means one for each processor.
     type: int
     default: 0
-  progress:
-    description: File that a line is appended to for every deb, shown on the terminal meanwhile.
-    type: path
 attributes:
   check_mode:
     details: Reads everything, computes every result, and writes nothing.
@@ -178,6 +176,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.slipway.deb import stamp
 from ..module_utils.slipway.deb import version as debversion
 from ..module_utils.slipway.deb.control import Member
+from ..module_utils.slipway.module.options import PROGRESS
 from ..module_utils.slipway.module.report import report
 from ..module_utils.slipway.progress import Progress
 
@@ -215,6 +214,7 @@ def difference(deb: stamp.Stamped) -> dict[str, str]:
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
+            **PROGRESS,
             "debs": {"type": "list", "elements": "path", "required": True},
             "dest": {"type": "path", "required": True},
             "release": {"type": "str", "required": True},
@@ -224,7 +224,6 @@ def main() -> None:
             "locked": {"type": "list", "elements": "dict", "default": [], "options": LOCKED},
             "signatures": {"type": "str", "choices": ["refuse", "drop"], "default": "refuse"},
             "processes": {"type": "int", "default": 0},
-            "progress": {"type": "path"},
         },
         supports_check_mode=True,
     )

@@ -18,6 +18,8 @@ description:
   - A base is the file C(<name>-<12 hex digits>.tar.gz), by its SHA-256, and stays when another one is made.
 extends_documentation_fragment:
   - slipway.release.attributes.no_diff
+  - slipway.release.apt.sources
+  - slipway.release.progress
 options:
   directory:
     description: Where the archives are. It is made if absent.
@@ -28,7 +30,7 @@ options:
     type: list
     elements: dict
     required: true
-    suboptions:
+    suboptions: &base
       name:
         description: The name of the archive.
         type: str
@@ -69,40 +71,7 @@ options:
     type: list
     elements: dict
     default: []
-    suboptions:
-      name:
-        description: See O(bases[].name).
-        type: str
-        required: true
-      architectures:
-        description: See O(bases[].architectures).
-        type: list
-        elements: str
-        required: true
-      method:
-        description: See O(bases[].method).
-        type: str
-        choices: [install, extract]
-        default: install
-      packages:
-        description: See O(bases[].packages).
-        type: list
-        elements: str
-        default: []
-      exclude:
-        description: See O(bases[].exclude).
-        type: list
-        elements: str
-        default: []
-      keep:
-        description: See O(bases[].keep).
-        type: list
-        elements: str
-        default: []
-      links:
-        description: See O(bases[].links).
-        type: dict
-        default: {}
+    suboptions: *base
   alias:
     description: The alias by which BuildStream elements name O(directory), for RV(pins).
     type: str
@@ -112,13 +81,7 @@ options:
     type: str
     default: bookworm
   sources:
-    description:
-      - Where packages come from, lines as in C(sources.list). The word C(machine) in the place of an address stands for
-        the mirror from which the host's own apt takes that suite.
-    type: list
-    elements: str
-    default:
-      - deb machine bookworm main
+    default: [deb machine bookworm main]
   epoch:
     description: Seconds since 1970 that no time in an archive exceeds.
     type: int
@@ -127,9 +90,6 @@ options:
     description: How many bases are made at once.
     type: int
     default: 2
-  progress:
-    description: A file to which lines are appended while the module works.
-    type: path
 attributes:
   check_mode:
     details: Says which bases would be made. What they would be is not known before.
@@ -178,6 +138,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slipway.apt.sources import resolved
 from ..module_utils.slipway.host.base import Recipe, ensure_bases, refuse_unknown
+from ..module_utils.slipway.module.options import APT_SOURCES, PROGRESS
 from ..module_utils.slipway.module.report import report
 from ..module_utils.slipway.progress import Progress
 
@@ -232,19 +193,15 @@ def main() -> None:
     }
     module = AnsibleModule(
         argument_spec={
+            **PROGRESS,
+            "sources": {**APT_SOURCES["sources"], "default": ["deb machine bookworm main"]},
             "directory": {"type": "path", "required": True},
             "bases": {"type": "list", "elements": "dict", "required": True, "options": base},
             "known": {"type": "list", "elements": "dict", "default": [], "options": base},
             "alias": {"type": "str", "default": "bases"},
             "suite": {"type": "str", "default": "bookworm"},
-            "sources": {
-                "type": "list",
-                "elements": "str",
-                "default": ["deb machine bookworm main"],
-            },
             "epoch": {"type": "int", "required": True},
             "jobs": {"type": "int", "default": 2},
-            "progress": {"type": "path"},
         },
         supports_check_mode=True,
     )

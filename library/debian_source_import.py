@@ -18,6 +18,8 @@ description:
   - As root it works as the user to whom O(toplevel) belongs, who must be able to write to O(cache) and O(progress).
 extends_documentation_fragment:
   - slipway.release.attributes.no_diff
+  - slipway.release.apt.sources
+  - slipway.release.progress
 options:
   toplevel:
     description: The directory below which the repositories are.
@@ -45,13 +47,7 @@ options:
     type: path
     required: true
   sources:
-    description:
-      - Where source packages come from, lines as in C(sources.list). The word C(machine) in the place of an address
-        stands for the mirror from which the host's own apt takes that suite.
-    type: list
-    elements: str
-    default:
-      - deb-src machine bookworm main
+    default: [deb-src machine bookworm main]
   alias:
     description: The alias by which BuildStream elements name O(toplevel), for RV(pins).
     type: str
@@ -60,9 +56,6 @@ options:
     description: Whether to ask the archive for newer versions of what was imported already.
     type: bool
     default: false
-  progress:
-    description: A file to which lines are appended while the module works.
-    type: path
 attributes:
   check_mode:
     details: Says what would be imported. Which version that would be is not known before.
@@ -106,6 +99,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slipway.account import as_owner
+from ..module_utils.slipway.module.options import APT_SOURCES, PROGRESS
 from ..module_utils.slipway.module.report import report
 from ..module_utils.slipway.progress import Progress
 from ..module_utils.slipway.trove.sources import Archive, Wanted, ensure_imports
@@ -144,17 +138,13 @@ def main() -> None:
     }
     module = AnsibleModule(
         argument_spec={
+            **PROGRESS,
+            "sources": {**APT_SOURCES["sources"], "default": ["deb-src machine bookworm main"]},
             "toplevel": {"type": "path", "required": True},
             "imports": {"type": "list", "elements": "dict", "required": True, "options": one},
             "cache": {"type": "path", "required": True},
-            "sources": {
-                "type": "list",
-                "elements": "str",
-                "default": ["deb-src machine bookworm main"],
-            },
             "alias": {"type": "str", "default": "trove"},
             "refresh": {"type": "bool", "default": False},
-            "progress": {"type": "path"},
         },
         supports_check_mode=True,
     )

@@ -14,19 +14,12 @@ description:
   - Cancels a build that was submitted earlier, if it still runs, and makes sure that the controller let go of it.
   - A controller's ids begin again when it restarts. The build is cancelled only if the controller's list of builds
     names the same repository, ref, morphology and initiator under that id; otherwise the module fails and names both.
-requirements:
-  - PyYAML
 extends_documentation_fragment:
   - slipway.release.attributes.no_diff
+  - slipway.release.distbuild
 options:
   handle:
-    description: The handle that M(slipway.release.distbuild_submit) returned.
-    type: dict
     required: true
-  timeout:
-    description: Seconds to wait for each answer, and for the end of the build.
-    type: float
-    default: 30
 """
 
 EXAMPLES = r"""
@@ -48,14 +41,15 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slipway.distbuild.control import cancel
 from ..module_utils.slipway.distbuild.protocol import Handle
+from ..module_utils.slipway.module.options import DISTBUILD
 from ..module_utils.slipway.module.report import report
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
+            **DISTBUILD,
             "handle": {"type": "dict", "required": True},
-            "timeout": {"type": "float", "default": 30},
         },
         supports_check_mode=True,
     )

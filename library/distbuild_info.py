@@ -14,10 +14,9 @@ description:
   - Lists the builds that run on a controller (protocol 4), and tells the state of one that was submitted earlier.
   - A controller's ids begin again when it restarts, so an id alone names nobody's build for certain. The state of a
     build is told only if the id is still that build.
-requirements:
-  - PyYAML
 extends_documentation_fragment:
   - slipway.release.attributes.info_module
+  - slipway.release.distbuild
 options:
   controller:
     description: The host of the controller. With O(handle) it is the handle's.
@@ -26,13 +25,6 @@ options:
     description: The port on which the controller listens for initiators.
     type: int
     default: 7878
-  handle:
-    description: The handle that M(slipway.release.distbuild_submit) returned.
-    type: dict
-  timeout:
-    description: Seconds to wait for the answers.
-    type: float
-    default: 30
 """
 
 EXAMPLES = r"""
@@ -76,16 +68,16 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slipway.distbuild.control import list_requests, look, state_of
 from ..module_utils.slipway.distbuild.protocol import DEFAULT_PORT, Controller, Handle
+from ..module_utils.slipway.module.options import DISTBUILD
 from ..module_utils.slipway.module.report import report
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
+            **DISTBUILD,
             "controller": {"type": "str"},
             "port": {"type": "int", "default": DEFAULT_PORT},
-            "handle": {"type": "dict"},
-            "timeout": {"type": "float", "default": 30},
         },
         required_one_of=[["controller", "handle"]],
         mutually_exclusive=[["controller", "handle"]],

@@ -24,6 +24,8 @@ requirements:
   - PyYAML
 extends_documentation_fragment:
   - slipway.release.attributes.no_diff
+  - slipway.release.morph.artifacts
+  - slipway.release.progress
 options:
   controller:
     description: The host of the network's controller.
@@ -137,19 +139,6 @@ options:
       - The cache server that the networks share, such as V(http://trove.example.org:8080).
       - It tells what is built already.
     type: str
-  list_command:
-    description:
-      - A command that names the artifacts of a system, one a line, such as C(morph list-artifacts), for check mode.
-      - In its words C({repo}) and C({ref}) are replaced, and the words C({system}) and C({systems}).
-    type: list
-    elements: str
-    default: []
-  chdir:
-    description: The directory in which O(list_command) is run.
-    type: path
-  progress:
-    description: A file that a line is appended to for whatever happens.
-    type: path
 attributes:
   check_mode:
     details:
@@ -261,6 +250,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.slipway.distbuild.initiator import Limits
 from ..module_utils.slipway.distbuild.protocol import DEFAULT_PORT, Controller, Handle, Request
 from ..module_utils.slipway.distbuild.submission import Order, preview, submit
+from ..module_utils.slipway.module.options import MORPH_ARTIFACTS, PROGRESS
 from ..module_utils.slipway.module.report import report
 from ..module_utils.slipway.morph.cache import MorphCache, list_artifacts
 from ..module_utils.slipway.progress import Progress
@@ -280,6 +270,8 @@ ONE = {name: {key: value for key, value in spec.items() if key != "required"} fo
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
+            **MORPH_ARTIFACTS,
+            **PROGRESS,
             **ONE,
             "repo": {"type": "str", "required": True},
             "ref": {"type": "str", "required": True},
@@ -293,9 +285,6 @@ def main() -> None:
             "question_interval": {"type": "float", "default": 60},
             "tries": {"type": "int", "default": 3},
             "cache_url": {"type": "str"},
-            "list_command": {"type": "list", "elements": "str", "default": []},
-            "chdir": {"type": "path"},
-            "progress": {"type": "path"},
         },
         required_one_of=[["morphology", "builds"]],
         mutually_exclusive=[["builds", name] for name in ("morphology", "controller", "log_directory", "handle")],

@@ -15,6 +15,7 @@ description:
   - Meant for wikis and websites that live in git.
 extends_documentation_fragment:
   - slipway.release.attributes
+  - slipway.release.git.author
 options:
   repository:
     description: URL or path of the remote repository.
@@ -32,18 +33,6 @@ options:
     description: The commit's message.
     type: str
     required: true
-  name:
-    description: Name of who commits.
-    type: str
-    default: Slipway
-  email:
-    description: Mail address of who commits.
-    type: str
-    default: slipway@localhost
-  date:
-    description: The commit's date, in seconds since the epoch.
-    type: int
-    default: 0
 """
 
 EXAMPLES = r"""
@@ -68,19 +57,18 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slipway.git.files import keep_files
 from ..module_utils.slipway.git.remote import Person
+from ..module_utils.slipway.module.options import GIT_AUTHOR
 from ..module_utils.slipway.module.report import report
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
+            **GIT_AUTHOR,
             "repository": {"type": "str", "required": True},
             "branch": {"type": "str", "default": "main"},
             "files": {"type": "dict", "required": True},
             "commit_message": {"type": "str", "required": True},
-            "name": {"type": "str", "default": "Slipway"},
-            "email": {"type": "str", "default": "slipway@localhost"},
-            "date": {"type": "int", "default": 0},
         },
         supports_check_mode=True,
     )

@@ -15,6 +15,8 @@ description:
   - Needs no clone. A ref that names another commit is never moved; the module fails and names both commits.
 extends_documentation_fragment:
   - slipway.release.attributes
+  - slipway.release.openpgp
+  - slipway.release.git.author
 options:
   repository:
     description: URL or path of the remote repository.
@@ -31,27 +33,6 @@ options:
   annotation:
     description: The text of an annotated tag. Without it the ref names the commit itself.
     type: str
-  signing_key:
-    description:
-      - Fingerprint of the OpenPGP key that signs the tag.
-      - Without it, and with O(gnupghome), the only key there that can sign is used.
-      - Without either the tag is not signed.
-    type: str
-  gnupghome:
-    description: The directory of the signing key.
-    type: path
-  name:
-    description: Name of who tags.
-    type: str
-    default: Slipway
-  email:
-    description: Mail address of who tags.
-    type: str
-    default: slipway@localhost
-  date:
-    description: The tag's date, in seconds since the epoch.
-    type: int
-    default: 0
 """
 
 EXAMPLES = r"""
@@ -84,21 +65,19 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slipway import openpgp
 from ..module_utils.slipway.git.remote import Annotation, Person, ensure_ref
+from ..module_utils.slipway.module.options import GIT_AUTHOR, OPENPGP
 from ..module_utils.slipway.module.report import report
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
+            **OPENPGP,
+            **GIT_AUTHOR,
             "repository": {"type": "str", "required": True},
             "ref": {"type": "str", "required": True},
             "commit": {"type": "str", "required": True},
             "annotation": {"type": "str"},
-            "signing_key": {"type": "str", "no_log": False},
-            "gnupghome": {"type": "path"},
-            "name": {"type": "str", "default": "Slipway"},
-            "email": {"type": "str", "default": "slipway@localhost"},
-            "date": {"type": "int", "default": 0},
         },
         required_by={"signing_key": ["annotation", "gnupghome"], "gnupghome": ["annotation"]},
         supports_check_mode=True,

@@ -19,6 +19,8 @@ requirements:
   - morph
 extends_documentation_fragment:
   - slipway.release.attributes.no_diff
+  - slipway.release.deployments
+  - slipway.release.progress
 options:
   cluster:
     description: The cluster file, as a path in the definitions.
@@ -27,19 +29,6 @@ options:
   definitions:
     description: A checkout of the definitions at the release's commit, in which morph is run.
     type: path
-    required: true
-  deployments:
-    description: The deployments of the release's plan.
-    type: list
-    elements: dict
-    required: true
-  directory:
-    description: Where the files are made.
-    type: path
-    required: true
-  label:
-    description: The release's label.
-    type: str
     required: true
   command:
     description: The command that runs morph.
@@ -57,20 +46,10 @@ options:
     description: The cache server that morph gets artifacts from, if its configuration does not say.
     type: str
     default: ''
-  recorded:
-    description:
-      - The RV(files) that an earlier run returned. They are verified and not made again.
-      - A file that is there and not named here is made again, because its making was not finished.
-    type: list
-    elements: dict
-    default: []
   log_directory:
     description: Where what morph says is kept, in one file for each deployment.
     type: path
     required: true
-  progress:
-    description: A file that a line is appended to whenever something begins or ends.
-    type: path
   timeout:
     description: Seconds that one deployment may take.
     type: int
@@ -138,6 +117,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.slipway.module.options import DEPLOYMENTS, PROGRESS
 from ..module_utils.slipway.module.report import report
 from ..module_utils.slipway.morph.deploy import Site, deploy
 from ..module_utils.slipway.progress import Progress
@@ -146,18 +126,15 @@ from ..module_utils.slipway.progress import Progress
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
+            **DEPLOYMENTS,
+            **PROGRESS,
             "cluster": {"type": "str", "required": True},
             "definitions": {"type": "path", "required": True},
-            "deployments": {"type": "list", "elements": "dict", "required": True},
-            "directory": {"type": "path", "required": True},
-            "label": {"type": "str", "required": True},
             "command": {"type": "list", "elements": "str", "default": ["morph"]},
             "config": {"type": "path"},
             "trove_host": {"type": "str", "default": ""},
             "cache_server": {"type": "str", "default": ""},
-            "recorded": {"type": "list", "elements": "dict", "default": []},
             "log_directory": {"type": "path", "required": True},
-            "progress": {"type": "path"},
             "timeout": {"type": "int", "default": 7200},
         },
         supports_check_mode=True,

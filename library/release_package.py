@@ -20,6 +20,8 @@ description:
     recorded date again.
 extends_documentation_fragment:
   - slipway.release.attributes
+  - slipway.release.openpgp
+  - slipway.release.progress
 options:
   images:
     description: The directory of the images.
@@ -51,18 +53,10 @@ options:
     type: dict
     default: {}
   gnupghome:
-    description: The directory of the signing key.
-    type: path
     required: true
-  signing_key:
-    description: The fingerprint of the key that signs. Not needed if the directory has only one that can.
-    type: str
   recorded:
     description: The outputs of this stage's record, if it has been done before.
     type: dict
-  progress:
-    description: A file that gets a line for every step, which the terminal shows.
-    type: path
 attributes:
   check_mode:
     details: Hashes what is there and says what would be made. Writes nothing.
@@ -122,6 +116,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slipway import openpgp, pigz
+from ..module_utils.slipway.module.options import OPENPGP, PROGRESS
 from ..module_utils.slipway.module.report import report
 from ..module_utils.slipway.progress import Progress
 from ..module_utils.slipway.publish import package
@@ -130,17 +125,16 @@ from ..module_utils.slipway.publish import package
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
+            **OPENPGP,
+            **PROGRESS,
+            "gnupghome": {"type": "path", "required": True},
             "images": {"type": "path", "required": True},
             "files": {"type": "list", "elements": "dict", "required": True},
             "directory": {"type": "path", "required": True},
             "label": {"type": "str", "required": True},
             "level": {"type": "int", "default": 6, "choices": list(range(1, 10))},
             "manifest": {"type": "dict", "default": {}},
-            "gnupghome": {"type": "path", "required": True},
-            # A fingerprint is public.
-            "signing_key": {"type": "str", "no_log": False},
             "recorded": {"type": "dict"},
-            "progress": {"type": "path"},
         },
         supports_check_mode=True,
     )

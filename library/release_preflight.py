@@ -15,6 +15,8 @@ description:
   - What is given is checked; without an option its check is left out. It changes nothing.
 extends_documentation_fragment:
   - slipway.release.attributes.info_module
+  - slipway.release.openpgp
+  - slipway.release.connection.https
 options:
   programs:
     description: The programs that must be there.
@@ -37,12 +39,6 @@ options:
     description: How many GiB must be free there. A release that is packaged already needs no more room.
     type: float
     default: 30
-  gnupghome:
-    description: The directory of the keyring with the signing key.
-    type: path
-  signing_key:
-    description: The key's fingerprint. Needed when the keyring holds several keys that can sign.
-    type: str
   key_warning_days:
     description: A key that expires in less than so many days is a warning.
     type: int
@@ -79,9 +75,6 @@ options:
     description: The reason to begin although a mason forbids it. What the masons say is then a warning.
     type: str
     default: ""
-  ca_path:
-    description: A file of certificates to trust for https instead of the system's.
-    type: path
   plan:
     description: The release's plan, to check that its names are free or its own.
     type: dict
@@ -138,6 +131,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slipway.errors import SlipwayError
 from ..module_utils.slipway.gates import preflight
+from ..module_utils.slipway.module.options import CONNECTION_HTTPS, OPENPGP
 from ..module_utils.slipway.module.report import report
 
 PROGRAM = {"name": {"type": "str", "required": True}, "package": {"type": "str", "default": ""}}
@@ -182,18 +176,17 @@ def look(wanted: dict[str, Any]) -> tuple[preflight.Report, list[dict[str, Any]]
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
+            **OPENPGP,
+            **CONNECTION_HTTPS,
             "programs": {"type": "list", "elements": "dict", "default": [], "options": PROGRAM},
             "directory": {"type": "path"},
             "min_free_gib": {"type": "float", "default": 30},
-            "gnupghome": {"type": "path"},
-            "signing_key": {"type": "str", "no_log": False},
             "key_warning_days": {"type": "int", "default": 30, "no_log": False},
             "repositories": {"type": "list", "elements": "dict", "default": [], "options": REPOSITORY},
             "public_directory": {"type": "path"},
             "masons": {"type": "list", "elements": "str", "default": []},
             "mason_max_age": {"type": "int", "default": 3600},
             "mason_override": {"type": "str", "default": ""},
-            "ca_path": {"type": "path"},
             "plan": {"type": "dict"},
             "records": {"type": "list", "elements": "str", "default": []},
             "timeout": {"type": "float", "default": 60},

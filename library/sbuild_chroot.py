@@ -18,6 +18,7 @@ requirements:
   - lines for the user in C(/etc/subuid) and C(/etc/subgid)
 extends_documentation_fragment:
   - slipway.release.attributes.no_diff
+  - slipway.release.apt.sources
 options:
   path:
     description: The archive, which sbuild looks for as C(~/.cache/sbuild/<suite>-<architecture>.tar.zst).
@@ -32,11 +33,6 @@ options:
     type: str
     required: true
   sources:
-    description:
-      - Where its packages come from, lines as in C(sources.list). The word V(machine) in the place of an address stands
-        for the mirror from which the machine's own apt takes that suite.
-    type: list
-    elements: str
     required: true
   timeout:
     description: Seconds that making it may take.
@@ -66,6 +62,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slipway.host.chroot import make_chroot
+from ..module_utils.slipway.module.options import APT_SOURCES
 from ..module_utils.slipway.module.report import report
 
 
@@ -81,10 +78,10 @@ def act(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
+            "sources": {**APT_SOURCES["sources"], "required": True},
             "path": {"type": "path", "required": True},
             "suite": {"type": "str", "required": True},
             "architecture": {"type": "str", "required": True},
-            "sources": {"type": "list", "elements": "str", "required": True},
             "timeout": {"type": "int", "default": 1800},
         },
         supports_check_mode=True,

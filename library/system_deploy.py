@@ -13,6 +13,7 @@ author: The Slipway developers (@slipway)
 description:
   - Makes one file for each deployment of a release's plan, without root, and with the same bytes in every run.
   - A file is written elsewhere, hashed, and moved into place whole. What an interrupted run left is removed.
+    Identifiers inside a file are derived from O(label).
   - The type C(tar) is the system's tree. The type C(initramfs) is the tree as a compressed cpio archive. The type
     C(rawdisk) is a disk of the size C(DISK_SIZE) with a partition table and the tree in an ext4 file system.
   - The setting C(PERMISSIONS) of a deployment names a file in the system's tree that lists modes and owners, a line
@@ -21,28 +22,17 @@ description:
   - A subsystem's file is put into its system's tree at the subsystem's location.
   - The os-release of a tree gets C(IMAGE_ID), which is the system's name, and C(IMAGE_VERSION).
 requirements:
-  - BuildStream 2.8
   - bsdtar for C(initramfs)
   - genimage and e2fsprogs for C(rawdisk)
 extends_documentation_fragment:
   - slipway.release.attributes.no_diff
+  - slipway.release.deployments
+  - slipway.release.buildstream
+  - slipway.release.progress
 options:
-  deployments:
-    description: The deployments of the release's plan, with their subsystems.
-    type: list
-    elements: dict
-    required: true
   artifacts:
     description: The build artifact of each system, by the system's name.
     type: dict
-    required: true
-  directory:
-    description: Where the files are made.
-    type: path
-    required: true
-  label:
-    description: The release's label. Identifiers inside the files are derived from it.
-    type: str
     required: true
   version:
     description: The release's version.
@@ -52,23 +42,6 @@ options:
     description: The time of every file in what is made, in seconds since 1970.
     type: int
     required: true
-  recorded:
-    description:
-      - The RV(files) that an earlier run returned. They are verified and not made again.
-      - A file that is there and not named here is made again, because its making was not finished.
-    type: list
-    elements: dict
-    default: []
-  config:
-    description: BuildStream's user configuration. By default the one of the user.
-    type: path
-  bst:
-    description: The program C(bst), as a name or a path.
-    type: str
-    default: bst
-  progress:
-    description: A file that a line is appended to whenever something begins or ends.
-    type: path
   timeout:
     description: Seconds to wait for one system to be taken out of the cache, or pulled from an artifact server.
     type: int
@@ -147,6 +120,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slipway.buildstream.build import Project, checkout
 from ..module_utils.slipway.image.deploy import Deployment, Made, Release, deploy, tools
+from ..module_utils.slipway.module.options import BUILDSTREAM, DEPLOYMENTS, PROGRESS
 from ..module_utils.slipway.module.report import report
 from ..module_utils.slipway.progress import Progress
 
@@ -154,16 +128,12 @@ from ..module_utils.slipway.progress import Progress
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "deployments": {"type": "list", "elements": "dict", "required": True},
+            **DEPLOYMENTS,
+            **BUILDSTREAM,
+            **PROGRESS,
             "artifacts": {"type": "dict", "required": True},
-            "directory": {"type": "path", "required": True},
-            "label": {"type": "str", "required": True},
             "version": {"type": "str", "required": True},
             "epoch": {"type": "int", "required": True},
-            "recorded": {"type": "list", "elements": "dict", "default": []},
-            "config": {"type": "path"},
-            "bst": {"type": "str", "default": "bst"},
-            "progress": {"type": "path"},
             "timeout": {"type": "int", "default": 3600},
         },
         supports_check_mode=True,

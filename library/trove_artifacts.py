@@ -18,16 +18,12 @@ description:
   - The metadata and the build log of a source may be absent, by the form of their names only.
 extends_documentation_fragment:
   - slipway.release.attributes
+  - slipway.release.morph.artifacts
+  - slipway.release.connection.ssh
+  - slipway.release.progress
 options:
   names:
-    description: The names of the artifacts.
-    type: list
-    elements: str
-  list_command:
-    description:
-      - In place of O(names), a command that writes the names, one a line, such as C(morph list-artifacts).
-      - In its words C({repo}) and C({ref}) are replaced. The word C({systems}) is replaced by all O(systems), the word
-        C({system}) by one, and then the command is run for each. Without any of the two they are added at the end.
+    description: The names of the artifacts. Without them O(list_command) tells them.
     type: list
     elements: str
   systems:
@@ -45,9 +41,6 @@ options:
     description: The ref of the definitions, for O(list_command).
     type: str
     default: ''
-  chdir:
-    description: The directory in which O(list_command) is run.
-    type: path
   local_url:
     description: The local Trove's cache server, such as V(http://trove.internal.example.org:8080).
     type: str
@@ -81,14 +74,6 @@ options:
     type: list
     elements: str
     default: []
-  ssh_options:
-    description: More C(-o) options for rsync's ssh.
-    type: list
-    elements: str
-    default: []
-  progress:
-    description: A file that a line is appended to for each artifact.
-    type: path
 attributes:
   check_mode:
     details:
@@ -145,6 +130,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.slipway.module.options import CONNECTION_SSH, MORPH_ARTIFACTS, PROGRESS
 from ..module_utils.slipway.module.report import report
 from ..module_utils.slipway.morph.artifacts import Outcome, Transfer, publish
 from ..module_utils.slipway.morph.cache import MorphCache, list_artifacts
@@ -154,12 +140,13 @@ from ..module_utils.slipway.progress import Progress
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
+            **MORPH_ARTIFACTS,
+            **CONNECTION_SSH,
+            **PROGRESS,
             "names": {"type": "list", "elements": "str"},
-            "list_command": {"type": "list", "elements": "str"},
             "systems": {"type": "list", "elements": "str", "default": []},
             "repo": {"type": "str", "default": ""},
             "ref": {"type": "str", "default": ""},
-            "chdir": {"type": "path"},
             "local_url": {"type": "str", "required": True},
             "public_url": {"type": "str", "required": True},
             "destination": {"type": "str", "required": True},
@@ -168,8 +155,6 @@ def main() -> None:
             "timeout": {"type": "float", "default": 3600},
             "transfer_timeout": {"type": "float", "default": 14400},
             "rsync_options": {"type": "list", "elements": "str", "default": []},
-            "ssh_options": {"type": "list", "elements": "str", "default": []},
-            "progress": {"type": "path"},
         },
         required_one_of=[["names", "list_command"]],
         mutually_exclusive=[["names", "list_command"]],

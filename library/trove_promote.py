@@ -16,6 +16,8 @@ description:
   - With V(grokmirror) it runs on the Trove's host. As root it works as the user to whom O(toplevel) belongs.
 extends_documentation_fragment:
   - slipway.release.attributes.no_diff
+  - slipway.release.connection.ssh
+  - slipway.release.progress
 options:
   backend:
     description:
@@ -40,11 +42,6 @@ options:
   tunnel:
     description: The Trove as ssh names it, such as V(root@trove.example.org), to reach O(url) through ssh.
     type: str
-  ssh_options:
-    description: More C(-o) options for the ssh of O(tunnel).
-    type: list
-    elements: str
-    default: []
   mirror:
     description:
       - The mirrored repository, whose ref is looked at. Required with V(lorry_controller).
@@ -70,9 +67,6 @@ options:
     description: Seconds to wait for the commit.
     type: float
     default: 600
-  progress:
-    description: A file that a line is appended to for whatever happens, with V(lorry_controller).
-    type: path
 attributes:
   diff_mode:
     details: The mirrored content is not shown.
@@ -113,6 +107,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.slipway.account import as_owner
 from ..module_utils.slipway.git.remote import remote_commit
 from ..module_utils.slipway.http import Service
+from ..module_utils.slipway.module.options import CONNECTION_SSH, PROGRESS
 from ..module_utils.slipway.module.report import report
 from ..module_utils.slipway.morph.cache import MorphCache
 from ..module_utils.slipway.progress import Progress
@@ -123,18 +118,18 @@ from ..module_utils.slipway.trove import grokmirror, lorry
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
+            **CONNECTION_SSH,
+            **PROGRESS,
             "backend": {"type": "str", "choices": ["grokmirror", "lorry_controller"], "default": "grokmirror"},
             "toplevel": {"type": "path"},
             "url": {"type": "str", "default": lorry.DEFAULT_URL},
             "tunnel": {"type": "str"},
-            "ssh_options": {"type": "list", "elements": "str", "default": []},
             "mirror": {"type": "str"},
             "cache_url": {"type": "str"},
             "path": {"type": "str", "required": True},
             "ref": {"type": "str", "required": True},
             "commit": {"type": "str", "required": True},
             "timeout": {"type": "float", "default": 600},
-            "progress": {"type": "path"},
         },
         required_if=[["backend", "grokmirror", ["toplevel"]], ["backend", "lorry_controller", ["mirror"]]],
         supports_check_mode=True,

@@ -102,7 +102,7 @@ def publication(tmp_path: Path) -> dict[str, Any]:
         "origin": "Slipway",
         "component": "main",
         "gnupghome": str(tmp_path / "gnupg"),
-        "key": None,
+        "signing_key": None,
         "lock_timeout": 10,
     }
 

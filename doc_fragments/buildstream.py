@@ -1,0 +1,55 @@
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""How modules call BuildStream."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """The options of the program, and with the section builds, of what it is to work on."""
+
+    DOCUMENTATION = r"""
+requirements:
+  - BuildStream 2.8
+options:
+  config:
+    description:
+      - BuildStream's user configuration, which also names its cache. By default the one of the user.
+      - Leave its C(message-format) and C(element-format) at their defaults. Progress is read from them.
+    type: path
+  bst:
+    description: The program C(bst), as a name or a path. Its first line names the Python that has BuildStream.
+    type: str
+    default: bst
+"""
+
+    BUILDS = r"""
+options:
+  project:
+    description: The directory of the BuildStream project.
+    type: path
+    required: true
+  builds:
+    description: What to work on, one entry for each architecture.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      architecture:
+        description: The architecture, as results and logs name it. Each may come once.
+        type: str
+        required: true
+      options:
+        description: The options of the project for this architecture.
+        type: dict
+        default: {}
+      elements:
+        description: The paths of the elements.
+        type: list
+        elements: str
+        required: true
+  log_directory:
+    description: Where the log of each architecture, and of each failed element, is kept.
+    type: path
+    required: true
+"""

@@ -1,0 +1,23 @@
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""How modules learn the names of artifacts in the cache of Morph."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """A command that lists them."""
+
+    ARTIFACTS = r"""
+options:
+  list_command:
+    description:
+      - A command that writes the names of artifacts, one a line, such as C(morph list-artifacts).
+      - In its words C({repo}) and C({ref}) are replaced. The word C({systems}) is replaced by all systems, the word
+        C({system}) by one, and then the command is run for each. Without any of the two they are added at the end.
+    type: list
+    elements: str
+  chdir:
+    description: The directory in which O(list_command) is run.
+    type: path
+"""

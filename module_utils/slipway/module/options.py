@@ -1,0 +1,45 @@
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Options that several modules take, each group named like its documentation fragment (``doc_fragments/``)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+Options = dict[str, dict[str, Any]]
+
+APT_SOURCES: Options = {"sources": {"type": "list", "elements": "str"}}
+ARTIFACTS: Options = {"files": {"type": "list", "elements": "dict", "required": True}}
+BUILDSTREAM: Options = {"config": {"type": "path"}, "bst": {"type": "str", "default": "bst"}}
+BUILDSTREAM_BUILDS: Options = {
+    "project": {"type": "path", "required": True},
+    "builds": {
+        "type": "list",
+        "elements": "dict",
+        "required": True,
+        "options": {
+            "architecture": {"type": "str", "required": True},
+            "options": {"type": "dict", "default": {}},
+            "elements": {"type": "list", "elements": "str", "required": True},
+        },
+    },
+    "log_directory": {"type": "path", "required": True},
+}
+CONNECTION_HTTPS: Options = {"ca_path": {"type": "path"}}
+CONNECTION_SSH: Options = {"ssh_options": {"type": "list", "elements": "str", "default": []}}
+DEPLOYMENTS: Options = {
+    "deployments": {"type": "list", "elements": "dict", "required": True},
+    "directory": {"type": "path", "required": True},
+    "label": {"type": "str", "required": True},
+    "recorded": {"type": "list", "elements": "dict", "default": []},
+}
+DISTBUILD: Options = {"handle": {"type": "dict"}, "timeout": {"type": "float", "default": 30}}
+GIT_AUTHOR: Options = {
+    "name": {"type": "str", "default": "Slipway"},
+    "email": {"type": "str", "default": "slipway@localhost"},
+    "date": {"type": "int", "default": 0},
+}
+MORPH_ARTIFACTS: Options = {"list_command": {"type": "list", "elements": "str"}, "chdir": {"type": "path"}}
+# Where keys are, and which of them signs, is no secret.
+OPENPGP: Options = {"gnupghome": {"type": "path"}, "signing_key": {"type": "str", "no_log": False}}
+PROGRESS: Options = {"progress": {"type": "path"}}
