@@ -6,10 +6,15 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """The three attributes; a module adds details where it has more to tell."""
+    """The attributes; a module adds details where it has more to tell."""
 
     DOCUMENTATION = r"""
 attributes:
+  action_group:
+    description: With C(group/<name>) in C(module_defaults), options are set for all modules of a group.
+    support: full
+    membership:
+      - slipway.release.all
   check_mode:
     description: With C(--check) it tells what would change, and changes nothing.
     support: full
@@ -24,6 +29,11 @@ attributes:
     # For modules whose changes have no text.
     NO_DIFF = r"""
 attributes:
+  action_group:
+    description: With C(group/<name>) in C(module_defaults), options are set for all modules of a group.
+    support: full
+    membership:
+      - slipway.release.all
   check_mode:
     description: With C(--check) it tells what would change, and changes nothing.
     support: full
@@ -39,6 +49,11 @@ attributes:
     # For modules that only look.
     INFO_MODULE = r"""
 attributes:
+  action_group:
+    description: With C(group/<name>) in C(module_defaults), options are set for all modules of a group.
+    support: full
+    membership:
+      - slipway.release.all
   check_mode:
     description: With C(--check) it tells what would change, and changes nothing.
     details: It changes nothing, and does the same.

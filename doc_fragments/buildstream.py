@@ -9,6 +9,11 @@ class ModuleDocFragment:
     """The options of the program, and with the section builds, of what it is to work on."""
 
     DOCUMENTATION = r"""
+attributes:
+  action_group:
+    membership:
+      - slipway.release.all
+      - slipway.release.buildstream
 requirements:
   - BuildStream 2.8
 options:

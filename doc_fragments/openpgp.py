@@ -9,6 +9,11 @@ class ModuleDocFragment:
     """The directory of the keys, and which of them signs."""
 
     DOCUMENTATION = r"""
+attributes:
+  action_group:
+    membership:
+      - slipway.release.all
+      - slipway.release.openpgp
 options:
   gnupghome:
     description: The GnuPG directory with the key that signs.

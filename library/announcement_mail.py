@@ -16,8 +16,8 @@ description:
   - An SMTP server cannot be asked whether it was sent. O(already_sent), from the announcement's record, says so. If a
     run is killed between the server's answer and the record, the mail is sent again, with the same Message-ID.
 extends_documentation_fragment:
-  - slipway.release.attributes
   - slipway.release.connection.https
+  - slipway.release.attributes
 options:
   maildir:
     description: The maildir to deliver into. It is made if it is absent.

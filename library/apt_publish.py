@@ -19,8 +19,8 @@ description:
   - Several distributions share an archive. What is published of one does not touch the others.
   - Nothing that is public ever changes. A release that was published stays as it is, and a file name keeps its content.
 extends_documentation_fragment:
-  - slipway.release.attributes
   - slipway.release.openpgp
+  - slipway.release.attributes
 options:
   directory:
     description: The directory that is served.

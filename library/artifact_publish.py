@@ -19,9 +19,9 @@ description:
     directory that does not belong to the release.
   - The private directory of the release is gone afterwards.
 extends_documentation_fragment:
-  - slipway.release.attributes
   - slipway.release.artifacts
   - slipway.release.progress
+  - slipway.release.attributes
 options:
   private:
     description: The directory for what is not public yet, on the same file system as O(public).

@@ -16,10 +16,10 @@ description:
   - The files appear under their names only when they are whole. M(slipway.release.artifact_publish) hashes them there.
   - Never asks a question, such as for a password or an unknown host key, but fails.
 extends_documentation_fragment:
-  - slipway.release.attributes
   - slipway.release.artifacts
   - slipway.release.connection.ssh
   - slipway.release.progress
+  - slipway.release.attributes
 options:
   source:
     description: The directory of the files.

@@ -15,10 +15,10 @@ description:
   - What is not there or not right is looked at again until O(timeout) has passed, for channels that lag behind.
     Then everything that is still wrong is one failure.
 extends_documentation_fragment:
-  - slipway.release.attributes.info_module
   - slipway.release.artifacts
   - slipway.release.connection.https
   - slipway.release.progress
+  - slipway.release.attributes.info_module
 options:
   channels:
     description: The public addresses under which the release's directory is found (file, http or https).

@@ -18,10 +18,10 @@ description:
 requirements:
   - bubblewrap and fuse3, unless all is built by remote execution
 extends_documentation_fragment:
-  - slipway.release.attributes.no_diff
   - slipway.release.buildstream
   - slipway.release.buildstream.builds
   - slipway.release.progress
+  - slipway.release.attributes.no_diff
 options:
   recorded:
     description:

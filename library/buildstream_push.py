@@ -17,10 +17,10 @@ description:
     questions end at the index, which goes on naming what has expired.
   - A server that is away, that refuses, or that fails while it is pushed to, is a failure that names what is missing.
 extends_documentation_fragment:
-  - slipway.release.attributes
   - slipway.release.buildstream
   - slipway.release.buildstream.builds
   - slipway.release.progress
+  - slipway.release.attributes
 options:
   url:
     description: The artifact server (content store and Remote Asset), such as V(http://git.example.org:50052).

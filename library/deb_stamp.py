@@ -25,8 +25,8 @@ description:
 requirements:
   - Python's zstandard (Debian's python3-zstandard), only for debs with a C(control.tar.zst).
 extends_documentation_fragment:
-  - slipway.release.attributes
   - slipway.release.progress
+  - slipway.release.attributes
 options:
   debs:
     description: Paths of the debs that make up the set. A directory stands for the debs in it.

@@ -17,9 +17,9 @@ description:
     C(usr/share/image/permissions), one line C(<octal mode> <uid> <gid> <path>) each.
   - A base is the file C(<name>-<12 hex digits>.tar.gz), by its SHA-256, and stays when another one is made.
 extends_documentation_fragment:
-  - slipway.release.attributes.no_diff
   - slipway.release.apt.sources
   - slipway.release.progress
+  - slipway.release.attributes.no_diff
 options:
   directory:
     description: Where the archives are. It is made if absent.

@@ -17,9 +17,9 @@ description:
     is not changed.
   - As root it works as the user to whom O(toplevel) belongs, who must be able to write to O(cache) and O(progress).
 extends_documentation_fragment:
-  - slipway.release.attributes.no_diff
   - slipway.release.apt.sources
   - slipway.release.progress
+  - slipway.release.attributes.no_diff
 options:
   toplevel:
     description: The directory below which the repositories are.

@@ -15,8 +15,8 @@ description:
   - A controller's ids begin again when it restarts. The build is cancelled only if the controller's list of builds
     names the same repository, ref, morphology and initiator under that id; otherwise the module fails and names both.
 extends_documentation_fragment:
-  - slipway.release.attributes.no_diff
   - slipway.release.distbuild
+  - slipway.release.attributes.no_diff
 options:
   handle:
     required: true

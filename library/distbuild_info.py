@@ -15,8 +15,8 @@ description:
   - A controller's ids begin again when it restarts, so an id alone names nobody's build for certain. The state of a
     build is told only if the id is still that build.
 extends_documentation_fragment:
-  - slipway.release.attributes.info_module
   - slipway.release.distbuild
+  - slipway.release.attributes.info_module
 options:
   controller:
     description: The host of the controller. With O(handle) it is the handle's.

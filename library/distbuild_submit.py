@@ -23,9 +23,9 @@ description:
 requirements:
   - PyYAML
 extends_documentation_fragment:
-  - slipway.release.attributes.no_diff
   - slipway.release.morph.artifacts
   - slipway.release.progress
+  - slipway.release.attributes.no_diff
 options:
   controller:
     description: The host of the network's controller.

@@ -14,8 +14,8 @@ description:
   - Commits and pushes the files that differ from what is wanted. Needs no clone and leaves all other files alone.
   - Meant for wikis and websites that live in git.
 extends_documentation_fragment:
-  - slipway.release.attributes
   - slipway.release.git.author
+  - slipway.release.attributes
 options:
   repository:
     description: URL or path of the remote repository.

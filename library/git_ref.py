@@ -14,9 +14,9 @@ description:
   - Creates a branch or a tag on a remote repository at a commit that the repository already has, and reads it back.
   - Needs no clone. A ref that names another commit is never moved; the module fails and names both commits.
 extends_documentation_fragment:
-  - slipway.release.attributes
   - slipway.release.openpgp
   - slipway.release.git.author
+  - slipway.release.attributes
 options:
   repository:
     description: URL or path of the remote repository.

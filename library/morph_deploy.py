@@ -18,9 +18,9 @@ description:
 requirements:
   - morph
 extends_documentation_fragment:
-  - slipway.release.attributes.no_diff
   - slipway.release.deployments
   - slipway.release.progress
+  - slipway.release.attributes.no_diff
 options:
   cluster:
     description: The cluster file, as a path in the definitions.

@@ -19,9 +19,9 @@ description:
     What is missing is made again, and must come out with the recorded bytes; for this a lost signature gets its
     recorded date again.
 extends_documentation_fragment:
-  - slipway.release.attributes
   - slipway.release.openpgp
   - slipway.release.progress
+  - slipway.release.attributes
 options:
   images:
     description: The directory of the images.

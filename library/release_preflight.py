@@ -14,9 +14,9 @@ description:
   - Checks what is needed on the host where it runs, and fails with everything that is wrong, listed at once.
   - What is given is checked; without an option its check is left out. It changes nothing.
 extends_documentation_fragment:
-  - slipway.release.attributes.info_module
   - slipway.release.openpgp
   - slipway.release.connection.https
+  - slipway.release.attributes.info_module
 options:
   programs:
     description: The programs that must be there.

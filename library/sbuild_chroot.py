@@ -17,8 +17,8 @@ requirements:
   - mmdebstrap and uidmap
   - lines for the user in C(/etc/subuid) and C(/etc/subgid)
 extends_documentation_fragment:
-  - slipway.release.attributes.no_diff
   - slipway.release.apt.sources
+  - slipway.release.attributes.no_diff
 options:
   path:
     description: The archive, which sbuild looks for as C(~/.cache/sbuild/<suite>-<architecture>.tar.zst).

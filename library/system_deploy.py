@@ -25,10 +25,10 @@ requirements:
   - bsdtar for C(initramfs)
   - genimage and e2fsprogs for C(rawdisk)
 extends_documentation_fragment:
-  - slipway.release.attributes.no_diff
   - slipway.release.deployments
   - slipway.release.buildstream
   - slipway.release.progress
+  - slipway.release.attributes.no_diff
 options:
   artifacts:
     description: The build artifact of each system, by the system's name.

@@ -17,10 +17,10 @@ description:
     empty, is refused. No file appears under its name before it is whole.
   - The metadata and the build log of a source may be absent, by the form of their names only.
 extends_documentation_fragment:
-  - slipway.release.attributes
   - slipway.release.morph.artifacts
   - slipway.release.connection.ssh
   - slipway.release.progress
+  - slipway.release.attributes
 options:
   names:
     description: The names of the artifacts. Without them O(list_command) tells them.

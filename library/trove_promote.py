@@ -15,9 +15,9 @@ description:
   - The repository counts as promoted when the mirror's own ref names the wanted commit, and by nothing else.
   - With V(grokmirror) it runs on the Trove's host. As root it works as the user to whom O(toplevel) belongs.
 extends_documentation_fragment:
-  - slipway.release.attributes.no_diff
   - slipway.release.connection.ssh
   - slipway.release.progress
+  - slipway.release.attributes.no_diff
 options:
   backend:
     description:

@@ -28,10 +28,12 @@ def collections(form: str, directory: Path) -> Path:
 
 
 def play(directory: Path, form: str, tasks: list[dict[str, object]], *options: str) -> str:
-    """Run the tasks on this machine and return what the terminal showed."""
+    """Run the tasks on this machine, with one default for all modules, and return what the terminal showed."""
+    defaults = {"group/slipway.release.all": {"progress": str(directory / "progress")}}
     book = directory / "play.yml"
     (directory / "ansible.cfg").touch()
-    book.write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": tasks}]))
+    plays = [{"hosts": "localhost", "gather_facts": False, "module_defaults": defaults, "tasks": tasks}]
+    book.write_text(json.dumps(plays))
     settings = {
         "ANSIBLE_CONFIG": str(directory / "ansible.cfg"),
         "ANSIBLE_COLLECTIONS_PATH": str(collections(form, directory)),
@@ -56,7 +58,6 @@ def test_the_tasks_own_module_runs_and_its_lines_are_shown(tmp_path: Path, form:
         "source": str(tmp_path / "images"),
         "files": files,
         "directory": str(tmp_path / "private"),
-        "progress": str(tmp_path / "progress"),
     }
     task = {"name": "Upload", "slipway.release.artifact_upload": upload, "register": "sent"}
     right = {"ansible.builtin.assert": {"that": ["sent is changed", "sent.sent == ['a-1.tar']"]}}

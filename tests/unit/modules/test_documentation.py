@@ -89,7 +89,7 @@ def test_a_module_takes_what_it_documents(name: str, monkeypatch: pytest.MonkeyP
 
 @pytest.mark.parametrize("name", MODULES)
 def test_a_module_documents_how_it_behaves(name: str) -> None:
-    assert set(documentation(name)["attributes"]) == {"check_mode", "diff_mode", "idempotent"}
+    assert set(documentation(name)["attributes"]) == {"action_group", "check_mode", "diff_mode", "idempotent"}
     texts = texts_of(name)
     assert texts["DOCUMENTATION"]["module"] == name
     assert any(f"slipway.release.{name}" in task for task in texts["EXAMPLES"])
@@ -99,3 +99,17 @@ def test_a_module_documents_how_it_behaves(name: str) -> None:
 def test_what_modules_with_progress_do_is_shown() -> None:
     long = {name for name in MODULES if "progress" in documentation(name)["options"]}
     assert RUNTIME["plugin_routing"]["action"] == {name: {"redirect": "slipway.release.live"} for name in long}
+
+
+def test_modules_are_in_the_groups_that_they_document_and_all_are_in_one() -> None:
+    groups = {
+        f"slipway.release.{group}": [name for name in MODULES if f"slipway.release.{group}" in memberships(name)]
+        for group in RUNTIME["action_groups"]
+    }
+    assert {f"slipway.release.{group}": names for group, names in RUNTIME["action_groups"].items()} == groups
+    assert groups["slipway.release.all"] == MODULES
+
+
+def memberships(name: str) -> list[str]:
+    found: list[str] = documentation(name)["attributes"]["action_group"]["membership"]
+    return found
