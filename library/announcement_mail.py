@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: announcement_mail
-short_description: Send the mail that announces a release, once
+short_description: Send the announcement of a release by mail, once
 version_added: "0.1.0"
 author: The Slipway developers (@slipway)
 description:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: apt_archive
-short_description: Change and read an apt archive kept by reprepro
+short_description: Manage the packages of an apt archive kept by reprepro
 version_added: "0.1.0"
 author: The Slipway developers (@slipway)
 description:
@@ -75,7 +75,7 @@ options:
     default: 600
 attributes:
   check_mode:
-    details: Looks at a copy of reprepro's database and says what would be done.
+    details: Looks at a copy of reprepro's database and tells what would be done.
   diff_mode:
     details: Shows the list of the suite's packages before and after.
   idempotent:
@@ -83,7 +83,7 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: Take what was built into the shadow archive
+- name: Include what was built in the shadow archive
   slipway.release.apt_archive:
     directory: /srv/apt/shadow
     suite: bookworm

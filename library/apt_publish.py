@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: apt_publish
-short_description: Publish a release of a distribution in an apt archive, all of it at one moment
+short_description: Publish a release of a distribution in an apt archive atomically
 version_added: "0.1.0"
 author: The Slipway developers (@slipway)
 description:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: artifact_publish
-short_description: Make uploaded release files public on a download server
+short_description: Publish uploaded release files on a download server
 version_added: "0.1.0"
 author: The Slipway developers (@slipway)
 description:
@@ -54,7 +54,7 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: See which files the download server still needs
+- name: Query which files the download server still needs
   slipway.release.artifact_publish:
     private: /srv/download.example.org/.private
     public: /srv/download.example.org/public

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: artifact_upload
-short_description: Send release files to the private directory of a download server
+short_description: Upload release files to the private directory of a download server
 version_added: "0.1.0"
 author: The Slipway developers (@slipway)
 description:

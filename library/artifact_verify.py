@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: artifact_verify
-short_description: Compare what public addresses serve with the digests of a release
+short_description: Verify that public addresses serve the files of a release
 version_added: "0.1.0"
 author: The Slipway developers (@slipway)
 description:

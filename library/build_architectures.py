@@ -7,18 +7,18 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: build_architectures
-short_description: Find out which architectures a machine can build for
+short_description: Query which architectures a host can build for
 version_added: "0.1.0"
 author: The Slipway developers (@slipway)
 description:
   - A machine builds for its own architectures, and for those whose programs its kernel starts by qemu-user everywhere,
     also in a sandbox (a C(binfmt_misc) entry with the flag C(F), as Debian's C(qemu-user-static) makes it).
-  - As root, an entry that is off is switched on. What cannot be had is left out, and said.
+  - As root, an entry that is off is switched on. What is not available is left out, with a warning.
 extends_documentation_fragment:
   - slipway.release.attributes.no_diff
 options:
   wanted:
-    description: Names of architectures as Baserock has them.
+    description: Names of architectures in the notation of Baserock.
     type: list
     elements: str
     required: true
@@ -32,7 +32,7 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: See what this host builds for
+- name: Query what this host builds for
   slipway.release.build_architectures:
     wanted: [x86_64, x86_32, armv7lhf]
 """

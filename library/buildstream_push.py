@@ -7,14 +7,14 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: buildstream_push
-short_description: Push BuildStream's artifacts to a public artifact server
+short_description: Push BuildStream artifacts to an artifact server
 version_added: "0.1.0"
 author: The Slipway developers (@slipway)
 description:
-  - Asks an artifact server which of the given elements, and of all that they were built from, it does not hold whole,
-    pushes those from the BuildStream cache of this host, and asks again.
-  - An artifact counts as there when the server's index names it and the server has all of its files. BuildStream's own
-    questions end at the index, which goes on naming what has expired.
+  - Queries an artifact server for the given elements and all that they were built from, pushes what it does not hold
+    whole from the BuildStream cache of this host, and queries again.
+  - An artifact is present when the server's index names it and the server holds all of its files. BuildStream itself
+    queries only the index, which goes on naming what has expired.
   - A server that is away, that refuses, or that fails while it is pushed to, is a failure that names what is missing.
 extends_documentation_fragment:
   - slipway.release.buildstream
@@ -42,12 +42,12 @@ options:
 attributes:
   check_mode:
     details:
-      - Asks the server what is missing and pushes nothing.
+      - Queries the server for what is missing and pushes nothing.
       - While O(project) does not exist, nothing is known and it is changed.
   diff_mode:
     details: Shows the names that are added.
   idempotent:
-    details: What the server has whole is not pushed again.
+    details: What the server holds whole is not pushed again.
 """
 
 EXAMPLES = r"""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: current_links
-short_description: Have the current links of a download server name a release
+short_description: Manage the current links of a download server
 version_added: "0.1.0"
 author: The Slipway developers (@slipway)
 description:
@@ -38,18 +38,18 @@ options:
     elements: str
     required: true
   allow_downgrade:
-    description: Have the links name this version although a newer one is current, to take back a bad release.
+    description: Whether the links go back from a newer version to this one, to withdraw a bad release.
     type: bool
     default: false
 attributes:
   check_mode:
-    details: Says which links would move, without asking for the files they will name.
+    details: The files that the links will name need not exist.
   diff_mode:
     details: Shows where the links point, before and after.
 """
 
 EXAMPLES = r"""
-- name: Have the current links name the release
+- name: Update the current links
   slipway.release.current_links:
     public: /srv/download.example.org/public
     project: baserock

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: deb_metapackage
-short_description: Make packages that install others in exactly one release
+short_description: Create metapackages that depend on exact versions
 version_added: "0.1.0"
 author: The Slipway developers (@slipway)
 description:
   - Makes debs that hold nothing, and depend on other packages in exactly the given versions.
-  - The same words give the same bytes.
+  - The same options give the same bytes.
 extends_documentation_fragment:
   - slipway.release.attributes
 options:
@@ -61,7 +61,7 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: Make the variants' metapackages
+- name: Create the variants' metapackages
   slipway.release.deb_metapackage:
     dest: /srv/slipway/stamped/r468
     packages:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: deb_stamp
-short_description: Give a set of debs one release and lock them to each other
+short_description: Stamp debs with one release and lock them to each other
 version_added: "0.1.0"
 author: The Slipway developers (@slipway)
 description:
@@ -18,8 +18,8 @@ description:
   - In C(Pre-Depends), C(Depends), C(Recommends), C(Suggests) and C(Enhances) a package of the set, or a name that one
     of them provides with a version, becomes C((= new version)), in alternatives and with C(:any) too. A demand that
     the set does not meet stays unmet and is listed in RV(debs[].unsatisfied).
-  - C(Provides) with a version gets the new version. C(Breaks), C(Conflicts) and C(Replaces) say of the new versions
-    what they said of the old ones; where their text would no longer say so, it is changed.
+  - C(Provides) with a version gets the new version. C(Breaks), C(Conflicts) and C(Replaces) hold for the new
+    versions as for the old ones; where their text would change in meaning, it is adapted.
   - C(Source) names the version before, unless it names one already.
   - All or nothing. If one deb is faulty, nothing is written, and every faulty deb is named with its fault.
 requirements:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: debian_base
-short_description: Make Debian base systems as tar archives
+short_description: Create Debian base systems as tar archives
 version_added: "0.1.0"
 author: The Slipway developers (@slipway)
 description:
@@ -26,7 +26,7 @@ options:
     type: path
     required: true
   bases:
-    description: The bases to have.
+    description: The bases to create.
     type: list
     elements: dict
     required: true
@@ -48,12 +48,12 @@ options:
         choices: [install, extract]
         default: install
       packages:
-        description: The packages to have.
+        description: The packages in it.
         type: list
         elements: str
         default: []
       exclude:
-        description: Patterns of paths to leave out, as dpkg's C(path-exclude) has them.
+        description: Patterns of paths to leave out, in the notation of dpkg's C(path-exclude).
         type: list
         elements: str
         default: []
@@ -67,7 +67,7 @@ options:
         type: dict
         default: {}
   known:
-    description: Bases, described like O(bases), that are told if they are there, and not made if they are not.
+    description: Bases, described like O(bases), that are returned if they exist, and not created.
     type: list
     elements: dict
     default: []
@@ -92,14 +92,14 @@ options:
     default: 2
 attributes:
   check_mode:
-    details: Says which bases would be made. What they would be is not known before.
+    details: What a base would hold is not known before it is created.
     support: partial
   idempotent:
     details: A base whose description did not change stays as it is.
 """
 
 EXAMPLES = r"""
-- name: Have a base to build upon
+- name: Create a base to build upon
   slipway.release.debian_base:
     directory: /var/cache/slipway/bases
     epoch: 1700000000

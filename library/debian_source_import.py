@@ -7,13 +7,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: debian_source_import
-short_description: Import upstream source out of Debian source packages into git
+short_description: Import upstream sources from Debian source packages into git
 version_added: "0.1.0"
 author: The Slipway developers (@slipway)
 description:
   - Makes a bare git repository from the upstream tarball of each source package, one commit a version, with the
     version as tag. The same tarball gives the same commit everywhere.
-  - Sources are asked for with an apt configuration of their own. The machine's C(/etc/apt) needs no C(deb-src) line and
+  - Sources are fetched with an apt configuration of their own. The machine's C(/etc/apt) needs no C(deb-src) line and
     is not changed.
   - As root it works as the user to whom O(toplevel) belongs, who must be able to write to O(cache) and O(progress).
 extends_documentation_fragment:
@@ -53,17 +53,17 @@ options:
     type: str
     default: trove
   refresh:
-    description: Whether to ask the archive for newer versions of what was imported already.
+    description: Whether to query the archive for newer versions of what was imported already.
     type: bool
     default: false
 attributes:
   check_mode:
-    details: Says what would be imported. Which version that would be is not known before.
+    details: Which version would be imported is not known before.
     support: partial
 """
 
 EXAMPLES = r"""
-- name: Have the source of tree on the Trove
+- name: Import the source of tree
   slipway.release.debian_source_import:
     toplevel: /srv/git
     cache: /var/cache/slipway/sources

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: definitions_publish
-short_description: Publish definitions to a Trove, with their sources pinned
+short_description: Publish definitions to a Trove with their sources pinned
 version_added: "0.1.0"
 author: The Slipway developers (@slipway)
 description:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: distbuild_info
-short_description: Ask a Morph distbuild network what it builds
+short_description: Query the builds of a Morph distbuild network
 version_added: "0.1.0"
 author: The Slipway developers (@slipway)
 description:
-  - Lists the builds that run on a controller (protocol 4), and tells the state of one that was submitted earlier.
+  - Lists the builds that run on a controller (protocol 4), and returns the state of one that was submitted earlier.
   - A controller's ids begin again when it restarts, so an id alone names nobody's build for certain. The state of a
-    build is told only if the id is still that build.
+    build is returned only if the id still is that build.
 extends_documentation_fragment:
   - slipway.release.distbuild
   - slipway.release.attributes.info_module
@@ -28,11 +28,11 @@ options:
 """
 
 EXAMPLES = r"""
-- name: See what a network builds
+- name: Query what a network builds
   slipway.release.distbuild_info:
     controller: x86-64-controller.example.org
 
-- name: See how a detached build is getting on
+- name: Query the state of a detached build
   slipway.release.distbuild_info:
     handle: "{{ submitted.handle }}"
 """

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: git_files
-short_description: Keep text files at the head of a branch of a remote git repository
+short_description: Ensure the content of text files in a remote git repository
 version_added: "0.1.0"
 author: The Slipway developers (@slipway)
 description:
@@ -36,7 +36,7 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Put the release notes into the wiki
+- name: Publish the release notes in the wiki
   slipway.release.git_files:
     repository: ssh://git@wiki.example.org/wiki
     files:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: git_ref
-short_description: Make a branch or tag of a remote git repository name a commit, once
+short_description: Create a branch or a tag in a remote git repository
 version_added: "0.1.0"
 author: The Slipway developers (@slipway)
 description:

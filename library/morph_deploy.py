@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: morph_deploy
-short_description: Make the files of a release by morph deploy
+short_description: Create the files of a release with morph deploy
 version_added: "0.1.0"
 author: The Slipway developers (@slipway)
 description:
@@ -47,7 +47,7 @@ options:
     type: str
     default: ''
   log_directory:
-    description: Where what morph says is kept, in one file for each deployment.
+    description: Where the output of morph is kept, in one file for each deployment.
     type: path
     required: true
   timeout:
@@ -56,13 +56,13 @@ options:
     default: 7200
 attributes:
   check_mode:
-    details: Verifies what is recorded and says what would be made.
+    details: Verifies what is recorded.
   idempotent:
     details: Changed only when a file was made. Morph makes other bytes each time.
 """
 
 EXAMPLES = r"""
-- name: Make a disk image
+- name: Create a disk image
   slipway.release.morph_deploy:
     cluster: clusters/release.morph
     definitions: /srv/slipway/releases/26.47/source

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: openpgp_key
-short_description: Make an OpenPGP key that signs releases
+short_description: Create an OpenPGP key that signs releases
 version_added: "0.1.0"
 author: The Slipway developers (@slipway)
 description:
-  - Makes an ed25519 key that only signs and has no passphrase, unless the directory has a signing key of that name.
+  - Creates an ed25519 key that only signs and has no passphrase, unless the directory has a signing key of that name.
   - Such a key suits a rehearsal, or a machine that nobody else uses. It leaves no C(gpg-agent) behind.
   - A key of that name that is expired or revoked is a failure, because a new key is a person's decision.
 extends_documentation_fragment:
@@ -44,7 +44,7 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: Make the key that signs local releases
+- name: Create the key that signs local releases
   slipway.release.openpgp_key:
     gnupghome: /srv/slipway/gnupg
     name: Baserock local releases

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: python_venv
-short_description: Have Python packages in fixed versions in an environment of their own
+short_description: Ensure Python packages in fixed versions in a virtual environment
 version_added: "0.1.0"
 author: The Slipway developers (@slipway)
 description:

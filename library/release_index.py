@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: release_index
-short_description: Keep pages that show the releases of a download server
+short_description: Manage the HTML pages of the releases on a download server
 version_added: "0.1.0"
 author: The Slipway developers (@slipway)
 description:
@@ -43,7 +43,7 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Show the releases to people
+- name: Update the pages of the releases
   slipway.release.release_index:
     public: /srv/download.example.org/public
     project: baserock

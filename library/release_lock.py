@@ -7,12 +7,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: release_lock
-short_description: Let only one release run at a time
+short_description: Lock a state directory for one release at a time
 version_added: "0.1.0"
 author: The Slipway developers (@slipway)
 description:
   - Writes into a file on the coordinator which C(ansible-playbook) process is releasing what.
-  - A second run is refused, or waits, and says by name what it met.
+  - A second run is refused, or waits, and names the run that it met.
   - The lock of a process that ended, however it ended, is taken over, as long as it ran on the same machine.
 extends_documentation_fragment:
   - slipway.release.attributes.no_diff
@@ -50,7 +50,7 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: Let no other release run
+- name: Lock the state directory
   slipway.release.release_lock:
     path: /srv/slipway/release.lock
     what: baserock-26.47

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: release_plan
-short_description: Find out and check as a whole what a release is made of
+short_description: Plan a release and verify the plan as a whole
 version_added: "0.1.0"
 author: The Slipway developers (@slipway)
 description:
@@ -84,7 +84,7 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Find out what the release is made of
+- name: Plan the release
   slipway.release.release_plan:
     version: "26.47"
     definitions:

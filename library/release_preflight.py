@@ -7,12 +7,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: release_preflight
-short_description: Look whether a release can begin
+short_description: Verify that a release can begin
 version_added: "0.1.0"
 author: The Slipway developers (@slipway)
 description:
   - Checks what is needed on the host where it runs, and fails with everything that is wrong, listed at once.
-  - What is given is checked; without an option its check is left out. It changes nothing.
+  - Each option adds its check. Nothing is changed.
 extends_documentation_fragment:
   - slipway.release.openpgp
   - slipway.release.connection.https
@@ -68,11 +68,11 @@ options:
     elements: str
     default: []
   mason_max_age:
-    description: Seconds after which a status that a mason did not write again says nothing any more.
+    description: Seconds after which a status that a mason did not write again is void.
     type: int
     default: 3600
   mason_override:
-    description: The reason to begin although a mason forbids it. What the masons say is then a warning.
+    description: The reason to begin although a mason forbids it. What the masons report is then a warning.
     type: str
     default: ""
   plan:
@@ -90,7 +90,7 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Look whether the release can begin
+- name: Verify that the release can begin
   slipway.release.release_preflight:
     programs:
       - {name: gpg, package: gnupg}
@@ -108,7 +108,7 @@ findings:
   type: list
   elements: str
 masons:
-  description: What each mason said.
+  description: What each mason reported.
   returned: success
   type: list
   elements: dict

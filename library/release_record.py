@@ -7,12 +7,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: release_record
-short_description: Keep the records that a stage leaves
+short_description: Write the records of a stage
 version_added: "0.1.0"
 author: The Slipway developers (@slipway)
 description:
-  - Writes one sealed JSON file for each record. A record that stands and says the same is left as it is.
-  - A record that stands and says something else is drift, and a failure that names each difference.
+  - Writes one sealed JSON file for each record. A record that is the same is left as it is.
+  - A record that differs is drift, and a failure that names each difference.
   - Also returns the records as the fact C(release_records), merged into what that fact held.
 extends_documentation_fragment:
   - slipway.release.attributes
@@ -52,7 +52,7 @@ options:
         type: dict
         default: {}
   replace:
-    description: Whether records that say something else are replaced. For a stage that nothing was built on yet.
+    description: Whether records that differ are replaced. For a stage that nothing was built on yet.
     type: bool
     default: false
   started:

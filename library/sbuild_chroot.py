@@ -7,12 +7,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: sbuild_chroot
-short_description: Have a chroot in which sbuild builds Debian packages
+short_description: Create a chroot in which sbuild builds Debian packages
 version_added: "0.1.0"
 author: The Slipway developers (@slipway)
 description:
   - Makes the archive of a minimal Debian system once, without root, for C(sbuild --chroot-mode=unshare).
-  - To have it made again, remove it.
+  - Remove it, and it is made again.
 requirements:
   - mmdebstrap and uidmap
   - lines for the user in C(/etc/subuid) and C(/etc/subgid)
@@ -41,7 +41,7 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Have a chroot for bookworm
+- name: Create a chroot for bookworm
   slipway.release.sbuild_chroot:
     path: ~/.cache/sbuild/bookworm-amd64.tar.zst
     suite: bookworm

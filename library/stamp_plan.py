@@ -7,12 +7,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: stamp_plan
-short_description: Plan the version-locked release of a distribution, and judge it before anything is made
+short_description: Plan the version-locked release of a distribution and verify the plan
 version_added: "0.1.0"
 author: The Slipway developers (@slipway)
 description:
-  - Reads a distro file, the indexes of the shadow archive and what is published, and says what the release that the
-    distro file describes will be made of.
+  - Reads a distro file, the indexes of the shadow archive and what is published, and plans the release that the
+    distro file describes.
   - Four gates must be passed, and all their findings are listed together. Every stack of the distro file is there in
     its version on every architecture, unless it is excluded by name. Every package is the same version on all
     architectures. No package is older than the one that is published. A solver finds that every package can be
@@ -92,7 +92,7 @@ options:
     type: str
     default: "{version}-0~{platform}"
   template:
-    description: The version of a stamped package, as M(slipway.release.deb_stamp) has it.
+    description: The version of a stamped package, see M(slipway.release.deb_stamp).
     type: str
     default: "{version}-{release}~{platform}"
   marker:
@@ -113,7 +113,7 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: See what the release will be made of
+- name: Plan the release
   slipway.release.stamp_plan:
     distro_file: cturtle.rosdistro
     shadow: /srv/apt/shadow

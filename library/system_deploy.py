@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: system_deploy
-short_description: Make the files of a release from the systems that were built
+short_description: Create the files of a release from the systems that were built
 version_added: "0.1.0"
 author: The Slipway developers (@slipway)
 description:
@@ -48,11 +48,11 @@ options:
     default: 3600
 attributes:
   check_mode:
-    details: Verifies what is recorded and says what would be made. O(artifacts) may be empty.
+    details: Verifies what is recorded. O(artifacts) may be empty.
 """
 
 EXAMPLES = r"""
-- name: Make a disk image
+- name: Create a disk image
   slipway.release.system_deploy:
     deployments:
       - name: minimal-system-x86_64

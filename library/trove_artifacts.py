@@ -11,8 +11,8 @@ short_description: Publish build artifacts from a local to a public Trove
 version_added: "0.1.0"
 author: The Slipway developers (@slipway)
 description:
-  - Asks a public Trove's cache server (morph-cache-server, API 1.0) which artifacts of some systems it lacks, fetches
-    those from the local Trove's cache server, sends them by one rsync, and asks again.
+  - Queries a public Trove's cache server (morph-cache-server, API 1.0) for the artifacts of some systems, fetches what
+    is missing from the local Trove's cache server, uploads it with one rsync, and queries again.
   - The answer of a cache server has to cover every name that was asked for. A body that is shorter than announced, or
     empty, is refused. No file appears under its name before it is whole.
   - The metadata and the build log of a source may be absent, by the form of their names only.
@@ -23,7 +23,7 @@ extends_documentation_fragment:
   - slipway.release.attributes
 options:
   names:
-    description: The names of the artifacts. Without them O(list_command) tells them.
+    description: The names of the artifacts. Without them, O(list_command) lists them.
     type: list
     elements: str
   systems:
@@ -77,7 +77,7 @@ options:
 attributes:
   check_mode:
     details:
-      - Asks the public Trove what is missing and fetches nothing.
+      - Queries the public Trove for what is missing and fetches nothing.
       - While O(chdir) does not exist, nothing is known and it is changed.
   diff_mode:
     details: Shows the names that are added.

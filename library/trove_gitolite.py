@@ -7,11 +7,11 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: trove_gitolite
-short_description: Say who may use the repositories of a Trove over SSH
+short_description: Configure who may use the repositories of a Trove over SSH
 version_added: "0.1.0"
 author: The Slipway developers (@slipway)
 description:
-  - Writes gitolite's settings, its configuration and the users' keys, and has gitolite set up every repository.
+  - Writes gitolite's settings, its configuration and the users' keys, and lets gitolite set up every repository.
   - Keys and rules that are not given here are removed. What a run did not finish is done by the next one.
   - As root it works as the user to whom O(home) belongs.
 extends_documentation_fragment:
@@ -50,7 +50,7 @@ options:
     elements: str
     default: []
   rules:
-    description: What holds for which repositories.
+    description: The permissions, by repository.
     type: list
     elements: dict
     default: []
@@ -86,7 +86,7 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Let the release team push
+- name: Configure the access of the release team
   slipway.release.trove_gitolite:
     home: /var/lib/slipway-trove
     repositories: /srv/trove

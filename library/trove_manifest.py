@@ -7,12 +7,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: trove_manifest
-short_description: Have the manifest of a Trove say what is there
+short_description: Update the manifest of a Trove
 version_added: "0.1.0"
 author: The Slipway developers (@slipway)
 description:
   - Compares the manifest that grokmirror reads with the refs of the repositories that anybody may read, those with a
-    file C(git-daemon-export-ok), and has C(grok-manifest) write what differs.
+    file C(git-daemon-export-ok), and runs C(grok-manifest) for what differs.
   - A hook does this after each push. This module does it after imports, and mends what went wrong.
   - As root it works as the user to whom O(toplevel) belongs.
 extends_documentation_fragment:
@@ -28,7 +28,7 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Have the manifest say what is there
+- name: Update the manifest
   slipway.release.trove_manifest:
     toplevel: /srv/trove
     programs: /opt/slipway/grokmirror/bin
@@ -36,7 +36,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 renewed:
-  description: The paths that the manifest did not have as they are.
+  description: The paths whose entries in the manifest were wrong.
   returned: always
   type: list
   elements: str

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: trove_mirror
-short_description: Mirror a whole Trove by grokmirror
+short_description: Mirror a whole Trove with grokmirror
 version_added: "0.1.0"
 author: The Slipway developers (@slipway)
 description:
   - Compares every ref of two Troves on one machine. If the mirror lacks anything, writes the manifest of the first and
-    lets C(grok-pull) make one pass.
+    runs C(grok-pull) once.
   - A Trove on another machine is compared by the manifest that it keeps itself.
   - As root it works as the user to whom O(mirror) belongs.
 extends_documentation_fragment:
@@ -45,7 +45,7 @@ options:
 attributes:
   check_mode:
     details:
-      - Says what would be mirrored of the repositories that are there already.
+      - Compares the repositories that are there already.
       - Another machine is not asked if there is no mirror yet.
 """
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: trove_promote
-short_description: Have a local Trove mirror one repository now, and wait until a commit is there
+short_description: Mirror one repository on a local Trove now and wait for a commit
 version_added: "0.1.0"
 author: The Slipway developers (@slipway)
 description:
@@ -24,8 +24,8 @@ options:
       - What keeps the mirror.
       - With V(grokmirror) the one repository is fetched at once, under grokmirror's lock for it.
       - With V(lorry_controller) it is moved to the head of Lorry Controller's queue, and its job is waited for. A
-        stopped queue, an unknown path and a failed job are told at once. The maintained Lorry cannot be asked to hurry,
-        so it is waited for.
+        stopped queue, an unknown path and a failed job are failures at once. The maintained Lorry has no such queue, so
+        it is only waited for.
     type: str
     choices: [grokmirror, lorry_controller]
     default: grokmirror
