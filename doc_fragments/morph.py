@@ -8,7 +8,7 @@ from __future__ import annotations
 class ModuleDocFragment:
     """A command that lists them."""
 
-    ARTIFACTS = r"""
+    LIST_COMMAND = r"""
 options:
   list_command:
     description:

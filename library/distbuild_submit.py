@@ -23,7 +23,7 @@ description:
 requirements:
   - PyYAML
 extends_documentation_fragment:
-  - slipway.release.morph.artifacts
+  - slipway.release.morph.list_command
   - slipway.release.progress
   - slipway.release.attributes.no_diff
 options:
@@ -250,7 +250,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.slipway.distbuild.initiator import Limits
 from ..module_utils.slipway.distbuild.protocol import DEFAULT_PORT, Controller, Handle, Request
 from ..module_utils.slipway.distbuild.submission import Order, preview, submit
-from ..module_utils.slipway.module.options import MORPH_ARTIFACTS, PROGRESS
+from ..module_utils.slipway.module.options import MORPH_LIST_COMMAND, PROGRESS
 from ..module_utils.slipway.module.report import report
 from ..module_utils.slipway.morph.cache import MorphCache, list_artifacts
 from ..module_utils.slipway.progress import Progress
@@ -270,7 +270,7 @@ ONE = {name: {key: value for key, value in spec.items() if key != "required"} fo
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            **MORPH_ARTIFACTS,
+            **MORPH_LIST_COMMAND,
             **PROGRESS,
             **ONE,
             "repo": {"type": "str", "required": True},

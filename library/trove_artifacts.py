@@ -17,7 +17,7 @@ description:
     empty, is refused. No file appears under its name before it is whole.
   - The metadata and the build log of a source may be absent, by the form of their names only.
 extends_documentation_fragment:
-  - slipway.release.morph.artifacts
+  - slipway.release.morph.list_command
   - slipway.release.connection.ssh
   - slipway.release.progress
   - slipway.release.attributes
@@ -130,7 +130,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.slipway.module.options import CONNECTION_SSH, MORPH_ARTIFACTS, PROGRESS
+from ..module_utils.slipway.module.options import CONNECTION_SSH, MORPH_LIST_COMMAND, PROGRESS
 from ..module_utils.slipway.module.report import report
 from ..module_utils.slipway.morph.artifacts import Outcome, Transfer, publish
 from ..module_utils.slipway.morph.cache import MorphCache, list_artifacts
@@ -140,7 +140,7 @@ from ..module_utils.slipway.progress import Progress
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            **MORPH_ARTIFACTS,
+            **MORPH_LIST_COMMAND,
             **CONNECTION_SSH,
             **PROGRESS,
             "names": {"type": "list", "elements": "str"},

@@ -39,7 +39,7 @@ GIT_AUTHOR: Options = {
     "email": {"type": "str", "default": "slipway@localhost"},
     "date": {"type": "int", "default": 0},
 }
-MORPH_ARTIFACTS: Options = {"list_command": {"type": "list", "elements": "str"}, "chdir": {"type": "path"}}
+MORPH_LIST_COMMAND: Options = {"list_command": {"type": "list", "elements": "str"}, "chdir": {"type": "path"}}
 # Where keys are, and which of them signs, is no secret.
 OPENPGP: Options = {"gnupghome": {"type": "path"}, "signing_key": {"type": "str", "no_log": False}}
 PROGRESS: Options = {"progress": {"type": "path"}}
