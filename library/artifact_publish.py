@@ -93,6 +93,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.slipway.module.diff import added_lines
 from ..module_utils.slipway.module.options import ARTIFACTS, PROGRESS
 from ..module_utils.slipway.module.report import report
 from ..module_utils.slipway.progress import Progress
@@ -136,7 +137,7 @@ def main() -> None:
         }
         if result["changed"]:
             names = [*(f"{server.published}/{name}" for name in found.unpublished), *_links(server, found)]
-            result["diff"] = {"before": "", "after": "".join(f"{name}\n" for name in names)}
+            result["diff"] = added_lines(names)
         return result
 
     report(module, act)

@@ -83,6 +83,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.slipway.module.diff import added_lines
 from ..module_utils.slipway.module.options import ARTIFACTS, CONNECTION_SSH, PROGRESS
 from ..module_utils.slipway.module.report import report
 from ..module_utils.slipway.progress import Progress
@@ -122,8 +123,8 @@ def main() -> None:
             progress=Progress(None if check else params["progress"]),
             check=check,
         )
-        after = "".join(f"{params['directory']}/{name}\n" for name in sent)
-        return {"changed": bool(sent), "sent": sent, **({"diff": {"before": "", "after": after}} if sent else {})}
+        diff = added_lines(f"{params['directory']}/{name}" for name in sent)
+        return {"changed": bool(sent), "sent": sent, **({"diff": diff} if sent else {})}
 
     report(module, act)
 

@@ -61,21 +61,11 @@ elements:
   type: list
   elements: dict
   contains:
-    element:
-      description: The element's path.
-      type: str
-    architecture:
-      description: The architecture that it was built for.
-      type: str
-    key:
-      description: Its whole cache key. Empty in check mode when it is not known.
-      type: str
-    artifact:
-      description: The name by which C(bst artifact checkout) knows it. Empty when the key is.
-      type: str
-    cached:
-      description: Whether it was in the cache before.
-      type: bool
+    element: {description: The element's path., type: str}
+    architecture: {description: The architecture that it was built for., type: str}
+    key: {description: Its whole cache key. Empty in check mode when it is not known., type: str}
+    artifact: {description: The name by which C(bst artifact checkout) knows it. Empty when the key is., type: str}
+    cached: {description: Whether it was in the cache before., type: bool}
 tools:
   description: The version of BuildStream, when it ran.
   returned: success

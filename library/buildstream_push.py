@@ -74,15 +74,9 @@ missing:
   type: list
   elements: dict
   contains:
-    architecture:
-      description: The architecture that it was built for.
-      type: str
-    element:
-      description: The element's path.
-      type: str
-    name:
-      description: The name by which C(bst artifact) knows it.
-      type: str
+    architecture: {description: The architecture that it was built for., type: str}
+    element: {description: The element's path., type: str}
+    name: {description: The name by which C(bst artifact) knows it., type: str}
 pushed:
   description: What was pushed now, described as in RV(missing).
   returned: success
@@ -98,6 +92,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slipway.buildstream.build import Build, Project
 from ..module_utils.slipway.buildstream.push import Outcome, Server, publish
+from ..module_utils.slipway.module.diff import added_lines
 from ..module_utils.slipway.module.options import BUILDSTREAM, BUILDSTREAM_BUILDS, PROGRESS
 from ..module_utils.slipway.module.report import report
 from ..module_utils.slipway.progress import Progress
@@ -136,7 +131,7 @@ def act(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
         progress=Progress(None if check_mode else params["progress"]),
         write=not check_mode,
     )
-    diff = {"before": "", "after": "".join(f"{artifact.name}\n" for artifact in outcome.missing)}
+    diff = added_lines(artifact.name for artifact in outcome.missing)
     return {"changed": bool(outcome.missing), **asdict(outcome), "diff": diff}
 
 

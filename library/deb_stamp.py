@@ -125,36 +125,16 @@ debs:
   type: list
   elements: dict
   contains:
-    package:
-      description: Name of the package.
-      type: str
-    architecture:
-      description: Its architecture.
-      type: str
-    version:
-      description: Its version before.
-      type: str
-    stamped:
-      description: Its version now.
-      type: str
-    source:
-      description: Path of the deb before.
-      type: str
-    path:
-      description: Path of the new deb.
-      type: str
-    size:
-      description: Size of the new deb in bytes.
-      type: int
-    md5:
-      description: MD5 of the new deb.
-      type: str
-    sha1:
-      description: SHA-1 of the new deb.
-      type: str
-    sha256:
-      description: SHA-256 of the new deb.
-      type: str
+    package: {description: Name of the package., type: str}
+    architecture: {description: Its architecture., type: str}
+    version: {description: Its version before., type: str}
+    stamped: {description: Its version now., type: str}
+    source: {description: Path of the deb before., type: str}
+    path: {description: Path of the new deb., type: str}
+    size: {description: Size of the new deb in bytes., type: int}
+    md5: {description: MD5 of the new deb., type: str}
+    sha1: {description: SHA-1 of the new deb., type: str}
+    sha256: {description: SHA-256 of the new deb., type: str}
     changed:
       description: Whether the file was, or would be, written.
       type: bool
@@ -162,10 +142,7 @@ debs:
       description: Relations to packages of the set that it does not satisfy, each with its C(field) and C(relation).
       type: list
       elements: dict
-    dropped:
-      description: Signatures that were left out.
-      type: list
-      elements: str
+    dropped: {description: Signatures that were left out., type: list, elements: str}
 """
 
 from dataclasses import asdict

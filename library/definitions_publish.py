@@ -100,6 +100,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.slipway.account import as_owner, nearest
 from ..module_utils.slipway.git.archive import unpack
 from ..module_utils.slipway.git.remote import Person
+from ..module_utils.slipway.module.diff import changed_texts
 from ..module_utils.slipway.module.report import report
 from ..module_utils.slipway.trove.definitions import Pin, pinned, pinned_tree, publish
 
@@ -126,10 +127,7 @@ def act(module: AnsibleModule) -> dict[str, Any]:
         "changed": bool(published.changed),
         "commit": published.commit,
         "files": sorted(published.changed),
-        "diff": [
-            {"before_header": name, "after_header": name, "before": before, "after": after}
-            for name, (before, after) in published.changed.items()
-        ],
+        "diff": changed_texts(published.changed),
     }
     if published.foreign is not None:
         module.warn(

@@ -57,6 +57,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slipway.git.files import keep_files
 from ..module_utils.slipway.git.remote import Person
+from ..module_utils.slipway.module.diff import changed_texts
 from ..module_utils.slipway.module.options import GIT_AUTHOR
 from ..module_utils.slipway.module.report import report
 
@@ -83,11 +84,7 @@ def main() -> None:
             person=Person(wanted["name"], wanted["email"], wanted["date"]),
             write=not module.check_mode,
         )
-        diff = [
-            {"before_header": path, "after_header": path, "before": before, "after": after}
-            for path, (before, after) in sorted(kept.changed.items())
-        ]
-        return {"changed": bool(kept.changed), "commit": kept.head, "diff": diff}
+        return {"changed": bool(kept.changed), "commit": kept.head, "diff": changed_texts(kept.changed)}
 
     report(module, act)
 

@@ -84,27 +84,13 @@ files:
   type: list
   elements: dict
   contains:
-    name:
-      description: The name of the file.
-      type: str
-    size:
-      description: Its size in bytes.
-      type: int
-    sha256:
-      description: Its SHA-256 in hexadecimal.
-      type: str
-    deployment:
-      description: The deployment's name.
-      type: str
-    system:
-      description: The system's file.
-      type: str
-    architecture:
-      description: The system's architecture.
-      type: str
-    type:
-      description: The deployment's type.
-      type: str
+    name: {description: The name of the file., type: str}
+    size: {description: Its size in bytes., type: int}
+    sha256: {description: Its SHA-256 in hexadecimal., type: str}
+    deployment: {description: The deployment's name., type: str}
+    system: {description: The system's file., type: str}
+    architecture: {description: The system's architecture., type: str}
+    type: {description: The deployment's type., type: str}
 made:
   description: The names of the files that were made now, or would be made.
   returned: success

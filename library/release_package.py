@@ -116,6 +116,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slipway import openpgp, pigz
+from ..module_utils.slipway.module.diff import added_lines
 from ..module_utils.slipway.module.options import OPENPGP, PROGRESS
 from ..module_utils.slipway.module.report import report
 from ..module_utils.slipway.progress import Progress
@@ -164,7 +165,7 @@ def main() -> None:
             "tools": {"pigz": pigz.version(), "gpg": openpgp.version()},
         }
         if done.made:
-            result["diff"] = {"before": "", "after": "".join(f"{params['directory']}/{name}\n" for name in done.made)}
+            result["diff"] = added_lines(f"{params['directory']}/{name}" for name in done.made)
         return result
 
     report(module, act)

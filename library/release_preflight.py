@@ -113,15 +113,9 @@ masons:
   type: list
   elements: dict
   contains:
-    url:
-      description: Its page.
-      type: str
-    passed:
-      description: Whether it built all that it had to.
-      type: bool
-    override:
-      description: The reason for which that was passed over. Empty if it was not.
-      type: str
+    url: {description: Its page., type: str}
+    passed: {description: Whether it built all that it had to., type: bool}
+    override: {description: The reason for which that was passed over. Empty if it was not., type: str}
 """
 
 import time

@@ -130,6 +130,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.slipway.module.diff import added_lines
 from ..module_utils.slipway.module.options import CONNECTION_SSH, MORPH_LIST_COMMAND, PROGRESS
 from ..module_utils.slipway.module.report import report
 from ..module_utils.slipway.morph.artifacts import Outcome, Transfer, publish
@@ -181,8 +182,7 @@ def main() -> None:
         )
         expected = [name for name in outcome.missing if name not in outcome.absent]
         added = expected if module.check_mode else outcome.published
-        diff = {"before": "", "after": "".join(f"{name}\n" for name in added)}
-        return {"changed": bool(added), **asdict(outcome), "diff": diff}
+        return {"changed": bool(added), **asdict(outcome), "diff": added_lines(added)}
 
     report(module, act)
 

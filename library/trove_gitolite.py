@@ -114,6 +114,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slipway.account import as_owner
+from ..module_utils.slipway.module.diff import changed_texts
 from ..module_utils.slipway.module.report import report
 from ..module_utils.slipway.trove.gitolite import Access, Rule, User, apply, check
 
@@ -147,10 +148,7 @@ def act(module: AnsibleModule) -> dict[str, Any]:
     return {
         "changed": bool(changed),
         "files": sorted(changed),
-        "diff": [
-            {"before_header": name, "after_header": name, "before": before, "after": after}
-            for name, (before, after) in changed.items()
-        ],
+        "diff": changed_texts(changed),
     }
 
 
