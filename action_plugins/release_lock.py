@@ -29,7 +29,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
         result: dict[str, Any] = super().run(tmp, task_vars)
         # A task runs in a child of the ansible-playbook process.
         holder = Holder.of_process(str(self._task.args.get("what", "")), os.getppid())
-        deadline = time.monotonic() + float(self._task.args.get("wait") or 0)
+        deadline = time.monotonic() + float(self._task.args.get("timeout") or 0)
         ended: Holder | None = None
         told = False
         while True:

@@ -23,7 +23,7 @@ options:
     description: The release's label.
     type: str
     required: true
-  recorded:
+  previous:
     description:
       - The RV(files) that an earlier run returned. They are verified and not made again.
       - A file that is there and not named here is made again, because its making was not finished.

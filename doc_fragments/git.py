@@ -18,8 +18,8 @@ options:
     description: The author's mail address.
     type: str
     default: slipway@localhost
-  date:
-    description: When it was written, in seconds since the epoch.
+  epoch:
+    description: When it was written, in seconds since 1970.
     type: int
     default: 0
 """

@@ -23,7 +23,7 @@ extends_documentation_fragment:
   - slipway.release.progress
   - slipway.release.attributes.no_diff
 options:
-  recorded:
+  previous:
     description:
       - The RV(elements) that an earlier build of the same definitions with the same options returned.
       - When the cache holds an architecture's elements whole under these keys, they are not looked at again.
@@ -37,7 +37,7 @@ options:
     default: 86400
 attributes:
   check_mode:
-    details: Says from O(recorded) and the cache what would be built, and writes nothing.
+    details: Says from O(previous) and the cache what would be built, and writes nothing.
 """
 
 EXAMPLES = r"""
@@ -93,7 +93,7 @@ def main() -> None:
             **BUILDSTREAM,
             **BUILDSTREAM_BUILDS,
             **PROGRESS,
-            "recorded": {"type": "list", "elements": "dict", "default": []},
+            "previous": {"type": "list", "elements": "dict", "default": []},
             "timeout": {"type": "int", "default": 86400},
         },
         supports_check_mode=True,
@@ -111,8 +111,8 @@ def act(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
         raise SlipwayError(
             "build", ", ".join(names), "an architecture comes twice", do_next="Give each architecture one entry."
         )
-    recorded = {(each["architecture"], each["element"]): (each["key"], each["artifact"]) for each in params["recorded"]}
-    known = look(project, builds, recorded)
+    previous = {(each["architecture"], each["element"]): (each["key"], each["artifact"]) for each in params["previous"]}
+    known = look(project, builds, previous)
     missing = {built.architecture for built in known if not built.cached}
     tools: dict[str, str] = {}
     if missing and not check_mode:

@@ -16,7 +16,7 @@ description:
 extends_documentation_fragment:
   - slipway.release.attributes
 options:
-  dest:
+  directory:
     description: Directory for the debs, C(<package>_<version>_<architecture>.deb). It is made if it is absent.
     type: path
     required: true
@@ -63,7 +63,7 @@ attributes:
 EXAMPLES = r"""
 - name: Create the variants' metapackages
   slipway.release.deb_metapackage:
-    dest: /srv/slipway/stamped/r468
+    directory: /srv/slipway/stamped/r468
     packages:
       - package: ros-cturtle-base
         version: 1.0.0-r468~lucid
@@ -108,7 +108,7 @@ PACKAGE = {
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "dest": {"type": "path", "required": True},
+            "directory": {"type": "path", "required": True},
             "packages": {"type": "list", "elements": "dict", "required": True, "options": PACKAGE},
         },
         supports_check_mode=True,
@@ -117,7 +117,7 @@ def main() -> None:
 
 
 def act(options: dict[str, Any], *, write: bool) -> dict[str, Any]:
-    directory = Path(options["dest"])
+    directory = Path(options["directory"])
     debs, diffs = [], []
     for words in options["packages"]:
         metapackage = Metapackage(**words)

@@ -33,7 +33,7 @@ options:
     type: list
     elements: path
     required: true
-  dest:
+  directory:
     description:
       - Directory for the new debs, C(<package>_<version without epoch>_<architecture>.deb). It is made if it is absent.
       - Other files in it are left alone.
@@ -89,8 +89,8 @@ options:
     type: str
     choices: [refuse, drop]
     default: refuse
-  processes:
-    description: How many processes to use. V(0) means one for each processor.
+  jobs:
+    description: How many debs are stamped at once. V(0) means one for each processor.
     type: int
     default: 0
 attributes:
@@ -104,7 +104,7 @@ EXAMPLES = r"""
 - name: Stamp the debs of a distribution
   slipway.release.deb_stamp:
     debs: [/srv/shadow/pool/cturtle]
-    dest: /srv/slipway/stamped/r468/lucid
+    directory: /srv/slipway/stamped/r468/lucid
     release: r468
     platform: lucid
     fields:
@@ -113,7 +113,7 @@ EXAMPLES = r"""
 - name: Keep the order of versions even where upstream versions gain letters
   slipway.release.deb_stamp:
     debs: [/srv/incoming]
-    dest: /srv/stamped
+    directory: /srv/stamped
     release: "26.47"
     template: "{epoch}{upstream}-{revision}A~{release}"
 """
@@ -193,14 +193,14 @@ def main() -> None:
         argument_spec={
             **PROGRESS,
             "debs": {"type": "list", "elements": "path", "required": True},
-            "dest": {"type": "path", "required": True},
+            "directory": {"type": "path", "required": True},
             "release": {"type": "str", "required": True},
             "platform": {"type": "str", "default": ""},
             "template": {"type": "str", "default": debversion.DEFAULT_TEMPLATE},
             "fields": {"type": "dict", "default": {}},
             "locked": {"type": "list", "elements": "dict", "default": [], "options": LOCKED},
             "signatures": {"type": "str", "choices": ["refuse", "drop"], "default": "refuse"},
-            "processes": {"type": "int", "default": 0},
+            "jobs": {"type": "int", "default": 0},
         },
         supports_check_mode=True,
     )
@@ -209,10 +209,10 @@ def main() -> None:
         paths = stamp.debs_at(module.params["debs"])
         results = stamp.stamp(
             paths,
-            module.params["dest"],
+            module.params["directory"],
             order=order_of(module.params),
             check=module.check_mode,
-            jobs=module.params["processes"] or None,
+            jobs=module.params["jobs"] or None,
             progress=None if module.check_mode else Progress(module.params["progress"], total=len(paths)),
         )
         answer = {"changed": any(deb.changed for deb in results), "debs": [shown(deb) for deb in results]}

@@ -81,7 +81,7 @@ def main() -> None:
             wanted["branch"],
             files=wanted["files"],
             message=wanted["commit_message"],
-            person=Person(wanted["name"], wanted["email"], wanted["date"]),
+            person=Person(wanted["name"], wanted["email"], wanted["epoch"]),
             write=not module.check_mode,
         )
         return {"changed": bool(kept.changed), "commit": kept.head, "diff": changed_texts(kept.changed)}

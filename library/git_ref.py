@@ -94,7 +94,7 @@ def main() -> None:
                 environment = stack.enter_context(openpgp.environment(home))
             annotation = wanted["annotation"] and Annotation(
                 wanted["annotation"],
-                Person(wanted["name"], wanted["email"], wanted["date"]),
+                Person(wanted["name"], wanted["email"], wanted["epoch"]),
                 signing_key=key,
                 environment=environment,
             )

@@ -56,7 +56,7 @@ options:
     default: 7200
 attributes:
   check_mode:
-    details: Verifies what is recorded.
+    details: Verifies the files in O(previous).
   idempotent:
     details: Changed only when a file was made. Morph makes other bytes each time.
 """
@@ -136,7 +136,7 @@ def act(wanted: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
         directory=Path(wanted["directory"]),
         label=wanted["label"],
         site=Site(wanted["command"], wanted["config"] or "", wanted["trove_host"], wanted["cache_server"]),
-        recorded=wanted["recorded"],
+        recorded=wanted["previous"],
         logs=Path(wanted["log_directory"]),
         timeout=wanted["timeout"],
         progress=None if check_mode else Progress(wanted["progress"]),

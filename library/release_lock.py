@@ -30,7 +30,7 @@ options:
     type: str
     choices: [present, absent]
     default: present
-  wait:
+  timeout:
     description: Seconds to wait for another release to end. With V(0) it is refused at once.
     type: float
     default: 0
@@ -54,7 +54,7 @@ EXAMPLES = r"""
   slipway.release.release_lock:
     path: /srv/slipway/release.lock
     what: baserock-26.47
-    wait: 600
+    timeout: 600
 """
 
 RETURN = r"""
@@ -84,7 +84,7 @@ def main() -> None:
             "path": {"type": "path", "required": True},
             "what": {"type": "str", "required": True},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-            "wait": {"type": "float", "default": 0},
+            "timeout": {"type": "float", "default": 0},
             "holder": {"type": "dict"},
             "ended": {"type": "dict"},
         },

@@ -16,8 +16,8 @@ description:
     OpenPGP signature.
   - An image with another digest than O(files) says is a failure. Compressed bytes are hashed as they are written.
   - What is there already is hashed again. Bytes other than those on record are a failure that names both digests.
-    What is missing is made again, and must come out with the recorded bytes; for this a lost signature gets its
-    recorded date again.
+    What is missing is made again, and must come out with the same bytes; for this a lost signature gets its
+    previous date again.
 extends_documentation_fragment:
   - slipway.release.openpgp
   - slipway.release.progress
@@ -54,7 +54,7 @@ options:
     default: {}
   gnupghome:
     required: true
-  recorded:
+  previous:
     description: The outputs of this stage's record, if it has been done before.
     type: dict
 attributes:
@@ -135,7 +135,7 @@ def main() -> None:
             "label": {"type": "str", "required": True},
             "level": {"type": "int", "default": 6, "choices": list(range(1, 10))},
             "manifest": {"type": "dict", "default": {}},
-            "recorded": {"type": "dict"},
+            "previous": {"type": "dict"},
         },
         supports_check_mode=True,
     )
@@ -151,7 +151,7 @@ def main() -> None:
             manifest=params["manifest"],
             gnupghome=Path(params["gnupghome"]),
             fingerprint=params["signing_key"] or None,
-            recorded=package.recorded(params["recorded"]),
+            recorded=package.recorded(params["previous"]),
             progress=Progress(None if check else params["progress"]),
             check=check,
         )

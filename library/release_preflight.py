@@ -57,7 +57,7 @@ options:
         description: Its URL.
         type: str
         required: true
-  public_directory:
+  public:
     description: The directory of public files, if it is on this host.
     type: path
   masons:
@@ -149,7 +149,7 @@ def look(wanted: dict[str, Any]) -> tuple[preflight.Report, list[dict[str, Any]]
             )
         )
     if plan:
-        reports.append(preflight.names_report(plan, wanted["records"], public_directory=wanted["public_directory"]))
+        reports.append(preflight.names_report(plan, wanted["records"], public_directory=wanted["public"]))
         found.warnings += preflight.left_out(plan)
         told, masons = preflight.masons_report(
             wanted["masons"],
@@ -177,7 +177,7 @@ def main() -> None:
             "min_free_gib": {"type": "float", "default": 30},
             "key_warning_days": {"type": "int", "default": 30, "no_log": False},
             "repositories": {"type": "list", "elements": "dict", "default": [], "options": REPOSITORY},
-            "public_directory": {"type": "path"},
+            "public": {"type": "path"},
             "masons": {"type": "list", "elements": "str", "default": []},
             "mason_max_age": {"type": "int", "default": 3600},
             "mason_override": {"type": "str", "default": ""},

@@ -48,7 +48,7 @@ options:
     default: 3600
 attributes:
   check_mode:
-    details: Verifies what is recorded. O(artifacts) may be empty.
+    details: Verifies the files in O(previous). O(artifacts) may be empty.
 """
 
 EXAMPLES = r"""
@@ -143,7 +143,7 @@ def act(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
         directory=Path(params["directory"]),
         artifacts=params["artifacts"],
         checkout=take_out,
-        recorded={each["name"]: Made(each["name"], int(each["size"]), each["sha256"]) for each in params["recorded"]},
+        recorded={each["name"]: Made(each["name"], int(each["size"]), each["sha256"]) for each in params["previous"]},
         progress=None if check_mode else Progress(params["progress"]),
         write=not check_mode,
     )

@@ -28,7 +28,7 @@ options:
     description: The directory of the Trove that mirrors it.
     type: path
     required: true
-  configuration:
+  config:
     description: The configuration of C(grok-pull) for O(mirror).
     type: path
     required: true
@@ -54,14 +54,14 @@ EXAMPLES = r"""
   slipway.release.trove_mirror:
     upstream: /srv/trove/public
     mirror: /srv/trove/local
-    configuration: /srv/trove/grokmirror.conf
+    config: /srv/trove/grokmirror.conf
     log: /srv/trove/grokmirror.log
 
 - name: Mirror the public Trove on another machine
   slipway.release.trove_mirror:
     upstream: https://trove.example.org/git
     mirror: /srv/trove
-    configuration: /etc/slipway/grokmirror.conf
+    config: /etc/slipway/grokmirror.conf
     programs: /opt/slipway/grokmirror/bin
 """
 
@@ -86,7 +86,7 @@ from ..module_utils.slipway.trove.mirror import Difference, mirror, mirror_site
 
 
 def mirrored(options: dict[str, Any], *, write: bool) -> list[Difference]:
-    upstream, target, configuration = options["upstream"], Path(options["mirror"]), Path(options["configuration"])
+    upstream, target, configuration = options["upstream"], Path(options["mirror"]), Path(options["config"])
     programs = options["programs"] and Path(options["programs"])
     if upstream.startswith(("http://", "https://")):
         return mirror_site(
@@ -119,7 +119,7 @@ def main() -> None:
         argument_spec={
             "upstream": {"type": "str", "required": True},
             "mirror": {"type": "path", "required": True},
-            "configuration": {"type": "path", "required": True},
+            "config": {"type": "path", "required": True},
             "log": {"type": "path"},
             "programs": {"type": "path"},
             "timeout": {"type": "float", "default": 1800},

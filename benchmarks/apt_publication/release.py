@@ -103,7 +103,7 @@ def stamped(directory: Path, plan: dict[str, Any]) -> list[dict[str, Any]]:
     order = stamp.Order(debversion.Rule(plan["release"], platform["name"]), {"WG-rosdistro": plan["distribution"]})
     stage = directory / "stage" / plan["label"]
     results = stamp.stamp(platform["debs"], stage, order=order)
-    metapackages = deb_metapackage.act({"dest": str(stage), "packages": platform["metapackages"]}, write=True)
+    metapackages = deb_metapackage.act({"directory": str(stage), "packages": platform["metapackages"]}, write=True)
     return [*map(deb_stamp.shown, results), *metapackages["debs"]]
 
 

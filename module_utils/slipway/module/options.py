@@ -31,13 +31,13 @@ DEPLOYMENTS: Options = {
     "deployments": {"type": "list", "elements": "dict", "required": True},
     "directory": {"type": "path", "required": True},
     "label": {"type": "str", "required": True},
-    "recorded": {"type": "list", "elements": "dict", "default": []},
+    "previous": {"type": "list", "elements": "dict", "default": []},
 }
 DISTBUILD: Options = {"handle": {"type": "dict"}, "timeout": {"type": "float", "default": 30}}
 GIT_AUTHOR: Options = {
     "name": {"type": "str", "default": "Slipway"},
     "email": {"type": "str", "default": "slipway@localhost"},
-    "date": {"type": "int", "default": 0},
+    "epoch": {"type": "int", "default": 0},
 }
 MORPH_LIST_COMMAND: Options = {"list_command": {"type": "list", "elements": "str"}, "chdir": {"type": "path"}}
 # Where keys are, and which of them signs, is no secret.

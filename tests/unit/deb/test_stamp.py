@@ -325,7 +325,7 @@ def module(arguments: dict[str, Any], **internal: Any) -> dict[str, Any]:
 def test_the_module_stamps_shows_the_difference_and_is_unchanged_again(debs: list[Path], tmp_path: Path) -> None:
     arguments = {
         "debs": [str(debs[0].parent)],
-        "dest": str(tmp_path / "out"),
+        "directory": str(tmp_path / "out"),
         "release": "r468",
         "platform": "lucid",
         "fields": {"WG-rosdistro": "cturtle"},
@@ -353,7 +353,8 @@ def test_the_module_stamps_shows_the_difference_and_is_unchanged_again(debs: lis
 def test_the_module_fails_with_every_finding(debs: list[Path], tmp_path: Path) -> None:
     for path in debs[:2]:
         path.write_bytes(b"x")
-    answer = module({"debs": list(map(str, debs)), "dest": str(tmp_path / "out"), "release": "r1", "platform": "x"})
+    arguments = {"debs": list(map(str, debs)), "directory": str(tmp_path / "out"), "release": "r1", "platform": "x"}
+    answer = module(arguments)
     assert answer["failed"]
     assert answer["findings"] == [f"{path}: it is no deb" for path in debs[:2]]
     assert not (tmp_path / "out").exists()
@@ -361,7 +362,7 @@ def test_the_module_fails_with_every_finding(debs: list[Path], tmp_path: Path) -
 
 def test_the_module_tells_what_the_set_does_not_satisfy(tmp_path: Path) -> None:
     paths = [make(tmp_path / "in", "a", "1.0", Depends="b (>= 2)"), make(tmp_path / "in", "b", "1.0")]
-    arguments = {"debs": list(map(str, paths)), "dest": str(tmp_path / "out"), "release": "r1", "platform": "x"}
+    arguments = {"debs": list(map(str, paths)), "directory": str(tmp_path / "out"), "release": "r1", "platform": "x"}
     (first, second) = module(arguments)["debs"]
     assert first["unsatisfied"] == [{"field": "Depends", "relation": "b (>= 2)"}]
     assert second["unsatisfied"] == []

@@ -72,7 +72,7 @@ def metapackage(directory: Path, *, write: bool = True) -> dict[str, Any]:
         "depends": [["d-a", "1-r1"]],
         "fields": {},
     }
-    return deb_metapackage.act({"dest": str(directory), "packages": [words]}, write=write)
+    return deb_metapackage.act({"directory": str(directory), "packages": [words]}, write=write)
 
 
 def test_a_metapackage_is_made_once_and_told_before(tmp_path: Path) -> None:

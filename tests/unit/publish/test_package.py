@@ -378,7 +378,7 @@ def test_the_module_reports_what_changed_and_is_unchanged_again(
     made = run_module("release_package", {**arguments, "files": images})
     assert made["changed"]
     assert made["tools"]["pigz"]
-    again = run_module("release_package", {**arguments, "files": images, "recorded": made})
+    again = run_module("release_package", {**arguments, "files": images, "previous": made})
     assert not again["changed"]
     assert [again[key] for key in ("files", "companions", "signed_by")] == [
         made[key] for key in ("files", "companions", "signed_by")
