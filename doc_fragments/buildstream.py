@@ -16,6 +16,7 @@ attributes:
       - slipway.release.buildstream
 requirements:
   - BuildStream 2.8
+  - ruamel.yaml
 options:
   config:
     description:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from aptclient import PROGRAMS, Client, RefusedError, served
+from ruamel.yaml import YAML
 
 from .conftest import ROOT, Ran, Site, tree
 
@@ -35,10 +36,11 @@ class Stacks:
         return self.apt / "public/fixed"
 
     def distro(self, release: str, **changes: str) -> None:
-        text = re.sub(r"(?m)^version: .*$", f"version: {release}", self.distro_file.read_text())
+        distro = YAML().load(self.distro_file)
+        distro["version"] = release
         for stack, version in changes.items():
-            text = re.sub(rf"(?m)^  {stack}: .*$", f"  {stack}: {{version: {version}}}", text)
-        self.distro_file.write_text(text)
+            distro["stacks"][stack]["version"] = version
+        YAML().dump(distro, self.distro_file)
 
     def stamp(self, *, check: bool = False, **extra: object) -> Ran:
         return self.site.play(STAMP, check=check, **extra)
