@@ -149,7 +149,8 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slipway.module.report import report
-from ..module_utils.slipway.plan.release import ARCHITECTURES, Request, make_plan
+from ..module_utils.slipway.plan.release import make_plan
+from ..module_utils.slipway.plan.request import ARCHITECTURES, Request
 
 DEFINITIONS = {
     "url": {"type": "str", "required": True},

@@ -26,7 +26,7 @@ from ..errors import SlipwayError
 from ..files import write_atomic
 from ..git.remote import ENVIRONMENT, git, remote_refs, shown
 from ..locks import flocked
-from ..plan.release import systems_at
+from ..plan.systems import systems_at
 from ..process import run
 from .status import BUILDING, FAILED, FORMAT, PASSED, WAITING, page, seconds, stamp
 

@@ -17,7 +17,8 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway.errors imp
 from ansible_collections.slipway.release.plugins.module_utils.slipway.git import remote as git
 from ansible_collections.slipway.release.plugins.module_utils.slipway.git.remote import reason
 from ansible_collections.slipway.release.plugins.module_utils.slipway.plan import release as planning
-from ansible_collections.slipway.release.plugins.module_utils.slipway.plan.release import Request, make_plan
+from ansible_collections.slipway.release.plugins.module_utils.slipway.plan.release import make_plan
+from ansible_collections.slipway.release.plugins.module_utils.slipway.plan.request import Request
 from ansible_collections.slipway.release.plugins.module_utils.slipway.release import records
 
 CLUSTER = """\

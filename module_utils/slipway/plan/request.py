@@ -1,0 +1,49 @@
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What somebody wants released, and the plan that answers it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..release.records import Record
+
+#: The architectures that Baserock's definitions knew.
+ARCHITECTURES = (
+    *("armv5l", "armv6l", "armv7b", "armv7l", "armv7lhf", "armv8b64", "armv8l64"),
+    *("mips32b", "mips32l", "mips64b", "mips64l", "ppc64", "x86_32", "x86_64"),
+)
+Plan = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What somebody wants released, and where; ``build_hosts`` maps an architecture to its hosts.
+
+    Without ``deployment_types``, deployments must be what Slipway itself can make of their type and settings.
+    """
+
+    version: object
+    project: object
+    url: str
+    mirror_url: str
+    path: str
+    ref: str
+    cluster: str
+    state_directory: str
+    build_hosts: Mapping[str, Sequence[str]]
+    allow_missing_arches: Collection[str] = ()
+    architectures: Collection[str] = ARCHITECTURES
+    deployment_types: Collection[str] = ()
+    timeout: float = 60.0
+
+
+@dataclass(frozen=True)
+class Planned:
+    """The plan, the records that stand already, and what is odd but no fault."""
+
+    plan: Plan
+    records: dict[str, Record]
+    warnings: list[str]

@@ -1,0 +1,139 @@
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The systems that a cluster names, and the files that define them."""
+
+from __future__ import annotations
+
+import hashlib
+import posixpath
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from ..errors import SlipwayError
+from ..yamltext import NotPlainError, read
+from .cluster import Cluster, guess, read_cluster, sanitised, system_architecture
+from .definitions import Definitions
+from .request import ARCHITECTURES, Plan
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """The systems of a cluster with what their files say; keys are where an entry stands."""
+
+    architecture: dict[str, str] = field(default_factory=dict)
+    file: dict[str, str] = field(default_factory=dict)
+    name: dict[tuple[str, str], str] = field(default_factory=dict)
+
+
+def systems_at(repository: Path, commit: str, *, cluster: str) -> list[Plan]:
+    """Every system (``name``, ``file``, ``architecture``) of a cluster at a commit that ``repository`` holds."""
+    definitions = Definitions(repository, commit, f"the definitions at {commit[:12]}")
+    found = read_cluster(definitions.cluster(sanitised(cluster)), label=commit[:12])
+    resolved, faults = resolve(found, definitions, ARCHITECTURES)
+    if faults := [*found.faults, *faults]:
+        raise SlipwayError(
+            "read the cluster",
+            f"{sanitised(cluster)} at {commit[:12]}",
+            "it has 1 fault" if len(faults) == 1 else f"it has {len(faults)} faults",
+            do_next="Mend what is listed here:",
+            findings=faults,
+        )
+    systems = {where: (resolved.file[where], resolved.architecture[where]) for where in resolved.file}
+    return [
+        {"name": resolved.name[system], "file": system[0], "architecture": system[1]}
+        for system in dict.fromkeys(systems.values())
+    ]
+
+
+def resolve(cluster: Cluster, definitions: Definitions, known: Collection[str]) -> tuple[Resolved, list[str]]:
+    """Find every system's file and architecture, and give each system its name."""
+    entries = list(cluster.walk())
+    if not entries:
+        return Resolved(), []
+    prefix = _element_path(definitions)
+    resolved, faults = Resolved(), []
+    contents = definitions.read(path for entry in entries for path in (entry.file, posixpath.join(prefix, entry.file)))
+    told: set[str] = set()
+    for entry in entries:
+        file, data = _element(entry.file, prefix, contents)
+        if data is None:
+            near = [
+                path.removeprefix(f"{prefix}/") for path in definitions.paths() if path.endswith((".bst", ".morph"))
+            ]
+            hint = guess(entry.file, near)
+            faults.append(
+                f"{entry.where}.morph: there is no file {entry.file} in {definitions.shown}{hint} (line {entry.line})"
+            )
+            continue
+        stated, wrong = system_architecture(file, data)
+        faults += [fault for fault in wrong if fault not in told]
+        told.update(wrong)
+        architecture = entry.arch or stated
+        if architecture is None and not wrong:
+            faults.append(f"{entry.where}: {_no_architecture(file)} (line {entry.line})")
+        elif architecture is not None and architecture not in known:
+            by = f"{entry.where}.arch" if entry.arch else f"{entry.where}.morph: {file}"
+            faults.append(
+                f"{by}: {architecture!r} is not a known architecture{guess(architecture, known)}; "
+                f"known are {', '.join(sorted(known))} (line {entry.line})"
+            )
+        elif architecture is not None:
+            resolved.architecture[entry.where] = architecture
+            resolved.file[entry.where] = file
+    resolved.name.update(
+        _system_names({(resolved.file[where], resolved.architecture[where]) for where in resolved.file})
+    )
+    return resolved, faults
+
+
+def _element_path(definitions: Definitions) -> str:
+    """Where a BuildStream project keeps its elements; empty when that is the top, or it is no such project."""
+    data = definitions.read(["project.conf"])["project.conf"]
+    try:
+        root, _unused = read(data or b"{}")
+    except NotPlainError:
+        return ""  # BuildStream itself will tell what is wrong with it
+    stated = (root.mapping or {}).get("element-path")
+    return "" if stated is None or stated.text in (None, ".") else posixpath.normpath(str(stated.text))
+
+
+def _element(file: str, prefix: str, contents: Mapping[str, bytes | None]) -> tuple[str, bytes | None]:
+    """A system's file as its build tool calls it (elements: without the element path), and its content."""
+    if file.endswith(".bst") and prefix:
+        below = contents.get(posixpath.join(prefix, file))
+        if below is not None:
+            return file, below
+        if file.startswith(f"{prefix}/"):
+            return file.removeprefix(f"{prefix}/"), contents.get(file)
+        return file, None
+    return file, contents.get(file)
+
+
+def _no_architecture(file: str) -> str:
+    if file.endswith(".bst"):
+        return (
+            f"{file} does not say its architecture; add `public: {{slipway: {{arch: x86_64}}}}` to it, "
+            "or `arch: x86_64` to this entry"
+        )
+    return f"{file} does not say its architecture; add `arch: x86_64` to it"
+
+
+def _system_names(systems: Collection[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    """Short names of systems: the file's own, with its directories, architecture or a digest only where needed."""
+    stems = {system: PurePosixPath(system[0]).stem for system in systems}
+    exact = {each: f"{stems[each]}-{each[1]}-{hashlib.sha256(each[0].encode()).hexdigest()[:8]}" for each in systems}
+    forms = (
+        stems,
+        {each: f"{stems[each]}-{each[1]}" for each in systems},
+        {each: posixpath.splitext(each[0])[0].replace("/", "-") for each in systems},
+        exact,
+    )
+    counts = [Counter(form.values()) for form in forms]
+    found = {
+        system: next(form[system] for form, count in zip(forms, counts, strict=True) if count[form[system]] == 1)
+        for system in systems
+    }
+    count = Counter(found.values())
+    return {system: name if count[name] == 1 else exact[system] for system, name in found.items()}
