@@ -21,8 +21,9 @@ from ..errors import SlipwayError
 from ..files import sha256, sha256_all, sync_directory
 from ..locks import flocked
 from ..progress import Progress
+from .job import Job, version
 from .tree import Changes, rewrite
-from .writers import WRITERS, Job, version
+from .writers import WRITERS
 
 #: Writes the tree of a build artifact to a tar file; the second path is a directory for its own use.
 Checkout = Callable[[str, Path, Path], None]

@@ -23,16 +23,14 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway.image.depl
     faults,
     tools,
 )
+from ansible_collections.slipway.release.plugins.module_utils.slipway.image.initramfs import write_initramfs
+from ansible_collections.slipway.release.plugins.module_utils.slipway.image.job import Job
+from ansible_collections.slipway.release.plugins.module_utils.slipway.image.rawdisk import write_rawdisk
 from ansible_collections.slipway.release.plugins.module_utils.slipway.image.tree import (
     Changes,
     Owned,
     read_permissions,
     rewrite,
-)
-from ansible_collections.slipway.release.plugins.module_utils.slipway.image.writers import (
-    Job,
-    write_initramfs,
-    write_rawdisk,
 )
 from ansible_collections.slipway.release.plugins.module_utils.slipway.progress import Progress
 from hypothesis import given, settings

@@ -1,0 +1,46 @@
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What a writer of files gets: one system, its settings, and where programs are."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..process import run
+
+MIB = 1 << 20
+
+
+@dataclass(frozen=True)
+class Job:
+    """One file to make. ``tree`` is the canonical tar of the system, ``work`` an empty directory to use.
+
+    ``name`` is the deployment's, ``label`` the release's; both serve to derive what must be unique.
+    """
+
+    name: str
+    label: str
+    architecture: str
+    settings: Mapping[str, str]
+    epoch: int
+    tree: Path
+    work: Path
+
+    def unique(self, purpose: str) -> str:
+        """A UUID that is this deployment's own in every run."""
+        return str(uuid.uuid5(uuid.NAMESPACE_URL, f"slipway:{self.label}:{self.name}:{purpose}"))
+
+
+def version(program: tuple[str, str]) -> str:
+    """What a program says of its version, in its first line."""
+    done = run(program, attempt="ask for the version of", on=program[0], env={"PATH": program_path()})
+    return (done.stdout.strip() or done.stderr.strip()).splitlines()[0]
+
+
+def program_path() -> str:
+    """Where programs are, with the directories of e2fsprogs, which ordinary users lack."""
+    return f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"

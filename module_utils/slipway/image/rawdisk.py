@@ -1,0 +1,221 @@
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Raw disks: one ext4 file system in one partition, made without root."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import tarfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from ..errors import SlipwayError
+from ..process import run
+from .job import MIB, Job, program_path
+from .tree import read
+
+SIZE = re.compile(r"(\d{1,15})([KMGT]?)\Z", re.IGNORECASE | re.ASCII)
+SMALLEST_DISK = 16 * MIB
+#: What the partition types of root file systems are called by the Discoverable Partitions Specification.
+ROOT_PARTITION = {
+    "x86_64": "4f68bce3-e8cd-4db1-96e7-fbcaf984b709",
+    "x86_32": "44479540-f297-41b2-9af7-d131d5f0458a",
+    "armv7lhf": "69dad710-2ce4-4e3c-b16c-21a1d49abed3",
+    "armv7l": "69dad710-2ce4-4e3c-b16c-21a1d49abed3",
+    "armv8l64": "b921b045-1df0-41c3-af44-4c6f280d3fae",
+}
+LINUX_PARTITION = "0fc63daf-8483-4772-8e79-3d69d8477de4"
+#: Named one by one, so that the defaults of a machine's mke2fs.conf make no difference.
+EXT4_FEATURES = (
+    "none,has_journal,ext_attr,resize_inode,dir_index,filetype,extent,64bit,flex_bg,sparse_super,large_file,"
+    "huge_file,dir_nlink,extra_isize,metadata_csum"
+)
+#: What the mode of an inode says of its kind.
+KINDS = {
+    tarfile.REGTYPE: 0o100000,
+    tarfile.DIRTYPE: 0o040000,
+    tarfile.SYMTYPE: 0o120000,
+    tarfile.CHRTYPE: 0o020000,
+    tarfile.BLKTYPE: 0o060000,
+    tarfile.FIFOTYPE: 0o010000,
+}
+
+
+def disk_size(settings: Mapping[str, str]) -> int | None:
+    """The bytes that ``DISK_SIZE`` says, such as ``2G``; ``None`` if it says none."""
+    match = SIZE.match(settings.get("DISK_SIZE", ""))
+    return None if match is None else int(match[1]) << {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}[match[2].upper()]
+
+
+def disk_faults(settings: Mapping[str, str]) -> list[str]:
+    """What is wrong with the settings of a raw disk."""
+    if "DISK_SIZE" not in settings:
+        return ["a raw disk needs the setting DISK_SIZE, such as 2G"]
+    size = disk_size(settings)
+    if size is None:
+        return [f"DISK_SIZE is {settings['DISK_SIZE']!r}, not a number of bytes or one with K, M, G or T"]
+    if size < SMALLEST_DISK or size % 512:
+        return [f"DISK_SIZE is {settings['DISK_SIZE']}; it is at least 16M, and whole sectors of 512 bytes"]
+    return []
+
+
+def write_rawdisk(job: Job, target: Path) -> None:
+    """A disk with a partition table and the system's tree in an ext4 file system.
+
+    Needs no root. What would differ from run to run is fixed: UUIDs are derived, and times are written into
+    every inode afterwards, because mke2fs takes over the access and change times of the files it copies.
+    """
+    size = disk_size(job.settings) or 0
+    (job.work / "input").mkdir()
+    image, staged = job.work / "input" / "root.ext4", job.work / "root"
+    script = _stage(job, staged)
+    _make_ext4(job, image, staged=staged, mebibytes=size // MIB - 2)
+    _fix_inodes(job, image, script=script)
+    shutil.rmtree(staged)
+    config = job.work / "genimage.cfg"
+    config.write_text(
+        f"""image disk.img {{
+  size = {size}
+  hdimage {{
+    partition-table-type = "gpt"
+    disk-uuid = "{job.unique("disk")}"
+    align = 1M
+  }}
+  partition root {{
+    partition-type-uuid = "{ROOT_PARTITION.get(job.architecture, LINUX_PARTITION)}"
+    partition-uuid = "{job.unique("partition")}"
+    image = "root.ext4"
+    offset = 1M
+  }}
+}}
+"""
+    )
+    (job.work / "empty").mkdir()
+    run(
+        [
+            *("genimage", "--config", config.name, "--rootpath", "empty", "--tmppath", "temporary"),
+            *("--inputpath", "input", "--outputpath", "output"),
+        ],
+        attempt="make the raw disk",
+        on=job.name,
+        cwd=job.work,
+        do_next="Install Debian's package genimage, and see that the disk is not full.",
+    )
+    os.replace(job.work / "output" / "disk.img", target)
+
+
+def _stage(job: Job, root: Path) -> list[str]:
+    """Unpack the tree for mke2fs; return debugfs commands for all that an ordinary user cannot give a file."""
+    root.mkdir()
+    top = tarfile.TarInfo("")
+    top.type, top.mode = tarfile.DIRTYPE, 0o755
+    members, script = [top], []
+    for info, content in read(job.tree):
+        path = f"{root}/{info.name}"
+        members.append(info)
+        if info.isdir():
+            os.mkdir(path, info.mode & 0o777 | 0o700)
+        elif info.issym():
+            os.symlink(info.linkname, path)
+        elif content is not None:
+            with open(path, "xb") as stream:
+                shutil.copyfileobj(content, stream, MIB)
+                os.fchmod(stream.fileno(), info.mode & 0o777 | 0o400)
+        else:
+            script += _node(info)
+    for info in reversed(members):
+        script += _inode(info, f"{root}/{info.name}", epoch=job.epoch)
+    # The count of kilobytes ever written would tell who made the file system.
+    return [*script, "set_super_value kbytes_written 0"]
+
+
+def _node(info: tarfile.TarInfo) -> list[str]:
+    """debugfs commands that make a device node or a pipe."""
+    kind = "p" if info.isfifo() else f"{'c' if info.ischr() else 'b'} {info.devmajor} {info.devminor}"
+    parent, name = os.path.split(f"/{info.name}")
+    return [f"cd {_quoted(parent)}", f"mknod {_quoted(name)} {kind}", "cd /"]
+
+
+def _inode(info: tarfile.TarInfo, staged: str, *, epoch: int) -> list[str]:
+    """debugfs commands that set what an inode does not get, or not for certain, from the staged file."""
+    fixed = {"ctime": f"@{epoch}", "ctime_extra": "0", "atime": f"@{epoch}", "atime_extra": "0"}
+    wanted = {"mode": KINDS[info.type] | info.mode, "uid": info.uid, "gid": info.gid}
+    has = {}
+    if info.type in (tarfile.REGTYPE, tarfile.DIRTYPE, tarfile.SYMTYPE):
+        os.utime(staged, (epoch, epoch), follow_symlinks=False)
+        found = os.lstat(staged)
+        has = {"mode": found.st_mode, "uid": found.st_uid, "gid": found.st_gid}
+    else:
+        fixed |= {"mtime": f"@{epoch}", "mtime_extra": "0"}
+    fixed |= {name: f"0{value:o}" for name, value in wanted.items() if has.get(name) != value}
+    path = _quoted(f"/{info.name}")
+    return [f"set_inode_field {path} {name} {value}" for name, value in fixed.items()]
+
+
+def _quoted(path: str) -> str:
+    if any(ord(character) < 32 for character in path):
+        raise SlipwayError(
+            "make a raw disk with the file",
+            repr(path),
+            "its name has control characters",
+            do_next="Find out which element makes it, and correct that in the definitions.",
+        )
+    return '"' + path.replace('"', '""') + '"'
+
+
+def _make_ext4(job: Job, image: Path, *, staged: Path, mebibytes: int) -> None:
+    sizes = [info.size for info, _unused in read(job.tree)]
+    files = len(sizes)
+    config = job.work / "mke2fs.conf"
+    config.write_text("[fs_types]\n  ext4 = {\n  }\n")
+    identity = job.unique("filesystem")
+    extended = f"hash_seed={identity},root_owner=0:0,lazy_itable_init=1,lazy_journal_init=1,nodiscard"
+    try:
+        run(
+            [
+                *("mke2fs", "-q", "-F", "-t", "ext4", "-b", "4096", "-I", "256", "-m", "0", "-L", "root"),
+                *("-N", str(max(mebibytes * 64, files + files // 4 + 64)), "-U", identity, "-E", extended),
+                *("-O", EXT4_FEATURES, "-d", str(staged), str(image), f"{mebibytes}M"),
+            ],
+            attempt="make the file system of",
+            on=job.name,
+            env=_e2fs_environment(job),
+        )
+    except SlipwayError as error:
+        raise SlipwayError(
+            "make the raw disk",
+            job.name,
+            f"{files} files of {-(-sum(sizes) // MIB)} MiB do not fit into DISK_SIZE {job.settings['DISK_SIZE']}, "
+            f"or mke2fs failed otherwise ({error.came_back})",
+            do_next="Give the deployment a larger DISK_SIZE in the cluster file.",
+        ) from error
+
+
+def _fix_inodes(job: Job, image: Path, *, script: list[str]) -> None:
+    commands = job.work / "debugfs.script"
+    commands.write_text("\n".join([*script, ""]), encoding="utf-8", errors="surrogateescape")
+    done = run(
+        ["debugfs", "-w", "-f", str(commands), str(image)],
+        attempt="set owners and times in the file system of",
+        on=job.name,
+        env=_e2fs_environment(job),
+    )
+    # debugfs ends with 0 whatever happens; after the line with its version it says only what went wrong.
+    said = [line for line in done.stderr.splitlines() if line.strip() and not line.startswith("debugfs ")]
+    if said:
+        raise SlipwayError(
+            "set owners and times in the file system of",
+            job.name,
+            f"debugfs said {said[0]!r}",
+            do_next="See that the disk is not full, and run again.",
+        )
+
+
+def _e2fs_environment(job: Job) -> dict[str, str]:
+    return {
+        "E2FSPROGS_FAKE_TIME": str(job.epoch),
+        "MKE2FS_CONFIG": str(job.work / "mke2fs.conf"),
+        "PATH": program_path(),
+    }
