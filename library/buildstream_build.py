@@ -80,7 +80,9 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.slipway.buildstream.build import Build, Built, Project, build_all, look
+from ..module_utils.slipway.buildstream.build import build_all, look
+from ..module_utils.slipway.buildstream.command import Build, Project
+from ..module_utils.slipway.buildstream.session import Built
 from ..module_utils.slipway.errors import SlipwayError
 from ..module_utils.slipway.module.options import BUILDSTREAM, BUILDSTREAM_BUILDS, PROGRESS
 from ..module_utils.slipway.module.report import report

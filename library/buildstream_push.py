@@ -90,7 +90,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.slipway.buildstream.build import Build, Project
+from ..module_utils.slipway.buildstream.command import Build, Project
 from ..module_utils.slipway.buildstream.push import Outcome, Server, publish
 from ..module_utils.slipway.module.diff import added_lines
 from ..module_utils.slipway.module.options import BUILDSTREAM, BUILDSTREAM_BUILDS, PROGRESS

@@ -104,7 +104,8 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.slipway.buildstream.build import Project, checkout
+from ..module_utils.slipway.buildstream.build import checkout
+from ..module_utils.slipway.buildstream.command import Project
 from ..module_utils.slipway.image.deploy import Deployment, Made, Release, deploy, tools
 from ..module_utils.slipway.module.options import BUILDSTREAM, DEPLOYMENTS, PROGRESS
 from ..module_utils.slipway.module.report import report

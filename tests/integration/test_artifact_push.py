@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.slipway.release.plugins.module_utils.slipway.buildstream import push as buildstream_push
-from ansible_collections.slipway.release.plugins.module_utils.slipway.buildstream.build import Build, Project, bst
+from ansible_collections.slipway.release.plugins.module_utils.slipway.buildstream.command import Build, Project, bst
 from ansible_collections.slipway.release.plugins.module_utils.slipway.buildstream.push import Server, publish
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
 

@@ -18,8 +18,8 @@ from ..process import run
 from ..progress import Progress
 from ..yamltext import plain, read_mapping
 from . import ask as buildstream_ask
-from .build import Build, Project, artifact_name, bst, show
 from .cache import cached
+from .command import Build, Project, artifact_name, bst, show
 from .log import Log, Node
 
 #: BuildStream takes a server as one word in which these mean something.

@@ -20,8 +20,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from ..buildstream.build import Build, BuildError, Fault, Project, build_all
+from ..buildstream.build import build_all
+from ..buildstream.command import Build, Project
 from ..buildstream.log import Event
+from ..buildstream.session import BuildError, Fault
 from ..errors import SlipwayError
 from ..files import write_atomic
 from ..git.remote import ENVIRONMENT, git, remote_refs, shown

@@ -10,21 +10,18 @@ import time
 from pathlib import Path
 
 import pytest
-from ansible_collections.slipway.release.plugins.module_utils.slipway.buildstream.build import (
+from ansible_collections.slipway.release.plugins.module_utils.slipway.buildstream.build import build_all, checkout, look
+from ansible_collections.slipway.release.plugins.module_utils.slipway.buildstream.cache import cached
+from ansible_collections.slipway.release.plugins.module_utils.slipway.buildstream.command import (
     TRIES,
     Build,
-    BuildError,
-    Fault,
     Project,
     artifact_name,
     bst,
-    build_all,
-    checkout,
-    look,
     show,
 )
-from ansible_collections.slipway.release.plugins.module_utils.slipway.buildstream.cache import cached
 from ansible_collections.slipway.release.plugins.module_utils.slipway.buildstream.log import Event, Log
+from ansible_collections.slipway.release.plugins.module_utils.slipway.buildstream.session import BuildError, Fault
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
 from ansible_collections.slipway.release.plugins.module_utils.slipway.progress import Progress
 from hypothesis import given

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from ansible_collections.slipway.release.plugins.module_utils.slipway.buildstream import ask as buildstream_ask
 from ansible_collections.slipway.release.plugins.module_utils.slipway.buildstream.ask import BATCH_BYTES
-from ansible_collections.slipway.release.plugins.module_utils.slipway.buildstream.build import Build, Project
+from ansible_collections.slipway.release.plugins.module_utils.slipway.buildstream.command import Build, Project
 from ansible_collections.slipway.release.plugins.module_utils.slipway.buildstream.push import (
     OWN,
     Server,

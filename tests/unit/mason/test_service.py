@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 from ansible_collections.slipway.release.plugins.lookup.logic_files import LookupModule
-from ansible_collections.slipway.release.plugins.module_utils.slipway.buildstream.build import BuildError, Fault
 from ansible_collections.slipway.release.plugins.module_utils.slipway.buildstream.log import Event
+from ansible_collections.slipway.release.plugins.module_utils.slipway.buildstream.session import BuildError, Fault
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
 from ansible_collections.slipway.release.plugins.module_utils.slipway.mason import service as mason_module
 from ansible_collections.slipway.release.plugins.module_utils.slipway.mason.service import due, look, read_settings

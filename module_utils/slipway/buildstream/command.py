@@ -1,0 +1,191 @@
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The command bst: how it is called, followed and bounded."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import shutil
+import string
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..errors import SlipwayError
+from ..process import Completed, run
+from ..yamltext import read_strictly
+from .cache import read_setting
+from .log import Node
+
+SHOWN = "slipway\t%{state}\t%{full-key}\t%{name}\t%{deps}"
+NORMAL = frozenset(string.ascii_letters + string.digits + "-._")
+#: Where BuildStream 2.8 stumbles, before it begins, when another one starts at the same moment: both want to remove
+#: the oldest of ten logs. It is started again, at most so many times.
+STUMBLED = "_rotate_and_get_next_logfile"
+TRIES = 8
+STUMBLED_WITHIN = 10_000
+#: BuildStream writes into files, not into a pipe: when the reader of its pipe is gone, it cannot end any more.
+INTO_FILES = ["sh", "-c", 'out=$1 err=$2; shift 2; exec "$@" >>"$out" 2>>"$err"', "sh"]
+OUTPUT_BYTES = 16 << 20
+#: Seconds between two looks at what it wrote.
+LOOK = 0.2
+#: Seconds that BuildStream may take to end its sandboxes after it was asked to.
+GRACE = 30
+
+
+@dataclass(frozen=True)
+class Project:
+    """A checked out BuildStream project, and how ``bst`` is called on it."""
+
+    directory: Path
+    config: Path | None = None
+    bst: str = "bst"
+
+
+@dataclass(frozen=True)
+class Build:
+    """What one ``bst`` process builds: ``elements`` under one set of project options."""
+
+    architecture: str
+    elements: tuple[str, ...]
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+def show(project: Project, build: Build, *, dependencies: str = "all", timeout: float = 300.0) -> dict[str, Node]:
+    """What ``bst show`` knows of the elements of ``build`` and, unless ``dependencies`` is none, of all below them."""
+    shown = bst(
+        project,
+        *(*list_options(build.options), "show", "--deps", dependencies, "--format", SHOWN, *build.elements),
+        attempt=f"look at the elements for {build.architecture} in",
+        timeout=timeout,
+    )
+    nodes: dict[str, Node] = {}
+    if shown.returncode == 0:
+        for part in ("\n" + shown.stdout).split("\nslipway\t")[1:]:
+            state, key, element, below = part.split("\t", 3)
+            names = read_strictly(below.encode(), file="what bst show wrote").items or []
+            nodes[element] = Node(element, key, state.strip(), tuple(name.text or "" for name in names))
+    return nodes
+
+
+def bst(
+    project: Project,
+    *words: str,
+    attempt: str,
+    timeout: float,
+    log: Path | None = None,
+    on_line: Callable[[str], None] | None = None,
+) -> Completed:
+    """Run ``bst`` on a project; any exit status is returned, only a missing bst and the end of the time fail.
+
+    With ``log`` (appended to), standard output and error are one stream in that file, and each of its lines is
+    passed to ``on_line`` while bst runs.
+
+    BuildStream ends its sandboxes and its cache server when it is interrupted, and only then. So it gets
+    SIGINT at the end of the time, and also when the thread that calls this is no more, however it ended.
+    """
+    require_bst(project)
+    limits = ["setpriv", "--pdeathsig", "INT", "timeout", "--signal=INT", f"--kill-after={GRACE}", f"{timeout:.0f}"]
+    config = [] if project.config is None else ["--config", str(project.config)]
+    common = [*config, "--directory", str(project.directory), "--no-interactive", "--no-colors"]
+    with contextlib.nullcontext() if log else tempfile.TemporaryDirectory(prefix="slipway-bst-") as scratch:
+        out = log or Path(str(scratch), "out")
+        err = log or Path(str(scratch), "err")
+        for _unused in range(TRIES):
+            out.touch()
+            with _followed(out, on_line):
+                done = run(
+                    [*limits, *INTO_FILES, str(out), str(err), project.bst, *common, *words],
+                    attempt=attempt,
+                    on=str(project.directory),
+                    timeout=timeout + 2 * GRACE,
+                    ok_codes=range(256),
+                )
+            said = [_end(path) for path in (out, err)]
+            if done.returncode == 0 or not any(STUMBLED in text[-STUMBLED_WITHIN:] for text in said):
+                break
+    if done.returncode in (124, 137):
+        raise SlipwayError(
+            attempt,
+            str(project.directory),
+            f"bst was not done after {timeout:.0f} s and was ended",
+            do_next="Find out why it takes so long, or allow it more time, and run again.",
+            log=None if log is None else str(log),
+        )
+    return dataclasses.replace(done, stdout=said[0], stderr=said[1])
+
+
+def _end(path: Path) -> str:
+    """As much of a file's end as a program's output is worth in memory."""
+    with open(path, "rb") as stream:
+        stream.seek(max(0, path.stat().st_size - OUTPUT_BYTES))
+        return stream.read().decode("utf-8", "replace")
+
+
+@contextlib.contextmanager
+def _followed(path: Path, on_line: Callable[[str], None] | None) -> Iterator[None]:
+    """Pass the lines that are appended to ``path`` meanwhile to ``on_line``."""
+    if on_line is None:
+        yield
+        return
+    ended = threading.Event()
+    follower = threading.Thread(target=_follow, args=(path, path.stat().st_size, on_line, ended))
+    follower.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        follower.join()
+
+
+def _follow(path: Path, offset: int, on_line: Callable[[str], None], ended: threading.Event) -> None:
+    rest = ""
+    last = False
+    with open(path, encoding="utf-8", errors="replace") as stream:
+        stream.seek(offset)
+        while not last:
+            last = ended.wait(LOOK)
+            *lines, rest = (rest + stream.read()).split("\n")
+            for line in lines:
+                on_line(line)
+
+
+def artifact_name(project: Project, element: str, key: str) -> str:
+    """The name by which ``bst artifact`` knows an element of the project."""
+    name = read_setting(project.directory / "project.conf", "name")
+    normal = "".join(each if each in NORMAL else "_" for each in element.removesuffix(".bst").replace("/", "-"))
+    return f"{name}/{normal}/{key}"
+
+
+def require_bst(project: Project) -> None:
+    if shutil.which(project.bst) is None:
+        raise SlipwayError(
+            "run BuildStream in",
+            str(project.directory),
+            f"the program {project.bst} was not found",
+            do_next="Install BuildStream 2 on this host, or set the path of bst, and run again.",
+        )
+
+
+def require_project(project: Project) -> None:
+    """Fail unless the directory holds a project and there is a sandbox to build in."""
+    missing = project.config is not None and not project.config.is_file()
+    config = "" if missing or project.config is None else project.config.read_text(encoding="utf-8")
+    if missing:
+        fault, cure = f"its configuration {project.config} is not there", "Provision this host, or correct the path"
+    elif not (project.directory / "project.conf").is_file():
+        fault, cure = "it is not a BuildStream project: it has no project.conf", "Name the directory of a project"
+    elif "remote-execution:" not in config and shutil.which("bwrap") is None:
+        fault, cure = "its sandbox needs the program bwrap, which was not found", "Install Debian's package bubblewrap"
+    elif "remote-execution:" not in config and not Path("/dev/fuse").exists():
+        fault, cure = "its sandbox needs /dev/fuse, which is not there", "Install fuse3 and load the kernel's fuse"
+    else:
+        return
+    raise SlipwayError("build with BuildStream in", str(project.directory), fault, do_next=f"{cure}, and run again.")
+
+
+def list_options(options: Mapping[str, str]) -> list[str]:
+    return [word for name, value in options.items() for word in ("--option", name, value)]
