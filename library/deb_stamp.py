@@ -152,7 +152,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slipway.deb import stamp
 from ..module_utils.slipway.deb import version as debversion
-from ..module_utils.slipway.deb.control import Member
+from ..module_utils.slipway.deb.lock import Member
 from ..module_utils.slipway.module.options import PROGRESS
 from ..module_utils.slipway.module.report import report
 from ..module_utils.slipway.progress import Progress

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..deb import control as debcontrol
+from ..deb.relations import groups, relations
 from ..errors import SlipwayError
 from ..process import run
 
@@ -113,12 +114,12 @@ def unmet(stanzas: Sequence[str], base: Sequence[str]) -> list[tuple[str, str, s
     for paragraph in (*stanzas, *base):
         control = debcontrol.Control(paragraph)
         versions.setdefault(control.get("Package") or "", []).append(control.get("Version"))
-        for relation in debcontrol.relations(control, "Provides"):
+        for relation in relations(control, "Provides"):
             versions.setdefault(relation.name, []).append(relation.version)
     found = []
     for control in map(debcontrol.Control, stanzas):
         for name in ("Pre-Depends", "Depends"):
-            for group in debcontrol.groups(control, name):
+            for group in groups(control, name):
                 if not any(
                     relation.version is None or (version is not None and relation.accepts(version))
                     for relation in group

@@ -5,11 +5,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 
 from . import version as debversion
-from .version import Rule
 
 #: Fields whose relations are locked to the versions of the release.
 LOCKED_FIELDS = ("Pre-Depends", "Depends", "Recommends", "Suggests", "Enhances")
@@ -25,7 +23,6 @@ RESERVED_FIELDS = frozenset(
         *("Package-Type", "Installed-Size", "Filename", "Size", "MD5sum", "SHA1", "SHA256", "Status", "Conffiles"),
     )
 )
-
 #: Fields that dpkg refuses in a deb, or that change the version by other means.
 _FORBIDDEN_FIELDS = (
     *("Status", "Config-Version", "Conffiles", "Triggers-Pending", "Triggers-Awaited"),
@@ -36,17 +33,11 @@ _CHOICES = {
     "Protected": ("yes", "no"),
     "Multi-Arch": ("no", "same", "foreign", "allowed"),
 }
-
 FIELD_NAME = re.compile(r"[!\"$-,.-9;-~][!-9;-~]+", re.ASCII)
 PACKAGE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]*", re.ASCII)
 ARCHITECTURE = re.compile(r"[a-z0-9][a-z0-9-]*", re.ASCII)
 _CONTROL_CHARACTER = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
-_RELATION = re.compile(
-    r"(?P<lead>\s*)(?P<name>[A-Za-z0-9][A-Za-z0-9+._-]*)(?::(?P<qualifier>[a-z0-9][a-z0-9-]*))?"
-    r"(?:\s*\(\s*(?P<operator><<|<=|>=|>>|=|<|>)?\s*(?P<version>[A-Za-z0-9][^\s()]*)\s*\))?(?P<trail>\s*)",
-    re.ASCII,
-)
-_SOURCE = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9+._-]*)(?:\s+\((?P<version>[^\s()]+)\))?", re.ASCII)
+SOURCE = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9+._-]*)(?:\s+\((?P<version>[^\s()]+)\))?", re.ASCII)
 
 
 class Control:
@@ -137,20 +128,6 @@ def _split(text: str) -> tuple[str, list[tuple[str, str]], str]:
     return "\n" * first, fields, "\n" * (len(lines) - last - 1)
 
 
-@dataclass(frozen=True)
-class Member:
-    """A package of the release: what it was, and what it is called now.
-
-    ``provides`` holds the versioned names that it stands for as well, with their versions before and after.
-    """
-
-    package: str
-    architecture: str
-    version: str
-    stamped: str
-    provides: tuple[tuple[str, str, str], ...] = ()
-
-
 def identify(control: Control) -> tuple[str, str, str]:
     """Package, version and architecture; ``ValueError`` with the fault if dpkg would refuse one of them."""
     values = []
@@ -173,221 +150,3 @@ def identify(control: Control) -> tuple[str, str, str]:
             raise ValueError(f"its {name} is '{printable(choice)}' and not {' or '.join(choices)}")
     package, version, architecture = values
     return package, version, architecture
-
-
-def describe(control: Control, rule: Rule) -> Member:
-    """What this package is within a release made with ``rule``; ``ValueError`` with the fault."""
-    package, version, architecture = identify(control)
-    provides = []
-    for relation in relations(control, "Provides"):
-        if relation.version:
-            if relation.operator not in {"=", None}:
-                raise ValueError(f"its Provides has '{relation}', which is no exact version")
-            provides.append((relation.name, relation.version, rule.apply(relation.version)))
-    check_relations(control)
-    return Member(package, architecture, version, rule.apply(version), tuple(provides))
-
-
-def check_relations(control: Control) -> None:
-    """Raise ``ValueError`` with the fault if dpkg would refuse a relation."""
-    for name in (*LOCKED_FIELDS, *KEPT_FIELDS, "Provides"):
-        relations(control, name)
-
-
-@dataclass(frozen=True)
-class Relation:
-    """One name in a relation field, with what it demands."""
-
-    name: str
-    qualifier: str | None
-    operator: str | None
-    version: str | None
-
-    def __str__(self) -> str:
-        qualified = self.name if self.qualifier is None else f"{self.name}:{self.qualifier}"
-        return qualified if self.version is None else f"{qualified} ({self.operator or '='} {self.version})"
-
-    def accepts(self, version: str) -> bool:
-        """Whether a package of this name and ``version`` is meant."""
-        return self.version is None or debversion.satisfies(version, self.operator or "=", self.version)
-
-    def bounded(self, operator: str | None, version: str) -> Relation:
-        """The same name with another demand."""
-        return Relation(self.name, self.qualifier, operator, version)
-
-
-def relations(control: Control, name: str) -> list[Relation]:
-    """All relations of a field, alternatives in a row; ``ValueError`` with the fault."""
-    return [relation for group in groups(control, name) for relation in group]
-
-
-def groups(control: Control, name: str) -> list[list[Relation]]:
-    """The demands of a field, each with its alternatives; ``ValueError`` with the fault."""
-    value = control.get(name)
-    if not value:
-        return []
-    if control.folded(name):
-        raise ValueError(f"its {name} begins on the line after, which dpkg does not take")
-    found = [[_relation(text, name)[1] for text in group.split("|")] for group in value.split(",")]
-    if name not in LOCKED_FIELDS and any(len(group) > 1 for group in found):
-        raise ValueError(f"its {name} has alternatives, which dpkg does not allow there")
-    return found
-
-
-def _relation(text: str, where: str) -> tuple[str, Relation, str]:
-    match = _RELATION.fullmatch(text)
-    fault = None if match is None or match["version"] is None else debversion.fault_of(match["version"])
-    if match is None or fault:
-        raise ValueError(f"its {where} has '{printable(text.strip())}', which is no relation")
-    return (
-        match["lead"],
-        Relation(match["name"], match["qualifier"], match["operator"], match["version"]),
-        match["trail"],
-    )
-
-
-class ReleaseSet:
-    """The packages that are locked to each other, found by name and architecture."""
-
-    def __init__(self, members: Iterable[Member]) -> None:
-        self._real: dict[str, list[tuple[str, str, str]]] = {}
-        self._provided: dict[str, list[tuple[str, str, str]]] = {}
-        for member in members:
-            self._real.setdefault(member.package, []).append((member.architecture, member.version, member.stamped))
-            for name, version, stamped in member.provides:
-                self._provided.setdefault(name, []).append((member.architecture, version, stamped))
-
-    def real(self, relation: Relation, architecture: str) -> list[tuple[str, str]]:
-        """Versions before and after of the packages that ``relation`` names, seen from ``architecture``."""
-        return _seen_from(self._real.get(relation.name, []), relation.qualifier, architecture)
-
-    def provided(self, relation: Relation, architecture: str) -> list[tuple[str, str]]:
-        """The same for the names that packages provide with a version."""
-        return _seen_from(self._provided.get(relation.name, []), relation.qualifier, architecture)
-
-
-def _seen_from(found: list[tuple[str, str, str]], qualifier: str | None, architecture: str) -> list[tuple[str, str]]:
-    wanted = architecture if qualifier is None else qualifier
-    near = [entry for entry in found if entry[0] in {wanted, "all"} or wanted in {"any", "all"}]
-    return sorted({(version, stamped) for _architecture, version, stamped in near or found})
-
-
-@dataclass
-class Stamped:
-    """A control file after stamping; ``unsatisfied`` are relations that the release does not satisfy."""
-
-    text: str
-    unsatisfied: list[tuple[str, str]] = field(default_factory=list)
-
-
-def stamp(control: Control, member: Member, *, release: ReleaseSet, rule: Rule, fields: Mapping[str, str]) -> Stamped:
-    """Give ``control`` (changed in place) its new version, and lock it to the packages of ``release``.
-
-    ``fields`` are marker fields, set as they are. A relation that cannot be kept as true or as false as
-    it was raises ``ValueError`` with the fault.
-    """
-    unsatisfied: list[tuple[str, str]] = []
-    for name in LOCKED_FIELDS:
-        control.edit(name, _locker(name, member, release=release, rule=rule, unsatisfied=unsatisfied))
-    for name in KEPT_FIELDS:
-        control.edit(name, _keeper(name, member, release=release, rule=rule))
-    control.edit("Provides", lambda raw: _each(raw, "Provides", lambda relation: [_provide(relation, rule)]))
-    _name_source(control, member)
-    control.set("Version", member.stamped)
-    for name, value in fields.items():
-        control.set(name, value, before="Description")
-    return Stamped(str(control), unsatisfied)
-
-
-def _name_source(control: Control, member: Member) -> None:
-    """Say of which source version this was built, for it is no longer the version of the package."""
-    source = _SOURCE.fullmatch(control.get("Source") or member.package)
-    if source is None:
-        raise ValueError(f"its Source '{printable(control.get('Source') or '')}' is no source")
-    if source["version"] is None:
-        control.set("Source", f"{source['name']} ({member.version})", after="Package")
-
-
-def _provide(relation: Relation, rule: Rule) -> Relation:
-    if relation.version is None:
-        return relation
-    return relation.bounded(relation.operator, rule.apply(relation.version))
-
-
-def _locker(
-    where: str, member: Member, *, release: ReleaseSet, rule: Rule, unsatisfied: list[tuple[str, str]]
-) -> Callable[[str], str]:
-    def lock(relation: Relation) -> list[Relation]:
-        real = release.real(relation, member.architecture)
-        provided = release.provided(relation, member.architecture)
-        for candidates in (real, provided):
-            news = {new for old, new in candidates if relation.accepts(old)}
-            if news:
-                return [relation.bounded("=", new) for new in sorted(news, key=debversion.key, reverse=True)]
-        if not real and not provided:
-            return [relation]
-        unsatisfied.append((where, str(relation)))
-        return [_as_true(relation, real + provided, rule=rule, where=where)]
-
-    return lambda raw: _each(raw, where, lock)
-
-
-def _keeper(where: str, member: Member, *, release: ReleaseSet, rule: Rule) -> Callable[[str], str]:
-    def keep(relation: Relation) -> list[Relation]:
-        known = release.real(relation, member.architecture) + release.provided(relation, member.architecture)
-        return [_as_true(relation, known, rule=rule, where=where)]
-
-    return lambda raw: _each(raw, where, keep)
-
-
-def _as_true(relation: Relation, known: list[tuple[str, str]], *, rule: Rule, where: str) -> Relation:
-    """A relation that says of the new versions what ``relation`` says of the old ones."""
-    if relation.version is None:
-        return relation
-    for candidate in _candidates(relation, known, rule):
-        if all(candidate.accepts(new) == relation.accepts(old) for old, new in known):
-            return candidate
-    raise ValueError(f"its {where} has '{relation}', which no version says of the stamped packages")
-
-
-def _candidates(relation: Relation, known: list[tuple[str, str]], rule: Rule) -> Iterable[Relation]:
-    if relation.version is None:
-        raise AssertionError("relation.version is always set here")
-    operator = relation.operator or "="
-    yield relation
-    yield relation.bounded(operator, rule.apply(relation.version))
-    strict, loose = ("<<", "<=") if operator.startswith("<") else (">>", ">=")
-    for _old, new in known:
-        for bound in ("=",) if operator == "=" else (loose, strict):
-            yield relation.bounded(bound, new)
-
-
-def _each(raw: str, where: str, change: Callable[[Relation], list[Relation]]) -> str:
-    """Pass every relation of a field through ``change``; text that stays the same keeps its white space."""
-    if not raw.strip():
-        return raw
-    body = raw.rstrip()
-    groups: list[str] = []
-    locked: set[str] = set()
-    for group in body.split(","):
-        alternatives = [alternative for text in group.split("|") for alternative in _alternatives(text, where, change)]
-        texts = [text for text, _new in alternatives]
-        if all(new for _text, new in alternatives):
-            essence = "|".join(dict.fromkeys(text.strip() for text in texts))
-            if essence in locked:
-                continue  # (>= 1), (<< 2) have become the same lock
-            locked.add(essence)
-        groups.append("|".join(texts))
-    return ",".join(groups) + raw[len(body) :]
-
-
-def _alternatives(text: str, where: str, change: Callable[[Relation], list[Relation]]) -> list[tuple[str, bool]]:
-    lead, relation, trail = _relation(text, where)
-    changed = change(relation)
-    if changed == [relation]:
-        return [(text, False)]
-    texts = [str(one) for one in changed]
-    return [
-        (f"{lead if not number else ' '}{one}{trail if number == len(texts) - 1 else ' '}", True)
-        for number, one in enumerate(texts)
-    ]

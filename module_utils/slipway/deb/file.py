@@ -18,6 +18,7 @@ from ..errors import SlipwayError
 from . import control as debcontrol
 from . import controltar
 from .controltar import DebError
+from .relations import check_relations
 
 Piece: TypeAlias = "bytes | memoryview"
 
@@ -198,7 +199,7 @@ def build(
     try:
         stanza = debcontrol.Control(control)
         debcontrol.identify(stanza)
-        debcontrol.check_relations(stanza)
+        check_relations(stanza)
         directories = _directories(inside)
         if stanza.get("Installed-Size") is None:
             blocks = sum(-(-len(content) // 1024) for content in inside.values()) + len(directories)

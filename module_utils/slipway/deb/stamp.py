@@ -20,9 +20,11 @@ from ..locks import flocked
 from ..progress import Progress
 from . import control as debcontrol
 from . import file as debfile
+from . import lock
 from . import version as debversion
-from .control import Control, Member, ReleaseSet
+from .control import Control
 from .file import Deb, Digests, Hasher
+from .lock import Member, ReleaseSet
 from .version import Rule
 
 #: How long another run may hold the destination, in seconds.
@@ -250,7 +252,7 @@ def _plans(sources: Sequence[str], *, order: Order, workers: int) -> list[_Plan]
 def _plan(source: str, order: Order) -> _Plan:
     deb = debfile.read(source, drop_signatures=order.drop_signatures)
     try:
-        member = debcontrol.describe(Control(debcontrol.decode(deb.control)), order.rule)
+        member = lock.describe(Control(debcontrol.decode(deb.control)), order.rule)
     except ValueError as fault:
         raise debfile.refusal(source, str(fault)) from None
     suffix = os.path.splitext(source)[1]
@@ -322,7 +324,7 @@ def _make(plan: _Plan, path: Path, scratch: Path | None, *, release: ReleaseSet,
     deb = plan.deb
     before = debcontrol.decode(deb.control)
     try:
-        after = debcontrol.stamp(Control(before), plan.member, release=release, rule=order.rule, fields=order.fields)
+        after = lock.stamp(Control(before), plan.member, release=release, rule=order.rule, fields=order.fields)
     except ValueError as fault:
         raise debfile.refusal(deb.path, str(fault)) from None
     control = debcontrol.encode(after.text)

@@ -21,7 +21,9 @@ from ..apt import publication as aptpublication
 from ..apt import solver as aptsolver
 from ..apt.index import index_directory
 from ..deb import control as debcontrol
-from ..deb.control import Control, Member, ReleaseSet
+from ..deb import lock
+from ..deb.control import Control
+from ..deb.lock import Member, ReleaseSet
 from ..deb.metapackage import Metapackage
 from ..deb.version import Rule
 from ..errors import SlipwayError
@@ -290,7 +292,7 @@ class _Planner:
     def member(self, entry: Entry, rule: Rule) -> Member | None:
         """What the package will be; one that cannot be stamped is a finding."""
         try:
-            return debcontrol.describe(entry.control, rule)
+            return lock.describe(entry.control, rule)
         except ValueError as error:
             self.findings.append(f"{entry.path}: {error}")
             return None
@@ -302,7 +304,7 @@ class _Planner:
         stamped = {}
         for path, member in members.items():
             try:
-                done = debcontrol.stamp(files[path].control, member, release=release, rule=rule, fields=fields)
+                done = lock.stamp(files[path].control, member, release=release, rule=rule, fields=fields)
             except ValueError as error:
                 self.findings.append(f"{path}: {error}")
                 continue

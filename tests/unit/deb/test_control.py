@@ -6,8 +6,11 @@ from collections.abc import Mapping
 
 import pytest
 from ansible_collections.slipway.release.plugins.module_utils.slipway.deb import control as debcontrol
+from ansible_collections.slipway.release.plugins.module_utils.slipway.deb import lock
 from ansible_collections.slipway.release.plugins.module_utils.slipway.deb import version as debversion
-from ansible_collections.slipway.release.plugins.module_utils.slipway.deb.control import Control, ReleaseSet
+from ansible_collections.slipway.release.plugins.module_utils.slipway.deb.control import Control
+from ansible_collections.slipway.release.plugins.module_utils.slipway.deb.lock import ReleaseSet
+from ansible_collections.slipway.release.plugins.module_utils.slipway.deb.relations import relations
 from ansible_collections.slipway.release.plugins.module_utils.slipway.deb.version import Rule
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -26,10 +29,10 @@ def text(package: str, version: str, architecture: str = "amd64", **fields: str)
 def stamped(*controls: str, fields: Mapping[str, str] | None = None, rule: Rule = RULE) -> list[Control]:
     """All ``controls`` after they were stamped as one set."""
     parsed = [Control(control) for control in controls]
-    members = [debcontrol.describe(control, rule) for control in parsed]
+    members = [lock.describe(control, rule) for control in parsed]
     release = ReleaseSet(members)
     return [
-        Control(debcontrol.stamp(control, member, release=release, rule=rule, fields=fields or {}).text)
+        Control(lock.stamp(control, member, release=release, rule=rule, fields=fields or {}).text)
         for control, member in zip(parsed, members, strict=True)
     ]
 
@@ -109,8 +112,8 @@ def test_a_package_of_another_architecture_only_is_locked_to_all_the_same() -> N
 
 def test_an_unmet_dependency_stays_unmet_and_is_told() -> None:
     user = Control(text("user", "1", Depends="foo (<= 1.0), foo (>= 3)", Suggests="foo (>> 2.0-0~lucid)"))
-    members = [debcontrol.describe(control, RULE) for control in (user, Control(FOO))]
-    result = debcontrol.stamp(user, members[0], release=ReleaseSet(members), rule=RULE, fields={})
+    members = [lock.describe(control, RULE) for control in (user, Control(FOO))]
+    result = lock.stamp(user, members[0], release=ReleaseSet(members), rule=RULE, fields={})
     assert Control(result.text).get("Depends") == "foo (<= 1.0), foo (>= 3)"
     assert Control(result.text).get("Suggests") == "foo (>> 2.0-r468~lucid)"
     assert result.unsatisfied == [
@@ -160,7 +163,7 @@ def test_no_relation_changes_its_truth(version: str, bound: str, operator: str, 
         assert operator == "="
         return
     for field in ("Breaks", "Depends"):
-        (relation,) = debcontrol.relations(control, field)
+        (relation,) = relations(control, field)
         assert relation.accepts(rule.apply(version)) == before
     assert not before or control.get("Depends") == f"foo (= {rule.apply(version)})"
 
@@ -269,7 +272,7 @@ def test_the_set_satisfies_a_stamped_dependency_exactly_when_it_did_before(depen
     others = (FOO, text("bar", "3", "i386", Provides="abi (= 2.0-0~lucid)"))
     before, after = Control(text("user", "1", Depends=depends)), None
     parsed = [Control(control) for control in (*others, str(before))]
-    members = [debcontrol.describe(control, RULE) for control in parsed]
+    members = [lock.describe(control, RULE) for control in parsed]
     (after, *_rest) = stamped(str(before), *others)
     known = {member.package: (member.version, member.stamped) for member in members} | {
         name: (old, new) for member in members for name, old, new in member.provides
@@ -281,6 +284,6 @@ def group_truth(control: Control, known: Mapping[str, tuple[str, str]], which: i
     """Which truths the groups of Depends have, of the packages of the set only."""
     truths = set()
     for group in (control.get("Depends") or "").split(","):
-        relations = [debcontrol.relations(Control(f"Depends: {one}\n"), "Depends")[0] for one in group.split("|")]
+        relations = [relations(Control(f"Depends: {one}\n"), "Depends")[0] for one in group.split("|")]
         truths.add(any(one.name in known and one.accepts(known[one.name][which]) for one in relations))
     return frozenset(truths)

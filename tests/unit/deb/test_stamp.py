@@ -17,7 +17,8 @@ import handmade_debs as handmade
 import pytest
 from ansible_collections.slipway.release.plugins.module_utils.slipway.deb import control as debcontrol
 from ansible_collections.slipway.release.plugins.module_utils.slipway.deb import stamp
-from ansible_collections.slipway.release.plugins.module_utils.slipway.deb.control import Control, Member
+from ansible_collections.slipway.release.plugins.module_utils.slipway.deb.control import Control
+from ansible_collections.slipway.release.plugins.module_utils.slipway.deb.lock import Member
 from ansible_collections.slipway.release.plugins.module_utils.slipway.deb.version import Rule
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
 from ansible_collections.slipway.release.plugins.module_utils.slipway.progress import Progress

@@ -469,7 +469,7 @@ def test_faults_of_the_cluster_its_systems_and_its_build_hosts_are_listed_at_onc
         "systems[0].morph: there is no file systems/minimal-x86_64.bst in baserock/baserock/definitions at "
         f"{commit} (did you mean systems/initramfs-x86_64.bst?) (line 4)",
         "systems[0].subsystems[0].morph: systems/initramfs-x86_64.bst: 'x86-64' is not a known architecture "
-        f"(did you mean x86_64?); known are {', '.join(sorted(planning.ARCHITECTURES))} (line 10)",
+        f"(did you mean x86_64?); known are {', '.join(sorted(ARCHITECTURES))} (line 10)",
         "no build host builds for armv7lhf, which systems/board-armv7lhf.morph needs: "
         "add a host to the group build_hosts with armv7lhf in its build_host_architectures, "
         "or leave this out with release_allow_missing_arches: [armv7lhf]",
@@ -635,4 +635,4 @@ def test_a_build_host_that_does_not_say_what_it_builds_for_is_refused(variables,
 
 def test_the_known_architectures_of_the_role_are_those_of_the_plan():
     defaults = Path(__file__).resolve().parents[3] / "roles/release/defaults/main.yml"
-    assert sorted(planning.ARCHITECTURES) == yaml.safe_load(defaults.read_text())["release_architectures"]
+    assert sorted(ARCHITECTURES) == yaml.safe_load(defaults.read_text())["release_architectures"]
