@@ -161,6 +161,7 @@ def artifact_name(project: Project, element: str, key: str) -> str:
 
 
 def require_bst(project: Project) -> None:
+    """Refuse a project whose program ``bst`` is not there."""
     if shutil.which(project.bst) is None:
         raise SlipwayError(
             "run BuildStream in",
@@ -188,4 +189,5 @@ def require_project(project: Project) -> None:
 
 
 def list_options(options: Mapping[str, str]) -> list[str]:
+    """The words of bst that set the project's options."""
     return [word for name, value in options.items() for word in ("--option", name, value)]

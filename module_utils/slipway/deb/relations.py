@@ -64,6 +64,7 @@ def groups(control: Control, name: str) -> list[list[Relation]]:
 
 
 def parse_relation(text: str, where: str) -> tuple[str, Relation, str]:
+    """One relation with the blanks before and after it; ``where`` is the field, for the refusal."""
     match = _RELATION.fullmatch(text)
     fault = None if match is None or match["version"] is None else debversion.fault_of(match["version"])
     if match is None or fault:

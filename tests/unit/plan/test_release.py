@@ -18,7 +18,7 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway.git import
 from ansible_collections.slipway.release.plugins.module_utils.slipway.git.remote import reason
 from ansible_collections.slipway.release.plugins.module_utils.slipway.plan import release as planning
 from ansible_collections.slipway.release.plugins.module_utils.slipway.plan.release import make_plan
-from ansible_collections.slipway.release.plugins.module_utils.slipway.plan.request import Request
+from ansible_collections.slipway.release.plugins.module_utils.slipway.plan.request import ARCHITECTURES, Request
 from ansible_collections.slipway.release.plugins.module_utils.slipway.release import records
 
 CLUSTER = """\
