@@ -125,6 +125,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slipway.errors import SlipwayError
 from ..module_utils.slipway.gates import preflight
+from ..module_utils.slipway.gates.masons import mason_status, masons_report
 from ..module_utils.slipway.module.options import CONNECTION_HTTPS, OPENPGP
 from ..module_utils.slipway.module.report import report
 
@@ -151,13 +152,13 @@ def look(wanted: dict[str, Any]) -> tuple[preflight.Report, list[dict[str, Any]]
     if plan:
         reports.append(preflight.names_report(plan, wanted["records"], public_directory=wanted["public"]))
         found.warnings += preflight.left_out(plan)
-        told, masons = preflight.masons_report(
+        told, masons = masons_report(
             wanted["masons"],
             plan,
             max_age=wanted["mason_max_age"],
             now=time.time(),
             override=wanted["mason_override"].strip(),
-            fetch=lambda url: preflight.mason_status(url, ca_path=wanted["ca_path"], timeout=wanted["timeout"]),
+            fetch=lambda url: mason_status(url, ca_path=wanted["ca_path"], timeout=wanted["timeout"]),
         )
         reports.append(told)
     for part in reports:

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
-from ansible_collections.slipway.release.plugins.module_utils.slipway.gates.preflight import mason_status, masons_report
+from ansible_collections.slipway.release.plugins.module_utils.slipway.gates.masons import mason_status, masons_report
 from ansible_collections.slipway.release.plugins.module_utils.slipway.mason.status import faults, page, seconds, stamp
 
 COMMIT, OTHER = "a" * 40, "b" * 40
