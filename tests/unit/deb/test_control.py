@@ -284,6 +284,6 @@ def group_truth(control: Control, known: Mapping[str, tuple[str, str]], which: i
     """Which truths the groups of Depends have, of the packages of the set only."""
     truths = set()
     for group in (control.get("Depends") or "").split(","):
-        relations = [relations(Control(f"Depends: {one}\n"), "Depends")[0] for one in group.split("|")]
-        truths.add(any(one.name in known and one.accepts(known[one.name][which]) for one in relations))
+        found = [relations(Control(f"Depends: {one}\n"), "Depends")[0] for one in group.split("|")]
+        truths.add(any(one.name in known and one.accepts(known[one.name][which]) for one in found))
     return frozenset(truths)

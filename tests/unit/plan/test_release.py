@@ -16,7 +16,7 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway import pro
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
 from ansible_collections.slipway.release.plugins.module_utils.slipway.git import remote as git
 from ansible_collections.slipway.release.plugins.module_utils.slipway.git.remote import reason
-from ansible_collections.slipway.release.plugins.module_utils.slipway.plan import release as planning
+from ansible_collections.slipway.release.plugins.module_utils.slipway.plan import definitions
 from ansible_collections.slipway.release.plugins.module_utils.slipway.plan.release import make_plan
 from ansible_collections.slipway.release.plugins.module_utils.slipway.plan.request import ARCHITECTURES, Request
 from ansible_collections.slipway.release.plugins.module_utils.slipway.release import records
@@ -235,7 +235,7 @@ def test_planning_starts_few_programs(request_, monkeypatch):
         started.append(words[1])
         return process.run(words, **options)
 
-    monkeypatch.setattr(planning, "run", counted)
+    monkeypatch.setattr(definitions, "run", counted)
     monkeypatch.setattr(git, "run", counted)
     make_plan(request_)
     assert started == ["ls-remote", *["cat-file"] * 5]
