@@ -1,4 +1,4 @@
-"""What all hosts of all labs share: the tree below their disks, the package sources, and Python's wheels."""
+"""What hosts of all labs share: a tree for each suite below their disks, the package sources, and Python's wheels."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import json
 import shutil
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -17,9 +17,9 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway.errors imp
 from ansible_collections.slipway.release.plugins.module_utils.slipway.locks import flocked
 from ansible_collections.slipway.release.plugins.module_utils.slipway.process import run
 
-from scripts.lab_fleet import ROOT
+from scripts.lab_fleet import ROOT, SUITES
 
-SUITE = "bookworm"
+SUITE = SUITES[0]
 SIGNED = "[signed-by=/usr/share/keyrings/debian-archive-keyring.gpg]"
 #: A server as Debian's own images have it, and what Ansible needs.
 PACKAGES = (
@@ -46,6 +46,13 @@ class Mirror:
     inside: tuple[str, ...]
     upstreams: dict[str, str]
     proxy: str
+
+    def of(self, suite: str) -> Mirror:
+        """The same mirror's sources of another suite: a mirror of Debian has them all."""
+        outside, inside = (
+            tuple(line.replace(f" {SUITE}", f" {suite}") for line in lines) for lines in (self.outside, self.inside)
+        )
+        return replace(self, outside=outside, inside=inside)
 
 
 def mirror() -> Mirror:
@@ -77,19 +84,19 @@ def mirror() -> Mirror:
     return Mirror(tuple(outside), tuple(inside), upstreams, proxy.strip().removeprefix("said=").strip("'"))
 
 
-def base(cache: Path, sources: Mirror) -> Path:
-    """The tree below all disks; made once, which takes half a minute."""
-    key = _digest([SUITE, *PACKAGES, *MASKED, SSHD, str(CHANGES)])
+def base(cache: Path, sources: Mirror, suite: str) -> Path:
+    """The tree below the disks of a suite's hosts; made once, which takes half a minute."""
+    key = _digest([suite, *PACKAGES, *MASKED, SSHD, str(CHANGES)])
     tree = cache / f"base-{key}"
     with _once(cache, tree, "the base of the hosts"):
         if not tree.is_dir():
-            print("Making the tree that all hosts share", flush=True)
+            print(f"Making the tree that all hosts with {suite} share", flush=True)
             making = _emptied(cache / f"making-{tree.name}")
             making.chmod(0o755)
             run(
                 [
                     *("mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", f"--include={','.join(PACKAGES)}"),
-                    *(SUITE, str(making), *sources.outside),
+                    *(suite, str(making), *sources.of(suite).outside),
                 ],
                 attempt="make",
                 on=str(tree),

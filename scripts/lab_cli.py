@@ -35,14 +35,14 @@ def up(directory: Path, cache: Path, given: argparse.Namespace) -> None:
         lab = lab_settings.made(directory, given.inventory)
         lab_network.ensure_bridge(lab)
     wanted, sources = lab.chosen(given.hosts), mirror()
-    tree, python = base(cache, sources), wheels(cache)
+    trees = {suite: base(cache, sources, suite) for suite in sorted({host.suite for host in wanted})}
     for host in lab.hosts:
         lab_host.make_key(lab_host.host_key(lab, host), host.name)
     lab_settings.write_ssh(lab)
-    lab_services.ensure(lab, cache, sources=sources, wheels=python)
+    lab_services.ensure(lab, cache, sources=sources, wheels=wheels(cache))
     for host in wanted:
         if not lab_host.is_running(lab, host):
-            lab_host.launch(lab, host, base=tree, sources=sources)
+            lab_host.launch(lab, host, base=trees[host.suite], sources=sources)
         lab_network.plug(lab, host, plugged=True)
     for pair in lab_cuts.cuts(lab):
         if set(pair) & set(wanted):
@@ -91,7 +91,8 @@ def start(directory: Path, cache: Path, given: argparse.Namespace) -> None:
     """Switch a host on again, with the disk that it had."""
     lab, host = existing(directory), one(directory, given)
     if not lab_host.is_running(lab, host):
-        lab_host.launch(lab, host, base=base(cache, mirror()), sources=mirror())
+        sources = mirror()
+        lab_host.launch(lab, host, base=base(cache, sources, host.suite), sources=sources)
     lab_host.wait_until_up(lab, host)
 
 

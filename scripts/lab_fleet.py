@@ -15,6 +15,8 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway.errors imp
 ROOT = Path(__file__).resolve().parent.parent
 INVENTORY = ROOT / "inventory/lab/hosts.yml"
 GATEWAY = 1
+#: What hosts may run; the first is what they do unless `lab_suite` says otherwise.
+SUITES = ("bookworm", "trixie")
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,7 @@ class Host:
     number: int
     binds: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
+    suite: str = SUITES[0]
 
 
 @dataclass(frozen=True)
@@ -149,8 +152,10 @@ def _host(inventory: Path, name: str, found: dict[str, Any]) -> Host:
         raise _unusable(inventory, f"the lab_number of {name} is {number!r}, not a number from 2 to 254")
     if not name.replace("-", "").isalnum() or len(name) > 40 or not name.isascii():
         raise _unusable(inventory, f"{name!r} is no name for a host")
-    lists = [found.get(key) or [] for key in ("lab_binds", "lab_packages")]
-    return Host(name, number, *(tuple(str(word) for word in words) for words in lists))
+    if (suite := found.get("lab_suite", SUITES[0])) not in SUITES:
+        raise _unusable(inventory, f"the lab_suite of {name} is {suite!r}, not one of {', '.join(SUITES)}")
+    binds, packages = (tuple(map(str, found.get(key) or [])) for key in ("lab_binds", "lab_packages"))
+    return Host(name, number, binds, packages, suite)
 
 
 def _unusable(inventory: Path, why: str) -> SlipwayError:

@@ -24,8 +24,11 @@ for group in $LAB_GROUPS; do echo 0 > $group/cgroup.procs || exit; done
 unset LAB_GROUPS
 while "$@"; [ $? -eq 133 ]; do :; done
 """
-#: /tmp is on the disk, as Debian 12 has it.
-NSPAWN_ENVIRONMENT = {"SYSTEMD_NSPAWN_TMPFS_TMP": "0"}
+#: /tmp is on the disk, as Debian 12 has it; from Debian 13 on systemd wants the unified hierarchy of control groups.
+NSPAWN_ENVIRONMENT = {
+    "bookworm": {"SYSTEMD_NSPAWN_TMPFS_TMP": "0"},
+    "trixie": {"SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"},
+}
 
 
 def is_running(lab: Lab, host: Host) -> bool:
@@ -63,7 +66,7 @@ def launch(lab: Lab, host: Host, *, base: Path, sources: Mirror) -> None:
         ["/bin/sh", "-c", SUPERVISOR, f"lab-{lab.identity}-{host.name}", *nspawn],
         record=_record(lab, host),
         log=home / "log",
-        env={**NSPAWN_ENVIRONMENT, "LAB_GROUPS": " ".join(map(str, lab_cgroup.make(lab, host)))},
+        env={**NSPAWN_ENVIRONMENT[host.suite], "LAB_GROUPS": " ".join(map(str, lab_cgroup.make(lab, host)))},
     )
 
 
@@ -161,7 +164,7 @@ def _furnish(lab: Lab, host: Host, upper: Path, sources: Mirror) -> None:
         "etc/hostname": f"{host.name}\n",
         "etc/hosts": f"127.0.0.1 localhost\n::1 localhost\n{names}",
         "etc/resolv.conf": f"nameserver {lab.gateway}\n",
-        "etc/apt/sources.list": "".join(f"{line}\n" for line in sources.inside),
+        "etc/apt/sources.list": "".join(f"{line}\n" for line in sources.of(host.suite).inside),
         "etc/apt/apt.conf.d/90lab": 'Acquire::Languages "none";\n',
         "etc/pip.conf": f"[global]\nno-index = true\nfind-links = {wheels_url(lab)}\ntrusted-host = {lab.gateway}\n",
     }

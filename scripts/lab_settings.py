@@ -24,7 +24,10 @@ def known(directory: Path) -> Lab | None:
     found = _read(directory)
     if found is None:
         return None
-    hosts = (Host(one["name"], one["number"], tuple(one["binds"]), tuple(one["packages"])) for one in found["hosts"])
+    hosts = (
+        Host(one["name"], one["number"], tuple(one["binds"]), tuple(one["packages"]), one["suite"])
+        for one in found["hosts"]
+    )
     return Lab(directory, ipaddress.IPv4Network(found["network"]), tuple(hosts), Path(found["inventory"]))
 
 
@@ -101,6 +104,7 @@ def _write(lab: Lab) -> None:
             "address": lab.address(host),
             "binds": host.binds,
             "packages": host.packages,
+            "suite": host.suite,
         }
         for host in lab.hosts
     ]
