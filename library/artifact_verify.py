@@ -108,7 +108,7 @@ def main() -> None:
             idle_timeout=params["idle_timeout"],
             fetch_timeout=params["fetch_timeout"],
             progress=Progress(None if check else params["progress"]),
-            open_address=channel.opener(params["ca_path"]),
+            ca_path=params["ca_path"],
         )
         return {"changed": False, "verified": verified}
 

@@ -1,24 +1,32 @@
 # Copyright: The Slipway developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Small HTTP services of a site: one exchange at a time, each within a time of its own.
+"""HTTP within bounds: one client for the services of a site, and for addresses that the world reads.
 
-Proxies are not used, since these services belong to the site; a redirect is a failure that names its target.
+A socket's timeout bounds one silence. A server that drips a byte now and then - of the TLS handshake, of the status
+line, of endless headers, of the size of a chunk - would still be waited for without end. So every wait, from the first
+connection to the last byte, has what is left of the whole exchange's time.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import http.client
 import io
 import socket
-import threading
+import ssl
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import IO, TypeVar
+from dataclasses import dataclass, field
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from .errors import SlipwayError
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 Got = TypeVar("Got")
 
@@ -28,6 +36,36 @@ MAX_BODY = 64 << 20
 #: What may pass by itself: the service restarts, or its queue of connections is full.
 TRIES = 3
 PAUSE = 0.5
+MOVED = (301, 302, 303, 307, 308)
+#: What goes wrong on the way to a whole answer; :func:`reason` puts it into words.
+FAILURES = (OSError, http.client.HTTPException, UnicodeError)
+#: A stale answer of a cache on the way is no look at the address itself.
+HEADERS = [("User-Agent", "slipway"), ("Cache-Control", "no-cache"), ("Accept-Encoding", "identity")]
+
+
+@dataclass(frozen=True)
+class Limit:
+    """``seconds`` for a whole exchange that begins now, and ``silence`` for each wait in it."""
+
+    seconds: float
+    silence: float | None = None
+    ends: float = field(default=0.0, init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "ends", time.monotonic() + self.seconds)
+
+    def left(self) -> float:
+        """How long the next wait may take."""
+        left = self.ends - time.monotonic()
+        if left <= 0:
+            raise self.expired()
+        return left if self.silence is None else min(left, self.silence)
+
+    def expired(self) -> TimeoutError:
+        """The failure for a wait that took too long."""
+        if self.silence is not None and time.monotonic() < self.ends:
+            return TimeoutError(f"timed out, nothing came for {self.silence:g} s")
+        return TimeoutError(f"no whole answer within {self.seconds:g} s")
 
 
 @dataclass(frozen=True)
@@ -45,7 +83,10 @@ class Answer:
 
 
 class Service:
-    """An HTTP service at ``url``; with ``unix_socket`` it is reached through that file instead."""
+    """An HTTP service of a site at ``url``; with ``unix_socket`` it is reached through that file instead.
+
+    Proxies are not used, since it belongs to the site; a redirect is a failure that names its target.
+    """
 
     def __init__(self, url: str, *, unix_socket: str | None = None) -> None:
         parts = urlsplit(url)
@@ -82,10 +123,10 @@ class Service:
             whole = io.BytesIO()
             with self._exchange(method, path, body=body, headers=headers, timeout=timeout) as response:
                 if method != "HEAD":
-                    _receive(response, whole, limit=MAX_BODY)
+                    receive(response, whole.write, size=MAX_BODY)
                 return Answer(response.status, response.reason, whole.getvalue())
 
-        return self._tried(exchange, attempt=attempt, timeout=timeout)
+        return self._tried(exchange, attempt=attempt)
 
     def size(self, path: str, *, attempt: str, timeout: float = 60.0) -> int | None:
         """How long the service says that the content of ``path`` is; ``None`` if it is absent or not said."""
@@ -95,7 +136,7 @@ class Service:
                 length = response.headers.get("Content-Length", "")
                 return int(length) if response.status == 200 and length.isdecimal() else None
 
-        return self._tried(exchange, attempt=attempt, timeout=timeout)
+        return self._tried(exchange, attempt=attempt)
 
     def download(self, path: str, target: IO[bytes], *, attempt: str, timeout: float = 3600.0) -> int | None:
         """Write the content of ``path`` to ``target``; return its length, or ``None`` if it is absent (404).
@@ -114,9 +155,9 @@ class Service:
                     raise http.client.HTTPException(f"it answers {response.status} {response.reason}")
                 if response.length is None and not response.chunked:
                     raise http.client.HTTPException("it does not say how long the content is")
-                return _receive(response, target)
+                return receive(response, target.write)
 
-        return self._tried(exchange, attempt=attempt, timeout=timeout)
+        return self._tried(exchange, attempt=attempt)
 
     def refused(self, attempt: str, answer: Answer) -> SlipwayError:
         """The failure for an answer that was not hoped for."""
@@ -131,85 +172,224 @@ class Service:
     def _exchange(
         self, method: str, path: str, *, body: bytes | None, headers: Mapping[str, str], timeout: float
     ) -> Iterator[http.client.HTTPResponse]:
-        connection = self._connection(timeout)
-        expired = threading.Event()
-        connection.connect()
-        line = connection.sock
-
-        def cut() -> None:
-            expired.set()
-            with contextlib.suppress(OSError):
-                line.shutdown(socket.SHUT_RDWR)
-
-        # Each read has a limit of its own, but a service that drips bytes would go on for ever.
-        timer = threading.Timer(timeout, cut)
-        timer.daemon = True
-        timer.start()
+        connection = self._connection(Limit(timeout))
         try:
             connection.request(method, self._base + path, body=body, headers=dict(headers))
             response = connection.getresponse()
-            if response.status in (301, 302, 303, 307, 308):
+            if response.status in MOVED:
                 raise http.client.HTTPException(f"it has moved to {response.headers.get('Location')}")
             yield response
-            if expired.is_set():
-                raise TimeoutError
-        except (OSError, http.client.HTTPException) as error:
-            if expired.is_set():
-                raise TimeoutError from error
-            raise
         finally:
-            timer.cancel()
             connection.close()
 
-    def _tried(self, exchange: Callable[[], Got], *, attempt: str, timeout: float) -> Got:
+    def _tried(self, exchange: Callable[[], Got], *, attempt: str) -> Got:
         """What ``exchange`` returns, after another try or two if the connection fails; not if time runs out."""
         for left in reversed(range(TRIES)):
             try:
                 return exchange()
-            except (OSError, http.client.HTTPException, UnicodeError) as error:
+            except FAILURES as error:
                 if not left or isinstance(error, TimeoutError):
-                    raise self._failed(attempt, error, timeout) from error
+                    do_next = "See that the service runs and can be reached from here."
+                    raise SlipwayError(attempt, self.url, reason(error), do_next=do_next) from error
                 time.sleep(PAUSE)
         raise AssertionError("unreachable")
 
-    def _connection(self, timeout: float) -> http.client.HTTPConnection:
+    def _connection(self, limit: Limit) -> http.client.HTTPConnection:
         if self._unix_socket is not None:
-            return _UnixConnection(self._unix_socket, timeout=timeout)
-        kind = http.client.HTTPSConnection if self._secure else http.client.HTTPConnection
-        return kind(self._host, self._port, timeout=timeout)
-
-    def _failed(self, attempt: str, error: Exception, timeout: float) -> SlipwayError:
-        if isinstance(error, TimeoutError):
-            came_back = f"no whole answer within {timeout:g} s"
-        else:
-            came_back = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        return SlipwayError(
-            attempt, self.url, came_back, do_next="See that the service runs and can be reached from here."
-        )
+            return _UnixConnection(self._unix_socket, limit=limit)
+        kind = _SecureConnection if self._secure else _Connection
+        return kind(self._host, self._port, limit=limit)
 
 
-class _UnixConnection(http.client.HTTPConnection):
-    """HTTP over a socket file."""
+@contextlib.contextmanager
+def opened(url: str, limit: Limit, *, proxies: bool = True, trust: ssl.SSLContext | None = None) -> Iterator[IO[bytes]]:
+    """What a ``file``, ``http`` or ``https`` address serves, also behind redirects, within ``limit``.
 
-    def __init__(self, path: str, *, timeout: float) -> None:
-        super().__init__("localhost", timeout=timeout)
-        self._path = path
+    With ``proxies`` those of the environment are used. Raises one of :data:`FAILURES`.
+    """
+    director = urllib.request.OpenerDirector()
+    director.addheaders = HEADERS
+    for handler in (
+        urllib.request.ProxyHandler(None if proxies else {}),
+        urllib.request.FileHandler(),
+        urllib.request.UnknownHandler(),
+        urllib.request.HTTPDefaultErrorHandler(),
+        urllib.request.HTTPErrorProcessor(),
+        _Redirects(),
+        _Web(limit, trust),
+    ):
+        director.add_handler(handler)
+    try:
+        with director.open(url, timeout=limit.left()) as answer:
+            yield answer
+    except urllib.error.HTTPError as error:
+        error.close()
+        raise
 
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self._path)
+
+def fetch(url: str, *, size: int, timeout: float, proxies: bool = True, trust: ssl.SSLContext | None = None) -> bytes:
+    """What an address serves, if that has at most ``size`` bytes; raises one of :data:`FAILURES`."""
+    whole = io.BytesIO()
+    with opened(url, Limit(timeout), proxies=proxies, trust=trust) as answer:
+        receive(answer, whole.write, size=size)
+    return whole.getvalue()
 
 
-def _receive(response: http.client.HTTPResponse, target: IO[bytes], *, limit: int | None = None) -> int:
-    """Copy a body, and make sure that it is whole."""
-    announced = response.length
+def receive(answer: Any, take: Callable[[bytes], object], *, size: int | None = None) -> int:
+    """Have ``take`` take the body of an answer, and make sure that it is whole and has at most ``size`` bytes."""
+    announced = getattr(answer, "length", None)
     received = 0
-    while data := response.read(CHUNK):
-        target.write(data)
+    while data := answer.read(CHUNK):
         received += len(data)
-        if limit is not None and received > limit:
-            raise http.client.HTTPException(f"the answer has more than {limit >> 20} MiB")
+        if size is not None and received > size:
+            raise http.client.HTTPException(f"the answer has more than {_amount(size)}")
+        take(data)
     if announced is not None and received != announced:
         raise http.client.HTTPException(f"it ended after {received} of {announced} bytes")
     return received
+
+
+def reason(error: Exception) -> str:
+    """Why there was no whole answer, in words."""
+    if isinstance(error, urllib.error.HTTPError):
+        return f"it answers {error.code} {error.reason}"
+    if isinstance(error, urllib.error.URLError) and isinstance(error.reason, Exception):
+        return reason(error.reason)
+    return getattr(error, "strerror", None) or str(getattr(error, "reason", error)) or type(error).__name__
+
+
+def _amount(size: int) -> str:
+    return f"{size >> 20} MiB" if size and size % (1 << 20) == 0 else f"{size} bytes"
+
+
+class _Connection(http.client.HTTPConnection):
+    """A connection with a limit to all that happens on it."""
+
+    def __init__(self, host: str, port: int | None = None, *, limit: Limit, **options: Any) -> None:
+        super().__init__(host, port, **options)
+        self._limit = limit
+        self._create_connection = self._dial
+
+    def connect(self) -> None:
+        try:
+            super().connect()
+        except TimeoutError:
+            raise self._limit.expired() from None
+        self.sock = _Line(self.sock, self._limit)  # it has what http.client uses of a socket
+
+    def _dial(self, address: tuple[str, int], *_unused: object) -> socket.socket:
+        """A socket that is connected to the first address of a host that answers."""
+        failed: OSError = OSError(f"{address[0]} has no address")
+        for family, kind, protocol, _name, where in socket.getaddrinfo(*address, type=socket.SOCK_STREAM):
+            line = socket.socket(family, kind, protocol)
+            try:
+                line.settimeout(self._limit.left())
+                line.connect(where)
+                line.settimeout(self._limit.left())  # of a TLS handshake, as a whole
+                return line
+            except OSError as error:
+                line.close()
+                failed = error
+        raise failed
+
+    def _tunnel(self) -> None:
+        """Ask a proxy for a way through; the socket itself is needed for TLS then."""
+        line = self.sock
+        self.sock = _Line(line, self._limit)
+        super()._tunnel()  # type: ignore[misc]  # typeshed does not know it
+        self.sock = line
+        line.settimeout(self._limit.left())
+
+
+class _SecureConnection(_Connection, http.client.HTTPSConnection):
+    """The same over TLS."""
+
+
+class _UnixConnection(_Connection):
+    """The same over a socket file."""
+
+    def __init__(self, path: str, *, limit: Limit) -> None:
+        super().__init__("localhost", limit=limit)
+        self._path = path
+
+    def connect(self) -> None:
+        line = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock = _Line(line, self._limit)
+        line.settimeout(self._limit.left())
+        line.connect(self._path)
+
+
+class _Line:
+    """A connected socket that waits no longer than is left each time."""
+
+    def __init__(self, line: socket.socket, limit: Limit) -> None:
+        self._line = line
+        self._limit = limit
+
+    def sendall(self, data: bytes) -> None:
+        rest = memoryview(data)
+        while rest:
+            self._line.settimeout(self._limit.left())
+            try:
+                rest = rest[self._line.send(rest) :]
+            except TimeoutError:
+                raise self._limit.expired() from None
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        return io.BufferedReader(_Received(self._line, self._limit))
+
+    def close(self) -> None:
+        self._line.close()
+
+
+class _Received(io.RawIOBase):
+    """What comes over a connected socket."""
+
+    def __init__(self, line: socket.socket, limit: Limit) -> None:
+        self._line = line
+        self._raw = line.makefile("rb", buffering=0)
+        self._limit = limit
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer) -> int | None:
+        self._line.settimeout(self._limit.left())
+        try:
+            return self._raw.readinto(buffer)
+        except TimeoutError:
+            raise self._limit.expired() from None
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _Web(urllib.request.AbstractHTTPHandler):
+    """Opens addresses by connections with a limit."""
+
+    def __init__(self, limit: Limit, trust: ssl.SSLContext | None) -> None:
+        super().__init__()
+        self._limit = limit
+        self._trust = trust
+
+    def http_open(self, request: urllib.request.Request) -> http.client.HTTPResponse:
+        return self.do_open(functools.partial(_Connection, limit=self._limit), request)
+
+    def https_open(self, request: urllib.request.Request) -> http.client.HTTPResponse:
+        context = self._trust or ssl.create_default_context()
+        return self.do_open(functools.partial(_SecureConnection, limit=self._limit, context=context), request)
+
+    http_request = https_request = urllib.request.AbstractHTTPHandler.do_request_
+
+
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    """Follows redirects without reading what comes with them, which may have any size."""
+
+    def http_error_302(
+        self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: http.client.HTTPMessage
+    ) -> Any:
+        fp.close()
+        return super().http_error_302(req, fp, code, msg, headers)
+
+    http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302

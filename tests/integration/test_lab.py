@@ -183,7 +183,10 @@ def test_only_the_process_that_was_started_is_ended_not_another_with_its_number(
         ("all: {hosts: {a: {lab_number: 7}, b: {lab_number: 7}}}", "several hosts have the lab_number 7"),
         ("all: {hosts: {'../a': {lab_number: 7}}}", "'../a' is no name for a host"),
         ("all: {hosts: {a: {}}}", "no host has a lab_number"),
-        ("all: {hosts: {a: {lab_number: 7, lab_suite: potato}}}", "the lab_suite of a is 'potato', not one of bookworm"),
+        (
+            "all: {hosts: {a: {lab_number: 7, lab_suite: potato}}}",
+            "the lab_suite of a is 'potato', not one of bookworm",
+        ),
     ],
 )
 def test_an_inventory_of_no_use_is_refused_in_a_sentence(tmp_path: Path, inventory: str, said: str) -> None:

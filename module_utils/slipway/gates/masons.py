@@ -4,17 +4,15 @@
 
 from __future__ import annotations
 
-import http.client
 import json
-import time
-import urllib.error
+import ssl
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..errors import SlipwayError
+from ..http import FAILURES, fetch, reason
 from ..mason import status as masonstatus
 from ..mason.status import covers
-from ..publish.channel import opener
 from .preflight import Report
 
 #: No status of a mason is longer.
@@ -65,22 +63,12 @@ def mason_status(url: str, *, ca_path: str | None = None, timeout: float = 60.0)
     attempt, do_next = "read the status of the mason at", "See that the mason's web server can be reached from here."
     if not url.startswith(("http://", "https://")):
         raise SlipwayError(attempt, url, "it is no http or https address", do_next="Give the address of its page.")
-    whole, ends = bytearray(), time.monotonic() + timeout
+    trust = ssl.create_default_context(cafile=ca_path)
     try:
-        with opener(ca_path)(url, timeout) as answer:
-            while chunk := answer.read1(MASON_STATUS):
-                whole += chunk
-                if len(whole) > MASON_STATUS or time.monotonic() > ends:
-                    fault = (
-                        f"more than {MASON_STATUS >> 20} MiB" if len(whole) > MASON_STATUS else f"over {timeout:g} s"
-                    )
-                    raise SlipwayError(attempt, url, f"the answer takes {fault}", do_next=do_next)
-        return json.loads(whole)
-    except urllib.error.HTTPError as error:
-        error.close()
-        raise SlipwayError(attempt, url, f"it answers {error.code} {error.reason}", do_next=do_next) from error
-    except (OSError, http.client.HTTPException) as error:
-        reason = getattr(error, "reason", None) or str(error) or type(error).__name__
-        raise SlipwayError(attempt, url, str(reason), do_next=do_next) from error
+        answer = fetch(url, size=MASON_STATUS, timeout=timeout, trust=trust)
+    except FAILURES as error:
+        raise SlipwayError(attempt, url, reason(error), do_next=do_next) from error
+    try:
+        return json.loads(answer)
     except (ValueError, RecursionError) as error:
         raise SlipwayError(attempt, url, "it is no JSON", do_next="See that this is a mason's page.") from error

@@ -5,27 +5,21 @@
 from __future__ import annotations
 
 import hashlib
-import http.client
 import ssl
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from io import BufferedIOBase
+from urllib.error import HTTPError
 from urllib.parse import quote, urlsplit
 
 from ..errors import SlipwayError
-from ..files import CHUNK
+from ..http import FAILURES, Limit, opened, reason, receive
 from ..progress import Progress
 from ..release.artifact import Artifact, checked_name
 from ..wait import wait_for
 
 SCHEMES = ("file", "http", "https")
 AT_ONCE = 4
-
-Open = Callable[[str, float], BufferedIOBase]
 
 
 @dataclass(frozen=True)
@@ -46,14 +40,15 @@ def verify(
     idle_timeout: float = 30.0,
     fetch_timeout: float = 3600.0,
     progress: Progress | None = None,
-    open_address: Open | None = None,
+    ca_path: str | None = None,
 ) -> list[str]:
     """Fetch ``<channel>/<path>/<file>`` of every channel and file; the addresses that serve the right bytes.
 
     What is wrong is looked at again until ``timeout`` seconds have passed (0: one look); then everything
-    that is still wrong fails at once. ``idle_timeout`` bounds a silence, ``fetch_timeout`` one file.
+    that is still wrong fails at once. ``idle_timeout`` bounds a silence, ``fetch_timeout`` one file. ``ca_path`` is
+    a file of certificates to trust instead of the system's.
     """
-    shown, look = progress or Progress(None), open_address or opener()
+    shown, trust = progress or Progress(None), ssl.create_default_context(cafile=ca_path)
     places = [Place(_address(channel, path, file.name), file) for channel in _checked(channels) for file in files]
     shown.total = len(places)
     wrong: dict[Place, str] = {}
@@ -72,7 +67,7 @@ def verify(
         return list(wrong.values())
 
     def fetch(place: Place) -> str | None:
-        fault = _fault(place, look, idle_timeout, fetch_timeout)
+        fault = _fault(place, Limit(fetch_timeout, idle_timeout), trust)
         if fault is None:
             shown.step(f"{place.url} is right")
         return fault
@@ -124,41 +119,17 @@ def _address(channel: str, path: str, name: str) -> str:
     return f"{base}{label}/{quote(name)}"
 
 
-def _fault(place: Place, open_address: Open, idle_timeout: float, fetch_timeout: float) -> str | None:
+def _fault(place: Place, limit: Limit, trust: ssl.SSLContext) -> str | None:
     """What is wrong with what one address serves; None if it is right."""
     wanted = place.artifact
-    digest, size = hashlib.sha256(), 0
-    ends = time.monotonic() + fetch_timeout
+    digest = hashlib.sha256()
     try:
-        with open_address(place.url, idle_timeout) as answer:
-            while chunk := answer.read1(CHUNK):  # read() would wait for all of it, however slowly it drips
-                digest.update(chunk)
-                size += len(chunk)
-                if wanted.size is not None and size > wanted.size:
-                    return f"{place.url} has more than the {wanted.size} bytes it should have"
-                if time.monotonic() > ends:
-                    return f"{place.url} did not arrive within {fetch_timeout:.0f} s"
-    except urllib.error.HTTPError as error:
-        error.close()
+        with opened(place.url, limit, trust=trust) as answer:
+            size = receive(answer, digest.update, size=wanted.size)
+    except HTTPError as error:
         return f"{place.url} answers {error.code} {error.reason}"
-    except (OSError, http.client.HTTPException) as error:
-        reason = getattr(error, "reason", None) or str(error) or type(error).__name__
-        return f"{place.url} cannot be read: {reason}"
+    except FAILURES as error:
+        return f"{place.url} cannot be read: {reason(error)}"
     if fault := wanted.differs(size, digest.hexdigest()):
         return f"{place.url}: {fault}"
     return None
-
-
-def opener(ca_path: str | None = None) -> Open:
-    """How addresses are opened; ``ca_path`` is a file of certificates to trust instead of the system's."""
-    director = urllib.request.build_opener(
-        urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=ca_path))
-    )
-    # A stale answer of a cache on the way is no look at the channel itself.
-    director.addheaders = [("User-Agent", "slipway"), ("Cache-Control", "no-cache"), ("Accept-Encoding", "identity")]
-
-    def open_address(url: str, timeout: float) -> BufferedIOBase:
-        answer: BufferedIOBase = director.open(url, timeout=timeout)
-        return answer
-
-    return open_address

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """The status page of a Trove: what is there, what is waited for, what failed.
 
-This file runs by itself on the Trove's host, so it needs nothing but Python and git.
+This file runs on the Trove's host, with the ground of the collection's logic beside it, and needs git.
 """
 
 from __future__ import annotations
@@ -11,20 +11,19 @@ import argparse
 import gzip
 import hashlib
 import html
-import http.client
 import json
 import os
 import re
 import subprocess
 import tempfile
 import time
-import urllib.error
-import urllib.request
 import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+from slipway.http import FAILURES, fetch, reason
 
 MIRRORED, QUEUED, FAILED, PUBLISHED = "mirrored", "queued", "failed", "published"
 #: The order in which people want to see them.
@@ -33,6 +32,8 @@ MANIFEST = "manifest.js.gz"
 #: How much of grokmirror's log is looked at.
 TAIL = 1 << 20
 LARGEST = 64 << 20
+#: Seconds for what the upstream Trove says of itself.
+TIMEOUT = 120
 LINE = re.compile(r"\w+\[\d+\] (?P<time>[0-9-]+ [0-9:]+),\d+ - (?P<level>[A-Z]+) - (?P<text>.*)\Z")
 
 
@@ -65,7 +66,7 @@ def status(settings: Mapping[str, Any], before: Mapping[str, Any], *, now: int) 
     if upstream:
         try:
             wanted = manifest(_fetched(f"{upstream}/{MANIFEST}"))
-        except (OSError, EOFError, ValueError, TypeError, zlib.error, http.client.HTTPException) as error:
+        except (OSError, EOFError, ValueError, TypeError, zlib.error) as error:
             wanted, trouble = manifest_of(toplevel), f"{upstream} cannot be asked: {error}"
     else:
         wanted = manifest_of(toplevel)
@@ -262,17 +263,10 @@ def _mtime(path: str | Path) -> float:
 
 
 def _fetched(url: str) -> bytes:
-    if not url.startswith(("http://", "https://")):
-        return Path(url.removeprefix("file://")).read_bytes()
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(url, timeout=20) as answer:
-            body: bytes = answer.read(LARGEST + 1)
-    except urllib.error.URLError as error:
-        raise OSError(str(getattr(error, "reason", error))) from error
-    if len(body) > LARGEST:
-        raise ValueError(f"its manifest is longer than {LARGEST >> 20} MiB")
-    return body
+        return fetch(url, size=LARGEST, timeout=TIMEOUT, proxies=False)
+    except FAILURES as error:
+        raise OSError(reason(error)) from error
 
 
 def _active(service: str) -> str:

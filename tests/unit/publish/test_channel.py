@@ -120,7 +120,7 @@ def test_everything_that_is_wrong_is_listed_at_once(web: Web, files: list[Artifa
         ("cut", "has sha256|cannot be read"),
         (503, "answers 503"),
         ("silent", "cannot be read: .*timed out"),
-        ("drip", "did not arrive within 1 s"),
+        ("drip", "no whole answer within 1 s"),
     ],
 )
 def test_a_server_that_misbehaves_is_named_soon(web: Web, files: list[Artifact], behaviour: Any, sentence: str) -> None:
@@ -139,7 +139,7 @@ def test_bytes_are_compared_as_they_are_stored(web: Web, files: list[Artifact]) 
 def test_a_longer_file_is_not_read_to_its_end(web: Web, files: list[Artifact], tmp_path: Path) -> None:
     with open(tmp_path / LABEL / NAMES[1], "ab") as stream:
         stream.write(b"x" * 10_000_000)
-    with pytest.raises(SlipwayError, match=f"{NAMES[1]} has more than the 300000 bytes it should have"):
+    with pytest.raises(SlipwayError, match=f"{NAMES[1]} cannot be read: the answer has more than 300000 bytes"):
         channel.verify([web.url], LABEL, files)
 
 
@@ -204,7 +204,7 @@ def test_https_trusts_what_it_is_told(tmp_path: Path, files: list[Artifact]) -> 
         server.socket = context.wrap_socket(server.socket, server_side=True)
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
         url = server.url.replace("http:", "https:")
-        assert channel.verify([url], LABEL, files, open_address=channel.opener(str(tmp_path / "cert")))
+        assert channel.verify([url], LABEL, files, ca_path=str(tmp_path / "cert"))
         with pytest.raises(SlipwayError, match="cannot be read: .*certificate"):
             channel.verify([url], LABEL, files)
         server.shutdown()

@@ -5,11 +5,13 @@ from __future__ import annotations
 import gzip
 import html.parser
 import json
+import shutil
 import subprocess
-import sys
+from pathlib import Path
 
 import pytest
 import trove_status
+from ansible_collections.slipway.release.plugins.module_utils.slipway import http
 from ansible_collections.slipway.release.plugins.module_utils.slipway.git.remote import Person
 from ansible_collections.slipway.release.plugins.module_utils.slipway.git.tree import FILE, Entry, commit, resolve
 from ansible_collections.slipway.release.plugins.module_utils.slipway.trove import manifest as trovemanifest
@@ -111,9 +113,14 @@ def test_names_and_messages_are_text_and_no_markup(troves):
 
 
 def test_the_program_runs_by_itself(troves):
+    """Only the files of module_utils/slipway itself are beside it, not the packages below."""
     (troves / "settings.json").write_text(json.dumps(settings(troves)))
+    (troves / "program/slipway").mkdir(parents=True)
+    program = shutil.copy(trove_status.__file__, troves / "program")
+    for file in Path(http.__file__).parent.glob("*.py"):
+        shutil.copy(file, troves / "program/slipway")
     for _time in range(2):
-        words = [sys.executable, "-I", "-B", trove_status.__file__, str(troves / "settings.json")]
+        words = ["/usr/bin/python3", "-B", program, str(troves / "settings.json")]
         subprocess.run(words, check=True, cwd="/")
     assert states(json.loads((troves / "page/status.json").read_text()))["delta/tree"] == "mirrored"
     assert "delta/tree" in (troves / "page/index.html").read_text()
