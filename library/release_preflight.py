@@ -123,7 +123,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.slipway.errors import SlipwayError
+from ..module_utils.slipway.errors import refuse
 from ..module_utils.slipway.gates import preflight
 from ..module_utils.slipway.gates.masons import mason_status, masons_report
 from ..module_utils.slipway.module.options import CONNECTION_HTTPS, OPENPGP
@@ -193,15 +193,13 @@ def main() -> None:
         found, masons = look(module.params)
         for warning in found.warnings:
             module.warn(warning)
-        if found.findings:
-            count = len(found.findings)
-            raise SlipwayError(
-                "begin",
-                (module.params["plan"] or {}).get("label", "the release"),
-                "one thing is not ready" if count == 1 else f"{count} things are not ready",
-                do_next="Nothing was changed. Mend what is listed here and run again:",
-                findings=found.findings,
-            )
+        refuse(
+            "begin",
+            (module.params["plan"] or {}).get("label", "the release"),
+            found.findings,
+            several="things are not ready",
+            do_next="Nothing was changed. Mend this and run again.",
+        )
         return {"changed": False, "masons": masons}
 
     report(module, act)

@@ -184,7 +184,7 @@ from ..module_utils.slipway.apt import reprepro
 from ..module_utils.slipway.apt import sources as aptsources
 from ..module_utils.slipway.distro import release as stampplan
 from ..module_utils.slipway.distro.file import load_distro
-from ..module_utils.slipway.errors import SlipwayError
+from ..module_utils.slipway.errors import refuse
 from ..module_utils.slipway.module.report import report
 
 PLATFORM = {
@@ -245,14 +245,13 @@ def act(options: dict[str, Any], *, write: bool) -> dict[str, Any]:
     current = aptpublication.current_packages(directory, distro.name)
     plan = stampplan.make(distro, shadow, excludes=excludes, names=names, published=current)
     solve(plan, options["platforms"], Path(options["base_directory"]), write=write)
-    if plan.findings:
-        raise SlipwayError(
-            "release",
-            f"{distro.name} {release}",
-            f"the gates have {len(plan.findings)} findings",
-            do_next="Build what is missing, correct the distro file, or exclude a stack by its name, and run again.",
-            findings=plan.findings,
-        )
+    refuse(
+        "release",
+        f"{distro.name} {release}",
+        plan.findings,
+        several="things forbid it",
+        do_next="Build what is missing, correct the distro file, or exclude a stack by its name, and run again.",
+    )
     parts = [
         {
             "name": platform.name,

@@ -43,8 +43,22 @@ class SlipwayError(Exception):
     def __str__(self) -> str:
         subject = f"Could not {self.attempted} {self.on}".rstrip()
         sentence = f"{subject}: {self.came_back.strip().rstrip('.')}. {self.do_next}"
-        if self.findings:
+        if self.findings != [self.came_back]:
             sentence += "".join(f"\n  - {finding}" for finding in self.findings)
         if self.log:
             sentence += f" The log is {self.log}."
         return sentence
+
+
+def refuse(
+    attempted: str, on: str, findings: Sequence[str], *, do_next: str, several: str = "things are wrong"
+) -> None:
+    """Fail if anything was found: by a single finding itself, by more as a list of that many ``several``."""
+    if findings:
+        came_back = findings[0] if len(findings) == 1 else f"{len(findings)} {several}"
+        raise SlipwayError(attempted, on, came_back, do_next=do_next, findings=findings)
+
+
+def number(count: int, noun: str) -> str:
+    """``1 file``, ``2 files``."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"

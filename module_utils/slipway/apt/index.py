@@ -16,7 +16,7 @@ from typing import Any
 from .. import openpgp
 from ..deb import control as debcontrol
 from ..deb import file as debfile
-from ..errors import SlipwayError
+from ..errors import SlipwayError, refuse
 from ..files import CHUNK, write_atomic
 from ..forks import spread
 from ..process import run
@@ -139,14 +139,13 @@ def assemble(
         if aptsolver.demands(debcontrol.Control(deb.control)) != row["demands"]:
             findings.append(f"{suite}/{architecture}: {name} is not what was planned ({deb.path})")
         found.setdefault(suite, {}).setdefault(architecture, []).append(deb)
-    if findings:
-        raise SlipwayError(
-            "assemble",
-            "the release",
-            findings[0] if len(findings) == 1 else f"{len(findings)} files are not what was planned",
-            do_next="Somebody changed the shadow archive meanwhile: run again.",
-            findings=findings if len(findings) > 1 else [],
-        )
+    refuse(
+        "assemble",
+        "the release",
+        findings,
+        several="files are not what was planned",
+        do_next="Somebody changed the shadow archive meanwhile: run again.",
+    )
     return {suite: {name: tuple(each) for name, each in rows.items()} for suite, rows in found.items()}
 
 

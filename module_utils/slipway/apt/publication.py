@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import Any
 
 from ..deb import version as debversion
-from ..errors import SlipwayError
+from ..errors import SlipwayError, refuse
 from ..files import link_atomic, sha256, temporary_beside, write_atomic
 from ..locks import flocked
 from ..release.records import differences, dumps
@@ -172,7 +172,7 @@ def verify(directory: Path, label: str) -> None:
             continue
         if found != size:
             findings.append(f"{path} has {found} bytes instead of {size}")
-    _refuse(
+    refuse(
         "confirm the release",
         f"{label} in {directory}",
         findings,
@@ -182,7 +182,7 @@ def verify(directory: Path, label: str) -> None:
 
 def refuse_other(directory: Path, label: str, kept: Mapping[str, Any], inputs: Mapping[str, Any]) -> None:
     """A release that clients have seen cannot be made from other ``inputs``: the failure names each difference."""
-    _refuse(
+    refuse(
         "publish",
         f"{label} in {directory}, where it is published already, made from something else",
         differences("", kept["inputs"], _plain(inputs)),
@@ -253,13 +253,13 @@ def _check(release: Release) -> None:
         path = deb.pool_path("")
         if contents.setdefault(path, deb.sha256) != deb.sha256:
             findings.append(f"two different files would be {path.rpartition('/')[2]}")
-    _refuse("publish", release.label, list(dict.fromkeys(findings)), do_next="Correct this and run again.")
+    refuse("publish", release.label, list(dict.fromkeys(findings)), do_next="Correct this and run again.")
 
 
 def _compare(archive: Archive, release: Release) -> None:
     kept = _kept(archive.directory, release.label)
     refuse_other(archive.directory, release.label, kept, release.inputs)
-    _refuse(
+    refuse(
         "publish",
         f"{release.label} in {archive.directory}, where it is published already with other packages",
         differences("packages", kept["packages"], _plain(release.packages(archive.component))),
@@ -277,7 +277,7 @@ def _check_others(directory: Path, release: Release, now: Current) -> None:
         for index, packages in sorted(current_packages(directory, other).items())
         for name in sorted(mine.get(index, set()) & packages.keys())
     ]
-    _refuse("publish", f"{release.label} in {directory}", findings, do_next="Give these packages names of their own.")
+    refuse("publish", f"{release.label} in {directory}", findings, do_next="Give these packages names of their own.")
 
 
 def _fill_pool(archive: Archive, release: Release, now: Current) -> None:
@@ -289,7 +289,7 @@ def _fill_pool(archive: Archive, release: Release, now: Current) -> None:
     there = [path for path, deb in files.items() if not _took(deb.path, directory / path)]
     other = [path for path in there if sha256(directory / path) != files[path].sha256]
     taken = _taken(directory, now) if other else {}
-    _refuse(
+    refuse(
         "publish",
         f"{release.label} in {directory}",
         [f"{path} would change, and {taken[path]} has published it" for path in other if path in taken],
@@ -440,13 +440,6 @@ def _json(directory: Path, path: Path) -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     return json.loads(json.dumps(value))
-
-
-def _refuse(attempted: str, on: str, findings: list[str], *, do_next: str) -> None:
-    if findings:
-        came_back = findings[0] if len(findings) == 1 else f"there are {len(findings)} findings"
-        more = findings if len(findings) > 1 else []
-        raise SlipwayError(attempted, on, came_back, do_next=do_next, findings=more)
 
 
 def _listing(packages: Packages) -> str:

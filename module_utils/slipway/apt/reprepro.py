@@ -22,7 +22,7 @@ from .. import openpgp
 from ..deb import control as debcontrol
 from ..deb import file as debfile
 from ..deb import version as debversion
-from ..errors import SlipwayError
+from ..errors import SlipwayError, number, refuse
 from ..files import replacing, sha256_all, sync_directory, temporary_beside, write_atomic
 from ..locks import flocked
 from ..process import Completed, run
@@ -135,14 +135,13 @@ def read_debs(paths: Iterable[str | os.PathLike[str]]) -> list[Deb]:
             findings.append(f"{path}: {error.came_back}")
         except ValueError as error:
             findings.append(f"{path}: {error}")
-    if findings:
-        raise SlipwayError(
-            "include",
-            f"{len(found) + len(findings)} packages",
-            findings[0] if len(findings) == 1 else f"{len(findings)} of them cannot be read",
-            do_next="Replace what is damaged and run again; nothing was changed.",
-            findings=findings if len(findings) > 1 else [],
-        )
+    refuse(
+        "include",
+        number(len(found) + len(findings), "package"),
+        findings,
+        several="of them cannot be read",
+        do_next="Replace what is damaged and run again; nothing was changed.",
+    )
     digests = sha256_all([path for path, *_words in found])
     return [Deb(path, name, version, architecture, digests[path]) for path, name, version, architecture in found]
 
@@ -483,14 +482,13 @@ def _conflict(deb: Deb, there: Package | None) -> list[str]:
 
 
 def _refuse(attempted: str, suite: str, base: Path, findings: Sequence[str]) -> None:
-    if findings:
-        raise SlipwayError(
-            attempted,
-            f"{suite} of {base}",
-            findings[0] if len(findings) == 1 else f"{len(findings)} packages are in the way",
-            do_next="Correct this and run again; the indexes are as they were.",
-            findings=findings if len(findings) > 1 else [],
-        )
+    refuse(
+        attempted,
+        f"{suite} of {base}",
+        findings,
+        several="packages are in the way",
+        do_next="Correct this and run again; the indexes are as they were.",
+    )
 
 
 def _batches(words: Sequence[str]) -> Iterator[Sequence[str]]:

@@ -19,7 +19,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..errors import SlipwayError
+from ..errors import SlipwayError, refuse
 from ..yamltext import Node, NotPlainError, read
 
 TOP_KEYS = frozenset({"release", "version", "stacks", "variants", "_rules"})
@@ -94,14 +94,13 @@ def load_distro(path: str | os.PathLike[str], *, text: str | None = None, requir
 
     ``text`` is what a file of another machine says.
     """
+    attempt, on, do_next = "read the distro file", os.fspath(path), "Correct it and run again."
     try:
         data = Path(path).read_bytes() if text is None else text.encode()
     except OSError as error:
-        raise _refusal(path, str(error.strerror), []) from error
+        raise SlipwayError(attempt, on, str(error.strerror), do_next=do_next) from error
     distro = read_distro(data, required=required)
-    if distro.faults:
-        first = distro.faults[0] if len(distro.faults) == 1 else f"it has {len(distro.faults)} faults"
-        raise _refusal(path, first, distro.faults if len(distro.faults) > 1 else [])
+    refuse(attempt, on, distro.faults, several="faults are in it", do_next=do_next)
     return distro
 
 
@@ -133,12 +132,6 @@ def expand(template: str, *, stack: str, version: str | None, release: str) -> s
     if any(values[name] is None for name in names):
         return None
     return VARIABLE.sub(lambda found: str(values[found.group(1)]), template)
-
-
-def _refusal(path: str | os.PathLike[str], came_back: str, findings: list[str]) -> SlipwayError:
-    return SlipwayError(
-        "read the distro file", os.fspath(path), came_back, do_next="Correct it and run again.", findings=findings
-    )
 
 
 @dataclass(frozen=True)

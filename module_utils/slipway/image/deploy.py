@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..errors import SlipwayError
+from ..errors import SlipwayError, refuse
 from ..files import sha256, sha256_all, sync_directory
 from ..locks import flocked
 from ..progress import Progress
@@ -158,14 +158,12 @@ def _refuse_faults(deployments: Sequence[Deployment], *, artifacts: Mapping[str,
     if artifacts is not None:
         wanted = dict.fromkeys(each.system for top in deployments for each in top.walk())
         found += [f"{system} has not been built" for system in wanted if system not in artifacts]
-    if found:
-        raise SlipwayError(
-            "deploy",
-            "the systems",
-            f"{len(found)} things are wrong" if len(found) > 1 else "one thing is wrong",
-            do_next="Correct the cluster file, or build what is missing, and run again. Nothing was made.",
-            findings=found,
-        )
+    refuse(
+        "deploy",
+        "the systems",
+        found,
+        do_next="Correct the cluster file, or build what is missing, and run again. Nothing was made.",
+    )
 
 
 def _verified(directory: Path, names: Sequence[str], *, recorded: Mapping[str, Made]) -> dict[str, Made]:

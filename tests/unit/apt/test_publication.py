@@ -211,7 +211,7 @@ def test_two_distributions_share_the_archive(archive: Archive, client: Client, t
 def test_distributions_do_not_share_package_names(archive: Archive, tmp_path: Path) -> None:
     publish(archive, release_of(tmp_path, "r1"))
     release = release_of(tmp_path, "r9")
-    with pytest.raises(SlipwayError, match="there are 5 findings") as failure:
+    with pytest.raises(SlipwayError, match="5 things are wrong") as failure:
         publish(archive, Release("e", "r9", release.indexes))
     assert failure.value.findings[0] == "d-a in bookworm/amd64 belongs to d"
 
@@ -269,7 +269,7 @@ def test_every_missing_file_of_a_published_release_is_named(archive: Archive, tm
     publish(archive, release_of(tmp_path, "r1"))
     (archive.directory / "pool/main/d/d-a/d-a_1-r1_all.deb").unlink()
     (archive.directory / "snapshots/d-r1/dists/trixie/InRelease").write_bytes(b"x")
-    with pytest.raises(SlipwayError, match="there are 2 findings") as failure:
+    with pytest.raises(SlipwayError, match="2 things are wrong") as failure:
         publish(archive, release_of(tmp_path, "r1"))
     assert failure.value.findings[0] == "pool/main/d/d-a/d-a_1-r1_all.deb is missing"
     assert failure.value.findings[1].startswith("snapshots/d-r1/dists/trixie/InRelease has 1 bytes instead of ")
