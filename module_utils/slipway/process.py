@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import threading
@@ -17,6 +18,12 @@ from .errors import SlipwayError
 
 #: What is kept of a program's output in memory; the log keeps all of it.
 TAIL_BYTES = 1 << 20
+#: What an operating system refuses: a program goes on to complain of what follows from it, often in many lines.
+CAUSE = re.compile(
+    r"No space left on device|Disk quota exceeded|Read-only file system|Permission denied|Too many open files"
+    r"|Cannot allocate memory|Input/output error",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
@@ -107,9 +114,11 @@ def run(
 
 
 def last_lines(text: str, count: int = 3) -> str:
-    """The last ``count`` lines of ``text`` that are not blank, as one line."""
+    """The last ``count`` lines of ``text`` that are not blank, and before them the first that names a cause, as one."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return " / ".join(lines[-count:])
+    cause = next((line for line in lines if CAUSE.search(line)), None)
+    shown = lines[-count:]
+    return " / ".join([cause, *shown] if cause is not None and cause not in shown else shown)
 
 
 def _stream(

@@ -36,8 +36,8 @@ class ArtifactServer:
         self.url = f"http://127.0.0.1:{self.port}"
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> ArtifactServer:
-        words = [self._program, f"--bind=127.0.0.1:{self.port}", "--quota-high=1G", self.directory]
+    def start(self, *more: str) -> ArtifactServer:
+        words = [self._program, f"--bind=127.0.0.1:{self.port}", "--quota-high=1G", *more, self.directory]
         self._process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         deadline = time.monotonic() + 30
         while True:
@@ -170,6 +170,28 @@ def test_a_server_that_cannot_keep_its_index_is_a_failure_that_names_what_is_mis
     with pytest.raises(SlipwayError) as failure:
         push(built, server.url, tmp_path / "logs")
     assert [finding.split()[1] for finding in failure.value.findings] == ELEMENTS
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="NOT ROOT: only root can make a small disk")
+def test_a_server_whose_disk_is_full_is_a_failure_that_says_so(
+    built: Project, server: ArtifactServer, tmp_path: Path
+) -> None:
+    server.stop()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=40M", "slipway-test", server.directory], check=True)
+    try:
+        server.start("--reserved=1M")
+        free = os.statvfs(server.directory)
+        (server.directory / "filler").write_bytes(b"x" * (free.f_bavail * free.f_frsize))
+        with pytest.raises(SlipwayError, match=r"its disk is full: .*No space left on device.*; x86_64: ") as failure:
+            push(built, server.url, tmp_path / "logs")
+        assert [finding.split()[1] for finding in failure.value.findings] == ELEMENTS
+        (server.directory / "filler").unlink()
+        server.stop()
+        server.start("--reserved=1M")
+        assert elements(push(built, server.url, tmp_path / "logs").pushed) == ELEMENTS
+    finally:
+        server.stop()
+        subprocess.run(["umount", server.directory], check=True)
 
 
 def test_what_neither_side_has_is_named_and_nothing_is_pushed(

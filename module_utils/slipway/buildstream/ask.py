@@ -6,11 +6,13 @@ BuildStream's own questions end at the server's index, which goes on naming arti
 this program asks for the files too, with BuildStream's own messages: it is run by the Python that runs ``bst``,
 and imports nothing of Slipway. Its argument is a JSON file: ``url``, ``names``, ``timeout`` (seconds for one
 answer), and perhaps ``server-cert``, ``client-cert`` and ``client-key``, which are paths. It writes JSON:
-``missing``, by name what is missing, or ``error``.
+``missing``, by name what is missing, or ``error``. With ``offer`` it offers the server a megabyte, always the same, and
+writes ``refusal``: BuildStream tells of a file that was not taken only the number of a status.
 """
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import json
 import sys
@@ -24,6 +26,7 @@ BATCH_BYTES = 2 << 20
 #: How many digests one question may hold; a digest takes about 70 bytes.
 BATCH_DIGESTS = 10_000
 NOT_FOUND = 5
+OFFER_BYTES = 1 << 20
 
 
 class Server:
@@ -84,6 +87,14 @@ class Server:
             answer = self.files.FindMissingBlobs(request, timeout=self.timeout)
             found.update(digest.hash for digest in answer.missing_blob_digests)
         return found
+
+    def refusal(self, content: bytes) -> str:
+        """Why the server does not take ``content``; empty when it does."""
+        digest = self.store.Digest(hash=hashlib.sha256(content).hexdigest(), size_bytes=len(content))
+        request = self.store.BatchUpdateBlobsRequest()
+        request.requests.add(digest=digest, data=content)
+        status = self.files.BatchUpdateBlobs(request, timeout=self.timeout).responses[0].status
+        return f"status {status.code}: {status.message}" if status.code else ""
 
     def _read_large(self, digest: Any) -> bytes | None:
         request = self.stream.ReadRequest(resource_name=f"blobs/{digest.hash}/{digest.size_bytes}")
@@ -190,7 +201,10 @@ def main() -> None:
     """Answer the question in the file that the command line names."""
     asked = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     try:
-        answer: dict[str, Any] = {"missing": missing(Server(asked), asked["names"])}
+        server = Server(asked)
+        answer: dict[str, Any] = {"missing": missing(server, asked["names"])}
+        if asked.get("offer"):
+            answer["refusal"] = server.refusal(bytes(OFFER_BYTES))
     except Exception as error:  # whatever it is, the caller tells it with the server's name
         code, details = getattr(error, "code", None), getattr(error, "details", None)
         answer = {"error": f"{code().name}: {details()}" if code and details else f"{type(error).__name__}: {error}"}

@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from ..errors import SlipwayError
 from ..process import run
@@ -106,7 +107,18 @@ def publish(
 
 def ask(project: Project, server: Server, artifacts: Iterable[Artifact]) -> dict[str, str]:
     """By its name what is missing of each artifact that the server does not hold whole."""
-    question = {"url": server.url, "timeout": ANSWER, "names": sorted({each.name for each in artifacts})}
+    return dict(_answer(project, server, names=sorted({each.name for each in artifacts}))["missing"])
+
+
+def _refusal(project: Project, server: Server) -> list[str]:
+    """Why the server takes nothing; empty when it does."""
+    said = _answer(project, server, names=[], offer=True)["refusal"]
+    full = "its disk is full: " if re.search(r"no space left|out ?of ?space|quota", said, re.IGNORECASE) else ""
+    return [f"{full}it refuses a file with {said}"] if said else []
+
+
+def _answer(project: Project, server: Server, **asked: Any) -> dict[str, Any]:
+    question = {"url": server.url, "timeout": ANSWER, **asked}
     with tempfile.TemporaryDirectory(prefix="slipway-ask-") as scratch:
         program, asked = Path(scratch, "ask.py"), Path(scratch, "asked.json")
         program.write_text(_source(), encoding="utf-8")
@@ -125,7 +137,7 @@ def ask(project: Project, server: Server, artifacts: Iterable[Artifact]) -> dict
             answer["error"],
             do_next="See that the artifact server runs there and that this host may reach it, and run again.",
         )
-    return dict(answer["missing"])
+    return dict(answer)
 
 
 def interpreter(program: str) -> str:
@@ -268,6 +280,7 @@ def _check_pushed(
 ) -> None:
     try:
         lost = ask(project, server, pushed)
+        faults = [*_refusal(project, server), *faults] if lost else faults
     except SlipwayError as error:
         faults = [*faults, error.came_back]
         lost = {artifact.name: "the server does not answer" for artifact in pushed}

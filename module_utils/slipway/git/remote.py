@@ -173,6 +173,7 @@ def ensure_ref(
             attempt=f"push {ref} to",
             on=shown(url),
             cwd=repository,
+            do_next="Check the room there, the repository's address and your access to it, and run again.",
         )
     after = remote_commit(url, ref)
     if after != commit:

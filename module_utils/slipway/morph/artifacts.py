@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,10 +16,13 @@ from ..errors import SlipwayError
 from ..files import replacing
 from ..process import run
 from ..progress import Progress
+from ..room import Place, room_for
 from .cache import MorphCache, check_names, is_optional
 
 #: A dead peer is noticed, and nobody is asked for a password.
 SSH = ("ssh", "-oBatchMode=yes", "-oConnectTimeout=10", "-oServerAliveInterval=5", "-oServerAliveCountMax=3")
+#: What rsync takes for a place on another host.
+ON_A_HOST = re.compile(r"(?P<host>(?:[^@/:]+@)?(?:\[[^]/]+\]|[^/:]+)):(?P<daemon>:|//)?(?P<directory>.*)", re.DOTALL)
 #: Seconds that a transfer may stand still.
 STALLED = 120
 
@@ -30,6 +35,22 @@ class Transfer:
     rsync_options: Sequence[str] = ()
     ssh_options: Sequence[str] = ()
     timeout: float = 14400.0
+
+    @property
+    def ssh(self) -> list[str]:
+        """The words of ssh before the host."""
+        return [*SSH, *(f"-o{option}" for option in self.ssh_options)]
+
+    @property
+    def place(self) -> Place | None:
+        """The directory, where its host can be asked about it: an rsync daemon cannot."""
+        there = ON_A_HOST.match(self.destination)
+        if there is not None:
+            # As another user than the one who is let in, rsync has other rights.
+            asked = not there["daemon"] and not any(option.startswith("--rsync-path") for option in self.rsync_options)
+            host = there["host"].replace("[", "").replace("]", "")
+            return Place(there["directory"] or ".", [*self.ssh, "--", host]) if asked else None
+        return Place(self.destination)
 
 
 @dataclass
@@ -75,7 +96,7 @@ def publish(
     if not sizes:
         return outcome
     told.say(f"sending {len(sizes)} files, {sum(sizes.values())} bytes, to {transfer.destination}")
-    _send(sorted(sizes), directory=directory, transfer=transfer)
+    _send(sizes, directory=directory, transfer=transfer)
     _check(sorted(sizes), public=public, transfer=transfer)
     outcome.published, outcome.bytes = sorted(sizes), sum(sizes.values())
     for name in outcome.published:
@@ -154,21 +175,22 @@ def _fetch(name: str, *, local: MorphCache, directory: Path, timeout: float) -> 
     return length
 
 
-def _send(names: Sequence[str], *, directory: Path, transfer: Transfer) -> None:
+def _send(sizes: Mapping[str, int], *, directory: Path, transfer: Transfer) -> None:
     """One rsync; each file appears under its name when it is whole."""
-    ssh = [*SSH, *(f"-o{option}" for option in transfer.ssh_options)]
-    run(
-        [
-            *("rsync", "--times", "--perms", "--chmod=F0644", "--protect-args", "--from0", "--files-from=-"),
-            *(f"--timeout={STALLED}", f"--rsh={shlex.join(ssh)}", *transfer.rsync_options),
-            *("--", f"{directory}/", f"{transfer.destination.rstrip('/')}/"),
-        ],
-        attempt=f"send {len(names)} artifacts to",
-        on=transfer.destination,
-        stdin="\0".join(names).encode() + b"\0",
-        timeout=transfer.timeout,
-        do_next="Make sure of your access to it and of its space, and run again: what was fetched is used again.",
-    )
+    attempt, on, place = f"send {len(sizes)} artifacts to", transfer.destination, transfer.place
+    with contextlib.nullcontext() if place is None else room_for(sizes, place, attempt=attempt, on=on):
+        run(
+            [
+                *("rsync", "--times", "--perms", "--chmod=F0644", "--protect-args", "--from0", "--files-from=-"),
+                *(f"--timeout={STALLED}", f"--rsh={shlex.join(transfer.ssh)}", *transfer.rsync_options),
+                *("--", f"{directory}/", f"{transfer.destination.rstrip('/')}/"),
+            ],
+            attempt=attempt,
+            on=on,
+            stdin="\0".join(sorted(sizes)).encode() + b"\0",
+            timeout=transfer.timeout,
+            do_next="Make sure of your access to it and of its space, and run again: what was fetched is used again.",
+        )
 
 
 def _check(names: Sequence[str], *, public: MorphCache, transfer: Transfer) -> None:

@@ -18,6 +18,7 @@ from ..locks import flocked
 from ..process import run
 from ..progress import Progress
 from ..release.artifact import Artifact, different, observed
+from ..room import Place, room_for
 from .directory import LOCK_WAIT, PARTIAL_DIRECTORY
 
 HOST = re.compile(
@@ -70,10 +71,17 @@ class SshHost:
 
     def remote_shell(self) -> str:
         """The ssh command as rsync's option ``-e`` reads it: words, quoted where needed."""
+        return " ".join(_quoted(word) for word in self._words())
+
+    def command(self) -> list[str]:
+        """The words that a command for the server follows."""
+        return [*self._words(), *(["-l", self.user] if self.user else []), "--", self.host]
+
+    def _words(self) -> list[str]:
         words = ["ssh", "-p", str(self.port)]
         for option in (*self.options, *SSH_OPTIONS):
             words += ["-o", option]
-        return " ".join(_quoted(word) for word in words)
+        return words
 
 
 def upload(
@@ -143,12 +151,17 @@ def _copy(source: Path, files: Sequence[Artifact], directory: Path, progress: Pr
 
     # Publishing takes the same lock, so that it meets no copy that is under way.
     with (
+        room_for(_sizes(wanted), Place(str(directory)), attempt="upload to", on=str(directory)),
         flocked(directory.parent, attempt="upload to", on=str(directory), timeout=LOCK_WAIT),
         ThreadPoolExecutor(max_workers=os.cpu_count()) as pool,
     ):
         directory.mkdir(exist_ok=True)
         list(pool.map(one, wanted))
     return [file.name for file in wanted]
+
+
+def _sizes(files: Sequence[Artifact]) -> dict[str, int]:
+    return {file.name: file.size or 0 for file in files}
 
 
 def _by_name(files: Sequence[Artifact], name: str) -> Artifact:
@@ -171,17 +184,19 @@ def _rsync(
     A server that takes uploads and nothing else leaves a file alone that arrived whole before, whatever its bytes:
     where something was not sent, a second look says whether it is the same.
     """
+    target, place = host.target(directory), Place(str(directory), host.command(), PARTIAL_DIRECTORY)
 
     def look(*options: str) -> list[str]:
         return _transfer(source, files, directory, host, timeout, idle_timeout, progress, options)
 
     if check:
         return look("--dry-run")
-    sent = look()
+    with room_for(_sizes(files), place, attempt="upload to", on=target, timeout=timeout):
+        sent = look()
     if len(sent) < len(files) and (refused := look("--dry-run")):
         raise SlipwayError(
             "upload to",
-            host.target(directory),
+            target,
             "the server has finished files there with other bytes, and does not let them be replaced",
             do_next="Find out which bytes are right. If it is these, remove the files listed there and run again.",
             findings=refused,
@@ -224,8 +239,7 @@ def _transfer(
         ],
         attempt="upload to",
         on=host.target(directory),
-        do_next="Mend what is said: room or rights there, or this machine's way in without a question "
-        "(ssh, known_hosts, keys). Then run again.",
+        do_next="Mend it, or this machine's way in without a question (ssh, known_hosts, keys), and run again.",
         stdin=b"".join(os.fsencode(file.name) + b"\0" for file in files),
         timeout=timeout,
         on_line=on_line,

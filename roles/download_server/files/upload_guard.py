@@ -9,18 +9,22 @@ Allowed is the very command that Slipway's upload sends, and nothing that differ
 option is looked at, and rsync is started by us, without a shell. It cannot send anything back, delete, follow or make
 links. Files that are there already are not replaced: a file gets its name when it is whole, so what bears a
 name is finished. What was cut off is in the label's directory ``.partial``, from where it is resumed.
+
+One question is answered: ``slipway-room <directory>/<label>`` tells the room and the rights there and which files have
+arrived, because a client whose transfer fails often hears of it only that the connection broke.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
+import pwd
 import re
 import shlex
 import stat
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -32,6 +36,7 @@ LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+~-]{0,199}\Z")
 LETTERS = re.compile(r"-(?P<letters>[nvptcR]+)(?P<abilities>e[0-9]*\.[A-Za-z]*)\Z")
 REPORTS = ("--log-format=X", "--log-format=%i")
 PARTIAL = ".partial"
+ROOM = "slipway-room"
 NUMBER = re.compile(r"[0-9]{1,5}\Z")
 #: What a client is that says nothing about it.
 IDLE_TIMEOUT = 600
@@ -99,6 +104,51 @@ def understood(directory: str, asked: str | None) -> Wish:
     return wish
 
 
+def asked_for_room(directory: str, asked: str | None) -> str | None:
+    """The directory of a release whose room is asked for; None if something else is asked for."""
+    try:
+        words = shlex.split(asked or "")
+    except ValueError:
+        return None
+    if len(words) != 2 or words[0] != ROOM:
+        return None
+    return os.path.join(directory, _label(directory, words[1]))
+
+
+def room(target: str) -> Iterator[str]:
+    """How things stand in ``target``, or where it would be made: one word and its value a line."""
+    place = target if os.path.lexists(target) else os.path.dirname(target)
+    found, system = os.stat(place, follow_symlinks=False), os.statvfs(place)
+    if not stat.S_ISDIR(found.st_mode):
+        raise RefusedError(f"{place} is no directory")
+    yield f"place {place}"
+    yield f"account {pwd.getpwuid(os.geteuid()).pw_name}"
+    yield f"rights {stat.filemode(found.st_mode)} {found.st_uid} {found.st_gid}"
+    if os.access(place, os.W_OK | os.X_OK):
+        yield "writable"
+    if system.f_flag & os.ST_RDONLY:
+        yield "readonly"
+    if system.f_blocks:
+        yield f"free {system.f_bavail * system.f_frsize}"
+    if system.f_files:
+        yield f"inodes {system.f_favail}"
+    yield from _files("file", target)
+    yield from _files("part", os.path.join(target, PARTIAL))
+
+
+def _files(word: str, directory: str) -> Iterator[str]:
+    """The files in a directory that bear names of releases; links are not followed."""
+    try:
+        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError:
+        return
+    with os.scandir(descriptor) as entries:
+        for entry in entries:
+            if entry.is_file(follow_symlinks=False) and LABEL.match(entry.name):
+                yield f"{word} {entry.stat(follow_symlinks=False).st_size} {entry.name}"
+    os.close(descriptor)
+
+
 def _label(directory: str, target: str) -> str:
     """The label in ``<directory>/<label>/``, the one kind of place that may be written to."""
     label = target.removeprefix(f"{directory}/").removesuffix("/")
@@ -151,11 +201,15 @@ def main(arguments: Sequence[str], program: str, environment: Mapping[str, str])
     """Become rsync, or refuse with a sentence."""
     try:
         directory = served(arguments, program)
-        target, options, dry = command(directory, environment.get("SSH_ORIGINAL_COMMAND"))
+        asked = environment.get("SSH_ORIGINAL_COMMAND")
+        if target := asked_for_room(directory, asked):
+            print(*room(target), sep="\n")
+            sys.exit()
+        target, options, dry = command(directory, asked)
         os.umask(0o022)
         if not dry:
             prepare(target)
-    except (RefusedError, ValueError) as error:
+    except (RefusedError, ValueError, OSError) as error:
         sys.exit(f"Refused: {error}.")
     clean = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "HOME": "/nonexistent"}
     words = ["rsync", "--server", *options, ".", f"{target}/"]

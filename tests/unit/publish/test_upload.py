@@ -196,7 +196,7 @@ def test_a_server_that_says_nothing_is_given_up_soon(server: Sshd, tmp_path: Pat
         with pytest.raises(SlipwayError, match="Could not upload to 127.0.0.1:"):
             Sender(tmp_path, way).send()
         assert time.monotonic() - started < 15
-        with pytest.raises(SlipwayError, match="rsync was ended after 0 s"):
+        with pytest.raises(SlipwayError, match="ssh was ended after 0 s"):
             Sender(tmp_path, {**way, "ssh_options": ["ConnectTimeout=60"]}).send(timeout=0.3)
 
 

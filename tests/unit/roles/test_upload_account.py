@@ -219,6 +219,37 @@ def test_no_other_option_is_taken(account: Account, option: str) -> None:
 
 
 @needs_ssh
+def test_room_and_what_has_arrived_are_told_of_one_release(account: Account) -> None:
+    account.send({NAMES[0]: b"12345"})
+    inside = account.private / "baserock-1.2"
+    (inside / ".partial").mkdir(exist_ok=True)
+    (inside / ".partial/manifest.json").write_bytes(b"123")
+    (inside / "link").symlink_to("/etc/passwd")
+    (inside / ".hidden").touch()
+    told = account.ssh(account.server.host, f"slipway-room {inside}").stdout.splitlines()
+    assert told[:2] == [f"place {inside}", f"account {account.server.user}"]
+    assert [line.split()[0] for line in told[2:6]] == ["rights", "writable", "free", "inodes"]
+    assert told[6:] == [f"file 5 {NAMES[0]}", "part 3 manifest.json"]
+    absent = account.ssh(account.server.host, f"slipway-room {account.private}/baserock-1.3/").stdout
+    assert absent.startswith(f"place {account.private}\n")
+    assert tree(account.private).keys() == {"baserock-1.2", *(f"baserock-1.2/{name}" for name in os.listdir(inside)),
+                                            "baserock-1.2/.partial/manifest.json"}  # fmt: skip
+
+
+@needs_ssh
+@pytest.mark.parametrize(
+    "asked",
+    ["", "{p}", "{p}/", "{p}/..", "/etc", "''", "{p}/a {p}/b", "-a {p}/a", "{p}/a; id", "{p}/a/b", "{p}/link",
+     "{p}/.hidden", "'{p}/a"],
+)  # fmt: skip
+def test_no_other_question_is_answered(account: Account, asked: str) -> None:
+    (account.private / "link").symlink_to("/etc")
+    done = account.ssh(account.server.host, f"slipway-room {asked.format(p=account.private)}")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("Refused: ")
+
+
+@needs_ssh
 def test_a_directory_that_is_a_link_is_not_entered(account: Account) -> None:
     outside = account.top / "outside"
     outside.mkdir()
