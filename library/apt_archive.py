@@ -132,6 +132,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slipway.apt import reprepro
+from ..module_utils.slipway.apt.index import read_debs
 from ..module_utils.slipway.module.report import report
 
 
@@ -169,7 +170,7 @@ def act(options: dict[str, Any], *, write: bool) -> dict[str, Any]:
     action, suite = options["action"], options["suite"]
     if action == "export":
         return {"changed": export(options, write=write)}
-    debs = reprepro.read_debs(options["debs"]) if action == "include" else []
+    debs = read_debs(options["debs"]) if action == "include" else []
     with reprepro.opened(
         options["directory"],
         gnupghome=options["gnupghome"],

@@ -19,6 +19,7 @@ sys.path[:0] = [str(ROOT / "collections"), str(ROOT / "tests")]
 
 from ansible_collections.slipway.release.plugins.module_utils.slipway import openpgp
 from ansible_collections.slipway.release.plugins.module_utils.slipway.apt import reprepro
+from ansible_collections.slipway.release.plugins.module_utils.slipway.apt.index import read_debs
 from ansible_collections.slipway.release.plugins.module_utils.slipway.deb import stamp
 from ansible_collections.slipway.release.plugins.module_utils.slipway.deb import version as debversion
 from ansible_collections.slipway.release.plugins.modules import (
@@ -61,7 +62,7 @@ def prepare(directory: Path, *, stacks: int, size: int = 4000) -> None:
         "DebIndices: Packages Release . .gz\n"
     )
     with reprepro.opened(directory / "shadow") as archive:
-        archive.include(PLATFORM, reprepro.read_debs(debs))
+        archive.include(PLATFORM, read_debs(debs))
     for architecture in ARCHITECTURES:
         base = directory / f"base/dists/{PLATFORM}/main/binary-{architecture}"
         base.mkdir(parents=True)

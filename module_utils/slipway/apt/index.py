@@ -92,22 +92,26 @@ def read_deb(path: Path, digests: Mapping[str, Any] | None = None) -> Deb:
     return Deb(path, name, version, architecture, source, control, **{key: found[key] for key in DIGESTS})
 
 
-def read_debs(files: Sequence[tuple[Path, Mapping[str, Any] | None]]) -> list[Deb]:
-    """:func:`read_deb` for many, on all cores."""
-    parts = [files[start : start + PART] for start in range(0, len(files), PART)]
+def read_debs(
+    files: Iterable[str | os.PathLike[str]], known: Mapping[str, Mapping[str, Any]] | None = None
+) -> list[Deb]:
+    """:func:`read_deb` for many, on all cores; ``known`` has digests by path. All that are no debs are listed."""
+    paths = [os.fspath(file) for file in files]
+    parts = [paths[start : start + PART] for start in range(0, len(paths), PART)]
 
-    def work(number: int) -> list[Deb] | SlipwayError:
+    def attempt(path: str) -> Deb | SlipwayError:
         try:
-            return [read_deb(*file) for file in parts[number]]
+            return read_deb(Path(path), (known or {}).get(path))
         except SlipwayError as error:
             return error
 
-    debs: list[Deb] = []
-    for made in spread(len(parts), work, workers=len(os.sched_getaffinity(0)), attempt="read the packages"):
-        if isinstance(made, SlipwayError):
-            raise made
-        debs += made
-    return debs
+    def work(number: int) -> list[Deb | SlipwayError]:
+        return [attempt(path) for path in parts[number]]
+
+    made = spread(len(parts), work, workers=len(os.sched_getaffinity(0)), attempt="read the packages")
+    found = [one for part in made for one in part]
+    debfile.refuse_faulty([one for one in found if isinstance(one, SlipwayError)], total=len(paths))
+    return [one for one in found if isinstance(one, Deb)]
 
 
 def assemble(
@@ -132,7 +136,7 @@ def assemble(
                 else:
                     chosen.append((suite, architecture, name, file, row))
     unique = {file["path"]: file for _suite, _architecture, _name, file, _row in chosen}
-    debs = dict(zip(unique, read_debs([(Path(path), file) for path, file in unique.items()]), strict=True))
+    debs = dict(zip(unique, read_debs(unique, unique), strict=True))
     found: dict[str, dict[str, list[Deb]]] = {}
     for suite, architecture, name, file, row in chosen:
         deb = debs[file["path"]]

@@ -19,14 +19,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .. import openpgp
-from ..deb import control as debcontrol
-from ..deb import file as debfile
 from ..deb import version as debversion
-from ..errors import SlipwayError, number, refuse
-from ..files import replacing, sha256_all, sync_directory, temporary_beside, write_atomic
+from ..errors import SlipwayError, refuse
+from ..files import replacing, sync_directory, temporary_beside, write_atomic
 from ..locks import flocked
 from ..process import Completed, run
 from ..wait import wait_for
+from .index import Deb
 
 LOCK = "slipway.lock"
 UNFINISHED = "slipway.unfinished"
@@ -55,17 +54,6 @@ class Package:
     architecture: str
     index: str
     path: str
-    sha256: str
-
-
-@dataclass(frozen=True)
-class Deb:
-    """A file to include: what its control file says, and the digest of its bytes."""
-
-    path: Path
-    name: str
-    version: str
-    architecture: str
     sha256: str
 
 
@@ -120,30 +108,6 @@ def outcome(before: Iterable[Package], after: Iterable[Package]) -> Outcome:
 def listing(packages: Iterable[Package]) -> str:
     """One line a package, for diffs."""
     return "".join(sorted(f"{package.name} {package.version} {package.index}\n" for package in packages))
-
-
-def read_debs(paths: Iterable[str | os.PathLike[str]]) -> list[Deb]:
-    """What these files are; every one that is no deb is listed."""
-    found: list[tuple[Path, str, str, str]] = []
-    findings: list[str] = []
-    for path in map(Path, paths):
-        try:
-            content = debfile.read(path, drop_signatures=True).control
-            name, version, architecture = debcontrol.identify(debcontrol.Control(debcontrol.decode(content)))
-            found.append((path, name, version, architecture))
-        except SlipwayError as error:
-            findings.append(f"{path}: {error.came_back}")
-        except ValueError as error:
-            findings.append(f"{path}: {error}")
-    refuse(
-        "include",
-        number(len(found) + len(findings), "package"),
-        findings,
-        several="of them cannot be read",
-        do_next="Replace what is damaged and run again; nothing was changed.",
-    )
-    digests = sha256_all([path for path, *_words in found])
-    return [Deb(path, name, version, architecture, digests[path]) for path, name, version, architecture in found]
 
 
 class Archive:

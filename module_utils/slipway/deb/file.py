@@ -9,12 +9,12 @@ import hashlib
 import os
 import re
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import IO, TypeAlias
 
-from ..errors import SlipwayError
+from ..errors import SlipwayError, number, refuse
 from . import control as debcontrol
 from . import controltar
 from .controltar import DebError
@@ -119,6 +119,20 @@ def refusal(path: str | os.PathLike[str], fault: str) -> SlipwayError:
     """The error for a deb that cannot be used; ``fault`` says why."""
     return SlipwayError(
         "use the deb", os.fspath(path), fault, do_next="Nothing was written; replace that file and run again."
+    )
+
+
+def refuse_faulty(faults: Sequence[SlipwayError], *, total: int) -> None:
+    """Fail with what is wrong with some of ``total`` debs; that nothing can be written is told by itself."""
+    unwritable = [fault for fault in faults if fault.attempted == "write"]
+    if unwritable or len(faults) == 1:
+        raise (unwritable or faults)[0]
+    refuse(
+        "use",
+        number(total, "deb"),
+        [f"{fault.on}: {fault.came_back}" for fault in faults],
+        several="of them are faulty",
+        do_next="Nothing was written; replace these files and run again.",
     )
 
 

@@ -245,7 +245,7 @@ def _plans(sources: Sequence[str], *, order: Order, workers: int) -> list[_Plan]
     # Forks cost more than a look at a few debs.
     made = spread(len(sources), plan, workers=workers if len(sources) > 16 else 1, attempt="read the debs")
     plans = [one for one in made if isinstance(one, _Plan)]
-    _raise_all([one for one in made if isinstance(one, SlipwayError)] + _double(plans), total=len(sources))
+    debfile.refuse_faulty([one for one in made if isinstance(one, SlipwayError)] + _double(plans), total=len(sources))
     return plans
 
 
@@ -272,20 +272,6 @@ def _double(plans: Sequence[_Plan]) -> list[SlipwayError]:
             what = f"{plan.member.package} for {plan.member.architecture}"
             faults.append(debfile.refusal(plan.deb.path, f"it is {what}, and so is {other}"))
     return faults
-
-
-def _raise_all(faults: Sequence[SlipwayError], *, total: int) -> None:
-    unwritable = [fault for fault in faults if fault.attempted == "write"]
-    if unwritable or len(faults) == 1:
-        raise (unwritable or faults)[0]
-    if faults:
-        raise SlipwayError(
-            "use",
-            f"{len(faults)} of {total} debs",
-            "they are faulty",
-            do_next="Nothing was written; replace these files and run again.",
-            findings=[f"{fault.on}: {fault.came_back}" for fault in faults],
-        )
 
 
 def _made(
@@ -315,7 +301,7 @@ def _made(
             on_result(made)
 
     made = spread(len(turns), make, workers=workers, attempt="stamp the debs", on_result=take)
-    _raise_all([one for one in made if isinstance(one, SlipwayError)], total=len(plans))
+    debfile.refuse_faulty([one for one in made if isinstance(one, SlipwayError)], total=len(plans))
     placed = dict(zip(turns, made, strict=True))
     return [one for number in range(len(plans)) if isinstance(one := placed[number], Stamped)]
 

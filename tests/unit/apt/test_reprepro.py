@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.slipway.release.plugins.module_utils.slipway.apt import reprepro
+from ansible_collections.slipway.release.plugins.module_utils.slipway.apt.index import Deb, read_debs
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
 from debs import make_deb
 from publishing import tree
@@ -27,8 +28,8 @@ def base(tmp_path: Path) -> Path:
     return place
 
 
-def debs(directory: Path, *names: str, version: str = "1.0", architecture: str = "amd64") -> list[reprepro.Deb]:
-    return reprepro.read_debs(make_deb(directory, name, version, architecture) for name in names)
+def debs(directory: Path, *names: str, version: str = "1.0", architecture: str = "amd64") -> list[Deb]:
+    return read_debs(make_deb(directory, name, version, architecture) for name in names)
 
 
 def held(base: Path, suite: str = "bookworm") -> list[tuple[str, str, str]]:
@@ -66,7 +67,7 @@ def test_everything_that_cannot_be_included_is_listed_and_nothing_is_done(base: 
         before = tree(base.parent / "public")
         other = make_deb(tmp_path / "other", "same", "1.0", "amd64", files={"usr/x": b"x"})
         arm = make_deb(tmp_path, "arm", "1.0", "armhf")
-        files = [*reprepro.read_debs([other, arm]), *debs(tmp_path, "old", "new")]
+        files = [*read_debs([other, arm]), *debs(tmp_path, "old", "new")]
         with pytest.raises(SlipwayError, match="3 packages are in the way") as failure:
             archive.include("bookworm", files)
     assert [finding.split(": ", 1)[1] for finding in failure.value.findings] == [
@@ -80,8 +81,8 @@ def test_everything_that_cannot_be_included_is_listed_and_nothing_is_done(base: 
 def test_files_that_are_no_debs_are_all_named(tmp_path: Path) -> None:
     (tmp_path / "a.deb").write_bytes(b"no")
     (tmp_path / "b.deb").write_bytes(make_deb(tmp_path, "b", "1.0").read_bytes()[:200])
-    with pytest.raises(SlipwayError, match="2 of them cannot be read") as failure:
-        reprepro.read_debs([tmp_path / "a.deb", tmp_path / "b.deb"])
+    with pytest.raises(SlipwayError, match="Could not use 2 debs: 2 of them are faulty") as failure:
+        read_debs([tmp_path / "a.deb", tmp_path / "b.deb"])
     assert "a.deb: it is no deb" in failure.value.findings[0]
 
 
@@ -225,8 +226,9 @@ def test_a_database_left_half_written_is_put_back(base: Path, tmp_path: Path, br
 PROGRAM = """
 import sys
 from ansible_collections.slipway.release.plugins.module_utils.slipway.apt import reprepro
+from ansible_collections.slipway.release.plugins.module_utils.slipway.apt.index import read_debs
 with reprepro.opened(sys.argv[1]) as archive:
-    archive.include("bookworm", reprepro.read_debs(sys.argv[2:]))
+    archive.include("bookworm", read_debs(sys.argv[2:]))
 """
 
 
@@ -243,7 +245,7 @@ def test_an_inclusion_killed_at_any_moment_is_completed_by_the_next(base: Path, 
         process.kill()
         process.wait()
     with reprepro.opened(base) as archive:
-        archive.include("bookworm", reprepro.read_debs(files))
+        archive.include("bookworm", read_debs(files))
         archive.reprepro("check", attempt="check")
     assert len(held(base)) == 120
     index = (base.parent / "public/dists/bookworm/main/binary-amd64/Packages").read_text()

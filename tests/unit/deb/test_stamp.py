@@ -151,7 +151,7 @@ def test_every_faulty_deb_is_named(debs: list[Path], tmp_path: Path) -> None:
         f"{debs[0]}: it is no deb",
         f"{debs[2]}: the version '1_0' has a character that is not allowed",
     ]
-    assert "Could not use 2 of 3 debs: they are faulty. Nothing was written" in str(caught.value)
+    assert "Could not use 3 debs: 2 of them are faulty. Nothing was written" in str(caught.value)
 
 
 def test_a_fault_that_shows_late_leaves_the_old_files(tmp_path: Path) -> None:
