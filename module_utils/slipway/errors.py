@@ -59,6 +59,6 @@ def refuse(
         raise SlipwayError(attempted, on, came_back, do_next=do_next, findings=findings)
 
 
-def number(count: int, noun: str) -> str:
+def count_of(count: int, noun: str) -> str:
     """``1 file``, ``2 files``."""
     return f"{count} {noun}{'' if count == 1 else 's'}"

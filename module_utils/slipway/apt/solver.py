@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ..deb import control as debcontrol
 from ..deb.relations import groups, relations
-from ..errors import SlipwayError
+from ..errors import SlipwayError, count_of
 from ..process import run
 
 #: The fields by which a package is judged installable.
@@ -59,7 +59,7 @@ def check(stanzas: Sequence[str], base: Iterable[Path], *, architecture: str) ->
         done = run(
             ["dose-debcheck", "--explain", "--failures", f"--deb-native-arch={architecture}", *sets],
             attempt="ask the solver about",
-            on=f"{len(stanzas)} packages for {architecture}",
+            on=f"{count_of(len(stanzas), 'package')} for {architecture}",
             do_next="Install dose-distcheck, or see the message above, and run again.",
             ok_codes=(0, 1),
         )
@@ -68,7 +68,7 @@ def check(stanzas: Sequence[str], base: Iterable[Path], *, architecture: str) ->
     if done.returncode != 0 and not broken:
         raise SlipwayError(
             "ask the solver about",
-            f"{len(stanzas)} packages for {architecture}",
+            f"{count_of(len(stanzas), 'package')} for {architecture}",
             f"dose-debcheck failed without a reason: {done.stderr.strip()[:400]}",
             do_next="See whether these packages' control files are in order and run again.",
         )

@@ -13,7 +13,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..errors import SlipwayError
+from ..errors import SlipwayError, count_of
 from ..files import write_atomic
 from ..locks import flocked
 from ..process import run
@@ -72,7 +72,7 @@ def package_lists(
     a failure.
     """
     sources = resolved(sources)
-    on = f"{len(sources)} sources for {', '.join(architectures)}"
+    on = f"{count_of(len(sources), 'source')} for {', '.join(architectures)}"
     with flocked(directory / "lock", attempt="fetch the package lists of", on=on, timeout=timeout):
         for name in ("lists/partial", "cache/archives/partial"):
             (directory / name).mkdir(parents=True, exist_ok=True)

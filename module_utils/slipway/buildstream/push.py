@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..errors import SlipwayError
+from ..errors import SlipwayError, count_of
 from ..process import run
 from ..progress import Progress
 from ..yamltext import plain, read_mapping
@@ -225,7 +225,7 @@ def _require_local(project: Project, missing: Sequence[Artifact]) -> None:
     absent = [artifact for artifact in missing if not cached(project.config, artifact.name)]
     if absent:
         raise SlipwayError(
-            f"push {len(absent)} artifacts of",
+            f"push {count_of(len(absent), 'artifact')} of",
             str(project.directory),
             "neither the server nor the cache of this host has them whole",
             do_next="Nothing was pushed. Build them with bst build --deps all on this host, and run again.",
@@ -287,7 +287,7 @@ def _check_pushed(
     if not lost:
         return  # whatever BuildStream complained of, all of it is there
     raise SlipwayError(
-        f"push {len(lost)} of {len(pushed)} artifacts to",
+        f"push {len(lost)} of {count_of(len(pushed), 'artifact')} to",
         server.url,
         "; ".join(faults) or "bst ended well, and they are still missing there",
         do_next="See that the server runs, takes pushes and has space, and run again: what is there is not sent again.",

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import IO, TypeAlias
 
-from ..errors import SlipwayError, number, refuse
+from ..errors import SlipwayError, count_of, refuse
 from . import control as debcontrol
 from . import controltar
 from .controltar import DebError
@@ -129,7 +129,7 @@ def refuse_faulty(faults: Sequence[SlipwayError], *, total: int) -> None:
         raise (unwritable or faults)[0]
     refuse(
         "use",
-        number(total, "deb"),
+        count_of(total, "deb"),
         [f"{fault.on}: {fault.came_back}" for fault in faults],
         several="of them are faulty",
         do_next="Nothing was written; replace these files and run again.",

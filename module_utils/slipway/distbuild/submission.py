@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..errors import SlipwayError
+from ..errors import SlipwayError, count_of
 from ..morph.cache import MorphCache, is_system
 from ..progress import Progress
 from .control import look, state_of
@@ -197,7 +197,7 @@ def _raise_failures(builds: Sequence[Build]) -> None:
     if errors:
         raise SlipwayError(
             f"build {len(errors)} of",
-            f"{len(builds)} systems",
+            count_of(len(builds), "system"),
             "the others are finished or were waited for",
             do_next="Correct what each says and run the same again: what is built stays in the cache.",
             findings=[str(error) for error in errors],

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ..errors import SlipwayError
+from ..errors import SlipwayError, count_of
 from ..morph.cache import is_system
 from .protocol import DEFAULT_PORT, Controller
 
@@ -43,7 +43,7 @@ def distbuild_builds(
     if homeless:
         raise SlipwayError(
             "build",
-            f"{len(homeless)} of {len(systems)} systems",
+            f"{len(homeless)} of {count_of(len(systems), 'system')}",
             "there is no controller for their architectures",
             do_next="Name it in release_build_controllers, or leave them out by release_allow_missing_arches.",
             findings=[f"{system['name']}: {system['architecture']}" for system in homeless],

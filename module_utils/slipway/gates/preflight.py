@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..errors import SlipwayError
+from ..errors import SlipwayError, count_of
 from ..git.remote import remote_refs
 from ..openpgp import signing_key
 
@@ -79,7 +79,7 @@ def signing_key_report(gnupghome: str, fingerprint: str | None, *, warning_days:
     left = int((key.expires - now) // DAY)
     return Report(
         warnings=[
-            f"the signing key {key.fingerprint} expires on {day}, {left} day{'' if left == 1 else 's'} from now: "
+            f"the signing key {key.fingerprint} expires on {day}, {count_of(left, 'day')} from now: "
             f"extend it with `gpg --homedir {gnupghome} --quick-set-expire {key.fingerprint} 2y` and publish it again"
         ]
     )

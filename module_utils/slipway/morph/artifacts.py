@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..errors import SlipwayError
+from ..errors import SlipwayError, count_of
 from ..files import replacing
 from ..process import run
 from ..progress import Progress
@@ -95,7 +95,7 @@ def publish(
     outcome.absent = sorted({*outcome.missing} - {*sizes})
     if not sizes:
         return outcome
-    told.say(f"sending {len(sizes)} files, {sum(sizes.values())} bytes, to {transfer.destination}")
+    told.say(f"sending {count_of(len(sizes), 'file')}, {sum(sizes.values())} bytes, to {transfer.destination}")
     _send(sizes, directory=directory, transfer=transfer)
     _check(sorted(sizes), public=public, transfer=transfer)
     outcome.published, outcome.bytes = sorted(sizes), sum(sizes.values())
@@ -111,7 +111,7 @@ def _available(names: Sequence[str], local: MorphCache) -> list[str]:
     lacking = [name for name in names if not there[name] and not is_optional(name)]
     if lacking:
         raise SlipwayError(
-            f"fetch {len(lacking)} of {len(names)} artifacts from",
+            f"fetch {len(lacking)} of {count_of(len(names), 'artifact')} from",
             local.url,
             "it does not have them",
             do_next="Nothing was sent. Build the systems again and run again.",
@@ -146,7 +146,7 @@ def _fetch_all(
         sizes = dict(zip(names, pool.map(fetch, names), strict=True))
     if failures:
         raise SlipwayError(
-            f"fetch {len(failures)} of {len(names)} artifacts from",
+            f"fetch {len(failures)} of {count_of(len(names), 'artifact')} from",
             local.url,
             "they are not there whole",
             do_next="Nothing was sent. Build the systems again, or repair the cache, and run again.",
@@ -177,7 +177,7 @@ def _fetch(name: str, *, local: MorphCache, directory: Path, timeout: float) -> 
 
 def _send(sizes: Mapping[str, int], *, directory: Path, transfer: Transfer) -> None:
     """One rsync; each file appears under its name when it is whole."""
-    attempt, on, place = f"send {len(sizes)} artifacts to", transfer.destination, transfer.place
+    attempt, on, place = f"send {count_of(len(sizes), 'artifact')} to", transfer.destination, transfer.place
     with contextlib.nullcontext() if place is None else room_for(sizes, place, attempt=attempt, on=on):
         run(
             [
@@ -197,7 +197,7 @@ def _check(names: Sequence[str], *, public: MorphCache, transfer: Transfer) -> N
     missing = [name for name, there in public.present(names).items() if not there]
     if missing:
         raise SlipwayError(
-            f"publish {len(missing)} of {len(names)} artifacts to",
+            f"publish {len(missing)} of {count_of(len(names), 'artifact')} to",
             public.url,
             f"they were sent to {transfer.destination} and are still missing there",
             do_next="See that this is the directory of that cache server, and that it may read the files.",

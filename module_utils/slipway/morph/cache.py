@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import IO
 from urllib.parse import quote, urlencode
 
-from ..errors import SlipwayError
+from ..errors import SlipwayError, count_of
 from ..http import Service
 from ..process import run
 
@@ -66,7 +66,7 @@ class MorphCache:
         return value
 
     def _present(self, batch: Sequence[str]) -> dict[str, bool]:
-        attempt = f"ask for {len(batch)} artifacts of"
+        attempt = f"ask for {count_of(len(batch), 'artifact')} of"
         answer = self._service.ask(
             "POST",
             "/1.0/artifacts",
@@ -135,7 +135,7 @@ def check_names(names: Iterable[str], *, attempt: str, on: str) -> None:
         raise SlipwayError(
             attempt,
             on,
-            f"{len(strange)} lines are no names of artifacts",
+            f"{count_of(len(strange), 'line')} without the name of an artifact",
             do_next="Make the command write names only (for morph: --quiet), one a line, and run again.",
             findings=[repr(name)[:200] for name in strange[:20]],
         )

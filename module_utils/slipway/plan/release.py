@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 
-from ..errors import SlipwayError
+from ..errors import SlipwayError, refuse
 from ..git import remote as git
 from ..image.writers import WRITERS
 from ..release import names
@@ -49,15 +49,13 @@ def make_plan(request: Request) -> Planned:
         faults.append(
             "nothing is left to release: every deployment needs an architecture that is allowed to be missing"
         )
-    if faults:
-        raise SlipwayError(
-            "plan",
-            called.label,
-            f"{sanitised(request.cluster)} ({request.path} at {commit[:12]}) has "
-            + ("1 fault" if len(faults) == 1 else f"{len(faults)} faults"),
-            do_next="Nothing was changed. Mend what is listed here and run again:",
-            findings=faults,
-        )
+    refuse(
+        "plan",
+        f"{called.label} by {sanitised(request.cluster)} ({request.path} at {commit[:12]})",
+        faults,
+        several="faults are in it",
+        do_next="Nothing was changed. Mend this and run again.",
+    )
     plan = {
         "project": called.project,
         "version": called.version,
@@ -117,14 +115,13 @@ def _check(request: Request, called: names.Names) -> None:
         if value not in request.architectures:
             hint = guess(value, request.architectures)
             faults.append(f"{name} names the unknown architecture {value!r}{hint}; known are {known}")
-    if faults:
-        raise SlipwayError(
-            "plan",
-            called.label,
-            "a setting is wrong" if len(faults) == 1 else f"{len(faults)} settings are wrong",
-            do_next="Nothing was changed. Correct what is listed here and run again:",
-            findings=faults,
-        )
+    refuse(
+        "plan",
+        called.label,
+        faults,
+        several="settings are wrong",
+        do_next="Nothing was changed. Correct this and run again.",
+    )
 
 
 def _commit(request: Request, called: names.Names, remote: Remote, records: Mapping[str, Record]) -> str:

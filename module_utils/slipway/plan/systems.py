@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from ..errors import SlipwayError
+from ..errors import refuse
 from ..yamltext import NotPlainError, read
 from .cluster import Cluster, guess, read_cluster, sanitised, system_architecture
 from .definitions import Definitions
@@ -32,14 +32,13 @@ def systems_at(repository: Path, commit: str, *, cluster: str) -> list[Plan]:
     definitions = Definitions(repository, commit, f"the definitions at {commit[:12]}")
     found = read_cluster(definitions.cluster(sanitised(cluster)), label=commit[:12])
     resolved, faults = resolve(found, definitions, ARCHITECTURES)
-    if faults := [*found.faults, *faults]:
-        raise SlipwayError(
-            "read the cluster",
-            f"{sanitised(cluster)} at {commit[:12]}",
-            "it has 1 fault" if len(faults) == 1 else f"it has {len(faults)} faults",
-            do_next="Mend what is listed here:",
-            findings=faults,
-        )
+    refuse(
+        "read the cluster",
+        f"{sanitised(cluster)} at {commit[:12]}",
+        [*found.faults, *faults],
+        several="faults are in it",
+        do_next="Mend this and run again.",
+    )
     systems = {where: (resolved.file[where], resolved.architecture[where]) for where in resolved.file}
     return [
         {"name": resolved.name[system], "file": system[0], "architecture": system[1]}

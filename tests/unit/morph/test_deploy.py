@@ -81,10 +81,10 @@ def test_each_deployment_is_made_with_the_original_settings(morph):
 
 def test_what_is_recorded_is_verified_and_not_made_again(morph):
     files = run_module("morph_deploy", arguments(morph))["files"]
-    again = run_module("morph_deploy", arguments(morph, recorded=files))
+    again = run_module("morph_deploy", arguments(morph, previous=files))
     assert (again["changed"], again["files"], again["made"]) == (False, files, [])
     (morph.parent / "images" / files[0]["name"]).write_text("somebody else's")
-    assert "they are not what was made" in run_module("morph_deploy", arguments(morph, recorded=files))["msg"]
+    assert "they are not what was made" in run_module("morph_deploy", arguments(morph, previous=files))["msg"]
 
 
 def test_what_nobody_recorded_was_interrupted_and_is_made_again(morph):
