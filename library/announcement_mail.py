@@ -159,7 +159,7 @@ def main() -> None:
             changed = announcement.deliver(maildir, mail)
         else:
             changed = True
-            result["refused"] = announcement.send(_relay(params), mail)
+            result["refused"] = announcement.send(_make_relay(params), mail)
             for recipient in result["refused"]:
                 module.warn(f"{params['host']} refused the announcement for {recipient}; the others got it.")
         diff = {"diff": {"before": "", "after": text}} if changed else {}
@@ -168,7 +168,7 @@ def main() -> None:
     report(module, act)
 
 
-def _relay(params: dict[str, Any]) -> announcement.Relay:
+def _make_relay(params: dict[str, Any]) -> announcement.Relay:
     return announcement.Relay(
         host=params["host"],
         port=params["port"],

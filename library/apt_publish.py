@@ -113,7 +113,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slipway import openpgp
-from ..module_utils.slipway.apt import publication as aptpublication
+from ..module_utils.slipway.apt import publication
 from ..module_utils.slipway.apt.index import Archive, assemble
 from ..module_utils.slipway.module.options import OPENPGP
 from ..module_utils.slipway.module.report import report
@@ -141,8 +141,8 @@ def main() -> None:
 
 def act(options: dict[str, Any], *, write: bool) -> dict[str, Any]:
     directory, distribution = Path(options["directory"]), options["distribution"]
-    label = aptpublication.label_of(distribution, options["release"])
-    before = aptpublication.current_packages(directory, distribution)
+    label = publication.label_of(distribution, options["release"])
+    before = publication.current_packages(directory, distribution)
     after = {
         f"{suite}/{architecture}": packages
         for suite, architectures in options["indexes"].items()
@@ -154,11 +154,11 @@ def act(options: dict[str, Any], *, write: bool) -> dict[str, Any]:
             directory, options["origin"], options["component"], Path(options["gnupghome"]), key.fingerprint
         )
         indexes = assemble(options["indexes"], options["debs"])
-        release = aptpublication.Release(distribution, options["release"], indexes, options["inputs"])
-        changed = aptpublication.publish(archive, release, timeout=options["lock_timeout"])
+        release = publication.Release(distribution, options["release"], indexes, options["inputs"])
+        changed = publication.publish(archive, release, timeout=options["lock_timeout"])
     else:
-        changed = aptpublication.published(directory, label) is None
-    changes = aptpublication.changes(before, after if changed else before)
+        changed = publication.published(directory, label) is None
+    changes = publication.changes(before, after if changed else before)
     return {"changed": changed, "snapshot": f"snapshots/{label}", **changes}
 
 

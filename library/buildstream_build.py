@@ -126,7 +126,7 @@ def act(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
             timeout=params["timeout"],
             progress=Progress(params["progress"]),
         )
-        known = _merged(known, made)
+        known = _replace_built(known, made)
         tools = {"bst": version}
     return {
         "changed": not all(built.cached for built in known),
@@ -135,7 +135,7 @@ def act(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
     }
 
 
-def _merged(known: list[Built], made: list[Built]) -> list[Built]:
+def _replace_built(known: list[Built], made: list[Built]) -> list[Built]:
     new = {(built.architecture, built.element): built for built in made}
     return [new.get((built.architecture, built.element), built) for built in known]
 

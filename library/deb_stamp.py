@@ -151,8 +151,8 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slipway.deb import stamp
-from ..module_utils.slipway.deb import version as debversion
 from ..module_utils.slipway.deb.lock import Member
+from ..module_utils.slipway.deb.version import DEFAULT_TEMPLATE, Rule
 from ..module_utils.slipway.module.options import PROGRESS
 from ..module_utils.slipway.module.report import report
 from ..module_utils.slipway.progress import Progress
@@ -165,16 +165,16 @@ LOCKED = {
 }
 
 
-def order_of(params: dict[str, Any]) -> stamp.Order:
+def make_order(params: dict[str, Any]) -> stamp.Order:
     return stamp.Order(
-        rule=debversion.Rule(params["release"], params["platform"], params["template"]),
+        rule=Rule(params["release"], params["platform"], params["template"]),
         fields={str(name): str(value) for name, value in params["fields"].items()},
         locked=tuple(Member(**one) for one in params["locked"]),
         drop_signatures=params["signatures"] == "drop",
     )
 
 
-def shown(deb: stamp.Stamped) -> dict[str, Any]:
+def describe_deb(deb: stamp.Stamped) -> dict[str, Any]:
     return {
         **{name: getattr(deb, name) for name in ("package", "architecture", "version", "stamped", "source", "path")},
         **asdict(deb.digests),
@@ -184,7 +184,7 @@ def shown(deb: stamp.Stamped) -> dict[str, Any]:
     }
 
 
-def difference(deb: stamp.Stamped) -> dict[str, str]:
+def diff_control(deb: stamp.Stamped) -> dict[str, str]:
     return {"before_header": deb.source, "after_header": deb.path, "before": deb.before, "after": deb.after}
 
 
@@ -196,7 +196,7 @@ def main() -> None:
             "directory": {"type": "path", "required": True},
             "release": {"type": "str", "required": True},
             "platform": {"type": "str", "default": ""},
-            "template": {"type": "str", "default": debversion.DEFAULT_TEMPLATE},
+            "template": {"type": "str", "default": DEFAULT_TEMPLATE},
             "fields": {"type": "dict", "default": {}},
             "locked": {"type": "list", "elements": "dict", "default": [], "options": LOCKED},
             "signatures": {"type": "str", "choices": ["refuse", "drop"], "default": "refuse"},
@@ -210,14 +210,14 @@ def main() -> None:
         results = stamp.stamp(
             paths,
             module.params["directory"],
-            order=order_of(module.params),
+            order=make_order(module.params),
             check=module.check_mode,
             jobs=module.params["jobs"] or None,
             progress=None if module.check_mode else Progress(module.params["progress"], total=len(paths)),
         )
-        answer = {"changed": any(deb.changed for deb in results), "debs": [shown(deb) for deb in results]}
+        answer = {"changed": any(deb.changed for deb in results), "debs": [describe_deb(deb) for deb in results]}
         if module._diff:
-            answer["diff"] = [difference(deb) for deb in results if deb.changed]
+            answer["diff"] = [diff_control(deb) for deb in results if deb.changed]
         return answer
 
     report(module, act)

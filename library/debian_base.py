@@ -146,8 +146,8 @@ from ..module_utils.slipway.progress import Progress
 def act(module: AnsibleModule) -> dict[str, Any]:
     wanted = {**module.params, "sources": resolved(module.params["sources"])}
     directory = Path(wanted["directory"])
-    recipes = [recipe_of(base, wanted) for base in wanted["bases"]]
-    known = [recipe_of(base, wanted) for base in wanted["known"]]
+    recipes = [make_recipe(base, wanted) for base in wanted["bases"]]
+    known = [make_recipe(base, wanted) for base in wanted["known"]]
     refuse_unknown([*recipes, *known])
     progress = Progress(None if module.check_mode else wanted["progress"])
     found = ensure_bases(recipes, directory, jobs=wanted["jobs"], progress=progress, write=not module.check_mode)
@@ -166,7 +166,7 @@ def act(module: AnsibleModule) -> dict[str, Any]:
     }
 
 
-def recipe_of(base: dict[str, Any], options: dict[str, Any]) -> Recipe:
+def make_recipe(base: dict[str, Any], options: dict[str, Any]) -> Recipe:
     return Recipe(
         name=base["name"],
         suite=options["suite"],

@@ -75,7 +75,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slipway.module.report import report
-from ..module_utils.slipway.release import lock as runlock
+from ..module_utils.slipway.release import lock
 
 
 def main() -> None:
@@ -93,13 +93,13 @@ def main() -> None:
 
     def act() -> dict[str, Any]:
         path = Path(module.params["path"])
-        holder = runlock.Holder(**module.params["holder"])
+        holder = lock.Holder(**module.params["holder"])
         if module.params["state"] == "absent":
             if not module.check_mode:
-                runlock.drop(path, holder)
+                lock.drop(path, holder)
             return {"changed": False}
-        ended = runlock.Holder(**module.params["ended"]) if module.params["ended"] else None
-        other = runlock.take(path, holder, ended=ended, write=not module.check_mode)
+        ended = lock.Holder(**module.params["ended"]) if module.params["ended"] else None
+        other = lock.take(path, holder, ended=ended, write=not module.check_mode)
         return {"changed": False, **({} if other is None else {"held_by": asdict(other)})}
 
     report(module, act)

@@ -133,7 +133,7 @@ PROGRAM = {"name": {"type": "str", "required": True}, "package": {"type": "str",
 REPOSITORY = {"name": {"type": "str", "required": True}, "url": {"type": "str", "required": True}}
 
 
-def look(wanted: dict[str, Any]) -> tuple[preflight.Report, list[dict[str, Any]]]:
+def run_checks(wanted: dict[str, Any]) -> tuple[preflight.Report, list[dict[str, Any]]]:
     found = preflight.Report(preflight.missing_programs(wanted["programs"]))
     plan = wanted["plan"]
     if wanted["directory"] and "package" not in wanted["records"]:
@@ -190,7 +190,7 @@ def main() -> None:
     )
 
     def act() -> dict[str, Any]:
-        found, masons = look(module.params)
+        found, masons = run_checks(module.params)
         for warning in found.warnings:
             module.warn(warning)
         refuse(

@@ -179,10 +179,9 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.slipway.apt import publication as aptpublication
-from ..module_utils.slipway.apt import reprepro
-from ..module_utils.slipway.apt import sources as aptsources
-from ..module_utils.slipway.distro import release as stampplan
+from ..module_utils.slipway.apt import publication, reprepro
+from ..module_utils.slipway.apt.sources import package_lists
+from ..module_utils.slipway.distro import release as distro_release
 from ..module_utils.slipway.distro.file import load_distro
 from ..module_utils.slipway.errors import refuse
 from ..module_utils.slipway.module.report import report
@@ -207,11 +206,11 @@ def main() -> None:
             "platforms": {"type": "list", "elements": "dict", "required": True, "options": PLATFORM},
             "base_directory": {"type": "path", "required": True},
             "excludes": {"type": "dict", "default": {}},
-            "package_name": {"type": "str", "default": stampplan.Names.package},
-            "shadow_version": {"type": "str", "default": stampplan.Names.shadow},
-            "template": {"type": "str", "default": stampplan.Names.stamped},
-            "marker": {"type": "str", "default": stampplan.Names.marker},
-            "metapackage_version": {"type": "str", "default": stampplan.Names.metapackage},
+            "package_name": {"type": "str", "default": distro_release.Names.package},
+            "shadow_version": {"type": "str", "default": distro_release.Names.shadow},
+            "template": {"type": "str", "default": distro_release.Names.stamped},
+            "marker": {"type": "str", "default": distro_release.Names.marker},
+            "metapackage_version": {"type": "str", "default": distro_release.Names.metapackage},
             "maintainer": {"type": "str", "required": True},
         },
         supports_check_mode=True,
@@ -221,8 +220,8 @@ def main() -> None:
 
 def act(options: dict[str, Any], *, write: bool) -> dict[str, Any]:
     distro = load_distro(options["distro_file"], text=options.get("distro_text"), required=options["required_stacks"])
-    release, directory = stampplan.release_of(distro), Path(options["published"])
-    names = stampplan.Names(
+    release, directory = distro_release.release_of(distro), Path(options["published"])
+    names = distro_release.Names(
         package=options["package_name"],
         shadow=options["shadow_version"],
         stamped=options["template"],
@@ -232,18 +231,18 @@ def act(options: dict[str, Any], *, write: bool) -> dict[str, Any]:
     )
     platforms = {platform["name"]: platform["architectures"] for platform in options["platforms"]}
     excludes = {name: list(places or []) for name, places in options["excludes"].items()}
-    label = aptpublication.label_of(distro.name, release)
+    label = publication.label_of(distro.name, release)
     answer = {"changed": False, "label": label, "distribution": distro.name, "release": release}
-    kept = aptpublication.published(directory, label)
+    kept = publication.published(directory, label)
     if kept is not None:
-        inputs = stampplan.inputs_of(distro, platforms, excludes=excludes, names=names)
-        aptpublication.refuse_other(directory, label, kept, inputs)
-        aptpublication.verify(directory, label)
+        inputs = distro_release.inputs_of(distro, platforms, excludes=excludes, names=names)
+        publication.refuse_other(directory, label, kept, inputs)
+        publication.verify(directory, label)
         return {**answer, "published": True, "platforms": [], "inputs": inputs, "remarks": distro.remarks}
     with reprepro.opened(options["shadow"], gnupghome=options["gnupghome"], write=write) as archive:
-        shadow = stampplan.read_shadow(archive.public, platforms, component=options["component"])
-    current = aptpublication.current_packages(directory, distro.name)
-    plan = stampplan.make(distro, shadow, excludes=excludes, names=names, published=current)
+        shadow = distro_release.read_shadow(archive.public, platforms, component=options["component"])
+    current = publication.current_packages(directory, distro.name)
+    plan = distro_release.make(distro, shadow, excludes=excludes, names=names, published=current)
     solve(plan, options["platforms"], Path(options["base_directory"]), write=write)
     refuse(
         "release",
@@ -264,7 +263,7 @@ def act(options: dict[str, Any], *, write: bool) -> dict[str, Any]:
     return {**answer, "published": False, "platforms": parts, "inputs": plan.inputs, "remarks": plan.remarks}
 
 
-def solve(plan: stampplan.Plan, platforms: Sequence[Mapping[str, Any]], directory: Path, *, write: bool) -> None:
+def solve(plan: distro_release.Plan, platforms: Sequence[Mapping[str, Any]], directory: Path, *, write: bool) -> None:
     with tempfile.TemporaryDirectory(prefix="slipway-lists-") as temporary:
         lists = {}
         for platform in platforms:
@@ -274,10 +273,8 @@ def solve(plan: stampplan.Plan, platforms: Sequence[Mapping[str, Any]], director
                 if place.is_dir():
                     shutil.copytree(place, copied)
                 place = copied
-            lists[platform["name"]] = aptsources.package_lists(
-                platform["base"], platform["architectures"], directory=place
-            )
-        stampplan.solve(plan, lists)
+            lists[platform["name"]] = package_lists(platform["base"], platform["architectures"], directory=place)
+        distro_release.solve(plan, lists)
 
 
 if __name__ == "__main__":

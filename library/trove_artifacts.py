@@ -32,15 +32,12 @@ options:
         will not be published.
     type: list
     elements: str
-    default: []
   repo:
     description: The repository of the definitions, for O(list_command).
     type: str
-    default: ''
   ref:
     description: The ref of the definitions, for O(list_command).
     type: str
-    default: ''
   local_url:
     description: The local Trove's cache server, such as V(http://trove.internal.example.org:8080).
     type: str
@@ -145,9 +142,9 @@ def main() -> None:
             **CONNECTION_SSH,
             **PROGRESS,
             "names": {"type": "list", "elements": "str"},
-            "systems": {"type": "list", "elements": "str", "default": []},
-            "repo": {"type": "str", "default": ""},
-            "ref": {"type": "str", "default": ""},
+            "systems": {"type": "list", "elements": "str"},
+            "repo": {"type": "str"},
+            "ref": {"type": "str"},
             "local_url": {"type": "str", "required": True},
             "public_url": {"type": "str", "required": True},
             "destination": {"type": "str", "required": True},
@@ -159,7 +156,7 @@ def main() -> None:
         },
         required_one_of=[["names", "list_command"]],
         mutually_exclusive=[["names", "list_command"]],
-        required_by={"list_command": ["systems"]},
+        required_by={"list_command": ["systems", "repo", "ref"]},
         supports_check_mode=True,
     )
 
@@ -168,7 +165,7 @@ def main() -> None:
         if module.check_mode and wanted["chdir"] and not Path(wanted["chdir"]).is_dir():
             return {"changed": True, **asdict(Outcome(0, []))}
         outcome = publish(
-            named(wanted),
+            list_names(wanted),
             local=MorphCache(wanted["local_url"]),
             public=MorphCache(wanted["public_url"]),
             transfer=Transfer(
@@ -187,7 +184,7 @@ def main() -> None:
     report(module, act)
 
 
-def named(wanted: dict[str, Any]) -> list[str]:
+def list_names(wanted: dict[str, Any]) -> list[str]:
     if wanted["names"] is not None:
         return list(wanted["names"])
     return list_artifacts(

@@ -119,7 +119,7 @@ from ..module_utils.slipway.module.report import report
 from ..module_utils.slipway.trove.gitolite import Access, Rule, User, apply, check
 
 
-def access(options: dict[str, Any]) -> Access:
+def read_access(options: dict[str, Any]) -> Access:
     return Access(
         users=tuple(User(one["name"], tuple(key.strip() for key in one["keys"])) for one in options["users"]),
         admins=tuple(options["admins"]),
@@ -139,7 +139,7 @@ def access(options: dict[str, Any]) -> Access:
 
 def act(module: AnsibleModule) -> dict[str, Any]:
     options = module.params
-    wanted = access(options)
+    wanted = read_access(options)
     check(wanted)
     home, repositories = Path(options["home"]), Path(options["repositories"])
     changed = as_owner(

@@ -85,7 +85,7 @@ from ..module_utils.slipway.module.report import report
 from ..module_utils.slipway.trove.mirror import Difference, mirror, mirror_site
 
 
-def mirrored(options: dict[str, Any], *, write: bool) -> list[Difference]:
+def mirror_trove(options: dict[str, Any], *, write: bool) -> list[Difference]:
     upstream, target, configuration = options["upstream"], Path(options["mirror"]), Path(options["config"])
     programs = options["programs"] and Path(options["programs"])
     if upstream.startswith(("http://", "https://")):
@@ -110,7 +110,7 @@ def mirrored(options: dict[str, Any], *, write: bool) -> list[Difference]:
 
 def act(module: AnsibleModule) -> dict[str, Any]:
     options = module.params
-    lacked = as_owner(Path(options["mirror"]), lambda: mirrored(options, write=not module.check_mode))
+    lacked = as_owner(Path(options["mirror"]), lambda: mirror_trove(options, write=not module.check_mode))
     return {"changed": bool(lacked), "mirrored": [asdict(one) for one in lacked]}
 
 

@@ -137,13 +137,13 @@ def main() -> None:
 
     def act() -> dict[str, Any]:
         wanted = module.params
-        promote = by_grokmirror if wanted["backend"] == "grokmirror" else by_lorry_controller
+        promote = promote_by_grokmirror if wanted["backend"] == "grokmirror" else promote_by_lorry_controller
         return {"changed": promote(wanted, write=not module.check_mode), "commit": wanted["commit"]}
 
     report(module, act)
 
 
-def by_grokmirror(wanted: dict[str, Any], *, write: bool) -> bool:
+def promote_by_grokmirror(wanted: dict[str, Any], *, write: bool) -> bool:
     toplevel = Path(wanted["toplevel"])
 
     def promote() -> bool:
@@ -159,7 +159,7 @@ def by_grokmirror(wanted: dict[str, Any], *, write: bool) -> bool:
     return as_owner(toplevel, promote)
 
 
-def by_lorry_controller(wanted: dict[str, Any], *, write: bool) -> bool:
+def promote_by_lorry_controller(wanted: dict[str, Any], *, write: bool) -> bool:
     with contextlib.ExitStack() as stack:
         socket = None
         if wanted["tunnel"]:
@@ -169,14 +169,14 @@ def by_lorry_controller(wanted: dict[str, Any], *, write: bool) -> bool:
             lorry.LorryController(Service(wanted["url"], unix_socket=socket)),
             wanted["path"],
             commit=wanted["commit"],
-            mirrored=lambda: mirrored(wanted),
+            mirrored=lambda: read_mirrored_commit(wanted),
             timeout=wanted["timeout"],
             write=write,
             say=Progress(wanted["progress"] if write else None).say,
         )
 
 
-def mirrored(wanted: dict[str, Any]) -> str | None:
+def read_mirrored_commit(wanted: dict[str, Any]) -> str | None:
     if wanted["cache_url"]:
         name = wanted["ref"].removeprefix("refs/heads/").removeprefix("refs/tags/")
         return MorphCache(wanted["cache_url"]).sha1(wanted["mirror"], name)
