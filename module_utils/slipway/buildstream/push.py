@@ -120,11 +120,11 @@ def _refusal(project: Project, server: Server) -> list[str]:
 def _answer(project: Project, server: Server, **asked: Any) -> dict[str, Any]:
     question = {"url": server.url, "timeout": ANSWER, **asked}
     with tempfile.TemporaryDirectory(prefix="slipway-ask-") as scratch:
-        program, asked = Path(scratch, "ask.py"), Path(scratch, "asked.json")
+        program, question_file = Path(scratch, "ask.py"), Path(scratch, "question.json")
         program.write_text(_source(), encoding="utf-8")
-        asked.write_text(json.dumps({**question, **server.files()}), encoding="utf-8")
+        question_file.write_text(json.dumps({**question, **server.files()}), encoding="utf-8")
         done = run(
-            [interpreter(project.bst), "-I", str(program), str(asked)],
+            [interpreter(project.bst), "-I", str(program), str(question_file)],
             attempt="ask what is missing in",
             on=server.url,
             timeout=30 * ANSWER,
