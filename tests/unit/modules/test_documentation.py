@@ -98,7 +98,7 @@ def test_a_module_documents_how_it_behaves(name: str) -> None:
 
 def test_what_modules_with_progress_do_is_shown() -> None:
     long = {name for name in MODULES if "progress" in documentation(name)["options"]}
-    assert RUNTIME["plugin_routing"]["action"] == {name: {"redirect": "slipway.release.live"} for name in long}
+    assert RUNTIME["plugin_routing"]["modules"] == {name: {"action_plugin": "slipway.release.live"} for name in long}
 
 
 def test_modules_are_in_the_groups_that_they_document_and_all_are_in_one() -> None:
