@@ -12,24 +12,24 @@ short_description: Source files of packages of the collection's logic
 description:
   - Returns the files of C(module_utils/slipway) itself and of the packages in it that are named, for a role that
     installs a program which imports them as C(slipway).
+  - They are what M(slipway.release.text_files) takes.
 options:
   _terms:
     description: Names of packages below C(module_utils/slipway), such as V(git).
     type: list
     elements: str
-    required: true
 """
 
 EXAMPLES = r"""
 - name: Install the program's packages
   slipway.release.text_files:
     directory: /usr/local/lib/slipway/mason
-    files: "{{ lookup('slipway.release.logic_files', 'git', 'mason') }}"
+    files: "{{ query('slipway.release.logic_files', 'git', 'mason') }}"
 """
 
 RETURN = r"""
 _raw:
-  description: One mapping from each file's name, which begins with C(slipway/), to its text.
+  description: Each file's C(path), which begins with C(slipway/), and its C(content).
   type: list
   elements: dict
 """
@@ -47,10 +47,12 @@ class LookupModule(LookupBase):  # type: ignore[misc]  # ansible-core has no typ
     """Reads the files from where the collection is."""
 
     def run(self, terms: list[str], *_variables: Any, **_options: Any) -> list[dict[str, str]]:
-        """One mapping of names to texts."""
+        """Each file's path and content."""
         top = Path(slipway.__path__[0])
         unknown = [name for name in terms if not (top / name / "__init__.py").is_file()]
         if unknown:
             raise AnsibleError(f"module_utils/slipway has no package {', '.join(unknown)}: correct the names.")
         found = [*top.glob("*.py"), *(file for name in terms for file in (top / name).rglob("*.py"))]
-        return [{f"slipway/{path.relative_to(top)}": path.read_text(encoding="utf-8") for path in sorted(found)}]
+        return [
+            {"path": f"slipway/{path.relative_to(top)}", "content": path.read_text("utf-8")} for path in sorted(found)
+        ]

@@ -1,36 +1,128 @@
 # Copyright: The Slipway developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A file with a certain text, written whole or not at all."""
+"""Files with certain texts, each written whole or not at all; what a program refuses of them is taken back."""
 
 from __future__ import annotations
 
+import grp
+import os
+import pwd
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..errors import SlipwayError
 from ..files import write_atomic
+from ..process import run
+
+#: The permissions of directories that are made, whatever the umask is.
+DIRECTORY_MODE = 0o755
+VALIDATION_TIMEOUT = 60.0
 
 
 @dataclass(frozen=True)
 class TextFile:
-    """``text`` at ``path`` with the permissions ``mode``; the directories above it are made."""
+    """``text`` at ``path`` with ``mode``; without ``owner`` and ``group`` nobody in particular has it."""
 
     path: Path
     text: str
     mode: int = 0o644
+    owner: str | None = None
+    group: str | None = None
 
-    def have(self, *, dry: bool = False) -> dict[str, Any]:
-        """Write the file where it is another one, and say whether it was, as modules do."""
+    def owners(self) -> tuple[int, int]:
+        """The ids of owner and group, -1 where they are not given; an unknown name is a LookupError."""
+        uid = -1 if self.owner is None else pwd.getpwnam(self.owner).pw_uid
+        gid = -1 if self.group is None else grp.getgrnam(self.group).gr_gid
+        return uid, gid
+
+
+@dataclass(frozen=True)
+class Found:
+    """A file as it is on the host."""
+
+    text: str
+    mode: int
+    uid: int
+    gid: int
+
+    def matches(self, file: TextFile) -> bool:
+        """Whether ``file`` needs no change; an owner that is not known yet is one that this file does not have."""
         try:
-            before = self.path.read_text(encoding="utf-8") if self.path.exists() else None
-            same = before == self.text and self.path.stat().st_mode & 0o7777 == self.mode
-            if not dry and not same:
-                self.path.parent.mkdir(parents=True, exist_ok=True)
-                write_atomic(self.path, self.text.encode(), mode=self.mode)
-        except (OSError, UnicodeDecodeError) as error:
-            do_next = "See who may write there, and run again."
-            raise SlipwayError("write", str(self.path), str(error), do_next=do_next) from error
-        header = str(self.path)
-        diff = {"before": before or "", "after": self.text, "before_header": header, "after_header": header}
-        return {"changed": not same, "path": header, "diff": diff}
+            uid, gid = file.owners()
+        except LookupError:
+            return False
+        return (self.text, self.mode) == (file.text, file.mode) and uid in (-1, self.uid) and gid in (-1, self.gid)
+
+
+def ensure_text_files(files: Sequence[TextFile], *, validate: Sequence[str] = (), dry: bool = False) -> dict[str, Any]:
+    """Write the files that are other ones, and say which these were, as modules do.
+
+    ``validate`` is a command that judges the files in their places. What was there before comes back when it fails.
+    """
+    before = {file: read_file(file.path) for file in files}
+    changed = [file for file, found in before.items() if found is None or not found.matches(file)]
+    if not dry:
+        for file in changed:
+            with telling(file.path):
+                write_file(file.path, Found(file.text, file.mode, *file.owners()))
+        if validate:
+            validate_files({file.path: before[file] for file in changed}, validate)
+    return {
+        "changed": bool(changed),
+        "written": [str(file.path) for file in changed],
+        "diff": [describe_change(file, before[file]) for file in changed],
+    }
+
+
+def read_file(path: Path) -> Found | None:
+    """The file at ``path``, if there is one."""
+    with telling(path):
+        if not path.exists():
+            return None
+        status = path.stat()
+        return Found(path.read_text(encoding="utf-8"), status.st_mode & 0o7777, status.st_uid, status.st_gid)
+
+
+def write_file(path: Path, wanted: Found) -> None:
+    """Make ``path`` such a file, and the directories above it."""
+    for directory in reversed(path.parents):
+        if not directory.exists():
+            directory.mkdir(exist_ok=True)
+            directory.chmod(DIRECTORY_MODE)
+    write_atomic(path, wanted.text.encode(), mode=wanted.mode)
+    if (wanted.uid, wanted.gid) != (-1, -1):
+        os.chown(path, wanted.uid, wanted.gid)
+
+
+def validate_files(before: Mapping[Path, Found | None], command: Sequence[str]) -> None:
+    """Run ``command``; where it fails, take back what was written over ``before``."""
+    names = " and ".join(map(str, before))
+    taken_back = "What was there before is back. Correct the text" if before else "Correct what the message names"
+    do_next = f"{taken_back}, and run again."
+    try:
+        run(command, attempt="use", on=names or "the files as they are", timeout=VALIDATION_TIMEOUT, do_next=do_next)
+    except SlipwayError:
+        for path, found in before.items():
+            with telling(path):
+                write_file(path, found) if found else path.unlink()
+        raise
+
+
+def describe_change(file: TextFile, found: Found | None) -> dict[str, str]:
+    """The difference that Ansible shows."""
+    header = str(file.path)
+    text = found.text if found else ""
+    return {"before": text, "after": file.text, "before_header": header, "after_header": header}
+
+
+@contextmanager
+def telling(path: Path) -> Iterator[None]:
+    """What the system refuses names the file."""
+    try:
+        yield
+    except (OSError, UnicodeDecodeError, LookupError) as error:
+        do_next = "See who may write there, and run again."
+        raise SlipwayError("write", str(path), str(error), do_next=do_next) from error

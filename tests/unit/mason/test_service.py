@@ -296,12 +296,12 @@ def test_settings_that_are_none_are_refused(tmp_path):
 
 def test_the_role_installs_all_that_the_program_stands_on(site, tmp_path):
     variables = yaml.safe_load((ROOT / "roles/mason/vars/main.yml").read_text())
-    packages = variables["_mason_packages"]
+    packages = variables["_mason_logic"]
     assert packages == sorted(packages)
     home = tmp_path / "lib"
-    for name, text in LookupModule().run(packages)[0].items():
-        (home / name).parent.mkdir(parents=True, exist_ok=True)
-        (home / name).write_text(text)
+    for file in LookupModule().run(packages):
+        (home / file["path"]).parent.mkdir(parents=True, exist_ok=True)
+        (home / file["path"]).write_text(file["content"])
     shutil.copy(ROOT / "roles/mason/files/mason.py", home)
     imported = {
         part.module.split(".")[0]

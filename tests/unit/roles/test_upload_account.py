@@ -1,6 +1,6 @@
 # Copyright: The Slipway developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The guard of a download server's upload account, behind a real sshd."""
+"""The guard of an upload account, behind a real sshd."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from publishing import content, put, tree
 from sshd import Sshd, sshd
 
-GUARD = Path(__file__).resolve().parents[3] / "roles/download_server/files/upload_guard.py"
+GUARD = Path(__file__).resolve().parents[3] / "roles/upload_account/files/upload_guard.py"
 NAMES = ["baserock-1.2-a+b~c.gz", "manifest.json"]
 GOOD = "rsync --server -pcRe.LsfxCIvu --log-format=X --timeout=60 --partial-dir .partial --mkpath . /p/x-1/"
 
