@@ -49,7 +49,8 @@ options:
   validate:
     description:
       - A command, a list of words, that judges the files in their places. It runs whether one changed or not.
-      - Where it fails, the module fails with its words, and what was there before is put back. In check mode it is not run.
+      - Where it fails, the module fails with its words, and what was there before is put back.
+      - In check mode it is not run.
     type: list
     elements: str
     default: []

@@ -23,7 +23,7 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway.room impor
 from publishing import content, put, tree
 from sshd import Sshd, sshd
 
-GUARD = Path(__file__).resolve().parents[2] / "roles/download_server/files/upload_guard.py"
+GUARD = Path(__file__).resolve().parents[2] / "roles/upload_account/files/upload_guard.py"
 LABEL = "baserock-26.47"
 MIB = 1 << 20
 CONTENTS = {f"{LABEL}-{number}.tar.gz": content(str(number), MIB) for number in range(3)}
