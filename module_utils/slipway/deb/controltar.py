@@ -6,9 +6,12 @@ from __future__ import annotations
 
 import lzma
 import re
+import tarfile
 import zlib
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
+
+from ..tar import member
 
 #: No real package comes near these. The first keeps memory small whatever dictionary the data was compressed with.
 MAX_TAR = 40 << 20
@@ -240,19 +243,11 @@ def resized(header: bytes, size: int) -> bytes:
 
 def new_header(name: str, *, size: int, mode: int, mtime: int, directory: bool = False) -> bytes:
     """A header of the ustar form, owned by root; a name that does not fit raises ``ValueError``."""
-    raw = name.encode()
-    if len(raw) > 100:
+    if len(name.encode()) > 100:
         raise ValueError(f"the path {name} is longer than 100 bytes")
-    return _summed(
-        raw.ljust(100, b"\0")
-        + b"%07o\0%07o\0%07o\0%011o\0%011o\0" % (mode, 0, 0, size, mtime)
-        + b" " * 8
-        + (b"5" if directory else b"0")
-        + bytes(100)
-        + b"ustar\00000"
-        + b"root".ljust(32, b"\0") * 2
-        + bytes(183)
-    )
+    kind = tarfile.DIRTYPE if directory else tarfile.REGTYPE
+    header = member(name, kind=kind, size=size, mode=mode, mtime=mtime, names=("root", "root"))
+    return header.tobuf(tarfile.USTAR_FORMAT, "utf-8")
 
 
 def _summed(header: bytes) -> bytes:

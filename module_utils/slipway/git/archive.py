@@ -10,6 +10,7 @@ import tarfile
 from pathlib import Path
 
 from ..errors import SlipwayError
+from ..tar import member
 from .tree import FILE, LINK, PROGRAM, Entry, Tree
 
 
@@ -18,13 +19,13 @@ def pack(tree: Tree) -> bytes:
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w:gz", compresslevel=6) as archive:
         for path, entry in sorted(tree.items()):
-            info = tarfile.TarInfo(os.fsdecode(path))
+            name, content = os.fsdecode(path), entry.content
             if entry.mode == LINK:
-                info.type, info.linkname = tarfile.SYMTYPE, os.fsdecode(entry.content)
-                archive.addfile(info)
+                link = member(name, kind=tarfile.SYMTYPE, linkname=os.fsdecode(content), mode=0o644, mtime=0)
+                archive.addfile(link)
             else:
-                info.size, info.mode = len(entry.content), 0o755 if entry.mode == PROGRAM else 0o644
-                archive.addfile(info, io.BytesIO(entry.content))
+                mode = 0o755 if entry.mode == PROGRAM else 0o644
+                archive.addfile(member(name, size=len(content), mode=mode, mtime=0), io.BytesIO(content))
     return packed.getvalue()
 
 

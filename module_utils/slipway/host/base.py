@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import io
 import json
@@ -18,7 +17,6 @@ from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from .. import pigz
 from ..errors import SlipwayError
@@ -27,6 +25,7 @@ from ..locks import flocked
 from ..process import run
 from ..progress import Progress
 from ..release.records import dumps
+from ..tar import member, write_permissions
 
 #: Counts up when the same recipe gives other bytes than before.
 FORMAT = 1
@@ -228,22 +227,8 @@ def canonical(source: Path, target: Path, *, epoch: int, links: Mapping[str, str
             new.addfile(_plain(info, name, size=size, epoch=epoch), content)
         for name, aim in sorted(links.items()):
             if name not in members:
-                new.addfile(_entry(name, tarfile.SYMTYPE, epoch=epoch, linkname=aim))
+                new.addfile(member(name, kind=tarfile.SYMTYPE, mode=0o777, mtime=epoch, linkname=aim))
         _add_permissions(new, members, epoch=epoch)
-
-
-def permissions(members: Mapping[str, tarfile.TarInfo]) -> list[str]:
-    """One line ``<octal mode> <uid> <gid> <path>`` for each file that is not root's, 0755 or 0644 (if no program)."""
-    lines = []
-    for name, info in sorted(members.items()):
-        if info.issym():
-            continue
-        plain = 0o755 if info.isdir() or info.mode & 0o100 else 0o644
-        mode = info.mode & 0o7777
-        if (mode, info.uid, info.gid) != (plain, 0, 0):
-            path = quote(name.encode("utf-8", "surrogateescape"), safe="/!$&'()*+,:;=@[]^{}|~")
-            lines.append(f"{mode:04o} {info.uid} {info.gid} {path}")
-    return lines
 
 
 def _add_permissions(tar: tarfile.TarFile, members: Mapping[str, tarfile.TarInfo], *, epoch: int) -> None:
@@ -251,11 +236,9 @@ def _add_permissions(tar: tarfile.TarFile, members: Mapping[str, tarfile.TarInfo
     for count in range(1, len(parts)):
         parent = "/".join(parts[:count])
         if parent not in members:
-            tar.addfile(_entry(parent, tarfile.DIRTYPE, epoch=epoch, mode=0o755))
-    text = "".join(f"{line}\n" for line in permissions(members)).encode()
-    entry = _entry(PERMISSIONS, tarfile.REGTYPE, epoch=epoch, mode=0o644)
-    entry.size = len(text)
-    tar.addfile(entry, io.BytesIO(text))
+            tar.addfile(member(parent, kind=tarfile.DIRTYPE, mode=0o755, mtime=epoch))
+    text = write_permissions(members).encode()
+    tar.addfile(member(PERMISSIONS, size=len(text), mode=0o644, mtime=epoch), io.BytesIO(text))
 
 
 def _left_out(name: str) -> bool:
@@ -263,20 +246,16 @@ def _left_out(name: str) -> bool:
 
 
 def _plain(info: tarfile.TarInfo, name: str, *, size: int, epoch: int) -> tarfile.TarInfo:
-    plain = copy.copy(info)
-    plain.name, plain.size = name, size
-    if info.islnk():
-        plain.type, plain.linkname = tarfile.REGTYPE, ""
-    plain.mtime = min(int(info.mtime), epoch)
-    plain.uname = plain.gname = ""
-    plain.pax_headers = {}
-    return plain
-
-
-def _entry(name: str, kind: bytes, *, epoch: int, mode: int = 0o777, linkname: str = "") -> tarfile.TarInfo:
-    info = tarfile.TarInfo(name)
-    info.type, info.mode, info.mtime, info.linkname = kind, mode, epoch, linkname
-    return info
+    return member(
+        name,
+        kind=tarfile.REGTYPE if info.islnk() else info.type,
+        size=size,
+        mode=info.mode,
+        mtime=min(int(info.mtime), epoch),
+        owner=(info.uid, info.gid),
+        linkname="" if info.islnk() else info.linkname,
+        device=(info.devmajor, info.devminor),
+    )
 
 
 def _proxies() -> dict[str, str]:

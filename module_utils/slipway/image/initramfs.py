@@ -8,6 +8,7 @@ import tarfile
 from pathlib import Path
 
 from ..process import run
+from ..tar import member
 from .job import Job
 
 #: The device nodes without which the kernel gives the first program of an initramfs no console.
@@ -18,11 +19,8 @@ def write_initramfs(job: Job, target: Path) -> None:
     """The system's tree as a compressed cpio archive that the kernel unpacks into its first root."""
     nodes = job.work / "nodes.tar"
     with tarfile.open(nodes, "x:") as tar:
-        for name, (mode, major, minor) in INITRAMFS_NODES.items():
-            info = tarfile.TarInfo(name)
-            info.type, info.mode, info.mtime = tarfile.CHRTYPE, mode, job.epoch
-            info.devmajor, info.devminor = major, minor
-            tar.addfile(info)
+        for name, (mode, *device) in INITRAMFS_NODES.items():
+            tar.addfile(member(name, kind=tarfile.CHRTYPE, mode=mode, mtime=job.epoch, device=(device[0], device[1])))
     run(
         [
             *("bsdtar", "-c", "-z", "--options=gzip:!timestamp,gzip:compression-level=9", "--format=newc"),

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ..errors import SlipwayError
 from ..process import run
+from ..tar import member
 from .job import MIB, Job, program_path
 from .tree import read
 
@@ -109,8 +110,7 @@ def write_rawdisk(job: Job, target: Path) -> None:
 def _stage(job: Job, root: Path) -> list[str]:
     """Unpack the tree for mke2fs; return debugfs commands for all that an ordinary user cannot give a file."""
     root.mkdir()
-    top = tarfile.TarInfo("")
-    top.type, top.mode = tarfile.DIRTYPE, 0o755
+    top = member("", kind=tarfile.DIRTYPE, mode=0o755, mtime=0)
     members, script = [top], []
     for info, content in read(job.tree):
         path = f"{root}/{info.name}"

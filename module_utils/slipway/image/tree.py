@@ -6,28 +6,17 @@ from __future__ import annotations
 
 import io
 import os
-import re
 import tarfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TypeAlias
-from urllib.parse import unquote
 
 from ..errors import SlipwayError
+from ..tar import Owned, inside, member, read_permissions
 
 OS_RELEASE = ("usr/lib/os-release", "etc/os-release")
-PERMISSION = re.compile(r"(?P<mode>[0-7]{3,5})\s+(?P<uid>\d{1,9})\s+(?P<gid>\d{1,9})\s+(?P<path>\S+)\Z", re.ASCII)
 NODES = (tarfile.SYMTYPE, tarfile.DIRTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE)
-
-
-@dataclass(frozen=True)
-class Owned:
-    """Mode and owner of a file. The mode is the permission bits, with set-uid, set-gid and sticky."""
-
-    mode: int
-    uid: int
-    gid: int
 
 
 @dataclass(frozen=True)
@@ -76,36 +65,6 @@ def rewrite(source: Path, target: Path, *, changes: Changes) -> None:
                 new.addfile(info, content)
 
 
-def read_permissions(text: str, *, where: str) -> dict[str, Owned]:
-    """Read lines ``<octal mode> <uid> <gid> <path>``, the path percent-encoded; ``#`` begins a comment line."""
-    found: dict[str, Owned] = {}
-    faults = []
-    for number, line in enumerate(text.splitlines(), 1):
-        if not line.strip() or line.lstrip().startswith("#"):
-            continue
-        match = PERMISSION.match(line.strip())
-        name = None if match is None else inside(unquote(match["path"], errors="surrogateescape").lstrip("/"))
-        if match is None or name is None:
-            faults.append(f"line {number} is {line.strip()!r}, not <octal mode> <uid> <gid> <path>")
-        else:
-            found[name] = Owned(int(match["mode"], 8) & 0o7777, int(match["uid"]), int(match["gid"]))
-    if faults:
-        raise SlipwayError(
-            "read the permissions in",
-            where,
-            "it does not list modes and owners",
-            do_next="Correct it in the definitions.",
-            findings=faults[:20],
-        )
-    return found
-
-
-def inside(name: str) -> str | None:
-    """The plain form of a relative path, ``""`` for the top; ``None`` if it leads out of the tree."""
-    parts = [part for part in name.split("/") if part not in ("", ".")]
-    return None if name.startswith("/") or ".." in parts or "\0" in name else "/".join(parts)
-
-
 def _members(tar: tarfile.TarFile) -> dict[str, Member]:
     """Every file of a tree by its plain path, with all its parents."""
     members: dict[str, Member] = {}
@@ -137,9 +96,7 @@ def _adopt(members: dict[str, Member], name: str) -> list[str]:
     parents = ["/".join(parts[: count + 1]) for count in range(len(parts))]
     for parent in parents:
         if parent not in members:
-            directory = tarfile.TarInfo(parent)
-            directory.type, directory.mode = tarfile.DIRTYPE, 0o755
-            members[parent] = Member(directory)
+            members[parent] = Member(member(parent, kind=tarfile.DIRTYPE, mode=0o755, mtime=0))
     return [
         f"{name!r} is below {parent!r}, which is no directory" for parent in parents if not members[parent].info.isdir()
     ]
@@ -186,9 +143,7 @@ def _add(members: dict[str, Member], path: str, file: Path) -> None:
             "; ".join(faults),
             do_next="Correct the subsystem's location in the cluster file.",
         )
-    info = tarfile.TarInfo(name)
-    info.mode = 0o644
-    members[name] = Member(info, file)
+    members[name] = Member(member(name, mode=0o644, mtime=0), file)
 
 
 class _opened:  # noqa: N801 - it is used like a function
@@ -216,16 +171,18 @@ class _opened:  # noqa: N801 - it is used like a function
 
 
 def _canonical(name: str, was: tarfile.TarInfo, *, size: int, owned: Owned | None, epoch: int) -> tarfile.TarInfo:
-    info = tarfile.TarInfo(name)
-    info.type = was.type if was.type in NODES else tarfile.REGTYPE
-    info.size = size
-    info.mtime = epoch
-    info.mode = 0o777 if info.issym() else was.mode & 0o7777 if owned is None else owned.mode
-    info.uid, info.gid = (0, 0) if owned is None else (owned.uid, owned.gid)
-    info.uname, info.gname = "" if info.uid else "root", "" if info.gid else "root"
-    info.linkname = was.linkname if info.issym() else ""
-    info.devmajor, info.devminor = was.devmajor, was.devminor
-    return info
+    uid, gid = (0, 0) if owned is None else (owned.uid, owned.gid)
+    return member(
+        name,
+        kind=was.type if was.type in NODES else tarfile.REGTYPE,
+        size=size,
+        mtime=epoch,
+        mode=0o777 if was.issym() else was.mode & 0o7777 if owned is None else owned.mode,
+        owner=(uid, gid),
+        names=("" if uid else "root", "" if gid else "root"),
+        linkname=was.linkname if was.issym() else "",
+        device=(was.devmajor, was.devminor),
+    )
 
 
 def read(archive: Path) -> Iterator[tuple[tarfile.TarInfo, IO[bytes] | None]]:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import io
 import json
-import re
 import stat
 import tarfile
-from urllib.parse import unquote_to_bytes
 
 import pytest
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
@@ -17,12 +15,9 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway.host.base 
     canonical,
     command,
     ensure_bases,
-    permissions,
     refuse_unknown,
 )
 from ansible_collections.slipway.release.plugins.module_utils.slipway.progress import Progress
-from hypothesis import given
-from hypothesis import strategies as st
 
 EPOCH = 1_600_000_000
 
@@ -128,16 +123,6 @@ def test_a_base_lists_owners_and_modes_that_a_content_store_does_not_keep(tmp_pa
     with tarfile.open(tmp_path / "out.tar") as tar:
         text = tar.extractfile(PERMISSIONS).read().decode()
     assert text == "0640 0 42 etc/shadow\n1777 0 0 tmp\n4755 0 0 usr/bin/same\n4755 0 0 usr/bin/su\n"
-
-
-@given(st.text(st.characters(exclude_characters="\0/"), min_size=1))
-def test_any_name_can_be_read_back_from_the_list_of_permissions(name):
-    stored = name.encode("utf-8", "surrogateescape") if name.isascii() else name.encode("utf-8", "replace")
-    shown = stored.decode("utf-8", "surrogateescape")
-    (line,) = permissions({shown: entry(shown, mode=0o600)[0]})
-    match = re.fullmatch(r"0600 0 0 (\S+)", line)
-    assert match is not None
-    assert unquote_to_bytes(match[1]) == stored
 
 
 def test_a_base_is_made_once(tmp_path, mmdebstrap, recipe):

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import contextlib
 import gzip
 import hashlib
 import io
@@ -10,7 +9,6 @@ import tarfile
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from urllib.parse import quote
 
 import pytest
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
@@ -28,8 +26,6 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway.image.job 
 from ansible_collections.slipway.release.plugins.module_utils.slipway.image.rawdisk import write_rawdisk
 from ansible_collections.slipway.release.plugins.module_utils.slipway.image.tree import (
     Changes,
-    Owned,
-    read_permissions,
     rewrite,
 )
 from ansible_collections.slipway.release.plugins.module_utils.slipway.progress import Progress
@@ -183,34 +179,6 @@ def test_the_permissions_of_a_tree_are_restored(tmp_path: Path) -> None:
     assert found["etc/shadow"] == (0o640, 0, 42)
     assert found["etc/a name"] == (0o600, 5, 6)
     assert found["usr/bin/tool"] == (0o755, 0, 0)
-
-
-def test_permissions_of_what_a_system_does_not_have_are_passed_over() -> None:
-    assert read_permissions("755 0 0 /not/here\n", where="x") == {"not/here": Owned(0o755, 0, 0)}
-
-
-@given(
-    st.dictionaries(NAME, st.tuples(st.integers(0, 0o7777), st.integers(0, 65535), st.integers(0, 65535)), max_size=5)
-)
-def test_permissions_of_any_name_can_be_written(given_: dict[str, tuple[int, int, int]]) -> None:
-    text = "".join(f"{mode:04o} {uid} {gid} /{quote(name)}\n" for name, (mode, uid, gid) in given_.items())
-    assert read_permissions(text, where="x") == {name: Owned(*owned) for name, owned in given_.items()}
-
-
-@given(st.text())
-def test_permissions_are_read_or_refused(text: str) -> None:
-    with contextlib.suppress(SlipwayError):
-        read_permissions(text, where="x")
-
-
-def test_lines_that_are_no_permissions_are_all_named() -> None:
-    with pytest.raises(SlipwayError) as caught:
-        read_permissions("755 0 0 /bin\n888 0 0 /x\n755 0 0 a/../../x\nnonsense\n", where="/permissions")
-    assert [finding.split(",")[0] for finding in caught.value.findings] == [
-        "line 2 is '888 0 0 /x'",
-        "line 3 is '755 0 0 a/../../x'",
-        "line 4 is 'nonsense'",
-    ]
 
 
 @pytest.mark.parametrize("path", ["/none", "../x", "/etc", "/bin"])
