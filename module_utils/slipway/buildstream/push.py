@@ -117,8 +117,8 @@ def _refusal(project: Project, server: Server) -> list[str]:
     return [f"{full}it refuses a file with {said}"] if said else []
 
 
-def _answer(project: Project, server: Server, **asked: Any) -> dict[str, Any]:
-    question = {"url": server.url, "timeout": ANSWER, **asked}
+def _answer(project: Project, server: Server, **wanted: Any) -> dict[str, Any]:
+    question = {"url": server.url, "timeout": ANSWER, **wanted}
     with tempfile.TemporaryDirectory(prefix="slipway-ask-") as scratch:
         program, question_file = Path(scratch, "ask.py"), Path(scratch, "question.json")
         program.write_text(_source(), encoding="utf-8")
