@@ -11,7 +11,7 @@ short_description: Manage the packages of an apt archive kept by reprepro
 version_added: "0.1.0"
 author: The Slipway developers (@slipway)
 description:
-  - Includes, removes, copies and lists packages of one suite, or keeps the suite as a snapshot.
+  - Includes, removes and copies packages of one suite, or keeps the suite as a snapshot.
   - However many packages are given, the indexes are written once.
   - One user at a time works on an archive; others wait for O(lock_timeout). What a killed user left is put in order
     by the next one.
@@ -26,27 +26,28 @@ options:
     description: The codename of the suite.
     type: str
     required: true
-  action:
+  state:
     description:
-      - What to do. V(list) changes nothing. V(export) writes the indexes of a suite that has none yet, or whose
-        settings changed since.
+      - What is to hold afterwards. With V(present) the suite has the O(debs), with V(copied) the packages of O(source),
+        with V(absent) it is without O(packages), with V(snapshot) it is kept under O(name).
+      - With V(exported) the suite has indexes, also one that had none yet, or whose settings changed since.
     type: str
-    choices: [include, remove, list, copy, snapshot, export]
-    default: list
+    choices: [present, absent, copied, snapshot, exported]
+    default: present
   debs:
     description:
-      - For O(action=include), the files. What is there already with the same bytes stays as it is.
+      - For O(state=present), the files. What is there already with the same bytes stays as it is.
       - A file is refused, and with it the whole call, if its version is there with other content, or is older than
         what is there.
     type: list
     elements: path
   component:
-    description: For O(action=include), the component. Without it reprepro chooses by the section of each package.
+    description: For O(state=present), the component. Without it reprepro chooses by the section of each package.
     type: str
   packages:
     description:
-      - For O(action=remove), exactly what to remove. A package of which another version is there stays.
-      - For O(action=copy), the packages to copy. Without it, all of them.
+      - For O(state=absent), exactly what to remove. A package of which another version is there stays.
+      - For O(state=copied), the packages to copy. Without it, all of them.
     type: list
     elements: dict
     suboptions:
@@ -61,10 +62,10 @@ options:
         description: Remove it from the index of this architecture only. Without it, from all.
         type: str
   source:
-    description: For O(action=copy), the suite that has the packages.
+    description: For O(state=copied), the suite that has the packages.
     type: str
   name:
-    description: For O(action=snapshot), its name. Apt finds it as the suite C(<suite>/snapshots/<name>).
+    description: For O(state=snapshot), its name. Apt finds it as the suite C(<suite>/snapshots/<name>).
     type: str
   gnupghome:
     description: The GnuPG directory with the key that C(SignWith) of C(conf/distributions) names.
@@ -87,7 +88,6 @@ EXAMPLES = r"""
   slipway.release.apt_archive:
     directory: /srv/apt/shadow
     suite: bookworm
-    action: include
     debs:
       - /srv/build/ros-cturtle-ros_1.2.0-0~bookworm_amd64.deb
 
@@ -95,7 +95,7 @@ EXAMPLES = r"""
   slipway.release.apt_archive:
     directory: /srv/apt/shadow
     suite: bookworm
-    action: remove
+    state: absent
     packages:
       - name: ros-cturtle-navigation
         version: 1.0.1-0~bookworm
@@ -105,22 +105,17 @@ EXAMPLES = r"""
 RETURN = r"""
 added:
   description: What came, as package, architecture (of the index) and version.
-  returned: when O(action) is V(include), V(remove) or V(copy)
+  returned: when O(state) is V(present), V(absent) or V(copied)
   type: list
   elements: dict
 updated:
   description: What has another version now, with RV(ignore:was).
-  returned: when O(action) is V(include), V(remove) or V(copy)
+  returned: when O(state) is V(present), V(absent) or V(copied)
   type: list
   elements: dict
 removed:
   description: What went, as package, architecture and RV(ignore:was).
-  returned: when O(action) is V(include), V(remove) or V(copy)
-  type: list
-  elements: dict
-packages:
-  description: What the suite holds, as name, version, architecture, index, path below the public directory, and sha256.
-  returned: when O(action) is V(list)
+  returned: when O(state) is V(present), V(absent) or V(copied)
   type: list
   elements: dict
 """
@@ -142,10 +137,10 @@ def main() -> None:
         argument_spec={
             "directory": {"type": "path", "required": True},
             "suite": {"type": "str", "required": True},
-            "action": {
+            "state": {
                 "type": "str",
-                "choices": ["include", "remove", "list", "copy", "snapshot", "export"],
-                "default": "list",
+                "choices": ["present", "absent", "copied", "snapshot", "exported"],
+                "default": "present",
             },
             "debs": {"type": "list", "elements": "path"},
             "component": {"type": "str"},
@@ -156,10 +151,10 @@ def main() -> None:
             "lock_timeout": {"type": "float", "default": 600},
         },
         required_if=[
-            ("action", "include", ["debs"]),
-            ("action", "remove", ["packages"]),
-            ("action", "copy", ["source"]),
-            ("action", "snapshot", ["name"]),
+            ("state", "present", ["debs"]),
+            ("state", "absent", ["packages"]),
+            ("state", "copied", ["source"]),
+            ("state", "snapshot", ["name"]),
         ],
         supports_check_mode=True,
     )
@@ -167,27 +162,25 @@ def main() -> None:
 
 
 def act(options: dict[str, Any], *, write: bool) -> dict[str, Any]:
-    action, suite = options["action"], options["suite"]
-    if action == "export":
+    state, suite = options["state"], options["suite"]
+    if state == "exported":
         return {"changed": export(options, write=write)}
-    debs = read_debs(options["debs"]) if action == "include" else []
+    debs = read_debs(options["debs"]) if state == "present" else []
     with reprepro.opened(
         options["directory"],
         gnupghome=options["gnupghome"],
         write=write,
         timeout=options["lock_timeout"],
     ) as archive:
-        if action == "list":
-            return {"changed": False, "packages": [asdict(package) for package in archive.packages(suite)]}
-        if action == "snapshot":
+        if state == "snapshot":
             return {"changed": archive.snapshot(suite, options["name"], write=write)}
-        if action == "include":
+        if state == "present":
             done = (
                 archive.include(suite, debs, component=options["component"])
                 if write
                 else archive.plan_include(suite, debs)
             )
-        elif action == "remove":
+        elif state == "absent":
             done = (archive.remove if write else archive.plan_remove)(suite, options["packages"])
         else:
             names = None if options["packages"] is None else [row["name"] for row in options["packages"]]

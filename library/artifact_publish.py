@@ -11,7 +11,7 @@ short_description: Publish uploaded release files on a download server
 version_added: "0.1.0"
 author: The Slipway developers (@slipway)
 description:
-  - Runs on the download server. Files arrive in C(<private>/<name>/) and become public as C(<public>/<name>/).
+  - Runs on the download server. Files arrive in C(<private>/<label>/) and become public as C(<public>/<label>/).
   - The first time, every file is hashed and one rename makes the complete directory public, so that nobody ever sees
     a part of a release. Afterwards the files are hashed again where they are public.
   - Later, a file that is public with the same digest is left alone, one that is gone is moved in again without
@@ -31,8 +31,8 @@ options:
     description: The public directory, for example a web server's root.
     type: path
     required: true
-  name:
-    description: The name of the release's directory, which is its label.
+  label:
+    description: The release's label, which is the name of its directory.
     type: str
     required: true
   flat_links:
@@ -41,33 +41,17 @@ options:
         files by their flat names. A name that is something else already is a failure.
     type: bool
     default: true
-  state:
-    description:
-      - V(present) publishes what is not public yet.
-      - V(probed) only looks, and returns which files have to be uploaded first.
-    type: str
-    choices: [present, probed]
-    default: present
 attributes:
   diff_mode:
     details: Lists the names that become public.
 """
 
 EXAMPLES = r"""
-- name: Query which files the download server still needs
-  slipway.release.artifact_publish:
-    private: /srv/download.example.org/.private
-    public: /srv/download.example.org/public
-    name: baserock-26.47
-    files: "{{ release_records.package.outputs.files }}"
-    state: probed
-  register: server
-
 - name: Publish the release
   slipway.release.artifact_publish:
     private: /srv/download.example.org/.private
     public: /srv/download.example.org/public
-    name: baserock-26.47
+    label: baserock-26.47
     files: "{{ release_records.package.outputs.files }}"
 """
 
@@ -77,15 +61,6 @@ unpublished:
   returned: success
   type: list
   elements: str
-missing:
-  description: Those of them that had not arrived in the private directory either, and have to be uploaded.
-  returned: success
-  type: list
-  elements: str
-pending:
-  description: Whether there was anything to do.
-  returned: success
-  type: bool
 """
 
 from pathlib import Path
@@ -109,9 +84,8 @@ def main() -> None:
             # The name of a directory is no secret.
             "private": {"type": "path", "required": True, "no_log": False},
             "public": {"type": "path", "required": True},
-            "name": {"type": "str", "required": True},
+            "label": {"type": "str", "required": True},
             "flat_links": {"type": "bool", "default": True},
-            "state": {"type": "str", "choices": ["present", "probed"], "default": "present"},
         },
         supports_check_mode=True,
     )
@@ -121,20 +95,13 @@ def main() -> None:
         server = publication.Server(
             private=Path(params["private"]),
             public=Path(params["public"]),
-            label=params["name"],
+            label=params["label"],
             files=artifacts(params["files"], attempt="publish the release", known=not check),
             flat_links=params["flat_links"],
         )
         progress = Progress(None if check else params["progress"], total=len(server.files))
-        probed = params["state"] == "probed"
-        act_on = publication.probe if check or probed else publication.publish
-        found = act_on(server, progress=progress)
-        result: dict[str, Any] = {
-            "changed": found.changes and not probed,
-            "unpublished": found.unpublished,
-            "missing": found.missing,
-            "pending": found.changes,
-        }
+        found = (publication.probe if check else publication.publish)(server, progress=progress)
+        result: dict[str, Any] = {"changed": found.changes, "unpublished": found.unpublished}
         if result["changed"]:
             names = [*(f"{server.published}/{name}" for name in found.unpublished), *_links(server, found)]
             result["diff"] = added_lines(names)

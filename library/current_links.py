@@ -28,8 +28,8 @@ options:
     description: The project that is released.
     type: str
     required: true
-  version:
-    description: The version that is to be current.
+  label:
+    description: The label of the release that is to be current.
     type: str
     required: true
   files:
@@ -38,7 +38,7 @@ options:
     elements: str
     required: true
   allow_downgrade:
-    description: Whether the links go back from a newer version to this one, to withdraw a bad release.
+    description: Whether the links go back from a newer release to this one, to withdraw a bad release.
     type: bool
     default: false
 attributes:
@@ -53,7 +53,7 @@ EXAMPLES = r"""
   slipway.release.current_links:
     public: /srv/download.example.org/public
     project: baserock
-    version: "26.47"
+    label: baserock-26.47
     files: "{{ release_records.package.outputs.files | map(attribute='name') }}"
 """
 
@@ -84,14 +84,14 @@ def main() -> None:
         argument_spec={
             "public": {"type": "path", "required": True},
             "project": {"type": "str", "required": True},
-            "version": {"type": "str", "required": True},
+            "label": {"type": "str", "required": True},
             "files": {"type": "list", "elements": "str", "required": True},
             "allow_downgrade": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )
     params = module.params
-    release = pointers.Release(Path(params["public"]), params["project"], params["version"], params["files"])
+    release = pointers.Release(Path(params["public"]), params["project"], params["label"], params["files"])
 
     def act() -> dict[str, Any]:
         done = pointers.point(release, allow_downgrade=params["allow_downgrade"], check=module.check_mode)

@@ -27,8 +27,8 @@ options:
     description: The project that is released.
     type: str
     required: true
-  version:
-    description: The version that is published in this run. In check mode it may not be public yet.
+  label:
+    description: The label of the release that is published in this run. In check mode it may not be public yet.
     type: str
   title:
     description: The title of the list. The default is the project's name and the word releases.
@@ -72,7 +72,7 @@ def main() -> None:
         argument_spec={
             "public": {"type": "path", "required": True},
             "project": {"type": "str", "required": True},
-            "version": {"type": "str"},
+            "label": {"type": "str"},
             "title": {"type": "str", "default": ""},
             "notes_url": {"type": "str", "default": ""},
         },
@@ -82,7 +82,7 @@ def main() -> None:
     site = releaseindex.Site(Path(params["public"]), params["project"], params["title"], params["notes_url"])
 
     def act() -> dict[str, Any]:
-        done = releaseindex.renew(site, coming=params["version"], check=check)
+        done = releaseindex.renew(site, coming=params["label"], check=check)
         shown = [
             {
                 "before_header": name,

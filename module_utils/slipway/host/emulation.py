@@ -27,33 +27,39 @@ QEMU = {"armv5l": "qemu-arm", "armv7l": "qemu-arm", "armv7lhf": "qemu-arm", "arm
 
 @dataclass(frozen=True)
 class Offer:
-    """Whether a machine can build for an architecture; if not, why. ``enabled`` is what was switched on for it."""
+    """Whether a machine can build for an architecture; if not, why."""
 
     architecture: str
     offered: bool
     why: str = ""
-    enabled: str = ""
 
 
-def offers(
+def offers(wanted: Sequence[str], *, machine: str | None = None, binfmt: Path = BINFMT) -> list[Offer]:
+    """What this machine offers of the ``wanted`` architectures."""
+    return [Offer(each, offered=True) if each in _own(machine) else _emulated(each, binfmt=binfmt) for each in wanted]
+
+
+def enable_emulation(
     wanted: Sequence[str],
     *,
     machine: str | None = None,
     binfmt: Path = BINFMT,
     enable: Callable[[str, Path], str] | None = None,
-) -> list[Offer]:
-    """What this machine offers of the ``wanted`` architectures.
+) -> tuple[list[str], list[str]]:
+    """Switch on the interpreters that ``wanted`` architectures need; which are on now, and what kept others off."""
+    enabled, refusals = [], []
+    for interpreter in sorted({QEMU[each] for each in wanted if each in QEMU and each not in _own(machine)}):
+        if fault := fault_of(interpreter, binfmt):
+            refusal = (enable or enable_as_root)(interpreter, binfmt)
+            if refusal or fault_of(interpreter, binfmt):
+                refusals.append(f"{fault}; {refusal}" if refusal else fault)
+            else:
+                enabled.append(interpreter)
+    return enabled, refusals
 
-    ``enable`` tries to switch a qemu interpreter on and returns why it could not, or nothing; without it, one that
-    is off stays off.
-    """
-    own = NATIVE.get(machine or platform.machine(), ())
-    return [
-        Offer(architecture, offered=True)
-        if architecture in own
-        else _emulated(architecture, QEMU.get(architecture), binfmt=binfmt, enable=enable)
-        for architecture in wanted
-    ]
+
+def _own(machine: str | None) -> tuple[str, ...]:
+    return NATIVE.get(machine or platform.machine(), ())
 
 
 def fault_of(interpreter: str, binfmt: Path = BINFMT) -> str:
@@ -82,18 +88,11 @@ def enable_as_root(interpreter: str, binfmt: Path = BINFMT) -> str:
     return ""
 
 
-def _emulated(
-    architecture: str, interpreter: str | None, *, binfmt: Path, enable: Callable[[str, Path], str] | None
-) -> Offer:
-    if interpreter is None:
+def _emulated(architecture: str, *, binfmt: Path) -> Offer:
+    if architecture not in QEMU:
         return Offer(architecture, offered=False, why="neither the machine nor a known qemu runs its programs")
-    fault = fault_of(interpreter, binfmt)
-    if not fault:
-        return Offer(architecture, offered=True)
-    said = enable(interpreter, binfmt) if enable is not None else ""
-    if enable is not None and not fault_of(interpreter, binfmt):
-        return Offer(architecture, offered=True, enabled=interpreter)
-    return Offer(architecture, offered=False, why=f"{fault}; {said}" if said else fault)
+    fault = fault_of(QEMU[architecture], binfmt)
+    return Offer(architecture, offered=not fault, why=fault)
 
 
 def _try(words: Sequence[str]) -> str:

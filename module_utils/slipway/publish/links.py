@@ -13,7 +13,7 @@ from ..errors import SlipwayError
 from ..files import link_atomic, sync_directory
 from ..locks import flocked
 from ..release.artifact import checked_name, name_fault
-from ..release.names import VERSION, version_key
+from ..release.names import version_key, version_of
 from .directory import LOCK_WAIT
 
 CURRENT = "current"
@@ -44,13 +44,13 @@ class Release:
 
     public: Path
     project: str
-    version: str
+    label: str
     files: Sequence[str]
 
     @property
-    def label(self) -> str:
-        """The name of its directory."""
-        return f"{self.project}-{self.version}"
+    def version(self) -> str:
+        """The version in its label; empty if that is no label of the project."""
+        return version_of(self.label, self.project) or ""
 
     def links(self) -> dict[str, str]:
         """Every link that names this release and its target, in an order in which none ever dangles."""
@@ -81,8 +81,10 @@ def point(release: Release, *, allow_downgrade: bool = False, check: bool = Fals
 
 def _check(release: Release) -> None:
     checked_name(release.label, attempt="point to the release")
-    if not VERSION.match(release.version):
-        raise SlipwayError("point to", release.label, "its version is none", do_next="Correct it and run again.")
+    if not release.version:
+        raise SlipwayError(
+            "point to", release.label, f"it is no release of {release.project}", do_next="Correct it and run again."
+        )
     faults = [fault for name in release.files if (fault := name_fault(name)) is not None]
     if faults:
         raise SlipwayError("point to", release.label, "names are not usable", do_next="Correct them.", findings=faults)
@@ -123,8 +125,8 @@ def _require_targets(release: Release) -> None:
 
 def _is_newer(release: Release, label: str) -> bool:
     """Whether the current label is a newer version of the same project."""
-    version = label.removeprefix(f"{release.project}-")
-    if version == label or not VERSION.match(version):
+    version = version_of(label, release.project)
+    if version is None:
         raise SlipwayError(
             "point to",
             release.label,

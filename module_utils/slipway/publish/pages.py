@@ -22,7 +22,7 @@ from ..errors import SlipwayError
 from ..files import link_atomic, sync_directory, write_atomic
 from ..locks import flocked
 from ..release.artifact import SHA256, name_fault
-from ..release.names import VERSION, check_project, version_key
+from ..release.names import check_project, version_key, version_of
 from .directory import LOCK_WAIT
 from .links import CURRENT
 from .package import MANIFEST, SIGNATURE, SUMS
@@ -64,11 +64,9 @@ class Site:
         """The title of the list of releases."""
         return self.title or f"{self.project} releases"
 
-    def notes(self, version: str) -> str | None:
-        """Where the notes of a version are."""
-        filled = self.notes_url.replace("{version}", quote(version)).replace(
-            "{label}", quote(f"{self.project}-{version}")
-        )
+    def notes(self, release: Release) -> str | None:
+        """Where the notes of a release are."""
+        filled = self.notes_url.replace("{version}", quote(release.version)).replace("{label}", quote(release.label))
         return filled or None
 
 
@@ -102,7 +100,7 @@ class Renewal:
 def renew(site: Site, *, coming: str | None = None, check: bool = False) -> Renewal:
     """Have the pages say what is public now; each is replaced in one step, the list after what it leads to.
 
-    ``coming`` is a version that may not be public yet when ``check`` only says what would be written.
+    ``coming`` is the label of a release that may not be public yet when ``check`` only says what would be written.
     """
     _check(site)
     try:
@@ -116,10 +114,10 @@ def renew(site: Site, *, coming: str | None = None, check: bool = False) -> Rene
 
 def releases(site: Site) -> list[Release]:
     """The releases of the project that are public, newest first."""
-    prefix, found = f"{site.project}-", []
+    found = []
     for path in site.public.iterdir() if site.public.is_dir() else ():
-        version = path.name.removeprefix(prefix)
-        if path.name.startswith(prefix) and VERSION.match(version) and path.is_dir() and not path.is_symlink():
+        version = version_of(path.name, site.project)
+        if version is not None and path.is_dir() and not path.is_symlink():
             found.append(Release(path.name, version, _files(path), _manifest(path)))
     return sorted(found, key=lambda release: version_key(release.version), reverse=True)
 
@@ -137,7 +135,7 @@ def release_page(site: Site, release: Release, current: str | None) -> str:
         for name in ("project", "version", "commit", "branch", "tag")
         if isinstance(release.manifest.get(name), str)
     ]
-    notes = site.notes(release.version)
+    notes = site.notes(release)
     names = {file.name for file in release.files}
     body = [
         f'<nav aria-label="Releases"><a href="{TOP}">All releases</a></nav>',
@@ -168,7 +166,7 @@ def top_page(site: Site, listed: list[Release], current: str | None) -> str:
     """The list of releases."""
     rows = []
     for release in listed:
-        notes = site.notes(release.version)
+        notes = site.notes(release)
         said = "<strong>current</strong>" if release.label == current else ""
         link = f'<a href="{escape(notes)}">Notes of {escape(release.version)}</a>' if notes else ""
         size = sum(file.size for file in release.files)
@@ -230,8 +228,7 @@ def _renew(site: Site, coming: str | None, *, check: bool) -> Renewal:
             (site.public / name).unlink()
     if stale and not check:
         sync_directory(site.public)
-    if coming is not None and f"{site.project}-{coming}.html" not in wanted:
-        name = f"{site.project}-{coming}.html"
+    if coming is not None and (name := f"{coming}.html") not in wanted:
         done.before[name], done.after[name] = None, "the page of what is to be published\n"
     return done
 

@@ -50,6 +50,12 @@ def names(project: object, version: object) -> Names:
     return Names(checked_project, checked_version, label, f"{checked_project}/release/{label}", label)
 
 
+def version_of(label: str, project: str) -> str | None:
+    """The version in the label of one of the project's releases; ``None`` if it is no such label."""
+    version = label.removeprefix(f"{project}-")
+    return version if version != label and VERSION.match(version) else None
+
+
 def file_name(label: str, location: str) -> str:
     """The name under which a deployment with this ``location`` is published."""
     return f"{label}-{location}"

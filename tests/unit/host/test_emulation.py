@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.slipway.release.plugins.module_utils.slipway.host.emulation import Offer, fault_of, offers
+from ansible_collections.slipway.release.plugins.module_utils.slipway.host.emulation import (
+    Offer,
+    enable_emulation,
+    fault_of,
+    offers,
+)
 
 ENTRY = "{state}\ninterpreter /usr/libexec/qemu-binfmt/arm-binfmt-P\nflags: {flags}\noffset 0\nmagic 7f454c46\n"
 
@@ -55,15 +60,17 @@ def test_what_is_off_is_switched_on_where_that_is_possible(binfmt):
         return ""
 
     put(binfmt, state="disabled")
-    (offer,) = offers(["armv7lhf"], machine="x86_64", binfmt=binfmt, enable=enable)
-    assert offer == Offer("armv7lhf", offered=True, enabled="qemu-arm")
-    (again,) = offers(["armv7lhf"], machine="x86_64", binfmt=binfmt, enable=enable)
-    assert again.enabled == ""
+    wanted = ["x86_64", "armv7lhf", "armv5l", "z80"]
+    assert enable_emulation(wanted, machine="x86_64", binfmt=binfmt, enable=enable) == (["qemu-arm"], [])
+    assert offers(["armv7lhf"], machine="x86_64", binfmt=binfmt) == [Offer("armv7lhf", offered=True)]
+    assert enable_emulation(wanted, machine="x86_64", binfmt=binfmt, enable=enable) == ([], [])
 
 
-def test_what_cannot_be_switched_on_is_left_out_with_both_reasons(binfmt):
-    (offer,) = offers(["armv7lhf"], machine="x86_64", binfmt=binfmt, enable=lambda *_: "only root can switch it on")
-    assert offer.why == "the kernel has no binfmt_misc entry qemu-arm; only root can switch it on"
+@pytest.mark.parametrize("refusal", ["only root can switch it on", ""])
+def test_what_cannot_be_switched_on_is_told_with_both_reasons(binfmt, refusal):
+    enabled, refusals = enable_emulation(["armv7lhf"], machine="x86_64", binfmt=binfmt, enable=lambda *_: refusal)
+    assert enabled == []
+    assert refusals == ["; ".join(filter(None, ["the kernel has no binfmt_misc entry qemu-arm", refusal]))]
 
 
 def test_an_unknown_architecture_is_left_out(binfmt):

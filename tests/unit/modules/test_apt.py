@@ -10,7 +10,12 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway import ope
 from ansible_collections.slipway.release.plugins.module_utils.slipway.apt.solver import demands
 from ansible_collections.slipway.release.plugins.module_utils.slipway.deb.control import Control
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
-from ansible_collections.slipway.release.plugins.modules import apt_archive, apt_publish, deb_metapackage
+from ansible_collections.slipway.release.plugins.modules import (
+    apt_archive,
+    apt_archive_info,
+    apt_publish,
+    deb_metapackage,
+)
 from debs import make_deb
 from publishing import tree
 
@@ -24,41 +29,42 @@ def base(tmp_path: Path) -> Path:
     return tmp_path / "shadow"
 
 
-def archive(base: Path, action: str, *, write: bool = True, suite: str = "bookworm", **options: Any) -> dict[str, Any]:
+def archive(base: Path, state: str, *, write: bool = True, suite: str = "bookworm", **options: Any) -> dict[str, Any]:
     names = ("debs", "component", "packages", "source", "name", "gnupghome")
-    given = {**dict.fromkeys(names), "directory": str(base), "suite": suite, "lock_timeout": 10, "action": action}
+    given = {**dict.fromkeys(names), "directory": str(base), "suite": suite, "lock_timeout": 10, "state": state}
     return apt_archive.act({**given, **options}, write=write)
 
 
 @pytest.mark.parametrize(
-    ("action", "options"),
+    ("state", "options"),
     [
-        ("include", {"debs": ["two"]}),
-        ("remove", {"packages": [{"name": "one", "version": None, "architecture": None}]}),
-        ("copy", {"suite": "testing", "source": "bookworm"}),
+        ("present", {"debs": ["two"]}),
+        ("absent", {"packages": [{"name": "one", "version": None, "architecture": None}]}),
+        ("copied", {"suite": "testing", "source": "bookworm"}),
         ("snapshot", {"name": "r1"}),
-        ("export", {"suite": "testing"}),
+        ("exported", {"suite": "testing"}),
     ],
 )
 def test_check_mode_says_what_is_done_then_and_not_again(
-    base: Path, tmp_path: Path, action: str, options: dict[str, Any]
+    base: Path, tmp_path: Path, state: str, options: dict[str, Any]
 ) -> None:
     one, two = (str(make_deb(tmp_path, name, "1.0", "amd64")) for name in ("one", "two"))
-    archive(base, "include", debs=[one])
+    archive(base, "present", debs=[one])
     options = {**options, **({"debs": [two]} if "debs" in options else {})}
     before = tree(base)
-    looked = archive(base, action, write=False, **options)
+    looked = archive(base, state, write=False, **options)
     assert looked["changed"] is True
     assert tree(base) == before
-    done = archive(base, action, **options)
+    done = archive(base, state, **options)
     assert done == looked
-    assert archive(base, action, **options)["changed"] is False
+    assert archive(base, state, **options)["changed"] is False
 
 
 def test_the_difference_is_that_of_the_suites_packages(base: Path, tmp_path: Path) -> None:
-    done = archive(base, "include", debs=[str(make_deb(tmp_path, "one", "1.0", "amd64"))])
+    done = archive(base, "present", debs=[str(make_deb(tmp_path, "one", "1.0", "amd64"))])
     assert (done["diff"]["before"], done["diff"]["after"]) == ("", "one 1.0 amd64\n")
-    rows = archive(base, "list")["packages"]
+    asked = {"directory": str(base), "suite": "bookworm", "gnupghome": None, "lock_timeout": 10}
+    rows = apt_archive_info.act(asked, write=False)["packages"]
     assert [(row["name"], row["path"]) for row in rows] == [("one", "pool/main/o/one/one_1.0_amd64.deb")]
 
 

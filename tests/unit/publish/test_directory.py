@@ -41,7 +41,7 @@ class Site:
         return publication.Server(self.private, self.public, LABEL, artifacts(self.files, attempt="test"), **options)
 
     def arguments(self) -> dict[str, Any]:
-        return {"private": str(self.private), "public": str(self.public), "name": LABEL, "files": self.files}
+        return {"private": str(self.private), "public": str(self.public), "label": LABEL, "files": self.files}
 
 
 @pytest.fixture
@@ -344,14 +344,14 @@ def test_the_module_probes_publishes_and_is_unchanged_again(tmp_path: Path) -> N
     assert would["changed"]
     assert f"{site.public}/{NAMES[0]} -> {LABEL}/{NAMES[0]}\n" in would["diff"]["after"]
     assert "not a SHA-256" in run_module("artifact_publish", nothing)["msg"]
-    probed = run_module("artifact_publish", {**site.arguments(), "state": "probed"})
+    probed = run_module("artifact_publish_info", site.arguments())
     assert (probed["changed"], probed["pending"], sorted(probed["missing"])) == (False, True, sorted(CONTENTS))
     assert tree(tmp_path) == before
     site.upload()
     assert run_module("artifact_publish", {**site.arguments(), "progress": str(tmp_path / "log")})["changed"]
     assert_published(site)
     assert "14/14 hashed" in (tmp_path / "log").read_text()
-    for options in ({}, {"state": "probed"}):
-        again = run_module("artifact_publish", {**site.arguments(), **options})
-        assert (again["changed"], again["pending"], again["missing"]) == (False, False, [])
+    assert not run_module("artifact_publish", site.arguments())["changed"]
+    again = run_module("artifact_publish_info", site.arguments())
+    assert (again["changed"], again["pending"], again["missing"]) == (False, False, [])
     assert not run_module("artifact_publish", site.arguments(), check=True)["changed"]

@@ -21,7 +21,7 @@ def released(public: Path, version: str, locations: tuple[str, ...] = ("a.tar", 
     deployed = [f"{label}-{location}.gz" for location in locations]
     names = [*deployed, *(f"{name}.sha256" for name in deployed), *SHARED]
     put(public / label, {name: f"{version} {name}".encode() for name in names})
-    return pointers.Release(public, "baserock", version, names)
+    return pointers.Release(public, "baserock", label, names)
 
 
 def links(public: Path) -> dict[str, str]:
@@ -95,10 +95,10 @@ def test_check_mode_says_what_would_move(tmp_path: Path) -> None:
     pointers.point(released(tmp_path, "26.47"))
     before = tree(tmp_path)
     names = [name.replace("26.47", "26.48") for name in released(tmp_path, "26.47").files]
-    would = pointers.point(pointers.Release(tmp_path, "baserock", "26.48", names), check=True)
+    would = pointers.point(pointers.Release(tmp_path, "baserock", "baserock-26.48", names), check=True)
     assert pointers.Move("current", "baserock-26.47", "baserock-26.48") in would.moves
     assert tree(tmp_path) == before
-    nowhere = pointers.Release(tmp_path / "nowhere", "baserock", "26.48", names)
+    nowhere = pointers.Release(tmp_path / "nowhere", "baserock", "baserock-26.48", names)
     assert pointers.Move("current", None, "baserock-26.48") in pointers.point(nowhere, check=True).moves
     assert not (tmp_path / "nowhere").exists()
 
@@ -121,7 +121,7 @@ def test_a_directory_of_another_project_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("version", "name"), [("../..", "x"), ("26", "x"), ("26.47", "../x"), ("26.47", "a/b")])
 def test_hostile_names_are_refused(tmp_path: Path, version: str, name: str) -> None:
     with pytest.raises(SlipwayError, match="Could not point to"):
-        pointers.point(pointers.Release(tmp_path, "baserock", version, [name]))
+        pointers.point(pointers.Release(tmp_path, "baserock", f"baserock-{version}", [name]))
 
 
 def test_a_reader_always_finds_a_whole_release_behind_every_link(tmp_path: Path) -> None:
@@ -154,7 +154,7 @@ def test_the_module_moves_links_once_and_shows_the_moves(tmp_path: Path) -> None
         return {
             "public": str(tmp_path),
             "project": "baserock",
-            "version": release.version,
+            "label": release.label,
             "files": list(release.files),
         }
 

@@ -131,15 +131,20 @@ def test_pages_are_written_once_and_change_with_what_is_public(site: releaseinde
 
 def test_check_mode_changes_nothing_and_says_what_it_would(site: releaseindex.Site, tmp_path: Path) -> None:
     before = tree(tmp_path)
-    arguments = {"public": str(site.public), "project": "baserock", "notes_url": site.notes_url, "version": "1.12"}
+    arguments = {
+        "public": str(site.public),
+        "project": "baserock",
+        "notes_url": site.notes_url,
+        "label": "baserock-1.12",
+    }
     would = run_module("release_index", arguments, check=True)
     assert would["changed"]
     assert "baserock-1.12.html" in would["pages"]
     assert tree(tmp_path) == before
-    done = run_module("release_index", {**arguments, "version": "1.10"})
+    done = run_module("release_index", {**arguments, "label": "baserock-1.10"})
     assert sorted({*done["pages"], "baserock-1.12.html"}) == would["pages"]
-    assert not run_module("release_index", {**arguments, "version": "1.10"})["changed"]
-    assert not run_module("release_index", {**arguments, "version": "1.10"}, check=True)["changed"]
+    assert not run_module("release_index", {**arguments, "label": "baserock-1.10"})["changed"]
+    assert not run_module("release_index", {**arguments, "label": "baserock-1.10"}, check=True)["changed"]
 
 
 def test_pages_of_others_are_neither_replaced_nor_removed(site: releaseindex.Site) -> None:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 DOCUMENTATION = r"""
-module: release_plan
+module: release_plan_info
 short_description: Plan a release and verify the plan as a whole
 version_added: "0.1.0"
 author: The Slipway developers (@slipway)
@@ -85,7 +85,7 @@ options:
 
 EXAMPLES = r"""
 - name: Plan the release
-  slipway.release.release_plan:
+  slipway.release.release_plan_info:
     version: "26.47"
     definitions:
       url: ssh://git@git.example.org/baserock/baserock/definitions.git

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 DOCUMENTATION = r"""
-module: release_changes
+module: release_changes_info
 short_description: Query the commits since the previous release
 version_added: "0.1.0"
 author: The Slipway developers (@slipway)
@@ -39,7 +39,7 @@ options:
 
 EXAMPLES = r"""
 - name: Query what is new
-  slipway.release.release_changes:
+  slipway.release.release_changes_info:
     repository: ssh://git@trove.example.org/baserock/baserock/definitions
     commit: 6c1c4e0a4be8e0c2d2ef3d5c2a3b4c5d6e7f8091
     project: baserock

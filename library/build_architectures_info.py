@@ -6,34 +6,27 @@
 from __future__ import annotations
 
 DOCUMENTATION = r"""
-module: build_architectures
+module: build_architectures_info
 short_description: Query which architectures a host can build for
 version_added: "0.1.0"
 author: The Slipway developers (@slipway)
 description:
   - A machine builds for its own architectures, and for those whose programs its kernel starts by qemu-user everywhere,
     also in a sandbox (a C(binfmt_misc) entry with the flag C(F), as Debian's C(qemu-user-static) makes it).
-  - As root, an entry that is off is switched on. What is not available is left out, with a warning.
+  - What is not available is left out, with a warning. M(slipway.release.emulation) switches on what is off.
 extends_documentation_fragment:
-  - slipway.release.attributes.no_diff
+  - slipway.release.attributes.info_module
 options:
   wanted:
     description: Names of architectures in the notation of Baserock.
     type: list
     elements: str
     required: true
-  enable:
-    description: Whether to switch on what is off.
-    type: bool
-    default: true
-attributes:
-  check_mode:
-    details: Switches nothing on, and reports as missing what is off.
 """
 
 EXAMPLES = r"""
 - name: Query what this host builds for
-  slipway.release.build_architectures:
+  slipway.release.build_architectures_info:
     wanted: [x86_64, x86_32, armv7lhf]
 """
 
@@ -48,42 +41,31 @@ missing:
   returned: always
   type: list
   elements: dict
-enabled:
-  description: The interpreters that were switched on.
-  returned: always
-  type: list
-  elements: str
 """
 
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.slipway.host.emulation import enable_as_root, offers
+from ..module_utils.slipway.host.emulation import offers
 from ..module_utils.slipway.module.report import report
 
 
 def act(module: AnsibleModule) -> dict[str, Any]:
-    enable = enable_as_root if module.params["enable"] and not module.check_mode else None
-    found = offers(module.params["wanted"], enable=enable)
+    found = offers(module.params["wanted"])
     missing = [{"architecture": offer.architecture, "why": offer.why} for offer in found if not offer.offered]
     for one in missing:
         module.warn(f"This machine does not build for {one['architecture']}: {one['why']}.")
-    enabled = sorted({offer.enabled for offer in found if offer.enabled})
     return {
-        "changed": bool(enabled),
+        "changed": False,
         "offered": [offer.architecture for offer in found if offer.offered],
         "missing": missing,
-        "enabled": enabled,
     }
 
 
 def main() -> None:
     module = AnsibleModule(
-        argument_spec={
-            "wanted": {"type": "list", "elements": "str", "required": True},
-            "enable": {"type": "bool", "default": True},
-        },
+        argument_spec={"wanted": {"type": "list", "elements": "str", "required": True}},
         supports_check_mode=True,
     )
     report(module, lambda: act(module))

@@ -1,0 +1,86 @@
+#!/usr/bin/python
+
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: apt_archive_info
+short_description: Query the packages of an apt archive kept by reprepro
+version_added: "0.1.0"
+author: The Slipway developers (@slipway)
+description:
+  - Lists the packages of one suite.
+  - One user at a time works on an archive; others wait for O(lock_timeout). What a killed user left is put in order
+    by the next one.
+extends_documentation_fragment:
+  - slipway.release.attributes.info_module
+options:
+  directory:
+    description: The archive, what reprepro calls its base directory. It has C(conf/distributions).
+    type: path
+    required: true
+  suite:
+    description: The codename of the suite.
+    type: str
+    required: true
+  gnupghome:
+    description: The GnuPG directory of the archive's key, to put the archive in order after a killed user.
+    type: path
+  lock_timeout:
+    description: Seconds to wait for other users of the archive.
+    type: float
+    default: 600
+attributes:
+  check_mode:
+    details: Looks at a copy of reprepro's database.
+"""
+
+EXAMPLES = r"""
+- name: Query what is in the shadow archive
+  slipway.release.apt_archive_info:
+    directory: /srv/apt/shadow
+    suite: bookworm
+  register: shadow
+"""
+
+RETURN = r"""
+packages:
+  description: What the suite holds, as name, version, architecture, index, path below the public directory, and sha256.
+  returned: success
+  type: list
+  elements: dict
+"""
+
+from dataclasses import asdict
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.slipway.apt import reprepro
+from ..module_utils.slipway.module.report import report
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "directory": {"type": "path", "required": True},
+            "suite": {"type": "str", "required": True},
+            "gnupghome": {"type": "path"},
+            "lock_timeout": {"type": "float", "default": 600},
+        },
+        supports_check_mode=True,
+    )
+    report(module, lambda: act(module.params, write=not module.check_mode))
+
+
+def act(options: dict[str, Any], *, write: bool) -> dict[str, Any]:
+    with reprepro.opened(
+        options["directory"], gnupghome=options["gnupghome"], write=write, timeout=options["lock_timeout"]
+    ) as archive:
+        return {"changed": False, "packages": [asdict(package) for package in archive.packages(options["suite"])]}
+
+
+if __name__ == "__main__":
+    main()

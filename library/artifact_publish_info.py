@@ -1,0 +1,112 @@
+#!/usr/bin/python
+
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: artifact_publish_info
+short_description: Query what of a release is public on a download server
+version_added: "0.1.0"
+author: The Slipway developers (@slipway)
+description:
+  - Runs on the download server, hashes what is there of a release, and tells what M(slipway.release.artifact_publish)
+    would need and do.
+  - A public file with other bytes, or one that does not belong to the release, is a failure that names it.
+extends_documentation_fragment:
+  - slipway.release.artifacts
+  - slipway.release.attributes.info_module
+options:
+  private:
+    description: The directory for what is not public yet.
+    type: path
+    required: true
+  public:
+    description: The public directory, for example a web server's root.
+    type: path
+    required: true
+  label:
+    description: The release's label, which is the name of its directory.
+    type: str
+    required: true
+  flat_links:
+    description: Whether there shall be a link C(<public>/<file>) to every file whose name begins with the label.
+    type: bool
+    default: true
+"""
+
+EXAMPLES = r"""
+- name: Query which files the download server still needs
+  slipway.release.artifact_publish_info:
+    private: /srv/download.example.org/.private
+    public: /srv/download.example.org/public
+    label: baserock-26.47
+    files: "{{ release_records.package.outputs.files }}"
+  register: server
+"""
+
+RETURN = r"""
+unpublished:
+  description: The names of the files that are not public.
+  returned: success
+  type: list
+  elements: str
+missing:
+  description: Those of them that have not arrived in the private directory either, and have to be uploaded.
+  returned: success
+  type: list
+  elements: str
+pending:
+  description: Whether there is anything to do.
+  returned: success
+  type: bool
+"""
+
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.slipway.module.options import ARTIFACTS
+from ..module_utils.slipway.module.report import report
+from ..module_utils.slipway.publish.directory import Server, probe
+from ..module_utils.slipway.release.artifact import artifacts
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            **ARTIFACTS,
+            # The name of a directory is no secret.
+            "private": {"type": "path", "required": True, "no_log": False},
+            "public": {"type": "path", "required": True},
+            "label": {"type": "str", "required": True},
+            "flat_links": {"type": "bool", "default": True},
+        },
+        supports_check_mode=True,
+    )
+    params = module.params
+
+    def act() -> dict[str, Any]:
+        found = probe(
+            Server(
+                private=Path(params["private"]),
+                public=Path(params["public"]),
+                label=params["label"],
+                files=artifacts(params["files"], attempt="publish the release", known=not module.check_mode),
+                flat_links=params["flat_links"],
+            )
+        )
+        return {
+            "changed": False,
+            "unpublished": found.unpublished,
+            "missing": found.missing,
+            "pending": found.changes,
+        }
+
+    report(module, act)
+
+
+if __name__ == "__main__":
+    main()
