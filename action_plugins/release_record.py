@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from ansible.plugins.action import ActionBase
@@ -13,21 +14,27 @@ from ..module_utils.slipway.release.records import drift
 
 __all__ = ["ActionModule"]
 
+FACTS = ("release_plan", "release_records", "release_stage_started")
+
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no types
-    """Run the module, merge its records into the fact, and note when the next stage begins."""
+    """Run the module on the release of the plan, merge its records into the fact, and note when the next stage begins."""
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Run the module with the time at which the stage began; if the records stand already, there is no need to."""
         result: dict[str, Any] = super().run(tmp, task_vars)
-        known = task_vars or {}
-        # On build hosts the fact is a variable of the play that points to the coordinator's.
-        earlier = self._templar.template(known.get("release_records")) or {}
-        standing = self._standing(earlier)
+        # On other hosts than the coordinator the facts are variables of the play that lead to the coordinator's.
+        known = {name: self._templar.template((task_vars or {}).get(name)) for name in FACTS}
+        earlier = known["release_records"] or {}
+        arguments = {
+            **_from_plan(known["release_plan"]),
+            "started": known["release_stage_started"] or None,
+            **self._task.args,
+        }
+        standing = _standing(earlier, arguments)
         if standing is not None:
             result.update(changed=False, records=standing)
         else:
-            arguments = {"started": known.get("release_stage_started"), **self._task.args}
             result.update(self._execute_module(module_args=arguments, task_vars=task_vars))
         if not result.get("failed"):
             result["ansible_facts"] = {
@@ -36,13 +43,21 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
             }
         return result
 
-    def _standing(self, earlier: dict[str, Any]) -> dict[str, Any] | None:
-        """The records of ``earlier``, which this run read, if they say all that is to be said; else ``None``."""
-        named = {name: str(self._task.args.get(name)) for name in ("project", "version")}
-        standing = {}
-        for part in self._task.args.get("records") or []:
-            before = earlier.get(part.get("stage"))
-            if before is None or drift(before, {"inputs": {}, "outputs": {}, **part, **named}):
-                return None
-            standing[part["stage"]] = before
-        return standing or None
+
+def _from_plan(plan: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Which release the records are of, and where they are."""
+    if plan is None:
+        return {}
+    return {"directory": plan["directories"]["records"], "project": plan["project"], "version": plan["version"]}
+
+
+def _standing(earlier: Mapping[str, Any], arguments: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The records of ``earlier``, which this run read, if they say all that is to be said; else ``None``."""
+    named = {name: str(arguments.get(name)) for name in ("project", "version")}
+    standing = {}
+    for part in arguments.get("records") or []:
+        before = earlier.get(part.get("stage"))
+        if before is None or drift(before, {"inputs": {}, "outputs": {}, **part, **named}):
+            return None
+        standing[part["stage"]] = before
+    return standing or None

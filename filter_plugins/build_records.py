@@ -16,12 +16,12 @@ short_description: Make the records of the systems that were built
 version_added: "0.1.0"
 author: The Slipway developers (@slipway)
 description:
-  - Makes one record C(build-<system>) for each result. A result without a key gives none.
+  - Makes one record C(build-<system>) for each element that was built. An element without a key gives none.
 options:
   _input:
     description: >-
-      What was built. Each has C(element), which is the system's file, C(architecture), C(key), C(artifact), and
-      perhaps C(tools).
+      What each host built, as M(slipway.release.buildstream_build) and M(slipway.release.distbuild_submit) return it, with
+      C(elements) and perhaps C(tools).
     type: list
     elements: dict
     required: true
@@ -38,10 +38,7 @@ options:
 EXAMPLES = r"""
 - name: Write the build records
   slipway.release.release_record:
-    directory: "{{ release_plan.directories.records }}"
-    project: "{{ release_plan.project }}"
-    version: "{{ release_plan.version }}"
-    records: "{{ release_build_result | slipway.release.build_records(release_plan, release_build_options) }}"
+    records: "{{ [built] | slipway.release.build_records(release_plan, release_build_options) }}"
 """
 
 RETURN = r"""

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 DOCUMENTATION = r"""
@@ -17,20 +17,15 @@ description:
   - A result that failed without findings contributes its message, so that nothing is lost.
 options:
   _input:
-    description: The registered results; those of a loop are its C(results).
-    type: list
-    elements: dict
+    description: The registered results by host. Findings begin with the host's name, unless that is empty.
+    type: dict
     required: true
-  host_variable:
-    description: The loop variable that names the host of a result. Its findings then begin with the host's name.
-    type: str
-    default: item
 """
 
 EXAMPLES = r"""
 - name: Show what is wrong anywhere
   ansible.builtin.debug:
-    msg: "{{ ([here] + there.results) | slipway.release.findings(host_variable='build_host') }}"
+    msg: "{{ {'': here, 'builder1': hostvars.builder1.checked} | slipway.release.findings }}"
 """
 
 RETURN = r"""
@@ -41,13 +36,12 @@ _value:
 """
 
 
-def findings(results: Iterable[Mapping[str, Any]], host_variable: str = "item") -> list[str]:
-    """All findings of ``results``, each with its host's name before it where the result has one."""
+def findings(results: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """All findings of ``results``, each with its host's name before it."""
     gathered = []
-    for result in results:
+    for host, result in results.items():
         found = result.get("findings") or ([result["msg"]] if result.get("msg") else [])
-        host = f"{result[host_variable]}: " if host_variable in result else ""
-        gathered += [f"{host}{each}" for each in found]
+        gathered += [f"{host}: {each}" if host else str(each) for each in found]
     return gathered
 
 

@@ -120,7 +120,6 @@ removed:
   elements: dict
 """
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 

@@ -41,9 +41,12 @@ options:
     description: The user on the server. The default is ssh's.
     type: str
   port:
-    description: The port of the server's sshd.
+    description: The port of the server's sshd. The default is ssh's.
     type: int
-    default: 22
+  ssh_args:
+    description: More arguments for ssh, as C(ansible_ssh_common_args) has them.
+    type: str
+    default: ""
   timeout:
     description: Seconds after which the whole upload is given up.
     type: int
@@ -78,6 +81,7 @@ sent:
   elements: str
 """
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +106,8 @@ def main() -> None:
             "method": {"type": "str", "choices": ["local", "rsync"], "default": "local"},
             "host": {"type": "str"},
             "user": {"type": "str"},
-            "port": {"type": "int", "default": 22},
+            "port": {"type": "int"},
+            "ssh_args": {"type": "str", "default": ""},
             "timeout": {"type": "int", "default": 14400},
             "idle_timeout": {"type": "int", "default": 60},
         },
@@ -112,7 +117,8 @@ def main() -> None:
     params, check = module.params, module.check_mode
 
     def act() -> dict[str, Any]:
-        host = upload.SshHost(params["host"] or "", params["user"], params["port"], params["ssh_options"])
+        arguments = shlex.split(params["ssh_args"])
+        host = upload.SshHost(params["host"] or "", params["user"], params["port"], params["ssh_options"], arguments)
         sent = upload.upload(
             Path(params["source"]),
             artifacts(params["files"], attempt="upload the release", known=not check),

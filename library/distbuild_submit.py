@@ -58,6 +58,7 @@ options:
   log_directory:
     description: The directory for the logs.
     type: path
+    required: true
   handle:
     description:
       - The RV(builds[].handle) of an earlier, detached submission of the same build.
@@ -71,40 +72,32 @@ options:
     type: list
     elements: str
     default: []
-  builds:
-    description: Several builds of the same O(repo) and O(ref), in place of O(morphology) and its controller.
+  systems:
+    description: Several systems of the same O(repo) and O(ref), in place of O(morphology) and its controller.
     type: list
     elements: dict
     suboptions:
-      controller:
-        description: As O(controller).
+      name:
+        description: The system's name. Its logs go to a directory of that name in O(log_directory).
         type: str
         required: true
-      port:
-        description: As O(port).
-        type: int
-        default: 7878
-      morphology:
+      file:
         description: As O(morphology).
         type: str
         required: true
-      components:
-        description: As O(components).
-        type: list
-        elements: str
-        default: []
-      log_directory:
-        description: As O(log_directory).
-        type: path
+      architecture:
+        description: Its architecture.
+        type: str
         required: true
-      handle:
-        description: As O(handle).
-        type: dict
-      artifacts:
-        description: As O(artifacts).
-        type: list
-        elements: str
-        default: []
+  controllers:
+    description: With O(systems), the controller of each architecture, as C(host) or C(host:port).
+    type: dict
+    default: {}
+  previous:
+    description: With O(systems), the RV(elements) that an earlier build of the same returned, in place of O(artifacts).
+    type: list
+    elements: dict
+    default: []
   detach:
     description:
       - Return with a RV(builds[].handle) as soon as it is certain that the network builds.
@@ -165,16 +158,33 @@ EXAMPLES = r"""
   slipway.release.distbuild_submit:
     repo: baserock:baserock/definitions
     ref: 6c1c4e0a4be8e0c2d2ef3d5c2a3b4c5d6e7f8091
-    builds:
-      - controller: x86-64-controller.example.org
-        morphology: systems/minimal-system-x86_64-generic.morph
-        log_directory: /var/lib/slipway/releases/26.47/logs/minimal-system-x86_64-generic
-      - controller: armv7-controller.example.org
-        morphology: systems/minimal-system-armv7lhf-highbank.morph
-        log_directory: /var/lib/slipway/releases/26.47/logs/minimal-system-armv7lhf-highbank
+    systems: "{{ release_plan.systems }}"
+    controllers: {x86_64: x86-64-controller.example.org, armv7lhf: "armv7-controller.example.org:7878"}
+    log_directory: "{{ release_plan.directories.logs }}"
 """
 
 RETURN = r"""
+elements:
+  description: Each system, as M(slipway.release.buildstream_build) tells it.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    element:
+      description: The path of its morphology.
+      type: str
+    architecture:
+      description: Its architecture. Empty if only O(morphology) was given.
+      type: str
+    key:
+      description: Its cache key. Empty in check mode when it would be built.
+      type: str
+    artifact:
+      description: The name of its artifact in the cache. Empty when the key is.
+      type: str
+    cached:
+      description: Whether it was in the cache before.
+      type: bool
 builds:
   description: One entry for each build, in their order. Of a single build, the fields are also at the top level.
   returned: success
@@ -250,21 +260,13 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.slipway.distbuild.initiator import Limits
 from ..module_utils.slipway.distbuild.protocol import DEFAULT_PORT, Controller, Handle, Request
 from ..module_utils.slipway.distbuild.submission import Order, preview, submit
+from ..module_utils.slipway.distbuild.systems import elements, system_orders
 from ..module_utils.slipway.module.options import MORPH_LIST_COMMAND, PROGRESS
 from ..module_utils.slipway.module.report import report
 from ..module_utils.slipway.morph.cache import MorphCache, list_artifacts
 from ..module_utils.slipway.progress import Progress
 
-BUILD_SPEC: dict[str, Any] = {
-    "controller": {"type": "str", "required": True},
-    "port": {"type": "int", "default": DEFAULT_PORT},
-    "morphology": {"type": "str", "required": True},
-    "components": {"type": "list", "elements": "str", "default": []},
-    "log_directory": {"type": "path", "required": True},
-    "handle": {"type": "dict"},
-    "artifacts": {"type": "list", "elements": "str", "default": []},
-}
-ONE = {name: {key: value for key, value in spec.items() if key != "required"} for name, spec in BUILD_SPEC.items()}
+SYSTEM = {name: {"type": "str", "required": True} for name in ("name", "file", "architecture")}
 
 
 def main() -> None:
@@ -272,11 +274,19 @@ def main() -> None:
         argument_spec={
             **MORPH_LIST_COMMAND,
             **PROGRESS,
-            **ONE,
+            "controller": {"type": "str"},
+            "port": {"type": "int", "default": DEFAULT_PORT},
             "repo": {"type": "str", "required": True},
             "ref": {"type": "str", "required": True},
             "original_ref": {"type": "str"},
-            "builds": {"type": "list", "elements": "dict", "options": BUILD_SPEC},
+            "morphology": {"type": "str"},
+            "components": {"type": "list", "elements": "str", "default": []},
+            "log_directory": {"type": "path", "required": True},
+            "handle": {"type": "dict"},
+            "artifacts": {"type": "list", "elements": "str", "default": []},
+            "systems": {"type": "list", "elements": "dict", "options": SYSTEM},
+            "controllers": {"type": "dict", "default": {}},
+            "previous": {"type": "list", "elements": "dict", "default": []},
             "detach": {"type": "bool", "default": False},
             "timeout": {"type": "float", "default": 43200},
             "answer_timeout": {"type": "float", "default": 60},
@@ -286,34 +296,52 @@ def main() -> None:
             "tries": {"type": "int", "default": 3},
             "cache_url": {"type": "str"},
         },
-        required_one_of=[["morphology", "builds"]],
-        mutually_exclusive=[["builds", name] for name in ("morphology", "controller", "log_directory", "handle")],
-        required_by={"morphology": ["controller", "log_directory"]},
+        required_one_of=[["morphology", "systems"]],
+        mutually_exclusive=[["systems", name] for name in ("morphology", "controller", "handle")],
+        required_by={"morphology": ["controller"], "systems": ["controllers"]},
         supports_check_mode=True,
     )
     report(module, lambda: act(module.params, check=module.check_mode))
 
 
 def act(wanted: dict[str, Any], *, check: bool) -> dict[str, Any]:
-    orders = [order(wanted, build) for build in wanted["builds"] or [wanted]]
+    orders = several(wanted) if wanted["systems"] else [single(wanted)]
+    systems = wanted["systems"] or [{"file": wanted["morphology"], "architecture": ""}]
     cache = MorphCache(wanted["cache_url"]) if wanted["cache_url"] else None
     results = previewed(wanted, orders, cache) if check else submitted(wanted, orders, cache)
     changed = any(result["changed"] for result in results)
     alone = results[0] if wanted["morphology"] else {}
-    return {**alone, "builds": results, "changed": changed}
+    return {**alone, "builds": results, "elements": elements(results, systems), "changed": changed}
 
 
-def order(wanted: dict[str, Any], build: dict[str, Any]) -> Order:
-    request = Request.checked(
+def several(wanted: dict[str, Any]) -> list[Order]:
+    return system_orders(
+        wanted["systems"],
+        wanted["controllers"],
+        ask=lambda file: request(wanted, file, []),
+        logs=Path(wanted["log_directory"]),
+        recorded=wanted["previous"],
+    )
+
+
+def single(wanted: dict[str, Any]) -> Order:
+    return Order(
+        Controller(wanted["controller"], wanted["port"]),
+        request(wanted, wanted["morphology"], wanted["components"]),
+        Path(wanted["log_directory"]),
+        Handle.from_dict(wanted["handle"]) if wanted["handle"] else None,
+        wanted["artifacts"],
+    )
+
+
+def request(wanted: dict[str, Any], morphology: str, components: list[str]) -> Request:
+    return Request.checked(
         repo=wanted["repo"],
         ref=wanted["ref"],
         original_ref=wanted["original_ref"],
-        morphology=build["morphology"],
-        components=build["components"],
+        morphology=morphology,
+        components=components,
     )
-    handle = Handle.from_dict(build["handle"]) if build["handle"] else None
-    where = Controller(build["controller"], build["port"])
-    return Order(where, request, Path(build["log_directory"]), handle, build["artifacts"])
 
 
 def submitted(wanted: dict[str, Any], orders: list[Order], cache: MorphCache | None) -> list[dict[str, Any]]:

@@ -25,7 +25,7 @@ options:
     required: true
 attributes:
   check_mode:
-    details: It switches nothing on and tells nothing, because whether the kernel lets it is known only when it is tried.
+    details: It tells nothing, because whether the kernel lets it is known only when it is tried.
     support: partial
 """
 

@@ -56,6 +56,10 @@ options:
     description: The directory below which each release has its own, V(releases/<version>).
     type: path
     required: true
+  coordinator:
+    description: The inventory host that keeps the release, which is the one that this runs on.
+    type: str
+    required: true
   build_hosts:
     description: The hosts that build for an architecture, by the architecture's name.
     type: dict
@@ -92,6 +96,7 @@ EXAMPLES = r"""
       mirror_url: git://trove.example.net/baserock/baserock/definitions.git
       path: baserock/baserock/definitions
     state_directory: /srv/slipway
+    coordinator: "{{ inventory_hostname }}"
     build_hosts:
       x86_64: [builder1, builder2]
       armv7lhf: [builder3]
@@ -115,6 +120,8 @@ ansible_facts:
         branch: {description: The release branch., type: str, returned: always, sample: baserock/release/baserock-26.47}
         tag: {description: The release's tag., type: str, returned: always}
         definitions: {description: Where they are and which commit is released., type: dict, returned: always}
+        coordinator: {description: The host that keeps the release., type: str, returned: always}
+        build_hosts: {description: The hosts that build for an architecture by its name., type: dict, returned: always}
         cluster: {description: The cluster file., type: str, returned: always}
         cluster_sha256: {description: The digest of its content., type: str, returned: always}
         epoch: {description: When the commit was made in seconds since 1970., type: int, returned: always}
@@ -168,6 +175,7 @@ def main() -> None:
             "definitions": {"type": "dict", "required": True, "options": DEFINITIONS},
             "cluster": {"type": "str", "default": "clusters/release.morph"},
             "state_directory": {"type": "path", "required": True},
+            "coordinator": {"type": "str", "required": True},
             "build_hosts": {"type": "dict", "required": True},
             "allow_missing_arches": {"type": "list", "elements": "str", "default": []},
             "architectures": {"type": "list", "elements": "str", "default": []},

@@ -18,17 +18,14 @@ extends_documentation_fragment:
   - slipway.release.attributes
 options:
   directory:
-    description: The directory of the release's records.
+    description: The directory of the records. The action plugin knows that of the release in the fact C(release_plan).
     type: path
-    required: true
   project:
-    description: The project that is released.
+    description: The project that is released. The action plugin knows it from that fact.
     type: str
-    required: true
   version:
-    description: The version that is released.
+    description: The version that is released. The action plugin knows it from that fact.
     type: str
-    required: true
   records:
     description: The records to keep.
     type: list
@@ -64,11 +61,8 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: Write the tag record
+- name: Write the tag record of the release in the fact release_plan
   slipway.release.release_record:
-    directory: /srv/slipway/releases/26.47/records
-    project: baserock
-    version: "26.47"
     records:
       - stage: tag
         inputs: {commit: 6c1c4e0a4be8e0c2d2ef3d5c2a3b4c5d6e7f8091}
@@ -88,6 +82,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.slipway.errors import SlipwayError
 from ..module_utils.slipway.module.report import report
 from ..module_utils.slipway.release.records import Record, dumps, settle
 
@@ -102,9 +97,9 @@ RECORD = {
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "directory": {"type": "path", "required": True},
-            "project": {"type": "str", "required": True},
-            "version": {"type": "str", "required": True},
+            "directory": {"type": "path"},
+            "project": {"type": "str"},
+            "version": {"type": "str"},
             "records": {"type": "list", "elements": "dict", "required": True, "options": RECORD},
             "replace": {"type": "bool", "default": False},
             "started": {"type": "str"},
@@ -113,6 +108,13 @@ def main() -> None:
     )
 
     def act() -> dict[str, Any]:
+        if not all(module.params[name] for name in ("directory", "project", "version")):
+            raise SlipwayError(
+                "keep",
+                "the records",
+                "missing: release_plan, made by the role release",
+                do_next="Run that role before.",
+            )
         directory = Path(module.params["directory"])
         ended = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         kept: dict[str, Record] = {}

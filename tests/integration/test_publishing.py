@@ -22,15 +22,21 @@ from integration.conftest import ROOT
 LOCATIONS = ("tiny-system-x86_64.tar", "tiny-system-x86_32.img")
 PLAY = [
     {
-        "name": "Publish what was deployed",
-        "hosts": "coordinator",
+        "name": f"Run the stage {stage}",
+        "hosts": hosts,
         "gather_facts": False,
-        "roles": [
-            {"role": f"slipway.release.release_{stage}", "tags": [stage]}
-            for stage in ("package", "publish", "announce")
-        ],
+        "vars_files": [str(ROOT / "playbooks/vars/stage.yml")],
+        "any_errors_fatal": True,
+        "max_fail_percentage": 0,
+        "roles": [{"role": f"slipway.release.release_{stage}", "tags": [stage]}],
     }
+    for stage, hosts in (("package", "coordinator"), ("publish", "download_servers"), ("announce", "coordinator"))
 ]
+
+
+def play(*words: str | Path) -> Ran:
+    program = Path(sys.executable).with_name("ansible-playbook")
+    return Ran(subprocess.run([program, *words], cwd=ROOT, capture_output=True, text=True, check=False))
 
 
 class Ran:
@@ -85,6 +91,8 @@ class Site:
                 for image in images
             ],
             "skipped": [],
+            "coordinator": "here",
+            "build_hosts": {},
             "directories": {
                 "state": str(self.state),
                 **{name: str(release / name) for name in ("source", "records", "images", "artifacts", "logs")},
@@ -92,32 +100,31 @@ class Site:
         }
         return plan, {f"deploy-{image['name']}": {"outputs": image} for image in images}
 
-    def run(self, version: str = "26.47", *words: str, deployed: bool = True, **variables: Any) -> Ran:
-        """Run the stages with the records that stand."""
+    def run(
+        self,
+        version: str = "26.47",
+        *words: str,
+        deployed: bool = True,
+        servers: dict[str, Any] | None = None,
+        **variables: Any,
+    ) -> Ran:
+        """Run the stages with the records that stand. Without ``servers`` the coordinator serves the files."""
         plan, records = self.deploy(version)
         records = records if deployed else {}
         for path in (self.release(version) / "records").glob("*.json"):
             records[path.stem] = json.loads(path.read_text())
         (self.top / "play.yml").write_text(json.dumps(PLAY))
         host = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+        groups = {"coordinator": {"here": {}}, "download_servers": servers or {"here": {}}}
         inventory = {
             "all": {
                 "hosts": {"here": {**host, "release_plan": plan, "release_records": records}},
                 "vars": {"release_publish_timeout": 0, "release_announce_timeout": 0, **variables},
-                "children": {"coordinator": {"hosts": {"here": {}}}, "download_servers": {"hosts": {"here": {}}}},
+                "children": {name: {"hosts": hosts} for name, hosts in groups.items()},
             }
         }
         (self.top / "hosts.json").write_text(json.dumps(inventory))
-        program = Path(sys.executable).with_name("ansible-playbook")
-        return Ran(
-            subprocess.run(
-                [program, "-i", self.top / "hosts.json", self.top / "play.yml", *words],
-                cwd=ROOT,
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-        )
+        return play(self.top / "play.yml", "-i", self.top / "hosts.json", *words)
 
     def done(self, *words: str, **variables: Any) -> Ran:
         ran = self.run(*words, **variables)
@@ -168,7 +175,7 @@ def test_a_release_is_published_and_announced_once_and_drift_is_named(site: Site
     for words in ((), ("--check",)):
         ran = site.run("26.47", *words)
         assert ran.status != 0
-        for part in ("Could not publish baserock-26.47", path.name, hashlib.sha256(good).hexdigest()):
+        for part in ("Could not publish", "Public bytes never change", path.name, hashlib.sha256(good).hexdigest()):
             assert part in ran.text.replace("\n", "")
         assert hashlib.sha256(path.read_bytes()).hexdigest() in ran.text
     path.unlink()
@@ -236,3 +243,100 @@ def test_files_go_to_a_server_by_rsync_over_ssh(site: Site, tmp_path: Path) -> N
         assert "Accepted publickey" in server.log.read_text()
     assert_public(site)
     assert site.done("26.47", release_publish_upload=upload).changed == 0
+
+
+@pytest.mark.skipif(not (shutil.which("sshd") or Path("/usr/sbin/sshd").exists()), reason="needs openssh-server")
+def test_files_take_the_way_to_a_server_that_ansible_takes(site: Site, tmp_path: Path) -> None:
+    """A name, a port, a key and a jump host that are known to nobody but the file in ansible_ssh_common_args."""
+    with sshd(tmp_path / "sshd") as server:
+        way = "\n".join(
+            (
+                f"HostName {server.host}\nPort {server.port}\nUser {server.user}",
+                *(option.replace("=", " ", 1) for option in server.options),
+            )
+        )
+        (tmp_path / "config").write_text(f"Host gate\n{way}\nHost server\n{way}\nProxyJump gate\n")
+        there = {
+            "ansible_python_interpreter": sys.executable,
+            "ansible_ssh_common_args": '-F "{{ way }}"',
+            "ansible_control_path_dir": str(tmp_path / "control"),
+            "way": f"{tmp_path}/config",
+        }
+        site.done("26.47", servers={"server": there})
+        accepted = server.log.read_text().count("Accepted publickey")
+    assert_public(site)
+    assert accepted >= 4, "Ansible and rsync, each through the gate"
+
+
+def servers(site: Site, **second: Any) -> dict[str, Any]:
+    """Two download servers with directories of their own, the first of them as it should be."""
+    local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+    return {
+        name: {
+            **local,
+            "release_publish_private_dir": str(site.top / name / "private"),
+            "release_publish_public_dir": str(site.top / name / "public"),
+            **variables,
+        }
+        for name, variables in (("first", {}), ("second", second))
+    }
+
+
+def channels(site: Site) -> dict[str, Any]:
+    urls = [f"file://{site.top}/{name}/public" for name in ("first", "second")]
+    return {"release_publish_channels": urls, "release_announce_channels": urls}
+
+
+def test_every_server_gets_the_release(site: Site) -> None:
+    site.done("26.47", servers=servers(site), **channels(site))
+    for name in ("first", "second"):
+        assert (site.top / name / "public/current/SHA256SUMS").exists()
+    assert site.done("26.47", servers=servers(site), **channels(site)).changed == 0
+
+
+def test_a_server_that_is_lost_ends_the_release_for_all_before_anything_is_public(site: Site) -> None:
+    lost = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1}
+    ran = site.run("26.47", servers=servers(site, **lost), **channels(site))
+    assert ran.status != 0
+    assert "second" in ran.text.partition("UNREACHABLE")[0][-20:]
+    assert "Run the stage announce" not in ran.text
+    assert not (site.top / "first/public").exists()
+    assert not (site.state / "mail").exists()
+
+
+@pytest.mark.parametrize("name", ["x.tar", "baserock-26.47-x.tar"])
+def test_a_server_with_other_files_ends_the_release_for_all_before_anything_is_uploaded(site: Site, name: str) -> None:
+    wrong = site.top / "second/public/baserock-26.47" / name
+    wrong.parent.mkdir(parents=True)
+    wrong.write_text("other bytes")
+    ran = site.run("26.47", servers=servers(site), **channels(site))
+    assert ran.status != 0
+    assert f"{name} is no file of this release" in ran.text.replace("\n", " ")
+    assert "Run the stage announce" not in ran.text
+    assert not (site.top / "first").exists()
+
+
+def test_a_server_that_is_left_out_is_named(site: Site) -> None:
+    site.done("26.47", "--tags", "package")
+    ran = site.run("26.47", "--limit", "here,first", servers=servers(site), **channels(site))
+    assert ran.status != 0
+    assert "second failed before, or was left out" in " ".join(ran.text.split())
+    assert not (site.top / "first").exists()
+
+
+def test_a_stage_alone_says_that_the_plan_is_missing(tmp_path: Path) -> None:
+    stages = sorted(path.name for path in (ROOT / "roles").glob("release_*") if path.name != "release_stage")
+    tasks = [
+        {
+            "block": [{"ansible.builtin.include_role": {"name": f"slipway.release.{stage}"}}],
+            "rescue": [{"ansible.builtin.debug": {"msg": f"{stage}: {{{{ ansible_failed_result.msg }}}}"}}],
+        }
+        for stage in stages
+    ]
+    book = [{"name": "Use stages", "hosts": "localhost", "gather_facts": False, "tasks": tasks}]
+    (tmp_path / "play.yml").write_text(json.dumps(book))
+    text = " ".join(play(tmp_path / "play.yml", "-i", "localhost,").text.split())
+    assert len(stages) > 10
+    for stage in stages:
+        assert f"{stage}: Could not begin this stage; missing: release_plan, made by the role release." in text, text
+    assert "is undefined" not in text

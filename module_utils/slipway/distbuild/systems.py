@@ -5,12 +5,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from ..errors import SlipwayError, count_of
 from ..morph.cache import is_system
-from .protocol import DEFAULT_PORT, Controller
+from .protocol import DEFAULT_PORT, Controller, Request
+from .submission import Order
 
 ADDRESS = re.compile(r"(?:\[(?P<v6>[0-9a-fA-F:]+)\]|(?P<host>[A-Za-z0-9._-]+))(?::(?P<port>[0-9]{1,5}))?\Z")
 
@@ -25,20 +27,20 @@ def controller(address: str) -> Controller:
     return Controller(parts["v6"] or parts["host"], int(parts["port"] or DEFAULT_PORT))
 
 
-def distbuild_builds(
-    systems: Iterable[Mapping[str, Any]],
+def system_orders(
+    systems: Sequence[Mapping[str, Any]],
     controllers: Mapping[str, str],
     *,
-    logs: str,
+    ask: Callable[[str], Request],
+    logs: Path,
     recorded: Iterable[Mapping[str, Any]] = (),
-) -> list[dict[str, Any]]:
-    """What distbuild_submit is to build: each system by the controller of its architecture.
+) -> list[Order]:
+    """The builds of a release's systems, each by the controller of its architecture and with the request of ``ask``.
 
     Logs go to ``<logs>/<system>``. ``recorded`` tells what earlier builds of the same are named in the cache. An
     architecture without a controller is a failure that names all such systems.
     """
     known = {(entry["element"], entry["architecture"]): [entry["artifact"]] for entry in recorded}
-    systems = list(systems)
     homeless = [system for system in systems if system["architecture"] not in controllers]
     if homeless:
         raise SlipwayError(
@@ -48,29 +50,23 @@ def distbuild_builds(
             do_next="Name it in release_build_controllers, or leave them out by release_allow_missing_arches.",
             findings=[f"{system['name']}: {system['architecture']}" for system in homeless],
         )
-    builds = []
-    for system in systems:
-        where = controller(controllers[system["architecture"]])
-        builds.append(
-            {
-                "controller": where.host,
-                "port": where.port,
-                "morphology": system["file"],
-                "log_directory": f"{logs}/{system['name']}",
-                "artifacts": known.get((system["file"], system["architecture"]), []),
-            }
+    return [
+        Order(
+            controller(controllers[system["architecture"]]),
+            ask(system["file"]),
+            logs / system["name"],
+            artifacts=known.get((system["file"], system["architecture"]), []),
         )
-    return builds
+        for system in systems
+    ]
 
 
-def distbuild_results(
-    results: Sequence[Mapping[str, Any]], systems: Sequence[Mapping[str, Any]]
-) -> list[dict[str, Any]]:
-    """What was built, as build records tell it; the key is empty for what check mode would build."""
-    built = []
+def elements(results: Sequence[Mapping[str, Any]], systems: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """What was built, as buildstream_build tells it; the key is empty for what check mode would build."""
+    found = []
     for result, system in zip(results, systems, strict=True):
         artifact = next((name for name in result["artifacts"] if is_system(name)), "")
-        built.append(
+        found.append(
             {
                 "element": system["file"],
                 "architecture": system["architecture"],
@@ -79,4 +75,4 @@ def distbuild_results(
                 "cached": bool(result["cached"]),
             }
         )
-    return built
+    return found

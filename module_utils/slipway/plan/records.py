@@ -34,18 +34,22 @@ def build_inputs(system: Mapping[str, Any], plan: Plan, options: Mapping[str, An
 
 
 def build_records(results: Iterable[Mapping[str, Any]], plan: Plan, options: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The records of what was built; a result without a key, which check mode may return, gives none."""
+    """The records of what was built, ``elements`` and ``tools`` by host; an element without a key gives none.
+
+    Check mode may return such.
+    """
     systems = {(system["file"], system["architecture"]): system for system in plan["systems"]}
     return [
         {
             "stage": f"build-{system['name']}",
             "inputs": build_inputs(system, plan, options),
-            "outputs": {"key": result["key"], "artifact": result["artifact"]},
+            "outputs": {"key": built["key"], "artifact": built["artifact"]},
             "tools": result.get("tools") or {},
         }
         for result in results
-        if result["key"]
-        for system in [systems[result["element"], result["architecture"]]]
+        for built in result["elements"]
+        if built["key"]
+        for system in [systems[built["element"], built["architecture"]]]
     ]
 
 

@@ -69,6 +69,8 @@ def make_plan(request: Request) -> Planned:
             "ref": request.ref,
             "commit": commit,
         },
+        "coordinator": request.coordinator,
+        "build_hosts": {architecture: list(hosts) for architecture, hosts in request.build_hosts.items()},
         "cluster": sanitised(request.cluster),
         "cluster_sha256": hashlib.sha256(data).hexdigest(),
         "epoch": epoch,

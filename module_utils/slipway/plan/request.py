@@ -22,6 +22,8 @@ Plan = dict[str, Any]
 class Request:
     """What somebody wants released, and where; ``build_hosts`` maps an architecture to its hosts.
 
+    ``coordinator`` is the host that keeps the release.
+
     Without ``deployment_types``, deployments must be what Slipway itself can make of their type and settings.
     """
 
@@ -33,6 +35,7 @@ class Request:
     ref: str
     cluster: str
     state_directory: str
+    coordinator: str
     build_hosts: Mapping[str, Sequence[str]]
     allow_missing_arches: Collection[str] = ()
     architectures: Collection[str] = ARCHITECTURES

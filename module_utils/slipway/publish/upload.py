@@ -40,12 +40,16 @@ SENT = "sent"
 
 @dataclass(frozen=True)
 class SshHost:
-    """A machine reached by rsync over ssh; ``options`` (``Key=value``) come before our own, and so win."""
+    """A machine reached by rsync over ssh.
+
+    ``options`` (``Key=value``) come before ``arguments``, which are words for ssh, these before our own; the first wins.
+    """
 
     host: str
     user: str | None = None
-    port: int = 22
+    port: int | None = None
     options: Sequence[str] = ()
+    arguments: Sequence[str] = ()
 
     def check(self) -> None:
         """Refuse what ssh or rsync could take for something else than a host or a user."""
@@ -54,7 +58,7 @@ class SshHost:
             faults.append(f"the host {self.host!r} is no host name or address")
         if self.user is not None and not USER.match(self.user):
             faults.append(f"the user {self.user!r} is no user name")
-        if not 0 < self.port < 65536:
+        if self.port is not None and not 0 < self.port < 65536:
             faults.append(f"the port {self.port} is none")
         faults += [
             f"{option!r} is not of the form Key=value" for option in self.options if not SSH_OPTION.match(option)
@@ -78,10 +82,13 @@ class SshHost:
         return [*self._words(), *(["-l", self.user] if self.user else []), "--", self.host]
 
     def _words(self) -> list[str]:
-        words = ["ssh", "-p", str(self.port)]
-        for option in (*self.options, *SSH_OPTIONS):
-            words += ["-o", option]
-        return words
+        port = [f"Port={self.port}"] if self.port is not None else []
+        # A shared connection that began here would outlive rsync and hold its output.
+        first, last = (
+            [word for option in options for word in ("-o", option)]
+            for options in (("ControlMaster=no", *port, *self.options), SSH_OPTIONS)
+        )
+        return ["ssh", *first, *self.arguments, *last]
 
 
 def upload(

@@ -1,11 +1,17 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
-from ansible_collections.slipway.release.plugins.module_utils.slipway.distbuild.protocol import Controller
+from ansible_collections.slipway.release.plugins.module_utils.slipway.distbuild.protocol import (
+    Controller,
+    Request,
+)
+from ansible_collections.slipway.release.plugins.module_utils.slipway.distbuild.submission import Order
 from ansible_collections.slipway.release.plugins.module_utils.slipway.distbuild.systems import (
     controller,
-    distbuild_builds,
-    distbuild_results,
+    elements,
+    system_orders,
 )
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
 
@@ -35,36 +41,31 @@ def test_what_is_no_address_is_refused(address):
         controller(address)
 
 
+def ask(file):
+    return Request.checked(repo="r", ref="f", original_ref=None, morphology=file, components=[])
+
+
+def orders(controllers, recorded=()):
+    return system_orders(SYSTEMS, controllers, ask=ask, logs=Path("/logs"), recorded=recorded)
+
+
 def test_each_system_goes_to_the_controller_of_its_architecture():
     recorded = [{"element": SYSTEMS[0]["file"], "architecture": "x86_64", "key": "a" * 64, "artifact": ARTIFACT}]
-    controllers = {"x86_64": "one", "armv7lhf": "two:99"}
-    assert distbuild_builds(SYSTEMS, controllers, logs="/logs", recorded=recorded) == [
-        {
-            "controller": "one",
-            "port": 7878,
-            "morphology": "systems/minimal-x86_64.morph",
-            "log_directory": "/logs/minimal-x86_64",
-            "artifacts": [ARTIFACT],
-        },
-        {
-            "controller": "two",
-            "port": 99,
-            "morphology": "systems/minimal-armv7.morph",
-            "log_directory": "/logs/minimal-armv7",
-            "artifacts": [],
-        },
+    assert orders({"x86_64": "one", "armv7lhf": "two:99"}, recorded) == [
+        Order(Controller("one", 7878), ask(SYSTEMS[0]["file"]), Path("/logs/minimal-x86_64"), artifacts=[ARTIFACT]),
+        Order(Controller("two", 99), ask(SYSTEMS[1]["file"]), Path("/logs/minimal-armv7"), artifacts=[]),
     ]
 
 
 def test_an_architecture_without_a_controller_is_named_with_its_systems():
     with pytest.raises(SlipwayError, match="release_build_controllers") as caught:
-        distbuild_builds(SYSTEMS, {"x86_64": "one"}, logs="/logs")
+        orders({"x86_64": "one"})
     assert caught.value.findings == ["minimal-armv7: armv7lhf"]
 
 
-def test_results_become_what_build_records_say():
+def test_results_become_the_elements_that_build_records_are_made_of():
     results = [{"artifacts": [ARTIFACT], "cached": True}, {"artifacts": [], "cached": None}]
-    assert distbuild_results(results, SYSTEMS) == [
+    assert elements(results, SYSTEMS) == [
         {
             "element": SYSTEMS[0]["file"],
             "architecture": "x86_64",

@@ -182,10 +182,10 @@ def test_what_is_left_out_is_told():
 
 
 def test_findings_of_several_hosts_are_gathered_and_none_is_lost():
-    results = [
-        {"changed": False, "findings": ["a", "b"], "msg": "two things"},
-        {"changed": False},
-        {"changed": False, "msg": "the module crashed", "host": "builder1"},
-        {"changed": False, "msg": "one thing", "findings": ["c"], "host": "builder2"},
-    ]
-    assert findings(results, host_variable="host") == ["a", "b", "builder1: the module crashed", "builder2: c"]
+    results = {
+        "": {"changed": False, "findings": ["a", "b"], "msg": "two things"},
+        "builder0": {"changed": False},
+        "builder1": {"changed": False, "msg": "the module crashed"},
+        "builder2": {"changed": False, "msg": "one thing", "findings": ["c"]},
+    }
+    assert findings(results) == ["a", "b", "builder1: the module crashed", "builder2: c"]

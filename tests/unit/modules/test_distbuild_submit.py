@@ -114,28 +114,32 @@ def test_a_failure_names_controller_request_step_and_log(tmp_path):
 def test_several_builds_go_at_once_and_every_failing_one_is_named(tmp_path):
     names = ["success-fresh", "build-failed", "graph-failed", "success-all-cached"]
     peers = [ReplayPeer([scene(name)]) for name in names]
-    builds = []
-    for peer, name in zip(peers, names, strict=True):
+    systems = [{"name": n, "file": scene(n).request["morphology"], "architecture": n} for n in names]
+    for peer in peers:
         peer.__enter__()
-        builds.append(
-            {
-                "controller": "127.0.0.1",
-                "port": peer.port,
-                "morphology": scene(name).request["morphology"],
-                "log_directory": str(tmp_path / name),
-            }
-        )
     try:
-        asked = {"repo": "test:definitions", "ref": "0" * 40, "builds": builds, "tries": 0}
+        asked = {
+            "repo": "test:definitions",
+            "ref": "0" * 40,
+            "systems": systems,
+            "controllers": {name: f"127.0.0.1:{peer.port}" for name, peer in zip(names, peers, strict=True)},
+            "log_directory": str(tmp_path),
+            "tries": 0,
+        }
         answer = run_module("distbuild_submit", asked)
         assert answer["failed"]
         assert len(answer["findings"]) == 2
         assert "Could not build 2 of 4 systems" in answer["msg"]
         assert "systems/fail-system-x86_64.morph" in answer["findings"][0]
         assert "systems/nonesuch.morph" in answer["findings"][1]
-        asked["builds"] = [builds[0], builds[3]]
+        asked["systems"] = [systems[0], systems[3]]
         answer = run_module("distbuild_submit", asked)
         assert [build["changed"] for build in answer["builds"]] == [True, False]
+        assert [(each["architecture"], each["cached"]) for each in answer["elements"]] == [
+            ("success-fresh", False),
+            ("success-all-cached", True),
+        ]
+        assert (tmp_path / "success-fresh/distbuild.log").exists()
     finally:
         for peer in peers:
             peer.__exit__()

@@ -59,7 +59,7 @@ RESULTS = [
 
 
 def records() -> dict[str, Any]:
-    return {record["stage"]: record for record in build_records(RESULTS, PLAN, OPTIONS)}
+    return {record["stage"]: record for record in build_records([{"elements": RESULTS}], PLAN, OPTIONS)}
 
 
 def test_systems_are_built_by_architecture_with_its_options() -> None:
@@ -90,13 +90,15 @@ def test_each_system_gets_a_record_even_of_one_file() -> None:
 
 
 def test_whether_it_was_cached_makes_no_difference_to_a_record() -> None:
-    again = [{**result, "cached": True, "tools": {"bst": "2.8.1"}} for result in RESULTS]
-    for record, other in zip(build_records(RESULTS, PLAN, OPTIONS), build_records(again, PLAN, OPTIONS), strict=True):
+    again = [{"elements": [{**result, "cached": True} for result in RESULTS], "tools": {"bst": "2.8.1"}}]
+    for record, other in zip(
+        build_records([{"elements": RESULTS}], PLAN, OPTIONS), build_records(again, PLAN, OPTIONS), strict=True
+    ):
         assert {**record, "tools": {}} == {**other, "tools": {}}
 
 
 def test_what_would_be_built_gives_no_record() -> None:
-    assert build_records([{**RESULTS[0], "key": "", "artifact": ""}], PLAN, OPTIONS) == []
+    assert build_records([{"elements": [{**RESULTS[0], "key": "", "artifact": ""}]}], PLAN, OPTIONS) == []
 
 
 def test_what_was_recorded_is_known() -> None:

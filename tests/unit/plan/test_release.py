@@ -113,6 +113,7 @@ def request_(trove, tmp_path):
         ref="master",
         cluster="clusters/release.morph",
         state_directory=str(tmp_path / "state"),
+        coordinator="coordinator-1",
         build_hosts=HOSTS,
     )
 
@@ -199,6 +200,8 @@ def test_the_plan_says_everything_that_the_stages_need(trove, request_, tmp_path
             },
         ],
         "skipped": [],
+        "coordinator": "coordinator-1",
+        "build_hosts": {architecture: list(hosts) for architecture, hosts in HOSTS.items()},
         "directories": {
             "state": state,
             "release": f"{state}/releases/26.47",
