@@ -18,7 +18,7 @@ FACTS = ("release_plan", "release_records", "release_stage_started")
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no types
-    """Run the module on the release of the plan, merge its records into the fact, and note when the next stage begins."""
+    """Run the module for the plan's release, merge its records into the fact, and note when the next stage begins."""
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Run the module with the time at which the stage began; if the records stand already, there is no need to."""

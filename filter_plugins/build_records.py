@@ -20,7 +20,7 @@ description:
 options:
   _input:
     description: >-
-      What each host built, as M(slipway.release.buildstream_build) and M(slipway.release.distbuild_submit) return it, with
+      What each host built, as M(slipway.release.buildstream_build) and M(slipway.release.distbuild_submit) return it:
       C(elements) and perhaps C(tools).
     type: list
     elements: dict

@@ -185,7 +185,7 @@ class Fleet:
 
     def uploading(self, run: Run) -> None:
         """Wait until a part of a file has come to the download server; what was left there does not count."""
-        run.until(r"TASK \[.*Look at what the download servers have")
+        run.until(r"TASK \[.*Query what the server has")
         end = time.monotonic() + 60
         sizes: list[int] = []
         while len(sizes) < 2 or sizes[-1] <= sizes[0]:

@@ -109,6 +109,27 @@ def test_looking_first_tells_everything_and_changes_nothing(stacks: Stacks) -> N
     assert tree(stacks.site.state) == before
 
 
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"debs_stamp_maintainer": "nobody"}, "debs_stamp_maintainer is a name and a mail"),
+        ({"debs_stamp_template": "{version}"}, "debs_stamp_template holds {release}"),
+        ({"debs_stamp_platforms": []}, "debs_stamp_platforms names each platform once"),
+        ({"_debs_stamp_programs": [{"name": "no-such", "package": "x-such"}]}, "install the Debian package x-such"),
+        ({"debs_stamp_gnupghome": "/nowhere/gnupg"}, "/nowhere/gnupg"),
+        ({"debs_stamp_shadow": "/nowhere"}, "/nowhere, /nowhere/conf/distributions are missing, or not writable"),
+    ],
+)
+def test_what_cannot_end_well_is_refused_before_anything_is_made(
+    stacks: Stacks, settings: dict[str, object], says: str
+) -> None:
+    before = tree(stacks.site.state)
+    ran = stacks.site.play(STAMP, tags="debs_stamp_preflight", **settings)
+    assert ran.status != 0, ran.text
+    assert says in " ".join(ran.message.split())
+    assert tree(stacks.site.state) == before
+
+
 def test_every_gate_lists_all_its_findings_and_nothing_is_made(stacks: Stacks) -> None:
     stacks.distro("r0", geometry="1.2.0", ros="1.3.0")
     before = tree(stacks.fixed)

@@ -42,7 +42,8 @@ SENT = "sent"
 class SshHost:
     """A machine reached by rsync over ssh.
 
-    ``options`` (``Key=value``) come before ``arguments``, which are words for ssh, these before our own; the first wins.
+    ``options`` (``Key=value``) come before ``arguments``, which are words for ssh, and these before our own. The first
+    wins.
     """
 
     host: str
