@@ -68,6 +68,19 @@ test: $(VENV)/test.stamp lint ## Run every test, as root those on hosts of their
 lint: $(VENV)/test.stamp ## Check the style of everything
 	@scripts/lint
 
+.PHONY: dist
+dist: $(VENV)/test.stamp ## Build the collection's tarball, install it and check it as it is installed
+	@scripts/dist
+
+.PHONY: test-ansible
+test-ansible: $(VENV)/test.stamp ## Try newer versions of Ansible on a Debian 13, as root
+	@pytest -n 0 tests/compatibility $(ARGS)
+
+.PHONY: release-collection
+release-collection: export VERSION := $(VERSION)
+release-collection: $(VENV)/test.stamp ## Release Slipway itself: make release-collection VERSION=X.Y.Z
+	@scripts/release-collection
+
 .PHONY: benchmark-release
 benchmark-release: $(VENV)/test.stamp ## Time a cold release, the next version and a rerun, against a shell script
 	@python benchmarks/release_local/run.py
