@@ -22,6 +22,11 @@ STEPS = ("create", "check", "converge", "idempotence", "verify", "destroy")
 SHOWN = 60
 
 
+def stripped(name: str) -> bool:
+    """Whether a scenario must not have this from the environment: all but what every Ansible of the tests has."""
+    return name.startswith(("ANSIBLE_", "MOLECULE_")) and not name.startswith("ANSIBLE_CALLBACK")
+
+
 def stopped(process: subprocess.Popen[Any]) -> None:
     """End what the test began, and all that it began in turn."""
     for number in (signal.SIGTERM, signal.SIGKILL):
@@ -36,7 +41,7 @@ def passes(name: str, top: Path) -> None:
     """Run ``molecule test``; its lab is gone afterwards, however it ends."""
     log, ephemeral = top / "log", top / "molecule"
     ephemeral.mkdir()
-    environment = {key: value for key, value in os.environ.items() if not key.startswith(("ANSIBLE_", "MOLECULE_"))}
+    environment = {key: value for key, value in os.environ.items() if not stripped(key)}
     environment |= {
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "MOLECULE_EPHEMERAL_DIRECTORY": str(ephemeral),

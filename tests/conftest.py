@@ -1,0 +1,33 @@
+"""What every test has, alone or among all: Ansible and Python that do not do again what they did for another test."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "slipway/tests"
+PAYLOADS, COMPILED = "SLIPWAY_TEST_PAYLOADS", "SLIPWAY_COMPILED_ONCE"
+
+# The tests themselves are compiled once, too, but not in the tree: roles and collections are copied as they are.
+sys.pycache_prefix, sys.dont_write_bytecode = str(CACHE / "compiled"), False
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Have Ansible pack modules, and Python compile what is in them, once; workers inherit what is set here."""
+    if PAYLOADS in os.environ:
+        return
+    top = Path(tempfile.mkdtemp(prefix="slipway-tests-"))
+    config.add_cleanup(lambda: shutil.rmtree(top, ignore_errors=True))
+    for name in (PAYLOADS, COMPILED):
+        os.environ[name] = str(top / name)
+        (top / name).mkdir()
+    paths = [str(ROOT / "scripts/compiled_once"), os.environ.get("PYTHONPATH")]
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
+    os.environ["ANSIBLE_CALLBACK_PLUGINS"] = str(ROOT / "tests/ansible_plugins")
+    os.environ["ANSIBLE_CALLBACKS_ENABLED"] = "payloads_once"
