@@ -30,10 +30,20 @@ options:
   label:
     description: The label of the release that is published in this run. In check mode it may not be public yet.
     type: str
+  templates:
+    description:
+      - The directory on the controller with the Jinja templates C(index.html.j2) and C(release.html.j2), and with those
+        that they include or extend. Those of the role C(release_publish) are a beginning for your own. Always needed.
+      - They get C(releases) or C(release), C(current) and C(title). All values are escaped. Each page has the C(meta)
+        line of C(page.html.j2) that names its generator.
+    type: path
   title:
     description: The title of the list. The default is the project's name and the word releases.
     type: str
     default: ""
+  pages:
+    description: The pages by their names. The action plugin renders them.
+    type: dict
   notes_url:
     description:
       - The address of a release's notes, in which C({version}) and C({label}) are replaced. Without it nothing links to
@@ -47,6 +57,7 @@ EXAMPLES = r"""
   slipway.release.release_index:
     public: /srv/download.example.org/public
     project: baserock
+    templates: templates/download
     notes_url: https://wiki.example.org/releases/{label}/
 """
 
@@ -73,16 +84,20 @@ def main() -> None:
             "public": {"type": "path", "required": True},
             "project": {"type": "str", "required": True},
             "label": {"type": "str"},
-            "title": {"type": "str", "default": ""},
             "notes_url": {"type": "str", "default": ""},
+            "templates": {"type": "path"},
+            "title": {"type": "str", "default": ""},
+            "pages": {"type": "dict"},
         },
         supports_check_mode=True,
     )
     params, check = module.params, module.check_mode
-    site = releaseindex.Site(Path(params["public"]), params["project"], params["title"], params["notes_url"])
+    site = releaseindex.Site(Path(params["public"]), params["project"], params["notes_url"])
 
     def act() -> dict[str, Any]:
-        done = releaseindex.renew(site, coming=params["label"], check=check)
+        if params["pages"] is None:
+            return {"changed": False, **releaseindex.describe(site)}
+        done = releaseindex.renew(site, params["pages"], coming=params["label"], check=check)
         shown = [
             {
                 "before_header": name,

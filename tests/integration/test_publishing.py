@@ -340,3 +340,26 @@ def test_a_stage_alone_says_that_the_plan_is_missing(tmp_path: Path) -> None:
     for stage in stages:
         assert f"{stage}: Could not begin this stage; missing: release_plan, made by the role release." in text, text
     assert "is undefined" not in text
+
+
+def test_people_get_pages_with_the_face_of_the_site(site: Site) -> None:
+    site.done("26.47", release_publish_index=True)
+    page = (site.public / "baserock-26.47.html").read_text()
+    assert "This is the current release." in page
+    assert "<code>baserock-26.47</code>" in page
+    assert site.done("26.47", release_publish_index=True).changed == 0
+
+    own = shutil.copytree(ROOT / "roles/release_publish/templates", site.top / "face")
+    layout = own / "page.html.j2"
+    layout.write_text(layout.read_text().replace("<body>", "<body>\n<p>{{ title }}</p>"))
+    face = {"release_publish_index": True, "release_publish_index_templates": str(own)}
+    title = "Ours & {{ theirs }} <b>"
+    assert site.done("26.47", **face, release_publish_index_title={"__ansible_unsafe": title}).changed == 1
+    assert "<p>Ours &amp; {{ theirs }} &lt;b&gt;</p>" in (site.public / "index.html").read_text()
+
+    layout.write_text("{{ nothing.here }}")
+    before = tree(site.public)
+    ran = site.run("26.47", **face)
+    assert ran.status != 0
+    assert "Could not render the pages from" in " ".join(ran.text.split())
+    assert tree(site.public) == before

@@ -2,8 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Pages of a download server for people: one for each release, and one that lists the releases.
 
-A release's directory holds its files and nothing else, so its page ``<label>.html`` is beside it. The pages are made
-from what is public, and from nothing of the run that makes them: the same files give the same bytes.
+A release's directory holds its files and nothing else, so its page ``<label>.html`` is beside it. What the pages show
+is what is public, and nothing of the run that makes them: the same files give the same bytes. Templates say how.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from html import escape
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -33,18 +32,9 @@ CURRENT_PAGE = f"{CURRENT}.html"
 MARK = '<meta name="generator" content="Slipway release_index">'
 SUM = re.compile(r"(?P<sha256>[0-9a-f]{64})  (?P<name>[^/\n]+)\Z")
 SIDECAR = ".sha256"
-KINDS = {
-    MANIFEST: "what the release is made of",
-    SUMS: "digests of the files",
-    SIGNATURE: f"OpenPGP signature of {SUMS}",
-}
-
-STYLE = (
-    "body{max-width:75rem;margin:auto;padding:1rem;font-family:sans-serif;line-height:1.4}"
-    "table{border-collapse:collapse}caption{text-align:left;font-weight:bold;padding:.5rem 0}"
-    "th,td{text-align:left;padding:.3rem 1rem .3rem 0;border-bottom:1px solid;vertical-align:top}"
-    "td.size{text-align:right;white-space:nowrap}code{overflow-wrap:anywhere}"
-)
+#: Listed after the files themselves.
+LAST = (MANIFEST, SIGNATURE, SUMS)
+FACTS = ("project", "version", "commit", "branch", "tag")
 
 
 @dataclass(frozen=True)
@@ -56,13 +46,7 @@ class Site:
 
     public: Path
     project: str
-    title: str = ""
     notes_url: str = ""
-
-    @property
-    def heading(self) -> str:
-        """The title of the list of releases."""
-        return self.title or f"{self.project} releases"
 
     def notes(self, release: Release) -> str | None:
         """Where the notes of a release are."""
@@ -97,17 +81,28 @@ class Renewal:
     after: dict[str, str | None] = field(default_factory=dict)
 
 
-def renew(site: Site, *, coming: str | None = None, check: bool = False) -> Renewal:
-    """Have the pages say what is public now; each is replaced in one step, the list after what it leads to.
+def describe(site: Site) -> dict[str, Any]:
+    """What the pages show, as plain values: the releases, newest first, and the label of the current one."""
+    _check(site)
+    try:
+        shown = [_describe(site, release) for release in releases(site)]
+        return {"releases": shown, "current": current_of(site)}
+    except OSError as error:
+        raise SlipwayError("index", str(site.public), str(error), do_next="Mend it and run again.") from error
+
+
+def renew(site: Site, pages: Mapping[str, str], *, coming: str | None = None, check: bool = False) -> Renewal:
+    """Have ``pages``, by their names, say what is public now; each is replaced in one step, the list after the others.
 
     ``coming`` is the label of a release that may not be public yet when ``check`` only says what would be written.
     """
     _check(site)
+    _check_pages(site, pages)
     try:
         if check:
-            return _renew(site, coming, check=True)
+            return _renew(site, pages, coming, check=True)
         with flocked(site.public, attempt="index", on=str(site.public), timeout=LOCK_WAIT):
-            return _renew(site, None, check=False)
+            return _renew(site, pages, None, check=False)
     except OSError as error:
         raise SlipwayError("index", str(site.public), str(error), do_next="Mend it and run again.") from error
 
@@ -128,75 +123,6 @@ def current_of(site: Site) -> str | None:
     return link.readlink().name if link.is_symlink() else None
 
 
-def release_page(site: Site, release: Release, current: str | None) -> str:
-    """The page of one release. Its addresses are relative to the public directory."""
-    facts = [
-        (name.capitalize(), release.manifest[name])
-        for name in ("project", "version", "commit", "branch", "tag")
-        if isinstance(release.manifest.get(name), str)
-    ]
-    notes = site.notes(release)
-    names = {file.name for file in release.files}
-    body = [
-        f'<nav aria-label="Releases"><a href="{TOP}">All releases</a></nav>',
-        "<main>",
-        f"<h1>{escape(release.label)}</h1>",
-        f"<p>{_standing(release, current)}</p>",
-        *([f'<p><a href="{escape(notes)}">Release notes</a></p>'] if notes else []),
-        *(
-            ["<dl>", *(f"<dt>{key}</dt><dd><code>{escape(value)}</code></dd>" for key, value in facts), "</dl>"]
-            if facts
-            else []
-        ),
-        "<table>",
-        f"<caption>Files of {escape(release.label)}</caption>",
-        '<thead><tr><th scope="col">File</th><th scope="col">Size in bytes</th>'
-        '<th scope="col">SHA-256</th></tr></thead>',
-        "<tbody>",
-        *(_row(release, file, names) for file in release.files if not _is_sidecar(file.name, names)),
-        "</tbody>",
-        "</table>",
-        *_verification(release, names),
-        "</main>",
-    ]
-    return _page(release.label, body)
-
-
-def top_page(site: Site, listed: list[Release], current: str | None) -> str:
-    """The list of releases."""
-    rows = []
-    for release in listed:
-        notes = site.notes(release)
-        said = "<strong>current</strong>" if release.label == current else ""
-        link = f'<a href="{escape(notes)}">Notes of {escape(release.version)}</a>' if notes else ""
-        size = sum(file.size for file in release.files)
-        rows.append(
-            f'<tr><th scope="row"><a href="{quote(release.label)}.html">{escape(release.label)}</a></th><td>{said}</td>'
-            f'<td class="size">{len(release.files)}</td><td class="size">{size:,}</td><td>{link}</td></tr>'
-        )
-    body = [
-        "<main>",
-        f"<h1>{escape(site.heading)}</h1>",
-        *([] if rows else ["<p>Nothing is released yet.</p>"]),
-        *(
-            [
-                "<table>",
-                "<caption>Releases, newest first</caption>",
-                '<thead><tr><th scope="col">Release</th><th scope="col">Standing</th><th scope="col">Files</th>'
-                '<th scope="col">Size in bytes</th><th scope="col">Notes</th></tr></thead>',
-                "<tbody>",
-                *rows,
-                "</tbody>",
-                "</table>",
-            ]
-            if rows
-            else []
-        ),
-        "</main>",
-    ]
-    return _page(site.heading, body)
-
-
 def _check(site: Site) -> None:
     check_project(site.project)
     faults = []
@@ -210,10 +136,25 @@ def _check(site: Site) -> None:
         )
 
 
-def _renew(site: Site, coming: str | None, *, check: bool) -> Renewal:
-    listed, current = releases(site), current_of(site)
-    wanted: dict[str, str] = {f"{release.label}.html": release_page(site, release, current) for release in listed}
-    wanted[TOP] = top_page(site, listed, current)
+def _check_pages(site: Site, pages: Mapping[str, str]) -> None:
+    """Refuse pages that are not those of what is public, or that would not be known again as ours."""
+    due = {TOP, *(f"{release.label}.html" for release in releases(site))}
+    faults = [f"{name} is due and not given" for name in sorted(due - pages.keys())]
+    faults += [f"{name} is the page of no public release" for name in sorted(pages.keys() - due)]
+    faults += [f"{name} lacks {MARK}" for name, text in sorted(pages.items()) if MARK not in text]
+    if faults:
+        raise SlipwayError(
+            "index",
+            str(site.public),
+            "the pages are not usable",
+            do_next="Keep that line in the template; if something was published meanwhile, run again.",
+            findings=faults,
+        )
+
+
+def _renew(site: Site, pages: Mapping[str, str], coming: str | None, *, check: bool) -> Renewal:
+    current, listed = current_of(site), [name for name in pages if name != TOP]
+    wanted = {name: pages[name] for name in (*listed, TOP)}
     done, stale = Renewal(), _stale(site, wanted)
     before = {name: _ours(site.public / name) for name in [*wanted, *stale]}
     for name, text in wanted.items():
@@ -283,7 +224,7 @@ def _files(directory: Path) -> list[File]:
             for entry in entries
             if entry.is_file(follow_symlinks=False) and name_fault(entry.name) is None
         ]
-    return sorted(files, key=lambda file: (file.name in KINDS, file.name))
+    return sorted(files, key=lambda file: (file.name in LAST, file.name))
 
 
 def _sums(path: Path) -> dict[str, str]:
@@ -307,51 +248,37 @@ def _is_sidecar(name: str, names: set[str]) -> bool:
     return name.endswith(SIDECAR) and name.removesuffix(SIDECAR) in names
 
 
-def _standing(release: Release, current: str | None) -> str:
-    if release.label == current:
-        return "This is the current release."
-    if current is None:
-        return "There is no current release."
-    return f'The current release is <a href="{quote(current)}.html">{escape(current)}</a>.'
+def _describe(site: Site, release: Release) -> dict[str, Any]:
+    names = {file.name for file in release.files}
+    return {
+        "label": release.label,
+        "version": release.version,
+        "notes": site.notes(release),
+        "count": len(release.files),
+        "size": sum(file.size for file in release.files),
+        "facts": [
+            {"name": name.capitalize(), "value": release.manifest[name]}
+            for name in FACTS
+            if isinstance(release.manifest.get(name), str)
+        ],
+        "files": [
+            {
+                "name": file.name,
+                "url": _url(release, file.name),
+                "size": file.size,
+                "sha256": file.sha256,
+                "sidecar": {"name": sidecar, "url": _url(release, sidecar)} if sidecar in names else None,
+            }
+            for file in release.files
+            if not _is_sidecar(file.name, names)
+            for sidecar in [file.name + SIDECAR]
+        ],
+        "commands": [
+            *([f"gpg --verify {SIGNATURE} {SUMS}"] if {SUMS, SIGNATURE} <= names else []),
+            *([f"sha256sum --check --ignore-missing {SUMS}"] if SUMS in names else []),
+        ],
+    }
 
 
-def _row(release: Release, file: File, names: set[str]) -> str:
-    kind = f"<br>{escape(KINDS[file.name])}" if file.name in KINDS else ""
-    digest = f"<code>{file.sha256}</code>" if file.sha256 else ""
-    if (sidecar := file.name + SIDECAR) in names:
-        digest += f" {_link(release, sidecar, f'{file.name}{SIDECAR}')}"
-    return (
-        f'<tr><th scope="row">{_link(release, file.name, file.name)}{kind}</th>'
-        f'<td class="size">{file.size:,}</td><td>{digest}</td></tr>'
-    )
-
-
-def _link(release: Release, name: str, text: str) -> str:
-    return f'<a href="{quote(release.label)}/{quote(name)}">{escape(text)}</a>'
-
-
-def _verification(release: Release, names: set[str]) -> list[str]:
-    commands = []
-    if {SUMS, SIGNATURE} <= names:
-        commands.append(f"gpg --verify {SIGNATURE} {SUMS}")
-    if SUMS in names:
-        commands.append(f"sha256sum --check --ignore-missing {SUMS}")
-    if not commands:
-        return []
-    return [f"<h2>Verify {escape(release.label)}</h2>", f"<pre><code>{escape(chr(10).join(commands))}</code></pre>"]
-
-
-def _page(title: str, body: list[str]) -> str:
-    head = [
-        "<!DOCTYPE html>",
-        '<html lang="en">',
-        "<head>",
-        '<meta charset="utf-8">',
-        '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        MARK,
-        f"<title>{escape(title)}</title>",
-        f"<style>{STYLE}</style>",
-        "</head>",
-        "<body>",
-    ]
-    return "\n".join([*head, *body, "</body>", "</html>", ""])
+def _url(release: Release, name: str) -> str:
+    return f"{quote(release.label)}/{quote(name)}"

@@ -6,15 +6,18 @@ import hashlib
 import json
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 import pytest
+from ansible_collections.slipway.release.plugins.action.release_index import render_pages
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
 from ansible_collections.slipway.release.plugins.module_utils.slipway.publish import pages as releaseindex
 from hypothesis import given
 from hypothesis import strategies as st
 from publishing import put, run_module, tree
 
+TEMPLATES = Path(__file__).resolve().parents[3] / "roles/release_publish/templates"
 VOID = {"meta", "br", "link"}
 
 
@@ -56,6 +59,21 @@ class Page(HTMLParser):
         assert all(attributes["scope"] in {"row", "col"} for tag, attributes in self.tags if tag == "th")
 
 
+def rendered(site: releaseindex.Site, title: str = "Releases") -> dict[str, str]:
+    return render_pages(str(TEMPLATES), releaseindex.describe(site), title=title)
+
+
+def renewed(site: releaseindex.Site) -> releaseindex.Renewal:
+    return releaseindex.renew(site, rendered(site))
+
+
+def run_index(arguments: dict[str, Any], *, check: bool = False) -> dict[str, Any]:
+    """The module as its action plugin runs it."""
+    found = run_module("release_index", arguments, check=check)
+    pages = render_pages(str(TEMPLATES), found, title="Releases")
+    return run_module("release_index", {**arguments, "pages": pages}, check=check)
+
+
 def published(public: Path, version: str, **facts: object) -> dict[str, bytes]:
     label = f"baserock-{version}"
     packed = f"{label}-a+b~c.tar.gz"
@@ -85,7 +103,7 @@ def read(site: releaseindex.Site, name: str) -> Page:
 
 
 def test_releases_are_listed_newest_first_and_the_current_one_is_marked(site: releaseindex.Site) -> None:
-    releaseindex.renew(site)
+    renewed(site)
     page = read(site, "index.html")
     labels = ["baserock-1.10", "baserock-1.10rc1", "baserock-1.9", "baserock-1.2"]
     assert [link for link in page.links if "://" not in link] == [f"{label}.html" for label in labels]
@@ -98,7 +116,7 @@ def test_releases_are_listed_newest_first_and_the_current_one_is_marked(site: re
 
 
 def test_a_page_shows_every_file_with_size_digest_signature_and_notes(site: releaseindex.Site) -> None:
-    releaseindex.renew(site)
+    renewed(site)
     page, text = read(site, "baserock-1.2.html"), (site.public / "baserock-1.2.html").read_text()
     for file in (site.public / "baserock-1.2").iterdir():
         assert f"baserock-1.2/{file.name}" in [unquote(link) for link in page.links]
@@ -113,19 +131,19 @@ def test_a_page_shows_every_file_with_size_digest_signature_and_notes(site: rele
 
 
 def test_pages_are_written_once_and_change_with_what_is_public(site: releaseindex.Site) -> None:
-    assert releaseindex.renew(site).after.keys() == {
+    assert renewed(site).after.keys() == {
         "index.html",
         "current.html",
         *(f"baserock-{version}.html" for version in ("1.2", "1.10", "1.9", "1.10rc1")),
     }
     before = tree(site.public)
-    assert releaseindex.renew(site).after == {}
+    assert renewed(site).after == {}
     assert tree(site.public) == before
     published(site.public, "1.11")
-    assert releaseindex.renew(site).after.keys() == {"index.html", "baserock-1.11.html"}
+    assert renewed(site).after.keys() == {"index.html", "baserock-1.11.html"}
     (site.public / "current").unlink()
     (site.public / "current").symlink_to("baserock-1.11")
-    assert "current.html" in releaseindex.renew(site).after
+    assert "current.html" in renewed(site).after
     assert "<strong>current" in (site.public / "index.html").read_text().split("1.11.html")[1].split("</tr>")[0]
 
 
@@ -137,24 +155,24 @@ def test_check_mode_changes_nothing_and_says_what_it_would(site: releaseindex.Si
         "notes_url": site.notes_url,
         "label": "baserock-1.12",
     }
-    would = run_module("release_index", arguments, check=True)
+    would = run_index(arguments, check=True)
     assert would["changed"]
     assert "baserock-1.12.html" in would["pages"]
     assert tree(tmp_path) == before
-    done = run_module("release_index", {**arguments, "label": "baserock-1.10"})
+    done = run_index({**arguments, "label": "baserock-1.10"})
     assert sorted({*done["pages"], "baserock-1.12.html"}) == would["pages"]
-    assert not run_module("release_index", {**arguments, "label": "baserock-1.10"})["changed"]
-    assert not run_module("release_index", {**arguments, "label": "baserock-1.10"}, check=True)["changed"]
+    assert not run_index({**arguments, "label": "baserock-1.10"})["changed"]
+    assert not run_index({**arguments, "label": "baserock-1.10"}, check=True)["changed"]
 
 
 def test_pages_of_others_are_neither_replaced_nor_removed(site: releaseindex.Site) -> None:
     (site.public / "baserock-0.1.html").write_text("mine")
-    releaseindex.renew(site)
+    renewed(site)
     assert (site.public / "baserock-0.1.html").read_text() == "mine"
     (site.public / "index.html").write_text("mine")
     published(site.public, "1.13")
     with pytest.raises(SlipwayError, match=r"index\.html: something else is there\. Move it away"):
-        releaseindex.renew(site)
+        renewed(site)
     assert (site.public / "index.html").read_text() == "mine"
     assert not (site.public / "baserock-1.13.html").exists()
 
@@ -168,21 +186,21 @@ def test_a_link_or_directory_in_the_place_of_a_page_is_refused(site: releaseinde
     else:
         (site.public / name).symlink_to(outside)
     with pytest.raises(SlipwayError, match="something else is there"):
-        releaseindex.renew(site)
+        renewed(site)
     assert outside.read_text() == "outside"
 
 
 def test_the_page_of_a_release_that_is_gone_is_removed(site: releaseindex.Site) -> None:
-    releaseindex.renew(site)
+    renewed(site)
     (site.public / "baserock-1.2").rename(site.public.parent / "gone")
-    assert releaseindex.renew(site).after.keys() == {"index.html", "baserock-1.2.html"}
+    assert renewed(site).after.keys() == {"index.html", "baserock-1.2.html"}
     assert not (site.public / "baserock-1.2.html").exists()
 
 
 @pytest.mark.parametrize("manifest", [b"\xff", b"[]", b'{"version": 7, "commit": ["x"]}', b"{"])
 def test_a_manifest_that_cannot_be_read_costs_only_its_facts(site: releaseindex.Site, manifest: bytes) -> None:
     (site.public / "baserock-1.2/manifest.json").write_bytes(manifest)
-    releaseindex.renew(site)
+    renewed(site)
     assert "a+b~c.tar.gz" in (site.public / "baserock-1.2.html").read_text()
     assert "<dl>" not in (site.public / "baserock-1.2.html").read_text()
 
@@ -193,30 +211,51 @@ def test_files_that_are_no_release_files_are_not_shown(site: releaseindex.Site) 
     (directory / "<script>").write_text("x")
     (directory / "link").symlink_to("/etc/passwd")
     (directory / "sub").mkdir()
-    releaseindex.renew(site)
+    renewed(site)
     text = (site.public / "baserock-1.2.html").read_text()
     assert not any(word in text for word in ("secret", "script", "passwd", "/sub", "/link"))
 
 
-@given(st.text(), st.text())
-def test_words_from_outside_stay_words(commit: str, title: str) -> None:
-    release = releaseindex.Release("p-1.0", "1.0", [releaseindex.File("a", 1, None)], {"commit": commit})
-    site = releaseindex.Site(Path("/x"), "p", title)
-    shape = [tag for tag, _ in Page(releaseindex.release_page(site, release, None)).tags]
-    plain = releaseindex.Release("p-1.0", "1.0", release.files, {"commit": "x"})
-    assert shape == [tag for tag, _ in Page(releaseindex.release_page(site, plain, None)).tags]
-    listed = Page(releaseindex.top_page(site, [release], None))
-    assert [tag for tag, _ in listed.tags].count("a") == 1
+HOSTILE = st.text() | st.text("<>&\"'{}%#/ a")
+
+
+@given(HOSTILE, HOSTILE, HOSTILE)
+def test_words_from_outside_stay_words(commit: str, title: str, name: str) -> None:
+    def pages(commit: str, title: str, name: str) -> list[list[str]]:
+        file = {"name": name, "url": "u", "size": 1, "sha256": None, "sidecar": {"name": name, "url": "v"}}
+        facts = [{"name": "Commit", "value": commit}]
+        said = {"label": "p-1.0", "version": name, "notes": "https://x/", "count": 1, "size": 1, "commands": [name]}
+        found = {"releases": [{**said, "facts": facts, "files": [file]}], "current": None}
+        return [
+            [tag for tag, _ in Page(page).tags] for page in render_pages(str(TEMPLATES), found, title=title).values()
+        ]
+
+    assert pages(commit, title, name) == pages("x", "x", "x")
+
+
+def test_pages_of_a_template_without_the_mark_or_of_other_releases_are_refused(site: releaseindex.Site) -> None:
+    pages = rendered(site)
+    before = tree(site.public)
+    for name, text, why in (
+        ("index.html", "<html></html>", "index.html lacks <meta"),
+        ("baserock-7.html", pages["index.html"], "baserock-7.html is the page of no public release"),
+    ):
+        with pytest.raises(SlipwayError, match="the pages are not usable") as caught:
+            releaseindex.renew(site, {**pages, name: text})
+        assert any(why in finding for finding in caught.value.findings)
+    with pytest.raises(SlipwayError, match="the pages are not usable"):
+        releaseindex.renew(site, {"index.html": pages["index.html"]})
+    assert tree(site.public) == before
 
 
 @pytest.mark.parametrize("options", [{"project": "../x"}, {"public": Path("x")}, {"notes_url": "javascript:alert(1)"}])
 def test_settings_that_cannot_be_are_refused(tmp_path: Path, options: dict[str, object]) -> None:
     with pytest.raises(SlipwayError):
-        releaseindex.renew(releaseindex.Site(**{"public": tmp_path, "project": "p", **options}))  # type: ignore[arg-type]
+        releaseindex.describe(releaseindex.Site(**{"public": tmp_path, "project": "p", **options}))  # type: ignore[arg-type]
 
 
 def test_nothing_released_is_a_page_too(tmp_path: Path) -> None:
     site = releaseindex.Site(tmp_path, "baserock")
-    releaseindex.renew(site)
+    renewed(site)
     assert "Nothing is released yet." in (tmp_path / "index.html").read_text()
     read(site, "index.html")
