@@ -262,7 +262,7 @@ FULL = f"set -e; free=$(df --output=avail -k {PUBLIC} | tail -1); fallocate -l $
 FAULTS = [
     Fault(
         "download server unreachable at the start",
-        "Assert that all answered",
+        "Assert that each answered",
         r"download: Failed to connect to the host via ssh",
         lambda fleet: fleet.lab("partition", "download"),
         lambda fleet: fleet.lab("heal", "download"),
@@ -270,7 +270,7 @@ FAULTS = [
     ),
     Fault(
         "download server with another host key",
-        "Assert that all answered",
+        "Assert that each answered",
         r"download: Failed to connect to the host via ssh: [\s\S]*Host key verification failed",
         Fleet.forged_keys,
         Fleet.true_keys,
