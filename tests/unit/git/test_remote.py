@@ -12,6 +12,7 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway.git.remote
     Annotation,
     Person,
     ensure_ref,
+    reason,
     remote_commit,
     remote_refs,
     shown,
@@ -199,3 +200,17 @@ def test_the_first_release_has_all_of_the_history(trove):
     bare, commits = trove
     history = changes_since_previous(str(bare), commits[2], project="baserock", version="26.47", limit=2)
     assert (history.previous, len(history.changes), history.total) == (None, 2, 3)
+
+
+def test_the_reason_of_git_is_not_its_boilerplate():
+    assert reason(
+        "fatal: Could not read from remote repository.\n\n"
+        "Please make sure you have the correct access rights\nand the repository exists.\n"
+    )
+    assert (
+        reason(
+            "ssh: connect to host trove port 22: No route to host\nfatal: Could not read from remote repository.\n\n"
+            "Please make sure you have the correct access rights\nand the repository exists.\n"
+        )
+        == "ssh: connect to host trove port 22: No route to host"
+    )

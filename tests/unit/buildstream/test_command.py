@@ -1,0 +1,31 @@
+"""The command bst is asked for keys and names."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.slipway.release.plugins.module_utils.slipway.buildstream.command import (
+    Project,
+    artifact_name,
+    show,
+)
+from bstlogs import KEYS, SHOWN, for_architecture, play
+
+
+def test_show_reads_keys_states_and_dependencies(project: Project) -> None:
+    play(project, "show", "x86_64", SHOWN)
+    nodes = show(project, for_architecture("x86_64", "systems/broken.bst"))
+    assert nodes["systems/broken.bst"].dependencies == ("one.bst", "bad.bst")
+    assert nodes["base.bst"].dependencies == ()
+    assert nodes["bad.bst"].state == "failed"
+    assert {name: node.key for name, node in nodes.items()} == KEYS
+
+
+@pytest.mark.parametrize(
+    ("element", "name"),
+    [
+        ("systems/minimal-system-x86_64.bst", "systems-minimal-system-x86_64"),
+        ("a b/ü+c.bst", "a_b-__c"),
+    ],
+)
+def test_an_artifact_has_the_name_that_bst_gives_it(project: Project, element: str, name: str) -> None:
+    assert artifact_name(project, element, "k") == f"mini/{name}/k"
