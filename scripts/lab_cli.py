@@ -58,10 +58,16 @@ def install(lab: Lab, host: Host) -> None:
     """The packages that the inventory wants on a new disk."""
     done, wanted = lab.home(host) / "packages", " ".join(host.packages)
     if wanted and not (done.exists() and done.read_text(encoding="utf-8") == wanted):
-        words = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *host.packages]
-        script = f"export DEBIAN_FRONTEND=noninteractive; apt-get update -qq && {shlex.join(words)}"
+        # The host's own apt may be at work: its timers start soon after it.
+        text = Path(__file__).with_name("apt-when-free").read_text(encoding="utf-8")
+        apt_get = ["bash", "-c", text, "apt-when-free"]
+        words = ["install", "-y", "-qq", "--no-install-recommends", *host.packages]
+        script = (
+            "export DEBIAN_FRONTEND=noninteractive APT_WAIT=240; "
+            f"{shlex.join([*apt_get, 'update', '-qq'])} && {shlex.join([*apt_get, *words])}"
+        )
         remote = ["ssh", "-F", str(lab.ssh / "config"), host.name, script]
-        command(*remote, attempt=f"install {wanted} on", on=host.name, timeout=300)
+        command(*remote, attempt=f"install {wanted} on", on=host.name, timeout=600)
         done.write_text(wanted, encoding="utf-8")
 
 
