@@ -70,7 +70,7 @@ def launch(lab: Lab, host: Host, *, base: Path, sources: Mirror) -> None:
     )
 
 
-def wait_until_up(lab: Lab, host: Host, *, timeout: float = 60.0) -> None:
+def wait_until_up(lab: Lab, host: Host, *, timeout: float = 120.0) -> None:
     """Wait until the host's sshd answers."""
     wait_for(
         lambda: "up" if _greets(lab.address(host)) else "booting" if is_running(lab, host) else "off",

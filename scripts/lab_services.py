@@ -74,7 +74,7 @@ def _wait(lab: Lab, name: str, port: int) -> None:
         lambda state: state == "starting",
         attempt="start",
         on=f"the lab's {name} on {lab.gateway}:{port}",
-        timeout=15,
+        timeout=60,
         interval=0.05,
         do_next="Read what it said.",
         log=str(_log(lab, name)),

@@ -86,9 +86,9 @@ def write_ssh(lab: Lab) -> None:
         "StrictHostKeyChecking": "yes",
         "UpdateHostKeys": "no",
         "BatchMode": "yes",
-        "ConnectTimeout": "5",
-        "ServerAliveInterval": "3",
-        "ServerAliveCountMax": "2",
+        "ConnectTimeout": "10",
+        "ServerAliveInterval": "5",
+        "ServerAliveCountMax": "3",
         "LogLevel": "ERROR",
     }
     for_all = "".join(f"  {name} {value}\n" for name, value in common.items())

@@ -446,6 +446,6 @@ def _end_agent(home: Path, agent_socket: Path) -> None:
         lambda state: state == "running",
         attempt="end the agent of",
         on=str(home),
-        timeout=10,
+        timeout=60,
         interval=0.02,
     )

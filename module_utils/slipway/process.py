@@ -4,11 +4,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +20,8 @@ from .errors import SlipwayError
 
 #: What is kept of a program's output in memory; the log keeps all of it.
 TAIL_BYTES = 1 << 20
+#: Seconds between asking a program to end and ending it.
+GRACE = 10.0
 #: What an operating system refuses: a program goes on to complain of what follows from it, often in many lines.
 CAUSE = re.compile(
     r"No space left on device|Disk quota exceeded|Read-only file system|Permission denied|Too many open files"
@@ -152,11 +156,12 @@ def _feed(pipe: IO[bytes], data: bytes) -> None:
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:
-    if process.poll() is None:
-        try:
-            os.killpg(process.pid, signal.SIGTERM)
-            process.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass  # it ended between the look and the signal
+    """End the program and what it started, which may outlive it and hold its output open."""
+    deadline = time.monotonic() + GRACE
+    with contextlib.suppress(ProcessLookupError):  # the group is gone
+        os.killpg(process.pid, signal.SIGTERM)
+        while time.monotonic() < deadline:
+            process.poll()
+            os.killpg(process.pid, 0)
+            time.sleep(0.02)
+        os.killpg(process.pid, signal.SIGKILL)

@@ -29,7 +29,7 @@ ls -lnA -- "$1" 2>/dev/null | awk '/^-/ {print "file " $5 " " $9}'
 exit 0
 """
 NO_COMMAND = 127
-TIMEOUT = 30.0
+TIMEOUT = 60.0
 #: What a file system needs beside the bytes themselves: where less is left, a failed transfer filled it.
 OVERHEAD = 1 << 20
 DO_NEXT = "Nothing was sent. Make room there, or give the account its rights to the directory, and run again."

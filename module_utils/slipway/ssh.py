@@ -1,6 +1,6 @@
 # Copyright: The Slipway developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A way through ssh to a service that only its own host may use."""
+"""How ssh is used: it never asks, and notices a dead peer; and a way through it to what only its host may use."""
 
 from __future__ import annotations
 
@@ -14,15 +14,10 @@ from .errors import SlipwayError
 from .process import environment, last_lines
 from .wait import wait_for
 
-#: ssh never asks questions, notices a dead peer, and is no part of a shared connection that others close.
-OPTIONS = (
-    "BatchMode=yes",
-    "ExitOnForwardFailure=yes",
-    "ConnectTimeout=10",
-    "ServerAliveInterval=3",
-    "ServerAliveCountMax=3",
-    "ControlPath=none",
-)
+#: No questions; a peer that is silent for a quarter of a minute is dead, one that is only busy is not.
+OPTIONS = ("BatchMode=yes", "ConnectTimeout=10", "ServerAliveInterval=5", "ServerAliveCountMax=3")
+#: A tunnel is no part of a shared connection, which others close.
+TUNNEL_OPTIONS = (*OPTIONS, "ExitOnForwardFailure=yes", "ControlPath=none")
 STOP_WAIT = 5.0
 
 
@@ -38,7 +33,7 @@ def tunnel(destination: str, target: str, *, options: Sequence[str] = (), timeou
         raise SlipwayError(attempt, on, "it is no destination for ssh", do_next="Give user@host.")
     with tempfile.TemporaryDirectory(prefix="slipway-tunnel-") as directory:
         path, log = Path(directory, "socket"), Path(directory, "log")
-        words = [word for option in (*OPTIONS, *options) for word in ("-o", option)]
+        words = [word for option in (*TUNNEL_OPTIONS, *options) for word in ("-o", option)]
         with log.open("wb") as errors:
             try:
                 process = subprocess.Popen(

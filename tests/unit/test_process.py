@@ -54,6 +54,13 @@ def test_a_program_that_takes_too_long_is_ended_with_its_children(tmp_path):
     assert state in ("gone", "Z")
 
 
+def test_what_outlives_a_program_and_holds_its_output_is_ended_in_time():
+    began = time.monotonic()
+    done = run(["sh", "-c", "sleep 60 & echo said"], attempt="try", timeout=1)
+    assert done.stdout == "said\n"
+    assert time.monotonic() - began < 30
+
+
 def test_lines_are_passed_on_while_the_program_runs_and_all_go_to_the_log(tmp_path):
     log = tmp_path / "log"
     lines = []

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from ..errors import SlipwayError
 from ..process import run
+from ..ssh import OPTIONS as SSH_OPTIONS
 
 COMMIT = re.compile(r"[0-9a-f]{40}\Z")
 TIMEOUT = 300.0
@@ -24,7 +25,7 @@ _NO_REASON = re.compile(r"could not read from remote|please make sure you have|a
 #: git never asks questions, and a dead peer is noticed.
 ENVIRONMENT = {
     "GIT_TERMINAL_PROMPT": "0",
-    "GIT_SSH_COMMAND": "ssh -oBatchMode=yes -oConnectTimeout=5 -oServerAliveInterval=3 -oServerAliveCountMax=2",
+    "GIT_SSH_COMMAND": " ".join(["ssh", *(f"-o{option}" for option in SSH_OPTIONS)]),
     "GIT_CONFIG_COUNT": "2",
     "GIT_CONFIG_KEY_0": "safe.directory",
     "GIT_CONFIG_VALUE_0": "*",

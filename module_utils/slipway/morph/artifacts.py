@@ -17,10 +17,9 @@ from ..files import replacing
 from ..process import run
 from ..progress import Progress
 from ..room import Place, room_for
+from ..ssh import OPTIONS as SSH_OPTIONS
 from .cache import MorphCache, check_names, is_optional
 
-#: A dead peer is noticed, and nobody is asked for a password.
-SSH = ("ssh", "-oBatchMode=yes", "-oConnectTimeout=10", "-oServerAliveInterval=5", "-oServerAliveCountMax=3")
 #: What rsync takes for a place on another host.
 ON_A_HOST = re.compile(r"(?P<host>(?:[^@/:]+@)?(?:\[[^]/]+\]|[^/:]+)):(?P<daemon>:|//)?(?P<directory>.*)", re.DOTALL)
 #: Seconds that a transfer may stand still.
@@ -39,7 +38,7 @@ class Transfer:
     @property
     def ssh(self) -> list[str]:
         """The words of ssh before the host."""
-        return [*SSH, *(f"-o{option}" for option in self.ssh_options)]
+        return ["ssh", *(f"-o{option}" for option in (*SSH_OPTIONS, *self.ssh_options))]
 
     @property
     def place(self) -> Place | None:

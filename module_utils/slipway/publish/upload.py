@@ -19,6 +19,7 @@ from ..process import run
 from ..progress import Progress
 from ..release.artifact import Artifact, different, observed
 from ..room import Place, room_for
+from ..ssh import OPTIONS as SSH_OPTIONS
 from .directory import LOCK_WAIT, PARTIAL_DIRECTORY
 
 HOST = re.compile(
@@ -27,14 +28,6 @@ HOST = re.compile(
 USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\Z")
 SSH_OPTION = re.compile(r"[A-Za-z]+=[^\x00-\x1f]+\Z")
 
-#: A host that is unknown, dead or asks for a password is a failure soon, never a question.
-SSH_OPTIONS = (
-    "BatchMode=yes",
-    "StrictHostKeyChecking=yes",
-    "ConnectTimeout=5",
-    "ServerAliveInterval=3",
-    "ServerAliveCountMax=2",
-)
 SENT = "sent"
 
 
@@ -87,7 +80,7 @@ class SshHost:
         # A shared connection that began here would outlive rsync and hold its output.
         first, last = (
             [word for option in options for word in ("-o", option)]
-            for options in (("ControlMaster=no", *port, *self.options), SSH_OPTIONS)
+            for options in (("ControlMaster=no", *port, *self.options), ("StrictHostKeyChecking=yes", *SSH_OPTIONS))
         )
         return ["ssh", *first, *self.arguments, *last]
 
