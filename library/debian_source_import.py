@@ -98,10 +98,10 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.slipway.account import as_owner
 from ..module_utils.slipway.module.options import APT_SOURCES, PROGRESS
 from ..module_utils.slipway.module.report import report
 from ..module_utils.slipway.progress import Progress
+from ..module_utils.slipway.trove.account import as_owner
 from ..module_utils.slipway.trove.sources import Archive, Wanted, ensure_imports
 
 

@@ -97,11 +97,11 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.slipway.account import as_owner, nearest
 from ..module_utils.slipway.git.archive import unpack
 from ..module_utils.slipway.git.remote import Person
 from ..module_utils.slipway.module.diff import changed_texts
 from ..module_utils.slipway.module.report import report
+from ..module_utils.slipway.trove.account import as_owner, nearest
 from ..module_utils.slipway.trove.definitions import Pin, pinned, pinned_tree, publish
 
 PUBLISHER = ("Slipway", "slipway@slipway.invalid")

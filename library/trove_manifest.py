@@ -47,8 +47,8 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.slipway.account import as_owner
 from ..module_utils.slipway.module.report import report
+from ..module_utils.slipway.trove.account import as_owner
 from ..module_utils.slipway.trove.manifest import renew, stale
 
 

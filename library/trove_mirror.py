@@ -80,8 +80,8 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.slipway.account import as_owner
 from ..module_utils.slipway.module.report import report
+from ..module_utils.slipway.trove.account import as_owner
 from ..module_utils.slipway.trove.mirror import Difference, mirror, mirror_site
 
 

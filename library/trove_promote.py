@@ -104,7 +104,6 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.slipway.account import as_owner
 from ..module_utils.slipway.git.remote import remote_commit
 from ..module_utils.slipway.http import Service
 from ..module_utils.slipway.module.options import CONNECTION_SSH, PROGRESS
@@ -113,6 +112,7 @@ from ..module_utils.slipway.morph.cache import MorphCache
 from ..module_utils.slipway.progress import Progress
 from ..module_utils.slipway.ssh import tunnel
 from ..module_utils.slipway.trove import grokmirror, lorry
+from ..module_utils.slipway.trove.account import as_owner
 
 
 def main() -> None:

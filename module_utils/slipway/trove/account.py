@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from .errors import SlipwayError
+from ..errors import SlipwayError
 
 Result = TypeVar("Result")
 

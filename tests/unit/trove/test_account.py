@@ -6,8 +6,8 @@ import os
 import pwd
 
 import pytest
-from ansible_collections.slipway.release.plugins.module_utils.slipway.account import as_owner, nearest
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
+from ansible_collections.slipway.release.plugins.module_utils.slipway.trove.account import as_owner, nearest
 
 root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 NOBODY = pwd.getpwnam("nobody")
