@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import subprocess
 from pathlib import Path
@@ -82,3 +83,35 @@ def test_the_lists_of_debian_packages_are_sorted_and_have_no_doubles(name):
     lines = [line.split("#")[0].strip() for line in (ROOT / name).read_text().splitlines()]
     packages = [line for line in lines if line]
     assert packages == sorted(set(packages))
+
+
+ARCHITECTURE = (ROOT / "docs/architecture.md").read_text()
+
+
+def test_the_walks_are_short_and_name_files_that_are_there():
+    walks = ARCHITECTURE.partition("## Three walks")[2].partition("\n## ")[0]
+    steps = [len(re.findall(r"^\d+\. ", walk, re.MULTILINE)) for walk in walks.split("\n### ")[1:]]
+    assert len(steps) == 3
+    assert 0 < min(steps) <= max(steps) < 10
+    named = re.findall(r"`([a-z_/]+\.(?:py|yml))`", walks)
+    assert len(named) > 20
+    absent = [name for name in named if not ((ROOT / name).exists() or (ROOT / "module_utils/slipway" / name).exists())]
+    assert absent == []
+
+
+def test_the_architecture_draws_the_floors_that_are_kept(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "scripts")
+    floors = importlib.import_module("check_tree").FLOORS
+    rows = re.findall(r"^\| (\d?) ?\| `(\w+)` \| [^|]* \| (?:`([\w ]+)` )?\|$", ARCHITECTURE, re.MULTILINE)
+    assert {name: set(below.split()) for _floor, name, below in rows} == floors
+    height, drawn = {}, 0
+    for floor, name, _below in rows:
+        drawn = int(floor or drawn)
+        height[name] = drawn
+    assert height == {name: height_of(name, floors) for name in floors}
+    ground = re.search(r"\| 0 \| the ground \| `([\w ]+)` \| \|", ARCHITECTURE)
+    assert ground[1].split() == sorted(path.stem for path in (ROOT / "module_utils/slipway").glob("[a-z]*.py"))
+
+
+def height_of(name, floors):
+    return 1 + max((height_of(below, floors) for below in floors[name]), default=0)
