@@ -61,8 +61,12 @@ lab-down: ## Take those hosts away again, with their disks [HOSTS="download"]
 	@scripts/lab down $(HOSTS)
 
 .PHONY: test
-test: $(VENV)/test.stamp lint ## Run every test, as root those on hosts of their own as well [ARGS="-k trove"]
+test: $(VENV)/test.stamp ## Run every test and check of style, as root those on hosts as well [ARGS="-k trove"]
 	@tests/run $(ARGS)
+
+.PHONY: check
+check: $(VENV)/test.stamp ## Check the style of what changed since main, and the unit tests that it can affect
+	@tests/check $(ARGS)
 
 .PHONY: lint
 lint: $(VENV)/test.stamp ## Check the style of everything

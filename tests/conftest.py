@@ -9,6 +9,8 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
+from xdist.workermanage import WorkerController
 
 ROOT = Path(__file__).resolve().parents[1]
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "slipway/tests"
@@ -31,3 +33,29 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
     os.environ["ANSIBLE_CALLBACK_PLUGINS"] = str(ROOT / "tests/ansible_plugins")
     os.environ["ANSIBLE_CALLBACKS_ENABLED"] = "payloads_once"
+
+
+class LongAndShort(LoadScopeScheduling):
+    """A worker always has the next tests waiting: behind tests that take minutes, only such that take moments.
+
+    Without this, long tests wait behind long tests while other workers have nothing to do.
+    """
+
+    def _assign_work_unit(self, node: WorkerController) -> None:
+        busy = any(
+            is_long(test) for unit in self.assigned_work.get(node, {}).values() for test in unit if not unit[test]
+        )
+        if busy:
+            self.workqueue.move_to_end(next(reversed(self.workqueue)), last=False)
+        super()._assign_work_unit(node)
+
+
+def is_long(test: str) -> bool:
+    """Whether a test is one of those that drive Ansible and hosts."""
+    return "integration/" in test
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScopeScheduling | None:
+    """Use it where tests of a module stay together."""
+    return LongAndShort(config, log) if config.getvalue("dist") == "loadscope" else None
