@@ -9,6 +9,7 @@ import json
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -248,7 +249,8 @@ def test_files_go_to_a_server_by_rsync_over_ssh(site: Site, tmp_path: Path) -> N
 @pytest.mark.skipif(not (shutil.which("sshd") or Path("/usr/sbin/sshd").exists()), reason="needs openssh-server")
 def test_files_take_the_way_to_a_server_that_ansible_takes(site: Site, tmp_path: Path) -> None:
     """A name, a port, a key and a jump host that are known to nobody but the file in ansible_ssh_common_args."""
-    with sshd(tmp_path / "sshd") as server:
+    # Paths of sockets are short.
+    with sshd(tmp_path / "sshd") as server, tempfile.TemporaryDirectory() as control:
         way = "\n".join(
             (
                 f"HostName {server.host}\nPort {server.port}\nUser {server.user}",
@@ -259,7 +261,7 @@ def test_files_take_the_way_to_a_server_that_ansible_takes(site: Site, tmp_path:
         there = {
             "ansible_python_interpreter": sys.executable,
             "ansible_ssh_common_args": '-F "{{ way }}"',
-            "ansible_control_path_dir": str(tmp_path / "control"),
+            "ansible_control_path_dir": control,
             "way": f"{tmp_path}/config",
         }
         site.done("26.47", servers={"server": there})
