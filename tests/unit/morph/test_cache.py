@@ -367,6 +367,7 @@ def arguments(troves, tmp_path, **changes):
         "destination": str(troves[1].directory),
         "directory": str(tmp_path / "on-the-way"),
         "progress": str(tmp_path / "progress"),
+        **({"repo": "baserock:definitions", "ref": "master"} if "list_command" in changes else {}),
         **changes,
     }
 
