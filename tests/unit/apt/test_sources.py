@@ -30,7 +30,7 @@ def test_an_architecture_without_a_list_is_a_failure(mirror: str, tmp_path: Path
 
 def test_a_mirror_that_does_not_answer_is_a_failure(tmp_path: Path) -> None:
     source = "deb [trusted=yes] http://127.0.0.1:9/none bookworm main"
-    with pytest.raises(SlipwayError, match="Could not fetch the package lists of 1 sources for amd64"):
+    with pytest.raises(SlipwayError, match="Could not fetch the package lists of 1 source for amd64"):
         package_lists([source], ["amd64"], directory=tmp_path / "lists")
 
 
