@@ -17,6 +17,7 @@ arrived, because a client whose transfer fails often hears of it only that the c
 from __future__ import annotations
 
 import fcntl
+import grp
 import os
 import pwd
 import re
@@ -24,9 +25,9 @@ import shlex
 import stat
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import Any, NoReturn
 
 RSYNC = "/usr/bin/rsync"
 #: A label: what a release file may be called too, so no hidden name, no option and no other directory.
@@ -122,8 +123,9 @@ def room(target: str) -> Iterator[str]:
     if not stat.S_ISDIR(found.st_mode):
         raise RefusedError(f"{place} is no directory")
     yield f"place {place}"
-    yield f"account {pwd.getpwuid(os.geteuid()).pw_name}"
-    yield f"rights {stat.filemode(found.st_mode)} {found.st_uid} {found.st_gid}"
+    owner, group = _named(pwd.getpwuid, found.st_uid), _named(grp.getgrgid, found.st_gid)
+    yield f"account {_named(pwd.getpwuid, os.geteuid())}"
+    yield f"rights {stat.filemode(found.st_mode)} {owner} {group}"
     if os.access(place, os.W_OK | os.X_OK):
         yield "writable"
     if system.f_flag & os.ST_RDONLY:
@@ -134,6 +136,13 @@ def room(target: str) -> Iterator[str]:
         yield f"inodes {system.f_favail}"
     yield from _files("file", target)
     yield from _files("part", os.path.join(target, PARTIAL))
+
+
+def _named(look: Callable[[int], Sequence[Any]], number: int) -> str:
+    try:
+        return str(look(number)[0])
+    except KeyError:
+        return str(number)
 
 
 def _files(word: str, directory: str) -> Iterator[str]:
