@@ -16,6 +16,8 @@ ROOT = Path(__file__).resolve().parents[2]
 #: The newest of each series that meta/runtime.yml allows and this machine's Python does not run.
 VERSIONS = ("2.20.10", "2.21.5")
 TOOLS = ("ansible-runner", "hypothesis", "pytest", "pytest-xdist")
+#: Where the host has the working tree: as on a user's machine, other accounts may look into it.
+TREE = "/opt/tests/slipway"
 #: A release is made, verified by other tools, and made again.
 RELEASE = "passes_sha256sum or signature_verifies or again_changes_nothing"
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="NOT ROOT: only root can run hosts on this machine")
@@ -57,13 +59,15 @@ def fetch_wheels(pure: Path, directory: Path) -> None:
 
 
 class Debian13:
-    """The host, with the working tree and the wheels in directories that it shares with this machine."""
+    """The host, which shares the directories with the working tree and the wheels with this machine."""
 
     def __init__(self, made: Lab, top: Path) -> None:
         self.lab, self.tree, self.wheels = made, top / "tree", top / "wheels"
 
     def run(self, script: str) -> str:
-        words = ["ssh", "-F", self.lab.directory / "ssh/config", "debian13", f"set -e; cd {self.tree}; {script}"]
+        """What a shell in ``TREE`` says."""
+        script = f"set -e; mkdir -p {TREE}; cd {TREE}; {script}"
+        words = ["ssh", "-F", self.lab.directory / "ssh/config", "debian13", script]
         done = subprocess.run(words, capture_output=True, text=True, timeout=1800, check=False)
         assert done.returncode == 0, (done.stdout + done.stderr)[-20_000:]
         return done.stdout
@@ -78,6 +82,7 @@ def debian13(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Debian13]:
     with lab(top, {"newer": {"debian13": {"lab_number": 10, "lab_suite": "trixie", "lab_binds": binds}}}) as made:
         host = Debian13(made, top)
         fetch_wheels(made.directory / "www/wheels", host.wheels)
+        host.run(f"cp -a {host.tree}/. .")
         # Base systems and package lists of the tests are Debian 12's: its mirror must be known, as on a site's machine.
         host.run(
             "sed s/trixie/bookworm/ /etc/apt/sources.list > /etc/apt/sources.list.d/bookworm.list; apt-get update -qq;"
@@ -89,10 +94,11 @@ def debian13(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Debian13]:
 @pytest.fixture(scope="module", params=VERSIONS)
 def version(request: pytest.FixtureRequest, debian13: Debian13) -> str:
     """A Python environment with this version of Ansible, at the front of PATH of what follows."""
-    pip = f"/opt/{request.param}/bin/pip --disable-pip-version-check --quiet install --no-index"
+    wheels = f"--no-index --find-links {debian13.wheels} -c {debian13.wheels}/constraints.txt"
+    wanted = f"ansible-core=={request.param} -r requirements.txt {' '.join(TOOLS)}"
     debian13.run(
-        f"python3 -m venv /opt/{request.param}; {pip} --find-links {debian13.wheels} -c {debian13.wheels}/constraints.txt"
-        f" ansible-core=={request.param} -r requirements.txt {' '.join(TOOLS)}"
+        f"python3 -m venv /opt/{request.param};"
+        f" /opt/{request.param}/bin/pip --disable-pip-version-check --quiet install {wheels} {wanted}"
     )
     said = debian13.run(f"/opt/{request.param}/bin/ansible --version")
     assert f"core {request.param}]" in said
@@ -106,7 +112,7 @@ def test_the_collection_says_that_it_runs_on_these_versions() -> None:
 
 
 def test_the_unit_tests_pass(debian13: Debian13, version: str) -> None:
-    said = debian13.run(f"PATH=/opt/{version}/bin:$PATH pytest -q -n 2 tests/unit --basetemp /opt/unit-{version}")
+    said = debian13.run(f"PATH=/opt/{version}/bin:$PATH pytest -q -n 2 tests/unit")
     assert " passed" in said
 
 

@@ -21,7 +21,21 @@ from sshd import sshd
 from integration.conftest import ROOT
 
 LOCATIONS = ("tiny-system-x86_64.tar", "tiny-system-x86_32.img")
+#: A module of the tests: the facts that planning and building leave.
+KNOWN = """#!/usr/bin/python
+import json
+with open({path!r}) as file:
+    print(json.dumps({{"ansible_facts": json.load(file)}}))
+"""
 PLAY = [
+    {
+        "name": "Know a release that is planned and built",
+        "hosts": "coordinator",
+        "gather_facts": False,
+        "tags": ["always"],
+        "tasks": [{"known": {}}],
+    }
+] + [
     {
         "name": f"Run the stage {stage}",
         "hosts": hosts,
@@ -114,12 +128,16 @@ class Site:
         records = records if deployed else {}
         for path in (self.release(version) / "records").glob("*.json"):
             records[path.stem] = json.loads(path.read_text())
+        facts = self.top / "facts.json"
+        facts.write_text(json.dumps({"release_plan": plan, "release_records": records}))
+        (self.top / "library").mkdir(exist_ok=True)
+        (self.top / "library/known.py").write_text(KNOWN.format(path=str(facts)))
         (self.top / "play.yml").write_text(json.dumps(PLAY))
         host = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
         groups = {"coordinator": {"here": {}}, "download_servers": servers or {"here": {}}}
         inventory = {
             "all": {
-                "hosts": {"here": {**host, "release_plan": plan, "release_records": records}},
+                "hosts": {"here": host},
                 "vars": {"release_publish_timeout": 0, "release_announce_timeout": 0, **variables},
                 "children": {name: {"hosts": hosts} for name, hosts in groups.items()},
             }
