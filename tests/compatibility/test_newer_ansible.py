@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from exports import export
 from labs import Lab, lab
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,20 +27,6 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="NOT ROOT: only root c
 def packages() -> list[str]:
     lists = [(ROOT / f"debian-packages{kind}.txt").read_text() for kind in ("", "-debs", "-test")]
     return sorted({name for line in "\n".join(lists).splitlines() if (name := line.partition("#")[0].strip())})
-
-
-def export(directory: Path) -> None:
-    """The working tree's files, in a repository of their own."""
-    listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    names = subprocess.run(listed, cwd=ROOT, check=True, capture_output=True, text=True).stdout.split("\0")
-    directory.mkdir(parents=True)
-    present = sorted({name for name in names if name and os.path.lexists(ROOT / name)})
-    for command in (
-        ["cp", "-a", "--parents", *present, directory],
-        ["git", "init", "--quiet", directory],
-        ["git", "-C", directory, "add", "--all"],
-    ):
-        subprocess.run(command, cwd=ROOT, check=True)
 
 
 def fetch_wheels(pure: Path, directory: Path) -> None:
