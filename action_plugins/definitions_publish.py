@@ -13,7 +13,7 @@ from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 
 from ..module_utils.slipway.errors import SlipwayError
-from ..module_utils.slipway.git.archive import pack
+from ..module_utils.slipway.git.archive import pack_tree
 from ..module_utils.slipway.git.tree import read_tree
 
 
@@ -30,19 +30,19 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
             result.update(self._execute_module(task_vars=task_vars))
             return result
         try:
-            arguments["source"] = self._sent(Path(str(arguments["source"])).expanduser())
+            arguments["source"] = self._send(Path(str(arguments["source"])).expanduser())
             result.update(self._execute_module(module_args=arguments, task_vars=task_vars))
         finally:
             self._remove_tmp_path(self._connection._shell.tmpdir)
         return result
 
-    def _sent(self, directory: Path) -> str:
+    def _send(self, directory: Path) -> str:
         if not (directory / "project.conf").is_file():
             raise AnsibleActionFail(f"Could not publish the definitions in {directory}: there is no project.conf here.")
         self._make_tmp_path()
         target = str(self._connection._shell.join_path(self._connection._shell.tmpdir, "definitions.tar.gz"))
         try:
-            packed = pack(read_tree(directory))
+            packed = pack_tree(read_tree(directory))
         except SlipwayError as error:
             raise AnsibleActionFail(str(error)) from error
         with tempfile.NamedTemporaryFile(prefix="slipway-definitions-") as file:

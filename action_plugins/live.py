@@ -34,7 +34,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
             return result
         ended = threading.Event()
         follower = threading.Thread(
-            target=contextvars.copy_context().run, args=(self._follow, str(progress), self._size(progress), ended)
+            target=contextvars.copy_context().run, args=(self._follow, str(progress), self._measure(progress), ended)
         )
         follower.start()
         try:
@@ -50,9 +50,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
         while not last:
             last = ended.wait(self.INTERVAL)
             try:
-                text = self._new_text(path, offset)
+                text = self._read_new(path, offset)
             except AnsibleError:
-                return  # the host is lost, which the module's own call tells
+                return  # the host is lost, which the call of the module reports
             whole = text[: text.rfind("\n") + 1]
             offset += len(whole.encode())
             if whole and not shown_where:
@@ -62,10 +62,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
             for line in whole.splitlines():
                 display.display(f"    {line}")
 
-    def _size(self, path: str) -> int:
-        return len(self._new_text(path, 0).encode())
+    def _measure(self, path: str) -> int:
+        return len(self._read_new(path, 0).encode())
 
-    def _new_text(self, path: str, offset: int) -> str:
+    def _read_new(self, path: str, offset: int) -> str:
         command = f"tail -c +{offset + 1} -- {shlex.quote(path)} 2>/dev/null || true"
         answer = self._low_level_execute_command(command, sudoable=False)
         return str(answer.get("stdout", ""))

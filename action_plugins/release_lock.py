@@ -20,7 +20,7 @@ __all__ = ["ActionModule"]
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no types
-    """Give the module the holder; judge from here whether another holder still lives."""
+    """Pass the holder to the module; check from here whether another holder still runs."""
 
     INTERVAL = 2.0
 
@@ -31,11 +31,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
         holder = Holder.of_process(str(self._task.args.get("what", "")), os.getppid())
         deadline = time.monotonic() + float(self._task.args.get("timeout") or 0)
         ended: Holder | None = None
-        told = False
+        reported = False
         while True:
             answer = self._ask(holder, ended, task_vars)
             if answer.get("failed") or "held_by" not in answer:
-                return {**result, **answer, "waited": told}
+                return {**result, **answer, "waited": reported}
             other = Holder(**answer["held_by"])
             if self._task.check_mode:
                 return {**result, **answer, "waited": False, "msg": f"Would wait for or be refused by {other}."}
@@ -43,10 +43,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
                 ended = other
                 continue
             if time.monotonic() >= deadline:
-                return {**result, **answer, "failed": True, "msg": self._refusal(other)}
-            if not told:
+                return {**result, **answer, "failed": True, "msg": self._describe_refusal(other)}
+            if not reported:
                 display.display(f"    waiting for {other}")
-                told = True
+                reported = True
             time.sleep(self.INTERVAL)
 
     def _ask(self, holder: Holder, ended: Holder | None, task_vars: dict[str, Any] | None) -> dict[str, Any]:
@@ -54,7 +54,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
         answer: dict[str, Any] = self._execute_module(module_args=arguments, task_vars=task_vars)
         return answer
 
-    def _refusal(self, other: Holder) -> str:
+    def _describe_refusal(self, other: Holder) -> str:
         return (
             f"Could not release {self._task.args.get('what')}: another release is running ({other}). "
             "Wait for its end and run again; if that machine is gone for good, remove "

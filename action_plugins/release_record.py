@@ -10,7 +10,7 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 
-from ..module_utils.slipway.release.records import drift
+from ..module_utils.slipway.release.records import find_drift
 
 __all__ = ["ActionModule"]
 
@@ -27,11 +27,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
         known = {name: self._templar.template((task_vars or {}).get(name)) for name in FACTS}
         earlier = known["release_records"] or {}
         arguments = {
-            **_from_plan(known["release_plan"]),
+            **_read_plan(known["release_plan"]),
             "started": known["release_stage_started"] or None,
             **self._task.args,
         }
-        standing = _standing(earlier, arguments)
+        standing = _find_standing(earlier, arguments)
         if standing is not None:
             result.update(changed=False, records=standing)
         else:
@@ -44,20 +44,20 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
         return result
 
 
-def _from_plan(plan: Mapping[str, Any] | None) -> dict[str, Any]:
+def _read_plan(plan: Mapping[str, Any] | None) -> dict[str, Any]:
     """Which release the records are of, and where they are."""
     if plan is None:
         return {}
     return {"directory": plan["directories"]["records"], "project": plan["project"], "version": plan["version"]}
 
 
-def _standing(earlier: Mapping[str, Any], arguments: Mapping[str, Any]) -> dict[str, Any] | None:
+def _find_standing(earlier: Mapping[str, Any], arguments: Mapping[str, Any]) -> dict[str, Any] | None:
     """The records of ``earlier``, which this run read, if they say all that is to be said; else ``None``."""
     named = {name: str(arguments.get(name)) for name in ("project", "version")}
     standing = {}
     for part in arguments.get("records") or []:
         before = earlier.get(part.get("stage"))
-        if before is None or drift(before, {"inputs": {}, "outputs": {}, **part, **named}):
+        if before is None or find_drift(before, {"inputs": {}, "outputs": {}, **part, **named}):
             return None
         standing[part["stage"]] = before
     return standing or None

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 # Not relative: Ansible also finds this file beside a playbook, outside the collection.
-from ansible_collections.slipway.release.plugins.module_utils.slipway.plan.records import build_records
+from ansible_collections.slipway.release.plugins.module_utils.slipway.plan.records import make_build_records
 
 DOCUMENTATION = r"""
 name: build_records
@@ -54,4 +54,4 @@ class FilterModule:
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         """The filters by their names."""
-        return {"build_records": build_records}
+        return {"build_records": make_build_records}

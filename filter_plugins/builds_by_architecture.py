@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 # Not relative: Ansible also finds this file beside a playbook, outside the collection.
-from ansible_collections.slipway.release.plugins.module_utils.slipway.plan.records import builds_by_architecture
+from ansible_collections.slipway.release.plugins.module_utils.slipway.plan.records import group_builds
 
 DOCUMENTATION = r"""
 name: builds_by_architecture
@@ -48,4 +48,4 @@ class FilterModule:
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         """The filters by their names."""
-        return {"builds_by_architecture": builds_by_architecture}
+        return {"builds_by_architecture": group_builds}

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from typing import Any
 
 # Not relative: Ansible also finds this file beside a playbook, outside the collection.
-from ansible_collections.slipway.release.plugins.module_utils.slipway.plan.records import artifacts
+from ansible_collections.slipway.release.plugins.module_utils.slipway.plan.records import find_artifacts
 
 DOCUMENTATION = r"""
 name: built_artifacts
-short_description: Say which build artifact each system is
+short_description: Find the build artifact of each system
 version_added: "0.1.0"
 author: The Slipway developers (@slipway)
 description:
@@ -46,4 +46,4 @@ class FilterModule:
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         """The filters by their names."""
-        return {"built_artifacts": artifacts}
+        return {"built_artifacts": find_artifacts}

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 # Not relative: Ansible also finds this file beside a playbook, outside the collection.
-from ansible_collections.slipway.release.plugins.module_utils.slipway.plan.records import deploy_records
+from ansible_collections.slipway.release.plugins.module_utils.slipway.plan.records import make_deploy_records
 
 DOCUMENTATION = r"""
 name: deploy_records
@@ -56,4 +56,4 @@ class FilterModule:
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         """The filters by their names."""
-        return {"deploy_records": deploy_records}
+        return {"deploy_records": make_deploy_records}

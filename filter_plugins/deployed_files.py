@@ -44,7 +44,7 @@ _value:
 
 def deployed_files(records: Mapping[str, Any], plan: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Join the plan's deployments with the digests of their files."""
-    known = {entry["name"]: entry for entry in _described(records)}
+    known = {entry["name"]: entry for entry in _list_described(records)}
     return [
         {
             "name": deployment["file"],
@@ -59,7 +59,7 @@ def deployed_files(records: Mapping[str, Any], plan: Mapping[str, Any]) -> list[
     ]
 
 
-def _described(records: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+def _list_described(records: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     """A deploy record's outputs are one file, or list several."""
     for stage, record in records.items():
         outputs = record.get("outputs") or {}

@@ -9,7 +9,7 @@ from typing import Any
 
 DOCUMENTATION = r"""
 name: findings
-short_description: Gather what several checks found
+short_description: Collect the findings of several checks
 version_added: "0.1.0"
 author: The Slipway developers (@slipway)
 description:
@@ -38,11 +38,11 @@ _value:
 
 def findings(results: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """All findings of ``results``, each with its host's name before it."""
-    gathered = []
+    collected = []
     for host, result in results.items():
         found = result.get("findings") or ([result["msg"]] if result.get("msg") else [])
-        gathered += [f"{host}: {each}" if host else str(each) for each in found]
-    return gathered
+        collected += [f"{host}: {each}" if host else str(each) for each in found]
+    return collected
 
 
 class FilterModule:

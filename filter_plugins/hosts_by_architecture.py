@@ -11,7 +11,7 @@ from ansible.errors import AnsibleFilterError
 
 DOCUMENTATION = r"""
 name: hosts_by_architecture
-short_description: Say which hosts build for each architecture
+short_description: Find the hosts that build for each architecture
 version_added: "0.1.0"
 author: The Slipway developers (@slipway)
 description:

@@ -65,7 +65,11 @@ def known_hosts_lines(hosts: Iterable[str], hostvars: Mapping[str, Mapping[str, 
             if match is None or wrong:
                 raise AnsibleFilterError(
                     f"Could not make {host} known to others: "
-                    + (f"{wrong[0]!r} is no name of a host. " if match else "its slipway_host_key is no public key. ")
+                    + (
+                        f"{wrong[0]!r} is not a name of a host. "
+                        if match
+                        else "its slipway_host_key is not a public key. "
+                    )
                     + "Correct it in the inventory, and write the key as in /etc/ssh/ssh_host_ed25519_key.pub there."
                 )
             found.add(f"{','.join(dict.fromkeys(reached))} {match['key']}")

@@ -145,7 +145,7 @@ def main() -> None:
     maildir = Path(params["maildir"]) if params["maildir"] else None
 
     def act() -> dict[str, Any]:
-        mail = announcement.compose(
+        mail = announcement.compose_mail(
             **{name: params[name] for name in ("sender", "recipients", "subject", "body", "message_id")},
             date=int(time.time()) if params["date"] is None else params["date"],
         )
@@ -154,12 +154,12 @@ def main() -> None:
         if params["already_sent"]:
             return {"changed": False, **result}
         if module.check_mode:
-            changed = maildir is None or announcement.found_in(maildir, params["message_id"]) is None
+            changed = maildir is None or announcement.find_mail(maildir, params["message_id"]) is None
         elif maildir is not None:
-            changed = announcement.deliver(maildir, mail)
+            changed = announcement.deliver_mail(maildir, mail)
         else:
             changed = True
-            result["refused"] = announcement.send(_make_relay(params), mail)
+            result["refused"] = announcement.send_mail(_make_relay(params), mail)
             for recipient in result["refused"]:
                 module.warn(f"{params['host']} refused the announcement for {recipient}; the others got it.")
         diff = {"diff": {"before": "", "after": text}} if changed else {}

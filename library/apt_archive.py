@@ -165,7 +165,7 @@ def act(options: dict[str, Any], *, write: bool) -> dict[str, Any]:
     if state == "exported":
         return {"changed": export(options, write=write)}
     debs = read_debs(options["debs"]) if state == "present" else []
-    with reprepro.opened(
+    with reprepro.open_archive(
         options["directory"],
         gnupghome=options["gnupghome"],
         write=write,
@@ -192,18 +192,18 @@ def act(options: dict[str, Any], *, write: bool) -> dict[str, Any]:
         "diff": {
             "before_header": suite,
             "after_header": suite,
-            "before": reprepro.listing(done.before),
-            "after": reprepro.listing(done.after),
+            "before": reprepro.format_listing(done.before),
+            "after": reprepro.format_listing(done.after),
         },
     }
 
 
 def export(options: dict[str, Any], *, write: bool) -> bool:
     base, suite = Path(options["directory"]), options["suite"]
-    due = reprepro.export_due(base, suite)
+    due = reprepro.is_export_due(base, suite)
     if due and write:
-        with reprepro.opened(base, gnupghome=options["gnupghome"], timeout=options["lock_timeout"]) as archive:
-            archive.suite(suite)
+        with reprepro.open_archive(base, gnupghome=options["gnupghome"], timeout=options["lock_timeout"]) as archive:
+            archive.find_suite(suite)
             archive.export(suite)
     return due
 

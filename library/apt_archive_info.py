@@ -76,10 +76,10 @@ def main() -> None:
 
 
 def act(options: dict[str, Any], *, write: bool) -> dict[str, Any]:
-    with reprepro.opened(
+    with reprepro.open_archive(
         options["directory"], gnupghome=options["gnupghome"], write=write, timeout=options["lock_timeout"]
     ) as archive:
-        return {"changed": False, "packages": [asdict(package) for package in archive.packages(options["suite"])]}
+        return {"changed": False, "packages": [asdict(package) for package in archive.list_packages(options["suite"])]}
 
 
 if __name__ == "__main__":

@@ -114,7 +114,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slipway import openpgp
 from ..module_utils.slipway.apt import publication
-from ..module_utils.slipway.apt.index import Archive, assemble
+from ..module_utils.slipway.apt.index import Archive, assemble_release
 from ..module_utils.slipway.module.options import OPENPGP
 from ..module_utils.slipway.module.report import report
 
@@ -141,24 +141,24 @@ def main() -> None:
 
 def act(options: dict[str, Any], *, write: bool) -> dict[str, Any]:
     directory, distribution = Path(options["directory"]), options["distribution"]
-    label = publication.label_of(distribution, options["release"])
-    before = publication.current_packages(directory, distribution)
+    label = publication.make_label(distribution, options["release"])
+    before = publication.read_current_packages(directory, distribution)
     after = {
         f"{suite}/{architecture}": packages
         for suite, architectures in options["indexes"].items()
         for architecture, packages in architectures.items()
     }
     if write:
-        key = openpgp.signing_key(options["gnupghome"], options["signing_key"])
+        key = openpgp.find_signing_key(options["gnupghome"], options["signing_key"])
         archive = Archive(
             directory, options["origin"], options["component"], Path(options["gnupghome"]), key.fingerprint
         )
-        indexes = assemble(options["indexes"], options["debs"])
+        indexes = assemble_release(options["indexes"], options["debs"])
         release = publication.Release(distribution, options["release"], indexes, options["inputs"])
-        changed = publication.publish(archive, release, timeout=options["lock_timeout"])
+        changed = publication.publish_release(archive, release, timeout=options["lock_timeout"])
     else:
-        changed = publication.published(directory, label) is None
-    changes = publication.changes(before, after if changed else before)
+        changed = publication.read_published(directory, label) is None
+    changes = publication.compare_packages(before, after if changed else before)
     return {"changed": changed, "snapshot": f"snapshots/{label}", **changes}
 
 

@@ -68,12 +68,12 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.slipway.module.diff import added_lines
+from ..module_utils.slipway.module.diff import diff_added
 from ..module_utils.slipway.module.options import ARTIFACTS, PROGRESS
 from ..module_utils.slipway.module.report import report
 from ..module_utils.slipway.progress import Progress
-from ..module_utils.slipway.publish import directory as publication
-from ..module_utils.slipway.release.artifact import artifacts
+from ..module_utils.slipway.publish.directory import PublicationState, Server, probe_release, publish_release
+from ..module_utils.slipway.release.artifact import read_artifacts
 
 
 def main() -> None:
@@ -81,7 +81,7 @@ def main() -> None:
         argument_spec={
             **ARTIFACTS,
             **PROGRESS,
-            # The name of a directory is no secret.
+            # The name of a directory is not a secret.
             "private": {"type": "path", "required": True, "no_log": False},
             "public": {"type": "path", "required": True},
             "label": {"type": "str", "required": True},
@@ -92,25 +92,25 @@ def main() -> None:
     params, check = module.params, module.check_mode
 
     def act() -> dict[str, Any]:
-        server = publication.Server(
+        server = Server(
             private=Path(params["private"]),
             public=Path(params["public"]),
             label=params["label"],
-            files=artifacts(params["files"], attempt="publish the release", known=not check),
+            files=read_artifacts(params["files"], attempt="publish the release", known=not check),
             flat_links=params["flat_links"],
         )
         progress = Progress(None if check else params["progress"], total=len(server.files))
-        found = (publication.probe if check else publication.publish)(server, progress=progress)
+        found = (probe_release if check else publish_release)(server, progress=progress)
         result: dict[str, Any] = {"changed": found.changes, "unpublished": found.unpublished}
         if result["changed"]:
-            names = [*(f"{server.published}/{name}" for name in found.unpublished), *_links(server, found)]
-            result["diff"] = added_lines(names)
+            names = [*(f"{server.published}/{name}" for name in found.unpublished), *_format_links(server, found)]
+            result["diff"] = diff_added(names)
         return result
 
     report(module, act)
 
 
-def _links(server: publication.Server, found: publication.Found) -> list[str]:
+def _format_links(server: Server, found: PublicationState) -> list[str]:
     return [f"{server.public}/{name} -> {server.links()[name]}" for name in found.links]
 
 

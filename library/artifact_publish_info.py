@@ -70,15 +70,15 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slipway.module.options import ARTIFACTS
 from ..module_utils.slipway.module.report import report
-from ..module_utils.slipway.publish.directory import Server, probe
-from ..module_utils.slipway.release.artifact import artifacts
+from ..module_utils.slipway.publish.directory import Server, probe_release
+from ..module_utils.slipway.release.artifact import read_artifacts
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
             **ARTIFACTS,
-            # The name of a directory is no secret.
+            # The name of a directory is not a secret.
             "private": {"type": "path", "required": True, "no_log": False},
             "public": {"type": "path", "required": True},
             "label": {"type": "str", "required": True},
@@ -89,12 +89,12 @@ def main() -> None:
     params = module.params
 
     def act() -> dict[str, Any]:
-        found = probe(
+        found = probe_release(
             Server(
                 private=Path(params["private"]),
                 public=Path(params["public"]),
                 label=params["label"],
-                files=artifacts(params["files"], attempt="publish the release", known=not module.check_mode),
+                files=read_artifacts(params["files"], attempt="publish the release", known=not module.check_mode),
                 flat_links=params["flat_links"],
             )
         )

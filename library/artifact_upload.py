@@ -87,12 +87,12 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.slipway.module.diff import added_lines
+from ..module_utils.slipway.module.diff import diff_added
 from ..module_utils.slipway.module.options import ARTIFACTS, CONNECTION_SSH, PROGRESS
 from ..module_utils.slipway.module.report import report
 from ..module_utils.slipway.progress import Progress
 from ..module_utils.slipway.publish import upload
-from ..module_utils.slipway.release.artifact import artifacts
+from ..module_utils.slipway.release.artifact import read_artifacts
 
 
 def main() -> None:
@@ -119,9 +119,9 @@ def main() -> None:
     def act() -> dict[str, Any]:
         arguments = shlex.split(params["ssh_args"])
         host = upload.SshHost(params["host"] or "", params["user"], params["port"], params["ssh_options"], arguments)
-        sent = upload.upload(
+        sent = upload.upload_files(
             Path(params["source"]),
-            artifacts(params["files"], attempt="upload the release", known=not check),
+            read_artifacts(params["files"], attempt="upload the release", known=not check),
             directory=Path(params["directory"]),
             host=host if params["method"] == "rsync" else None,
             timeout=params["timeout"],
@@ -129,7 +129,7 @@ def main() -> None:
             progress=Progress(None if check else params["progress"]),
             check=check,
         )
-        diff = added_lines(f"{params['directory']}/{name}" for name in sent)
+        diff = diff_added(f"{params['directory']}/{name}" for name in sent)
         return {"changed": bool(sent), "sent": sent, **({"diff": diff} if sent else {})}
 
     report(module, act)

@@ -75,7 +75,7 @@ from ..module_utils.slipway.module.options import ARTIFACTS, CONNECTION_HTTPS, P
 from ..module_utils.slipway.module.report import report
 from ..module_utils.slipway.progress import Progress
 from ..module_utils.slipway.publish import channel
-from ..module_utils.slipway.release.artifact import artifacts
+from ..module_utils.slipway.release.artifact import read_artifacts
 
 
 def main() -> None:
@@ -96,10 +96,10 @@ def main() -> None:
     params, check = module.params, module.check_mode
 
     def act() -> dict[str, Any]:
-        files = artifacts(params["files"], attempt="verify the release", known=not check)
+        files = read_artifacts(params["files"], attempt="verify the release", known=not check)
         if not all(file.sha256 for file in files):
             return {"changed": False, "verified": []}
-        verified = channel.verify(
+        verified = channel.verify_channels(
             params["channels"],
             params["path"],
             files,

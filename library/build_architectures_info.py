@@ -47,12 +47,12 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.slipway.host.emulation import offers
+from ..module_utils.slipway.host.emulation import list_offers
 from ..module_utils.slipway.module.report import report
 
 
 def act(module: AnsibleModule) -> dict[str, Any]:
-    found = offers(module.params["wanted"])
+    found = list_offers(module.params["wanted"])
     missing = [{"architecture": offer.architecture, "why": offer.why} for offer in found if not offer.offered]
     for one in missing:
         module.warn(f"This machine does not build for {one['architecture']}: {one['why']}.")

@@ -80,9 +80,9 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.slipway.buildstream.build import build_all, look
+from ..module_utils.slipway.buildstream.build import build_all, find_built
 from ..module_utils.slipway.buildstream.command import Build, Project
-from ..module_utils.slipway.buildstream.session import Built
+from ..module_utils.slipway.buildstream.session import BuiltElement
 from ..module_utils.slipway.errors import SlipwayError
 from ..module_utils.slipway.module.options import BUILDSTREAM, BUILDSTREAM_BUILDS, PROGRESS
 from ..module_utils.slipway.module.report import report
@@ -114,7 +114,7 @@ def act(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
             "build", ", ".join(names), "an architecture comes twice", do_next="Give each architecture one entry."
         )
     previous = {(each["architecture"], each["element"]): (each["key"], each["artifact"]) for each in params["previous"]}
-    known = look(project, builds, previous)
+    known = find_built(project, builds, previous)
     missing = {built.architecture for built in known if not built.cached}
     tools: dict[str, str] = {}
     if missing and not check_mode:
@@ -135,7 +135,7 @@ def act(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
     }
 
 
-def _replace_built(known: list[Built], made: list[Built]) -> list[Built]:
+def _replace_built(known: list[BuiltElement], made: list[BuiltElement]) -> list[BuiltElement]:
     new = {(built.architecture, built.element): built for built in made}
     return [new.get((built.architecture, built.element), built) for built in known]
 

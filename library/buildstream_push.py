@@ -91,8 +91,8 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slipway.buildstream.command import Build, Project
-from ..module_utils.slipway.buildstream.push import Outcome, Server, publish
-from ..module_utils.slipway.module.diff import added_lines
+from ..module_utils.slipway.buildstream.push import Outcome, Server, publish_artifacts
+from ..module_utils.slipway.module.diff import diff_added
 from ..module_utils.slipway.module.options import BUILDSTREAM, BUILDSTREAM_BUILDS, PROGRESS
 from ..module_utils.slipway.module.report import report
 from ..module_utils.slipway.progress import Progress
@@ -122,7 +122,7 @@ def act(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
 
     if check_mode and not Path(params["project"]).is_dir():
         return {"changed": True, **asdict(Outcome(0))}
-    outcome = publish(
+    outcome = publish_artifacts(
         Project(Path(params["project"]), path("config"), params["bst"]),
         [Build(each["architecture"], tuple(each["elements"]), each["options"]) for each in params["builds"]],
         Server(params["url"], path("server_cert"), path("client_cert"), path("client_key")),
@@ -131,7 +131,7 @@ def act(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
         progress=Progress(None if check_mode else params["progress"]),
         write=not check_mode,
     )
-    diff = added_lines(artifact.name for artifact in outcome.missing)
+    diff = diff_added(artifact.name for artifact in outcome.missing)
     return {"changed": bool(outcome.missing), **asdict(outcome), "diff": diff}
 
 

@@ -76,7 +76,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slipway.module.report import report
-from ..module_utils.slipway.publish import links as pointers
+from ..module_utils.slipway.publish.links import Release, update_links
 
 
 def main() -> None:
@@ -91,10 +91,10 @@ def main() -> None:
         supports_check_mode=True,
     )
     params = module.params
-    release = pointers.Release(Path(params["public"]), params["project"], params["label"], params["files"])
+    release = Release(Path(params["public"]), params["project"], params["label"], params["files"])
 
     def act() -> dict[str, Any]:
-        done = pointers.point(release, allow_downgrade=params["allow_downgrade"], check=module.check_mode)
+        done = update_links(release, allow_downgrade=params["allow_downgrade"], check=module.check_mode)
         result: dict[str, Any] = {
             "changed": bool(done.moves),
             "current": done.newer or release.label,

@@ -121,7 +121,7 @@ def act(options: dict[str, Any], *, write: bool) -> dict[str, Any]:
     debs, diffs = [], []
     for words in options["packages"]:
         metapackage = Metapackage(**words)
-        content = metapackage.deb()
+        content = metapackage.build_deb()
         number = metapackage.version.partition(":")[2] or metapackage.version
         path = directory / f"{metapackage.package}_{number}_{metapackage.architecture}.deb"
         if not path.exists() or path.read_bytes() != content:

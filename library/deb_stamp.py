@@ -174,7 +174,7 @@ def make_order(params: dict[str, Any]) -> stamp.Order:
     )
 
 
-def describe_deb(deb: stamp.Stamped) -> dict[str, Any]:
+def describe_deb(deb: stamp.StampedDeb) -> dict[str, Any]:
     return {
         **{name: getattr(deb, name) for name in ("package", "architecture", "version", "stamped", "source", "path")},
         **asdict(deb.digests),
@@ -184,7 +184,7 @@ def describe_deb(deb: stamp.Stamped) -> dict[str, Any]:
     }
 
 
-def diff_control(deb: stamp.Stamped) -> dict[str, str]:
+def diff_control(deb: stamp.StampedDeb) -> dict[str, str]:
     return {"before_header": deb.source, "after_header": deb.path, "before": deb.before, "after": deb.after}
 
 
@@ -206,8 +206,8 @@ def main() -> None:
     )
 
     def act() -> dict[str, Any]:
-        paths = stamp.debs_at(module.params["debs"])
-        results = stamp.stamp(
+        paths = stamp.find_debs(module.params["debs"])
+        results = stamp.stamp_debs(
             paths,
             module.params["directory"],
             order=make_order(module.params),

@@ -136,19 +136,19 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.slipway.apt.sources import resolved
-from ..module_utils.slipway.host.base import Recipe, ensure_bases, refuse_unknown
+from ..module_utils.slipway.apt.sources import resolve_mirrors
+from ..module_utils.slipway.host.base import Recipe, check_recipes, ensure_bases
 from ..module_utils.slipway.module.options import APT_SOURCES, PROGRESS
 from ..module_utils.slipway.module.report import report
 from ..module_utils.slipway.progress import Progress
 
 
 def act(module: AnsibleModule) -> dict[str, Any]:
-    wanted = {**module.params, "sources": resolved(module.params["sources"])}
+    wanted = {**module.params, "sources": resolve_mirrors(module.params["sources"])}
     directory = Path(wanted["directory"])
     recipes = [make_recipe(base, wanted) for base in wanted["bases"]]
     known = [make_recipe(base, wanted) for base in wanted["known"]]
-    refuse_unknown([*recipes, *known])
+    check_recipes([*recipes, *known])
     progress = Progress(None if module.check_mode else wanted["progress"])
     found = ensure_bases(recipes, directory, jobs=wanted["jobs"], progress=progress, write=not module.check_mode)
     absent = [recipe.name for recipe, base in zip(recipes, found, strict=True) if base is None]

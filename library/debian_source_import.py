@@ -101,15 +101,15 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.slipway.module.options import APT_SOURCES, PROGRESS
 from ..module_utils.slipway.module.report import report
 from ..module_utils.slipway.progress import Progress
-from ..module_utils.slipway.trove.account import as_owner
-from ..module_utils.slipway.trove.sources import Archive, Wanted, ensure_imports
+from ..module_utils.slipway.trove.account import run_as_owner
+from ..module_utils.slipway.trove.sources import Archive, SourceRequest, ensure_imports
 
 
 def act(module: AnsibleModule) -> dict[str, Any]:
     options = module.params
-    wanted = [Wanted(**one) for one in options["imports"]]
+    wanted = [SourceRequest(**one) for one in options["imports"]]
     toplevel = Path(options["toplevel"])
-    found = as_owner(
+    found = run_as_owner(
         toplevel,
         lambda: ensure_imports(
             wanted,

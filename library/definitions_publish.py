@@ -49,7 +49,7 @@ options:
         type: str
         required: true
       url:
-        description: The URL to write. Without it, O(pins[].match), which then is no pattern.
+        description: The URL to write. Without it, O(pins[].match), which then is not a pattern.
         type: str
       ref:
         description: The commit or SHA-256 to write.
@@ -97,12 +97,12 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.slipway.git.archive import unpack
+from ..module_utils.slipway.git.archive import unpack_tree
 from ..module_utils.slipway.git.remote import Person
-from ..module_utils.slipway.module.diff import changed_texts
+from ..module_utils.slipway.module.diff import diff_texts
 from ..module_utils.slipway.module.report import report
-from ..module_utils.slipway.trove.account import as_owner, nearest
-from ..module_utils.slipway.trove.definitions import Pin, pinned, pinned_tree, publish
+from ..module_utils.slipway.trove.account import find_existing, run_as_owner
+from ..module_utils.slipway.trove.definitions import Pin, pin_tree, publish_definitions, read_pinned_tree
 
 PUBLISHER = ("Slipway", "slipway@slipway.invalid")
 
@@ -111,10 +111,14 @@ def act(module: AnsibleModule) -> dict[str, Any]:
     options = module.params
     pins = [Pin(one["match"], one["url"] or one["match"], one["ref"]) for one in options["pins"]]
     source, repository = Path(options["source"]), Path(options["repository"])
-    tree = pinned_tree(source, pins) if source.is_dir() or options["remote_src"] else pinned(unpack(source), pins)
-    published = as_owner(
-        nearest(repository),
-        lambda: publish(
+    tree = (
+        read_pinned_tree(source, pins)
+        if source.is_dir() or options["remote_src"]
+        else pin_tree(unpack_tree(source), pins)
+    )
+    published = run_as_owner(
+        find_existing(repository),
+        lambda: publish_definitions(
             tree,
             repository,
             branch=options["branch"],
@@ -127,7 +131,7 @@ def act(module: AnsibleModule) -> dict[str, Any]:
         "changed": bool(published.changed),
         "commit": published.commit,
         "files": sorted(published.changed),
-        "diff": changed_texts(published.changed),
+        "diff": diff_texts(published.changed),
     }
     if published.foreign is not None:
         module.warn(

@@ -39,7 +39,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.slipway.distbuild.control import cancel
+from ..module_utils.slipway.distbuild.control import cancel_build
 from ..module_utils.slipway.distbuild.protocol import Handle
 from ..module_utils.slipway.module.options import DISTBUILD
 from ..module_utils.slipway.module.report import report
@@ -56,7 +56,7 @@ def main() -> None:
 
     def act() -> dict[str, Any]:
         handle = Handle.from_dict(module.params["handle"])
-        changed = cancel(handle, timeout=module.params["timeout"], write=not module.check_mode)
+        changed = cancel_build(handle, timeout=module.params["timeout"], write=not module.check_mode)
         return {"changed": changed, "handle": handle.as_dict()}
 
     report(module, act)

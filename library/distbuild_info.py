@@ -66,7 +66,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.slipway.distbuild.control import list_requests, look, state_of
+from ..module_utils.slipway.distbuild.control import determine_state, list_requests, query_build
 from ..module_utils.slipway.distbuild.protocol import DEFAULT_PORT, Controller, Handle
 from ..module_utils.slipway.module.options import DISTBUILD
 from ..module_utils.slipway.module.report import report
@@ -90,11 +90,11 @@ def main() -> None:
             listed = list_requests(Controller(wanted["controller"], wanted["port"]), timeout=wanted["timeout"])
             return {"changed": False, "requests": [asdict(one) for one in listed]}
         handle = Handle.from_dict(wanted["handle"])
-        status, listed = look(handle, timeout=wanted["timeout"])
+        status, listed = query_build(handle, timeout=wanted["timeout"])
         return {
             "changed": False,
             "requests": [asdict(one) for one in listed],
-            "state": state_of(handle, status, listed),
+            "state": determine_state(handle, status, listed),
             "detail": status.detail if status else "",
         }
 

@@ -62,7 +62,7 @@ options:
   handle:
     description:
       - The RV(builds[].handle) of an earlier, detached submission of the same build.
-      - The protocol cannot attach to a build again. What became of the earlier one is told in RV(builds[].resumed), and
+      - The protocol cannot attach to a build again. The earlier one's state is returned in RV(builds[].resumed), and
         the same request is sent again, which joins it where it still runs.
     type: dict
   artifacts:
@@ -116,7 +116,7 @@ options:
     type: float
     default: 1800
   silence_timeout:
-    description: Seconds that a build may go on without any message, though the controller answers questions.
+    description: Seconds that a build may go on without any message, although the controller answers questions.
     type: float
     default: 7200
   question_interval:
@@ -124,7 +124,7 @@ options:
     type: float
     default: 60
   tries:
-    description: How many times a request is sent again after a lost connection. A finished step starts the count anew.
+    description: How many times a request is sent again after a lost connection. A finished step restarts the count.
     type: int
     default: 3
   cache_url:
@@ -259,8 +259,8 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slipway.distbuild.initiator import Limits
 from ..module_utils.slipway.distbuild.protocol import DEFAULT_PORT, Controller, Handle, Request
-from ..module_utils.slipway.distbuild.submission import Order, preview, submit
-from ..module_utils.slipway.distbuild.systems import elements, system_orders
+from ..module_utils.slipway.distbuild.submission import Order, preview_orders, submit_orders
+from ..module_utils.slipway.distbuild.systems import list_elements, make_system_orders
 from ..module_utils.slipway.module.options import MORPH_LIST_COMMAND, PROGRESS
 from ..module_utils.slipway.module.report import report
 from ..module_utils.slipway.morph.cache import MorphCache, list_artifacts
@@ -305,37 +305,37 @@ def main() -> None:
 
 
 def act(wanted: dict[str, Any], *, check: bool) -> dict[str, Any]:
-    orders = several(wanted) if wanted["systems"] else [single(wanted)]
+    orders = make_orders(wanted) if wanted["systems"] else [make_order(wanted)]
     systems = wanted["systems"] or [{"file": wanted["morphology"], "architecture": ""}]
     cache = MorphCache(wanted["cache_url"]) if wanted["cache_url"] else None
-    results = previewed(wanted, orders, cache) if check else submitted(wanted, orders, cache)
+    results = preview(wanted, orders, cache) if check else submit(wanted, orders, cache)
     changed = any(result["changed"] for result in results)
     alone = results[0] if wanted["morphology"] else {}
-    return {**alone, "builds": results, "elements": elements(results, systems), "changed": changed}
+    return {**alone, "builds": results, "elements": list_elements(results, systems), "changed": changed}
 
 
-def several(wanted: dict[str, Any]) -> list[Order]:
-    return system_orders(
+def make_orders(wanted: dict[str, Any]) -> list[Order]:
+    return make_system_orders(
         wanted["systems"],
         wanted["controllers"],
-        ask=lambda file: request(wanted, file, []),
+        make_request=lambda file: make_request(wanted, file, []),
         logs=Path(wanted["log_directory"]),
-        recorded=wanted["previous"],
+        previous=wanted["previous"],
     )
 
 
-def single(wanted: dict[str, Any]) -> Order:
+def make_order(wanted: dict[str, Any]) -> Order:
     return Order(
         Controller(wanted["controller"], wanted["port"]),
-        request(wanted, wanted["morphology"], wanted["components"]),
+        make_request(wanted, wanted["morphology"], wanted["components"]),
         Path(wanted["log_directory"]),
         Handle.from_dict(wanted["handle"]) if wanted["handle"] else None,
         wanted["artifacts"],
     )
 
 
-def request(wanted: dict[str, Any], morphology: str, components: list[str]) -> Request:
-    return Request.checked(
+def make_request(wanted: dict[str, Any], morphology: str, components: list[str]) -> Request:
+    return Request.create(
         repo=wanted["repo"],
         ref=wanted["ref"],
         original_ref=wanted["original_ref"],
@@ -344,7 +344,7 @@ def request(wanted: dict[str, Any], morphology: str, components: list[str]) -> R
     )
 
 
-def submitted(wanted: dict[str, Any], orders: list[Order], cache: MorphCache | None) -> list[dict[str, Any]]:
+def submit(wanted: dict[str, Any], orders: list[Order], cache: MorphCache | None) -> list[dict[str, Any]]:
     limits = Limits(
         total=wanted["timeout"],
         answer=wanted["answer_timeout"],
@@ -354,10 +354,10 @@ def submitted(wanted: dict[str, Any], orders: list[Order], cache: MorphCache | N
         tries=wanted["tries"],
     )
     progress = Progress(wanted["progress"])
-    return submit(orders, limits=limits, detach=wanted["detach"], cache=cache, progress=progress)
+    return submit_orders(orders, limits=limits, detach=wanted["detach"], cache=cache, progress=progress)
 
 
-def previewed(wanted: dict[str, Any], orders: list[Order], cache: MorphCache | None) -> list[dict[str, Any]]:
+def preview(wanted: dict[str, Any], orders: list[Order], cache: MorphCache | None) -> list[dict[str, Any]]:
     def artifacts(request: Request) -> list[str]:
         return list_artifacts(
             wanted["list_command"],
@@ -368,7 +368,7 @@ def previewed(wanted: dict[str, Any], orders: list[Order], cache: MorphCache | N
         )
 
     listed = artifacts if wanted["list_command"] else None
-    return preview(orders, detach=wanted["detach"], cache=cache, artifacts=listed)
+    return preview_orders(orders, detach=wanted["detach"], cache=cache, artifacts=listed)
 
 
 if __name__ == "__main__":

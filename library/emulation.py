@@ -54,7 +54,7 @@ from ..module_utils.slipway.module.report import report
 def act(module: AnsibleModule) -> dict[str, Any]:
     enabled, refusals = ([], []) if module.check_mode else enable_emulation(module.params["architectures"])
     for refusal in refusals:
-        module.warn(f"Could not switch on the emulation of an architecture: {refusal}.")
+        module.warn(f"Could not enable the emulation of an architecture: {refusal}.")
     return {"changed": bool(enabled), "enabled": enabled}
 
 

@@ -55,9 +55,9 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.slipway.git.files import keep_files
+from ..module_utils.slipway.git.files import ensure_files
 from ..module_utils.slipway.git.remote import Person
-from ..module_utils.slipway.module.diff import changed_texts
+from ..module_utils.slipway.module.diff import diff_texts
 from ..module_utils.slipway.module.options import GIT_AUTHOR
 from ..module_utils.slipway.module.report import report
 
@@ -76,7 +76,7 @@ def main() -> None:
 
     def act() -> dict[str, Any]:
         wanted = module.params
-        kept = keep_files(
+        kept = ensure_files(
             wanted["repository"],
             wanted["branch"],
             files=wanted["files"],
@@ -84,7 +84,7 @@ def main() -> None:
             person=Person(wanted["name"], wanted["email"], wanted["epoch"]),
             write=not module.check_mode,
         )
-        return {"changed": bool(kept.changed), "commit": kept.head, "diff": changed_texts(kept.changed)}
+        return {"changed": bool(kept.changed), "commit": kept.head, "diff": diff_texts(kept.changed)}
 
     report(module, act)
 

@@ -90,8 +90,8 @@ def main() -> None:
             environment = {}
             key = wanted["signing_key"]
             if home and wanted["annotation"]:
-                key = openpgp.signing_key(home, key).fingerprint
-                environment = stack.enter_context(openpgp.environment(home))
+                key = openpgp.find_signing_key(home, key).fingerprint
+                environment = stack.enter_context(openpgp.provide_environment(home))
             annotation = wanted["annotation"] and Annotation(
                 wanted["annotation"],
                 Person(wanted["name"], wanted["email"], wanted["epoch"]),

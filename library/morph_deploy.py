@@ -105,7 +105,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slipway.module.options import DEPLOYMENTS, PROGRESS
 from ..module_utils.slipway.module.report import report
-from ..module_utils.slipway.morph.deploy import Site, deploy
+from ..module_utils.slipway.morph.deploy import Site, deploy_files
 from ..module_utils.slipway.progress import Progress
 
 
@@ -129,14 +129,14 @@ def main() -> None:
 
 
 def act(wanted: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
-    there, made = deploy(
+    there, made = deploy_files(
         wanted["deployments"],
         cluster=wanted["cluster"],
         definitions=Path(wanted["definitions"]),
         directory=Path(wanted["directory"]),
         label=wanted["label"],
         site=Site(wanted["command"], wanted["config"] or "", wanted["trove_host"], wanted["cache_server"]),
-        recorded=wanted["previous"],
+        previous=wanted["previous"],
         logs=Path(wanted["log_directory"]),
         timeout=wanted["timeout"],
         progress=None if check_mode else Progress(wanted["progress"]),

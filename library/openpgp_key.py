@@ -77,7 +77,7 @@ from ..module_utils.slipway.module.report import report
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            # The home of keys and the name of a file with a public key are no secrets.
+            # The home of keys and the name of a file with a public key are not secrets.
             "gnupghome": {"type": "path", "required": True, "no_log": False},
             "name": {"type": "str", "required": True},
             "email": {"type": "str", "required": True},
@@ -90,17 +90,17 @@ def main() -> None:
     user_id = f"{module.params['name']} <{module.params['email']}>"
 
     def act() -> dict[str, Any]:
-        key = openpgp.secret_key_of(home, user_id)
+        key = openpgp.find_secret_key(home, user_id)
         made = key is None
         if key is None and not module.check_mode:
-            key = openpgp.signing_key(home, openpgp.make_key(home, user_id, expires=module.params["expires"]))
+            key = openpgp.find_signing_key(home, openpgp.make_key(home, user_id, expires=module.params["expires"]))
         result = {
             "changed": made,
             "fingerprint": key.fingerprint if key else "",
             "expires": key.expires if key else None,
         }
         if module.params["public_key"]:
-            exported = openpgp.public_key(home, key.fingerprint) if key else b""
+            exported = openpgp.export_public_key(home, key.fingerprint) if key else b""
             result |= _export(Path(module.params["public_key"]), exported, check=module.check_mode)
         return result
 

@@ -70,21 +70,21 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.slipway.host.venv import Wanted, install, lacking
+from ..module_utils.slipway.host.venv import Environment, find_missing, install_packages
 from ..module_utils.slipway.module.report import report
 
 
 def act(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
-    wanted = Wanted(
+    wanted = Environment(
         Path(params["path"]),
         tuple(params["packages"]),
         params["constraints"],
         params["python"],
         tuple(params["pip_args"]),
     )
-    missing = lacking(wanted)
+    missing = find_missing(wanted)
     if missing and not check_mode:
-        install(wanted, timeout=params["timeout"])
+        install_packages(wanted, timeout=params["timeout"])
     return {"changed": bool(missing), "missing": missing}
 
 

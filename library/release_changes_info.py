@@ -67,7 +67,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.slipway.git.history import changes_since_previous
+from ..module_utils.slipway.git.history import list_changes
 from ..module_utils.slipway.module.report import report
 
 
@@ -85,7 +85,7 @@ def main() -> None:
 
     def act() -> dict[str, Any]:
         wanted = module.params
-        history = changes_since_previous(
+        history = list_changes(
             wanted["repository"],
             wanted["commit"],
             project=wanted["project"],

@@ -75,7 +75,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slipway.module.report import report
-from ..module_utils.slipway.publish import pages as releaseindex
+from ..module_utils.slipway.publish.pages import Site, describe_site, update_pages
 
 
 def main() -> None:
@@ -92,12 +92,12 @@ def main() -> None:
         supports_check_mode=True,
     )
     params, check = module.params, module.check_mode
-    site = releaseindex.Site(Path(params["public"]), params["project"], params["notes_url"])
+    site = Site(Path(params["public"]), params["project"], params["notes_url"])
 
     def act() -> dict[str, Any]:
         if params["pages"] is None:
-            return {"changed": False, **releaseindex.describe(site)}
-        done = releaseindex.renew(site, params["pages"], coming=params["label"], check=check)
+            return {"changed": False, **describe_site(site)}
+        done = update_pages(site, params["pages"], coming=params["label"], check=check)
         shown = [
             {
                 "before_header": name,

@@ -96,10 +96,10 @@ def main() -> None:
         holder = lock.Holder(**module.params["holder"])
         if module.params["state"] == "absent":
             if not module.check_mode:
-                lock.drop(path, holder)
+                lock.drop_lock(path, holder)
             return {"changed": False}
         ended = lock.Holder(**module.params["ended"]) if module.params["ended"] else None
-        other = lock.take(path, holder, ended=ended, write=not module.check_mode)
+        other = lock.take_lock(path, holder, ended=ended, write=not module.check_mode)
         return {"changed": False, **({} if other is None else {"held_by": asdict(other)})}
 
     report(module, act)

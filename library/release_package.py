@@ -86,7 +86,7 @@ files:
   returned: success
   type: list
   elements: dict
-companions:
+sidecars:
   description: The checksum files and the signature, in the same form.
   returned: success
   type: list
@@ -116,7 +116,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slipway import openpgp, pigz
-from ..module_utils.slipway.module.diff import added_lines
+from ..module_utils.slipway.module.diff import diff_added
 from ..module_utils.slipway.module.options import OPENPGP, PROGRESS
 from ..module_utils.slipway.module.report import report
 from ..module_utils.slipway.progress import Progress
@@ -142,30 +142,30 @@ def main() -> None:
     params, check = module.params, module.check_mode
 
     def act() -> dict[str, Any]:
-        done = package.package(
+        done = package.package_release(
             Path(params["images"]),
-            package.images(params["files"], known=not check),
+            package.read_images(params["files"], known=not check),
             directory=Path(params["directory"]),
             label=params["label"],
             level=params["level"],
             manifest=params["manifest"],
             gnupghome=Path(params["gnupghome"]),
             fingerprint=params["signing_key"] or None,
-            recorded=package.recorded(params["previous"]),
+            previous=package.read_previous(params["previous"]),
             progress=Progress(None if check else params["progress"]),
             check=check,
         )
         result = {
             "changed": bool(done.made),
             "files": [file.as_dict() for file in done.files],
-            "companions": [file.as_dict() for file in done.companions],
+            "sidecars": [file.as_dict() for file in done.sidecars],
             "made": done.made,
             "signed_by": done.signed_by,
             "signed_at": done.signed_at,
-            "tools": {"pigz": pigz.version(), "gpg": openpgp.version()},
+            "tools": {"pigz": pigz.read_version(), "gpg": openpgp.read_version()},
         }
         if done.made:
-            result["diff"] = added_lines(f"{params['directory']}/{name}" for name in done.made)
+            result["diff"] = diff_added(f"{params['directory']}/{name}" for name in done.made)
         return result
 
     report(module, act)

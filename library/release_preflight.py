@@ -125,7 +125,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slipway.errors import refuse
 from ..module_utils.slipway.gates import preflight
-from ..module_utils.slipway.gates.masons import mason_status, masons_report
+from ..module_utils.slipway.gates.masons import fetch_mason_status, report_masons
 from ..module_utils.slipway.module.options import CONNECTION_HTTPS, OPENPGP
 from ..module_utils.slipway.module.report import report
 
@@ -134,15 +134,15 @@ REPOSITORY = {"name": {"type": "str", "required": True}, "url": {"type": "str", 
 
 
 def run_checks(wanted: dict[str, Any]) -> tuple[preflight.Report, list[dict[str, Any]]]:
-    found = preflight.Report(preflight.missing_programs(wanted["programs"]))
+    found = preflight.Report(preflight.find_missing_programs(wanted["programs"]))
     plan = wanted["plan"]
     if wanted["directory"] and "package" not in wanted["records"]:
-        found.findings += preflight.too_little_room(wanted["directory"], gib=wanted["min_free_gib"])
+        found.findings += preflight.check_room(wanted["directory"], gib=wanted["min_free_gib"])
     reports: list[preflight.Report] = []
     masons: list[dict[str, Any]] = []
     if wanted["gnupghome"]:
         reports.append(
-            preflight.signing_key_report(
+            preflight.check_signing_key(
                 wanted["gnupghome"],
                 wanted["signing_key"] or None,
                 warning_days=wanted["key_warning_days"],
@@ -150,21 +150,21 @@ def run_checks(wanted: dict[str, Any]) -> tuple[preflight.Report, list[dict[str,
             )
         )
     if plan:
-        reports.append(preflight.names_report(plan, wanted["records"], public_directory=wanted["public"]))
-        found.warnings += preflight.left_out(plan)
-        told, masons = masons_report(
+        reports.append(preflight.check_names(plan, wanted["records"], public_directory=wanted["public"]))
+        found.warnings += preflight.list_left_out(plan)
+        told, masons = report_masons(
             wanted["masons"],
             plan,
             max_age=wanted["mason_max_age"],
             now=time.time(),
             override=wanted["mason_override"].strip(),
-            fetch=lambda url: mason_status(url, ca_path=wanted["ca_path"], timeout=wanted["timeout"]),
+            fetch=lambda url: fetch_mason_status(url, ca_path=wanted["ca_path"], timeout=wanted["timeout"]),
         )
         reports.append(told)
     for part in reports:
         found.findings += part.findings
         found.warnings += part.warnings
-    found.findings += preflight.unreachable(wanted["repositories"], timeout=wanted["timeout"])
+    found.findings += preflight.find_unreachable(wanted["repositories"], timeout=wanted["timeout"])
     return found, masons
 
 
@@ -197,8 +197,8 @@ def main() -> None:
             "begin",
             (module.params["plan"] or {}).get("label", "the release"),
             found.findings,
-            several="things are not ready",
-            do_next="Nothing was changed. Mend this and run again.",
+            several="checks failed",
+            do_next="Nothing was changed. Fix this and run again.",
         )
         return {"changed": False, "masons": masons}
 

@@ -84,7 +84,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slipway.errors import SlipwayError
 from ..module_utils.slipway.module.report import report
-from ..module_utils.slipway.release.records import Record, dumps, settle
+from ..module_utils.slipway.release.records import Record, format_json, keep_record
 
 RECORD = {
     "stage": {"type": "str", "required": True},
@@ -128,11 +128,11 @@ def main() -> None:
                 "ended": ended,
             }
             stage = part["stage"]
-            now, before = settle(directory, record, replace=module.params["replace"], write=not module.check_mode)
+            now, before = keep_record(directory, record, replace=module.params["replace"], write=not module.check_mode)
             kept[stage] = now
             if now != before:
                 path = str(directory / f"{stage}.json")
-                texts = {"before": dumps(before).decode() if before else "", "after": dumps(now).decode()}
+                texts = {"before": format_json(before).decode() if before else "", "after": format_json(now).decode()}
                 diff.append({"before_header": path, "after_header": path, **texts})
         return {"changed": bool(diff), "records": kept, **({"diff": diff} if diff else {})}
 

@@ -180,9 +180,17 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slipway.apt import publication, reprepro
-from ..module_utils.slipway.apt.sources import package_lists
-from ..module_utils.slipway.distro import release as distro_release
+from ..module_utils.slipway.apt.sources import fetch_package_lists
 from ..module_utils.slipway.distro.file import load_distro
+from ..module_utils.slipway.distro.release import (
+    Names,
+    Plan,
+    check_installable,
+    describe_inputs,
+    find_release,
+    plan_release,
+    read_shadow,
+)
 from ..module_utils.slipway.errors import refuse
 from ..module_utils.slipway.module.report import report
 
@@ -206,11 +214,11 @@ def main() -> None:
             "platforms": {"type": "list", "elements": "dict", "required": True, "options": PLATFORM},
             "base_directory": {"type": "path", "required": True},
             "excludes": {"type": "dict", "default": {}},
-            "package_name": {"type": "str", "default": distro_release.Names.package},
-            "shadow_version": {"type": "str", "default": distro_release.Names.shadow},
-            "template": {"type": "str", "default": distro_release.Names.stamped},
-            "marker": {"type": "str", "default": distro_release.Names.marker},
-            "metapackage_version": {"type": "str", "default": distro_release.Names.metapackage},
+            "package_name": {"type": "str", "default": Names.package},
+            "shadow_version": {"type": "str", "default": Names.shadow},
+            "template": {"type": "str", "default": Names.stamped},
+            "marker": {"type": "str", "default": Names.marker},
+            "metapackage_version": {"type": "str", "default": Names.metapackage},
             "maintainer": {"type": "str", "required": True},
         },
         supports_check_mode=True,
@@ -220,8 +228,8 @@ def main() -> None:
 
 def act(options: dict[str, Any], *, write: bool) -> dict[str, Any]:
     distro = load_distro(options["distro_file"], text=options.get("distro_text"), required=options["required_stacks"])
-    release, directory = distro_release.release_of(distro), Path(options["published"])
-    names = distro_release.Names(
+    release, directory = find_release(distro), Path(options["published"])
+    names = Names(
         package=options["package_name"],
         shadow=options["shadow_version"],
         stamped=options["template"],
@@ -231,24 +239,24 @@ def act(options: dict[str, Any], *, write: bool) -> dict[str, Any]:
     )
     platforms = {platform["name"]: platform["architectures"] for platform in options["platforms"]}
     excludes = {name: list(places or []) for name, places in options["excludes"].items()}
-    label = publication.label_of(distro.name, release)
+    label = publication.make_label(distro.name, release)
     answer = {"changed": False, "label": label, "distribution": distro.name, "release": release}
-    kept = publication.published(directory, label)
-    if kept is not None:
-        inputs = distro_release.inputs_of(distro, platforms, excludes=excludes, names=names)
-        publication.refuse_other(directory, label, kept, inputs)
-        publication.verify(directory, label)
+    published = publication.read_published(directory, label)
+    if published is not None:
+        inputs = describe_inputs(distro, platforms, excludes=excludes, names=names)
+        publication.refuse_other_inputs(directory, label, published, inputs)
+        publication.verify_release(directory, label)
         return {**answer, "published": True, "platforms": [], "inputs": inputs, "remarks": distro.remarks}
-    with reprepro.opened(options["shadow"], gnupghome=options["gnupghome"], write=write) as archive:
-        shadow = distro_release.read_shadow(archive.public, platforms, component=options["component"])
-    current = publication.current_packages(directory, distro.name)
-    plan = distro_release.make(distro, shadow, excludes=excludes, names=names, published=current)
+    with reprepro.open_archive(options["shadow"], gnupghome=options["gnupghome"], write=write) as archive:
+        shadow = read_shadow(archive.public, platforms, component=options["component"])
+    current = publication.read_current_packages(directory, distro.name)
+    plan = plan_release(distro, shadow, excludes=excludes, names=names, published=current)
     solve(plan, options["platforms"], Path(options["base_directory"]), write=write)
     refuse(
         "release",
         f"{distro.name} {release}",
         plan.findings,
-        several="things forbid it",
+        several="problems",
         do_next="Build what is missing, correct the distro file, or exclude a stack by its name, and run again.",
     )
     parts = [
@@ -263,7 +271,7 @@ def act(options: dict[str, Any], *, write: bool) -> dict[str, Any]:
     return {**answer, "published": False, "platforms": parts, "inputs": plan.inputs, "remarks": plan.remarks}
 
 
-def solve(plan: distro_release.Plan, platforms: Sequence[Mapping[str, Any]], directory: Path, *, write: bool) -> None:
+def solve(plan: Plan, platforms: Sequence[Mapping[str, Any]], directory: Path, *, write: bool) -> None:
     with tempfile.TemporaryDirectory(prefix="slipway-lists-") as temporary:
         lists = {}
         for platform in platforms:
@@ -273,8 +281,8 @@ def solve(plan: distro_release.Plan, platforms: Sequence[Mapping[str, Any]], dir
                 if place.is_dir():
                     shutil.copytree(place, copied)
                 place = copied
-            lists[platform["name"]] = package_lists(platform["base"], platform["architectures"], directory=place)
-        distro_release.solve(plan, lists)
+            lists[platform["name"]] = fetch_package_lists(platform["base"], platform["architectures"], directory=place)
+        check_installable(plan, lists)
 
 
 if __name__ == "__main__":

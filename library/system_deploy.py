@@ -104,9 +104,9 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.slipway.buildstream.build import checkout
+from ..module_utils.slipway.buildstream.build import check_out
 from ..module_utils.slipway.buildstream.command import Project
-from ..module_utils.slipway.image.deploy import Deployment, Made, Release, deploy, tools
+from ..module_utils.slipway.image.deploy import DeployedFile, Deployment, Release, deploy_files, read_tool_versions
 from ..module_utils.slipway.module.options import BUILDSTREAM, DEPLOYMENTS, PROGRESS
 from ..module_utils.slipway.module.report import report
 from ..module_utils.slipway.progress import Progress
@@ -136,15 +136,17 @@ def act(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
 
     def take_out(artifact: str, archive: Path, scratch: Path) -> None:
         project = Project(scratch, config, params["bst"])
-        checkout(project, artifact, archive=archive, timeout=params["timeout"])
+        check_out(project, artifact, archive=archive, timeout=params["timeout"])
 
-    there, made = deploy(
+    there, made = deploy_files(
         deployments,
         release=Release(params["label"], params["version"], params["epoch"]),
         directory=Path(params["directory"]),
         artifacts=params["artifacts"],
         checkout=take_out,
-        recorded={each["name"]: Made(each["name"], int(each["size"]), each["sha256"]) for each in params["previous"]},
+        previous={
+            each["name"]: DeployedFile(each["name"], int(each["size"]), each["sha256"]) for each in params["previous"]
+        },
         progress=None if check_mode else Progress(params["progress"]),
         write=not check_mode,
     )
@@ -159,7 +161,7 @@ def act(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
         for each, entry in zip(deployments, params["deployments"], strict=True)
         if each.file in there
     ]
-    versions = {} if check_mode or not made else tools(deployments)
+    versions = {} if check_mode or not made else read_tool_versions(deployments)
     return {"changed": bool(made), "files": files, "made": made, "tools": versions}
 
 

@@ -98,13 +98,13 @@ from ..module_utils.slipway.host.textfile import TextFile, ensure_text_files
 from ..module_utils.slipway.module.report import report
 
 
-def text_files(given: dict[str, Any]) -> list[TextFile]:
+def read_text_files(given: dict[str, Any]) -> list[TextFile]:
     """The files that are asked for, if each is in a place of its own."""
     directory = given["directory"]
     faulty = [one["path"] for one in given["files"] if not is_place(one["path"], below=directory)]
     if faulty:
         where = f"below {directory}" if directory else "with an absolute path"
-        raise SlipwayError("write", ", ".join(faulty), f"no names of files {where}", do_next="Correct them.")
+        raise SlipwayError("write", ", ".join(faulty), f"not file names {where}", do_next="Correct them.")
     return [
         TextFile(
             Path(directory or "/", one["path"]),
@@ -125,7 +125,7 @@ def is_place(path: str, *, below: str | None) -> bool:
 
 
 def act(given: dict[str, Any], *, dry: bool) -> dict[str, Any]:
-    return ensure_text_files(text_files(given), validate=given["validate"], dry=dry)
+    return ensure_text_files(read_text_files(given), validate=given["validate"], dry=dry)
 
 
 def main() -> None:

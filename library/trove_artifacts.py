@@ -127,10 +127,10 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.slipway.module.diff import added_lines
+from ..module_utils.slipway.module.diff import diff_added
 from ..module_utils.slipway.module.options import CONNECTION_SSH, MORPH_LIST_COMMAND, PROGRESS
 from ..module_utils.slipway.module.report import report
-from ..module_utils.slipway.morph.artifacts import Outcome, Transfer, publish
+from ..module_utils.slipway.morph.artifacts import Outcome, Transfer, publish_artifacts
 from ..module_utils.slipway.morph.cache import MorphCache, list_artifacts
 from ..module_utils.slipway.progress import Progress
 
@@ -164,7 +164,7 @@ def main() -> None:
         wanted = module.params
         if module.check_mode and wanted["chdir"] and not Path(wanted["chdir"]).is_dir():
             return {"changed": True, **asdict(Outcome(0, []))}
-        outcome = publish(
+        outcome = publish_artifacts(
             list_names(wanted),
             local=MorphCache(wanted["local_url"]),
             public=MorphCache(wanted["public_url"]),
@@ -179,7 +179,7 @@ def main() -> None:
         )
         expected = [name for name in outcome.missing if name not in outcome.absent]
         added = expected if module.check_mode else outcome.published
-        return {"changed": bool(added), **asdict(outcome), "diff": added_lines(added)}
+        return {"changed": bool(added), **asdict(outcome), "diff": diff_added(added)}
 
     report(module, act)
 

@@ -113,10 +113,10 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.slipway.module.diff import changed_texts
+from ..module_utils.slipway.module.diff import diff_texts
 from ..module_utils.slipway.module.report import report
-from ..module_utils.slipway.trove.account import as_owner
-from ..module_utils.slipway.trove.gitolite import Access, Rule, User, apply, check
+from ..module_utils.slipway.trove.account import run_as_owner
+from ..module_utils.slipway.trove.gitolite import Access, Rule, User, apply_access, check_access
 
 
 def read_access(options: dict[str, Any]) -> Access:
@@ -140,15 +140,15 @@ def read_access(options: dict[str, Any]) -> Access:
 def act(module: AnsibleModule) -> dict[str, Any]:
     options = module.params
     wanted = read_access(options)
-    check(wanted)
+    check_access(wanted)
     home, repositories = Path(options["home"]), Path(options["repositories"])
-    changed = as_owner(
-        home, lambda: apply(home, repositories, wanted, code=options["code"], write=not module.check_mode)
+    changed = run_as_owner(
+        home, lambda: apply_access(home, repositories, wanted, code=options["code"], write=not module.check_mode)
     )
     return {
         "changed": bool(changed),
         "files": sorted(changed),
-        "diff": changed_texts(changed),
+        "diff": diff_texts(changed),
     }
 
 

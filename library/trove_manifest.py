@@ -13,7 +13,7 @@ author: The Slipway developers (@slipway)
 description:
   - Compares the manifest that grokmirror reads with the refs of the repositories that anybody may read, those with a
     file C(git-daemon-export-ok), and runs C(grok-manifest) for what differs.
-  - A hook does this after each push. This module does it after imports, and mends what went wrong.
+  - A hook does this after each push. This module does it after imports, and fixes what went wrong.
   - As root it works as the user to whom O(toplevel) belongs.
 extends_documentation_fragment:
   - slipway.release.attributes.no_diff
@@ -48,8 +48,8 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slipway.module.report import report
-from ..module_utils.slipway.trove.account import as_owner
-from ..module_utils.slipway.trove.manifest import renew, stale
+from ..module_utils.slipway.trove.account import run_as_owner
+from ..module_utils.slipway.trove.manifest import find_stale, update_manifest
 
 
 def act(module: AnsibleModule) -> dict[str, Any]:
@@ -57,12 +57,12 @@ def act(module: AnsibleModule) -> dict[str, Any]:
     programs = module.params["programs"] and Path(module.params["programs"])
 
     def work() -> list[str]:
-        wrong = stale(toplevel)
+        wrong = find_stale(toplevel)
         if wrong and not module.check_mode:
-            renew(toplevel, wrong, programs=programs)
+            update_manifest(toplevel, wrong, programs=programs)
         return wrong
 
-    wrong = as_owner(toplevel, work)
+    wrong = run_as_owner(toplevel, work)
     return {"changed": bool(wrong), "renewed": wrong}
 
 

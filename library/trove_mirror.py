@@ -81,8 +81,8 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slipway.module.report import report
-from ..module_utils.slipway.trove.account import as_owner
-from ..module_utils.slipway.trove.mirror import Difference, mirror, mirror_site
+from ..module_utils.slipway.trove.account import run_as_owner
+from ..module_utils.slipway.trove.mirror import Difference, mirror_directory, mirror_site
 
 
 def mirror_trove(options: dict[str, Any], *, write: bool) -> list[Difference]:
@@ -98,7 +98,7 @@ def mirror_trove(options: dict[str, Any], *, write: bool) -> list[Difference]:
             write=write,
         )
     source = Path(upstream.removeprefix("file://"))
-    return mirror(
+    return mirror_directory(
         source,
         target,
         configuration=configuration,
@@ -110,7 +110,7 @@ def mirror_trove(options: dict[str, Any], *, write: bool) -> list[Difference]:
 
 def act(module: AnsibleModule) -> dict[str, Any]:
     options = module.params
-    lacked = as_owner(Path(options["mirror"]), lambda: mirror_trove(options, write=not module.check_mode))
+    lacked = run_as_owner(Path(options["mirror"]), lambda: mirror_trove(options, write=not module.check_mode))
     return {"changed": bool(lacked), "mirrored": [asdict(one) for one in lacked]}
 
 

@@ -104,15 +104,15 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.slipway.git.remote import remote_commit
+from ..module_utils.slipway.git.remote import find_remote_commit
 from ..module_utils.slipway.http import Service
 from ..module_utils.slipway.module.options import CONNECTION_SSH, PROGRESS
 from ..module_utils.slipway.module.report import report
 from ..module_utils.slipway.morph.cache import MorphCache
 from ..module_utils.slipway.progress import Progress
-from ..module_utils.slipway.ssh import tunnel
+from ..module_utils.slipway.ssh import open_tunnel
 from ..module_utils.slipway.trove import grokmirror, lorry
-from ..module_utils.slipway.trove.account import as_owner
+from ..module_utils.slipway.trove.account import run_as_owner
 
 
 def main() -> None:
@@ -147,7 +147,7 @@ def promote_by_grokmirror(wanted: dict[str, Any], *, write: bool) -> bool:
     toplevel = Path(wanted["toplevel"])
 
     def promote() -> bool:
-        return grokmirror.promote(
+        return grokmirror.promote_mirror(
             toplevel,
             wanted["path"],
             ref=wanted["ref"],
@@ -156,31 +156,31 @@ def promote_by_grokmirror(wanted: dict[str, Any], *, write: bool) -> bool:
             write=write,
         )
 
-    return as_owner(toplevel, promote)
+    return run_as_owner(toplevel, promote)
 
 
 def promote_by_lorry_controller(wanted: dict[str, Any], *, write: bool) -> bool:
     with contextlib.ExitStack() as stack:
         socket = None
         if wanted["tunnel"]:
-            target = lorry.host_and_port(wanted["url"])
-            socket = stack.enter_context(tunnel(wanted["tunnel"], target, options=wanted["ssh_options"]))
-        return lorry.promote(
+            target = lorry.extract_host_and_port(wanted["url"])
+            socket = stack.enter_context(open_tunnel(wanted["tunnel"], target, options=wanted["ssh_options"]))
+        return lorry.promote_repository(
             lorry.LorryController(Service(wanted["url"], unix_socket=socket)),
             wanted["path"],
             commit=wanted["commit"],
-            mirrored=lambda: read_mirrored_commit(wanted),
+            read_mirrored=lambda: read_mirrored_commit(wanted),
             timeout=wanted["timeout"],
             write=write,
-            say=Progress(wanted["progress"] if write else None).say,
+            report=Progress(wanted["progress"] if write else None).report,
         )
 
 
 def read_mirrored_commit(wanted: dict[str, Any]) -> str | None:
     if wanted["cache_url"]:
         name = wanted["ref"].removeprefix("refs/heads/").removeprefix("refs/tags/")
-        return MorphCache(wanted["cache_url"]).sha1(wanted["mirror"], name)
-    return remote_commit(wanted["mirror"], wanted["ref"])
+        return MorphCache(wanted["cache_url"]).resolve_ref(wanted["mirror"], name)
+    return find_remote_commit(wanted["mirror"], wanted["ref"])
 
 
 if __name__ == "__main__":

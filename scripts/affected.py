@@ -32,32 +32,32 @@ SILENT = re.compile(
 )
 
 
-def changed() -> list[str]:
+def list_changed() -> list[str]:
     """Files that differ from where this branch left main, or are new, or gone."""
-    base = _git("merge-base", "HEAD", "main") or ["HEAD"]
-    return sorted({*_git("diff", "--name-only", base[0]), *_git("ls-files", "--others", "--exclude-standard")})
+    base = _run_git("merge-base", "HEAD", "main") or ["HEAD"]
+    return sorted({*_run_git("diff", "--name-only", base[0]), *_run_git("ls-files", "--others", "--exclude-standard")})
 
 
-def affected(files: Iterable[str], root: Path) -> list[str]:
+def find_affected(files: Iterable[str], root: Path) -> list[str]:
     """The unit tests that these files can affect."""
     known = {str(path.relative_to(root)) for path in root.glob("tests/unit/**/test_*.py")}
     files = set(files)
     if any(ALL.fullmatch(name) for name in files):
         return ["tests/unit"]
     users: dict[str, set[str]] = {}
-    for user in _sources(root):
-        for used in uses(root, user):
+    for user in _list_sources(root):
+        for used in find_uses(root, user):
             users.setdefault(used, set()).add(user)
     found: set[str] = set()
     for name in files:
-        reached = _reached(users, name)
+        reached = _find_users(users, name)
         if not reached & known and not SILENT.fullmatch(name):
             return ["tests/unit"]
         found |= reached & known
     return sorted(found | {name for name in ALWAYS if name in known}) if files else []
 
 
-def _reached(users: dict[str, set[str]], name: str) -> set[str]:
+def _find_users(users: dict[str, set[str]], name: str) -> set[str]:
     """The file, and all that use it or a directory above it."""
     reached: set[str] = set()
     waiting = [name, *(f"{parent}/" for parent in Path(name).parents if str(parent) != ".")]
@@ -68,23 +68,23 @@ def _reached(users: dict[str, set[str]], name: str) -> set[str]:
     return reached
 
 
-def uses(root: Path, user: str) -> Iterator[str]:
+def find_uses(root: Path, user: str) -> Iterator[str]:
     """Files, and directories with a slash behind them, that a file of Python imports or names in a string."""
     tree = ast.parse((root / user).read_bytes(), user)
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
-                yield from _files_of(root, alias.name)
+                yield from _find_module_files(root, alias.name)
         elif isinstance(node, ast.ImportFrom):
             here = Path(user).parent.parts
             start = ".".join(here[: len(here) + 1 - node.level]) + "." if node.level else ""
             for alias in node.names:
-                yield from _files_of(root, f"{start}{node.module or ''}.{alias.name}".replace("..", "."))
+                yield from _find_module_files(root, f"{start}{node.module or ''}.{alias.name}".replace("..", "."))
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and user.startswith("tests/"):
-            yield from _named(root, node.value)
+            yield from _find_named(root, node.value)
 
 
-def _files_of(root: Path, name: str) -> Iterator[str]:
+def _find_module_files(root: Path, name: str) -> Iterator[str]:
     """The files of a module, of the packages on the way to it, or of what it has this name from."""
     if name.startswith(COLLECTION):
         kind, _, rest = name.removeprefix(COLLECTION).partition(".")
@@ -96,7 +96,7 @@ def _files_of(root: Path, name: str) -> Iterator[str]:
             yield from (file for file in (f"{path}.py", f"{path}/__init__.py") if (root / file).is_file())
 
 
-def _named(root: Path, text: str) -> Iterator[str]:
+def _find_named(root: Path, text: str) -> Iterator[str]:
     """What a string of a test names: a path of the tree, a module or a program, or what a child process imports."""
     name = text.strip("/")
     if re.fullmatch(r"[\w.-]+(/[\w.-]+)*", name):
@@ -113,15 +113,17 @@ def _named(root: Path, text: str) -> Iterator[str]:
             yield from (str(path.relative_to(root)) for path in root.glob(pattern))
     for match in re.finditer(r"slipway((?:\.\w+)+)(?: import (\w+(?:, \w+)*))?", text):
         for last in (match[2] or "").split(", "):
-            yield from _files_of(root, f"module_utils.slipway{match[1].partition('.slipway')[2] or match[1]}.{last}")
+            yield from _find_module_files(
+                root, f"module_utils.slipway{match[1].partition('.slipway')[2] or match[1]}.{last}"
+            )
 
 
-def _sources(root: Path) -> list[str]:
+def _list_sources(root: Path) -> list[str]:
     places = ("tests", "scripts", "library", "module_utils", "roles", "benchmarks", *LINKS.values())
     return sorted({str(path.relative_to(root)) for top in places for path in (root / top).rglob("*.py")})
 
 
-def _git(*words: str) -> list[str]:
+def _run_git(*words: str) -> list[str]:
     done = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=False)
     return done.stdout.splitlines()
 
@@ -129,8 +131,8 @@ def _git(*words: str) -> list[str]:
 def main() -> None:
     """Print one a line."""
     words = sys.argv[1:]
-    files = [word for word in words if word != "--files"] or changed()
-    print("\n".join(files if "--files" in words else affected(files, ROOT)))
+    files = [word for word in words if word != "--files"] or list_changed()
+    print("\n".join(files if "--files" in words else find_affected(files, ROOT)))
 
 
 if __name__ == "__main__":

@@ -58,7 +58,7 @@ class Finding:
     fault: str
     do: str
 
-    def text(self, root: Path) -> str:
+    def format(self, root: Path) -> str:
         """As compilers write it."""
         return f"{self.path.relative_to(root)}:{self.line}: {self.fault}. {self.do}."
 
@@ -67,9 +67,9 @@ def check_imports(root: Path) -> Iterator[Finding]:
     """Packages import downward only."""
     logic = root / LOGIC
     for path in sorted(logic.rglob("*.py")):
-        importer = _package(logic, path.relative_to(logic).parts)
+        importer = _find_package(logic, path.relative_to(logic).parts)
         allowed = FLOORS.get(importer, set()) if importer else set()
-        for line, imported in _imports(logic, path):
+        for line, imported in _read_imports(logic, path):
             if imported in ("", importer) or imported in allowed:
                 continue
             if importer and importer not in FLOORS:
@@ -78,22 +78,24 @@ def check_imports(root: Path) -> Iterator[Finding]:
             else:
                 mine = f"the package {importer}" if importer else "a file of the ground floor"
                 fault = f"{mine} imports the package {imported}, which is not below it"
-                do = f"Move what both need to a package below, or give it as an argument ({_may(importer, allowed)})"
+                do = (
+                    f"Move what both need to a package below, or give it as an argument ({_explain(importer, allowed)})"
+                )
             yield Finding(path, line, fault, do)
 
 
-def _may(importer: str, allowed: set[str]) -> str:
+def _explain(importer: str, allowed: set[str]) -> str:
     if not importer:
         return "the ground floor imports no package"
     return f"{importer} may import {', '.join([*sorted(allowed), 'the ground floor'])}"
 
 
-def _package(logic: Path, parts: tuple[str, ...]) -> str:
+def _find_package(logic: Path, parts: tuple[str, ...]) -> str:
     """The package that a path or a name below the logic is in; empty for the ground floor."""
     return parts[0] if parts and (logic / parts[0]).is_dir() else ""
 
 
-def _imports(logic: Path, path: Path) -> Iterator[tuple[int, str]]:
+def _read_imports(logic: Path, path: Path) -> Iterator[tuple[int, str]]:
     """The lines on which a file imports from the logic, and the package."""
     here = path.relative_to(logic).parts[:-1]
     for node in ast.walk(ast.parse(path.read_bytes(), str(path))):
@@ -107,7 +109,7 @@ def _imports(logic: Path, path: Path) -> Iterator[tuple[int, str]]:
         for name in names:
             whole = tuple(part for part in name if part)
             if whole[: len(LOGIC_NAME)] == LOGIC_NAME:
-                yield node.lineno, _package(logic, whole[len(LOGIC_NAME) :])
+                yield node.lineno, _find_package(logic, whole[len(LOGIC_NAME) :])
 
 
 def check_package_files(root: Path) -> Iterator[Finding]:
@@ -133,9 +135,9 @@ def check_ground_floor(root: Path) -> Iterator[Finding]:
 
 def check_task_names(root: Path) -> Iterator[Finding]:
     """Names of tasks and handlers begin with a verb that engineers use."""
-    for path in _files(root, *TASKS, *PLAYS):
-        for node in _mappings(path):
-            name = _values(node).get("name")
+    for path in _list_files(root, *TASKS, *PLAYS):
+        for node in _walk_mappings(path):
+            name = _read_values(node).get("name")
             word = name.value.split(" ")[0] if isinstance(name, yaml.ScalarNode) and name.value else ""
             if name is not None and word in WORDS:
                 do = f"Begin with what is done, as {WORDS[word]}"
@@ -145,27 +147,27 @@ def check_task_names(root: Path) -> Iterator[Finding]:
 def check_role_paths(root: Path) -> Iterator[Finding]:
     """No file of a role is looked for in another role, or elsewhere in the tree."""
     roles = {path.name for path in (root / "roles").glob("*") if path.is_dir()}
-    for path in _files(root, "roles/**/*"):
+    for path in _list_files(root, "roles/**/*"):
         role, *parts = path.relative_to(root / "roles").parts
         if path.is_symlink() and not path.resolve().is_relative_to((root / "roles" / role).resolve()):
-            yield _reaching(path, 1, f"is a link to {path.readlink()}")
+            yield _make_reach_finding(path, 1, f"is a link to {path.readlink()}")
         elif parts[0] in READ_BY_ANSIBLE:
             others = "|".join(re.escape(name) for name in sorted(roles - {role}))
             reaches = re.compile(rf"\.\./|/\.\.|playbook_dir|\b(roles/)?({others})/({'|'.join(ROLE_PARTS)})/")
             for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
                 looks = parts[0] != "templates" or LOOKS.search(line)  # other lines are files of hosts
                 if looks and (match := reaches.search(line)):
-                    yield _reaching(path, number, f'has "{match[0]}"')
+                    yield _make_reach_finding(path, number, f'has "{match[0]}"')
 
 
-def _reaching(path: Path, line: int, what: str) -> Finding:
+def _make_reach_finding(path: Path, line: int, what: str) -> Finding:
     do = "Move what several roles need to a role of its own with an interface (include_role), a plugin or a module"
     return Finding(path, line, f"it reaches out of its role: it {what}", do)
 
 
 def check_defaults(root: Path) -> Iterator[Finding]:
     """Every default of a role is documented in its argument_specs."""
-    for path in _files(root, "roles/*/defaults/main.yml"):
+    for path in _list_files(root, "roles/*/defaults/main.yml"):
         specs = path.parents[1] / "meta/argument_specs.yml"
         text = yaml.safe_load(specs.read_text(encoding="utf-8")) if specs.exists() else {}
         entries = (text or {}).get("argument_specs") or {}
@@ -180,7 +182,7 @@ def check_defaults(root: Path) -> Iterator[Finding]:
                 yield Finding(path, key.start_mark.line + 1, f"the default {key.value} is not documented", do)
 
 
-def _files(root: Path, *patterns: str) -> list[Path]:
+def _list_files(root: Path, *patterns: str) -> list[Path]:
     """What git knows, or would add, of these files; all of them where there is no git."""
     words = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     done = subprocess.run(words, cwd=root, capture_output=True, text=True, check=False)
@@ -191,7 +193,7 @@ def _files(root: Path, *patterns: str) -> list[Path]:
     return sorted(found)
 
 
-def _mappings(path: Path) -> Iterator[yaml.MappingNode]:
+def _walk_mappings(path: Path) -> Iterator[yaml.MappingNode]:
     """Every mapping in a file of YAML that is an element of a list: plays, tasks, handlers."""
     try:
         waiting: list[yaml.Node] = list(yaml.compose_all(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader))
@@ -206,7 +208,7 @@ def _mappings(path: Path) -> Iterator[yaml.MappingNode]:
             waiting += [value for _, value in node.value]
 
 
-def _values(node: yaml.MappingNode) -> dict[str, yaml.Node]:
+def _read_values(node: yaml.MappingNode) -> dict[str, yaml.Node]:
     return {key.value: value for key, value in node.value if isinstance(key, yaml.ScalarNode)}
 
 
@@ -221,11 +223,11 @@ RULES: tuple[Callable[[Path], Iterator[Finding]], ...] = (
 
 
 def main() -> int:
-    """Say every finding."""
+    """Print every finding."""
     root = Path(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).parents[1]).resolve()
     findings = [finding for rule in RULES for finding in rule(root)]
     for finding in findings:
-        print(finding.text(root))
+        print(finding.format(root))
     return 1 if findings else 0
 
 

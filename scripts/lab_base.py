@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from ansible_collections.slipway.release.plugins.module_utils.slipway.apt.sources import resolved
+from ansible_collections.slipway.release.plugins.module_utils.slipway.apt.sources import resolve_mirrors
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
-from ansible_collections.slipway.release.plugins.module_utils.slipway.locks import flocked
+from ansible_collections.slipway.release.plugins.module_utils.slipway.locks import hold_flock
 from ansible_collections.slipway.release.plugins.module_utils.slipway.process import run
 
 from scripts.lab_fleet import ROOT, SUITES
@@ -57,13 +57,13 @@ class Mirror:
         return replace(self, outside=outside, inside=inside)
 
 
-def mirror() -> Mirror:
+def read_mirror() -> Mirror:
     """This machine's own mirror of the suite, and of its updates where it has them."""
     wanted = [SUITE, f"{SUITE}-updates", f"{SUITE}-security"]
     outside = []
     for suite in wanted:
         try:
-            outside += resolved([f"deb {SIGNED} machine {suite} main"])
+            outside += resolve_mirrors([f"deb {SIGNED} machine {suite} main"])
         except SlipwayError:
             if suite == SUITE:
                 raise
@@ -86,14 +86,14 @@ def mirror() -> Mirror:
     return Mirror(tuple(outside), tuple(inside), upstreams, proxy.strip().removeprefix("said=").strip("'"))
 
 
-def base(cache: Path, sources: Mirror, suite: str) -> Path:
+def ensure_base(cache: Path, sources: Mirror, suite: str) -> Path:
     """The tree below the disks of a suite's hosts; made once, which takes half a minute."""
-    key = _digest([suite, *PACKAGES, *MASKED, SSHD, COMPILED_ONCE.read_text(encoding="utf-8"), str(CHANGES)])
+    key = _digest_parts([suite, *PACKAGES, *MASKED, SSHD, COMPILED_ONCE.read_text(encoding="utf-8"), str(CHANGES)])
     tree = cache / f"base-{key}"
-    with _once(cache, tree, "the base of the hosts"):
+    with _hold_lock(cache, tree, "the base of the hosts"):
         if not tree.is_dir():
             print(f"Making the tree that all hosts with {suite} share", flush=True)
-            making = _emptied(cache / f"making-{tree.name}")
+            making = _make_empty(cache / f"making-{tree.name}")
             making.chmod(0o755)
             run(
                 [
@@ -102,7 +102,7 @@ def base(cache: Path, sources: Mirror, suite: str) -> Path:
                 ],
                 attempt="make",
                 on=str(tree),
-                do_next="See whether the mirror answers and run again.",
+                do_next="Check whether the mirror answers and run again.",
             )
             prepare(making)
             making.rename(tree)
@@ -110,7 +110,7 @@ def base(cache: Path, sources: Mirror, suite: str) -> Path:
 
 
 def prepare(tree: Path) -> None:
-    """Make a fresh Debian tree one that boots into a server without a fault, with nothing of its own in it."""
+    """Turn a fresh Debian tree into one that boots as a server, without keys or names of its own."""
     for key in (tree / "etc/ssh").glob("ssh_host_*"):
         key.unlink()
     (tree / "etc/machine-id").write_text("")
@@ -130,15 +130,15 @@ def prepare(tree: Path) -> None:
         archive.unlink()
 
 
-def wheels(cache: Path) -> Path:
+def ensure_wheels(cache: Path) -> Path:
     """The wheels of requirements.txt, in the versions of constraints.txt, for hosts that have no way out."""
     needed = [ROOT / "requirements.txt", ROOT / "constraints.txt"]
     texts = [path.read_text(encoding="utf-8") for path in needed]
-    directory = cache / f"wheels-{_digest([*texts, sys.implementation.cache_tag])}"
-    with _once(cache, directory, "the wheels for the hosts"):
+    directory = cache / f"wheels-{_digest_parts([*texts, sys.implementation.cache_tag])}"
+    with _hold_lock(cache, directory, "the wheels for the hosts"):
         if not directory.is_dir():
             print("Fetching the Python packages that hosts need", flush=True)
-            making = _emptied(cache / f"making-{directory.name}")
+            making = _make_empty(cache / f"making-{directory.name}")
             making.chmod(0o755)
             run(
                 [
@@ -147,25 +147,25 @@ def wheels(cache: Path) -> Path:
                 ],
                 attempt="fetch",
                 on=str(directory),
-                do_next="See whether pip finds its packages and run again.",
+                do_next="Check whether pip finds its packages and run again.",
             )
             making.rename(directory)
     return directory
 
 
 @contextlib.contextmanager
-def _once(cache: Path, target: Path, what: str) -> Iterator[None]:
+def _hold_lock(cache: Path, target: Path, what: str) -> Iterator[None]:
     cache.mkdir(parents=True, exist_ok=True)
-    with flocked(cache / f"{target.name}.lock", attempt="make", on=what, timeout=600):
+    with hold_flock(cache / f"{target.name}.lock", attempt="make", on=what, timeout=600):
         yield
 
 
-def _emptied(directory: Path) -> Path:
+def _make_empty(directory: Path) -> Path:
     if directory.exists():
         shutil.rmtree(directory)
     directory.mkdir(parents=True)
     return directory
 
 
-def _digest(parts: list[str]) -> str:
+def _digest_parts(parts: list[str]) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]

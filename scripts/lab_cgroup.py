@@ -11,24 +11,24 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway.wait impor
 from scripts.lab_fleet import Host, Lab
 
 
-def groups(lab: Lab, host: Host) -> list[Path]:
+def list_groups(lab: Lab, host: Host) -> list[Path]:
     """The host's group in each hierarchy that systemd uses: the unified one, or that and the one named systemd."""
     name = f"lab-{lab.identity}-{host.name}"
-    return [top / name for top in _hierarchies()]
+    return [top / name for top in _find_hierarchies()]
 
 
-def make(lab: Lab, host: Host) -> list[Path]:
-    """Have the host's groups, empty."""
-    found = groups(lab, host)
+def make_groups(lab: Lab, host: Host) -> list[Path]:
+    """Create the host's groups."""
+    found = list_groups(lab, host)
     for group in found:
         group.mkdir(exist_ok=True)
     return found
 
 
-def processes(lab: Lab, host: Host) -> list[int]:
+def list_processes(lab: Lab, host: Host) -> list[int]:
     """Everything that runs in the host's groups, whatever its namespaces are."""
     found: set[int] = set()
-    for group in groups(lab, host):
+    for group in list_groups(lab, host):
         for directory, _names, _files in os.walk(group):
             try:
                 found |= {int(word) for word in Path(directory, "cgroup.procs").read_text(encoding="utf-8").split()}
@@ -37,10 +37,10 @@ def processes(lab: Lab, host: Host) -> list[int]:
     return sorted(found)
 
 
-def remove(lab: Lab, host: Host) -> None:
+def remove_groups(lab: Lab, host: Host) -> None:
     """Take the host's groups away, which nothing runs in any more; the kernel may need a moment to see that."""
     wait_for(
-        lambda: [group for group in groups(lab, host) if not _gone(group)],
+        lambda: [group for group in list_groups(lab, host) if not _remove_tree(group)],
         lambda left: not left,
         lambda left: bool(left),
         attempt="remove the control groups of",
@@ -50,14 +50,14 @@ def remove(lab: Lab, host: Host) -> None:
     )
 
 
-def _gone(group: Path) -> bool:
+def _remove_tree(group: Path) -> bool:
     for directory, _names, _files in os.walk(group, topdown=False):
         with contextlib.suppress(OSError):
             os.rmdir(directory)
     return not group.exists()
 
 
-def _hierarchies() -> list[Path]:
+def _find_hierarchies() -> list[Path]:
     mounts = [line.split() for line in Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()]
     return [
         Path(mount[1])

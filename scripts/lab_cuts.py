@@ -18,20 +18,20 @@ add rule bridge {table} forward ip saddr . ip daddr @cuts drop
 """
 
 
-def cut(lab: Lab, one: Host, other: Host) -> None:
-    """Let nothing pass between two hosts."""
-    _nft(lab, TABLE.format(table=_table(lab)) + _elements(lab, "add", one, other))
+def add_cut(lab: Lab, one: Host, other: Host) -> None:
+    """Drop all packets between two hosts."""
+    _run_nft(lab, TABLE.format(table=_name_table(lab)) + _format_elements(lab, "add", one, other))
 
 
-def mend(lab: Lab, one: Host, other: Host) -> None:
-    """Let everything pass again."""
-    if (one, other) in cuts(lab):
-        _nft(lab, _elements(lab, "delete", one, other))
+def remove_cut(lab: Lab, one: Host, other: Host) -> None:
+    """Remove the cut between two hosts."""
+    if (one, other) in list_cuts(lab):
+        _run_nft(lab, _format_elements(lab, "delete", one, other))
 
 
-def cuts(lab: Lab) -> list[tuple[Host, Host]]:
+def list_cuts(lab: Lab) -> list[tuple[Host, Host]]:
     """The pairs of hosts that do not reach each other, both ways round."""
-    words = ["nft", "--json", "list", "set", "bridge", _table(lab), "cuts"]
+    words = ["nft", "--json", "list", "set", "bridge", _name_table(lab), "cuts"]
     listed = run(words, attempt="list the cuts of", on=lab.bridge, ok_codes=(0, 1)).stdout
     found = [part["set"] for part in json.loads(listed or "{}").get("nftables", []) if "set" in part]
     hosts = {lab.address(host): host for host in lab.hosts}
@@ -41,18 +41,18 @@ def cuts(lab: Lab) -> list[tuple[Host, Host]]:
 
 def remove_all(lab: Lab) -> None:
     """Take the table away, if there is one."""
-    _nft(lab, f"add table bridge {_table(lab)}\ndelete table bridge {_table(lab)}\n")
+    _run_nft(lab, f"add table bridge {_name_table(lab)}\ndelete table bridge {_name_table(lab)}\n")
 
 
-def _elements(lab: Lab, verb: str, one: Host, other: Host) -> str:
+def _format_elements(lab: Lab, verb: str, one: Host, other: Host) -> str:
     addresses = lab.address(one), lab.address(other)
     pairs = ", ".join(f"{source} . {target}" for source, target in (addresses, addresses[::-1]))
-    return f"{verb} element bridge {_table(lab)} cuts {{ {pairs} }}\n"
+    return f"{verb} element bridge {_name_table(lab)} cuts {{ {pairs} }}\n"
 
 
-def _table(lab: Lab) -> str:
+def _name_table(lab: Lab) -> str:
     return f"lab_{lab.identity}"
 
 
-def _nft(lab: Lab, text: str) -> None:
+def _run_nft(lab: Lab, text: str) -> None:
     run(["nft", "--file", "-"], attempt="change the cuts of", on=lab.bridge, stdin=text.encode())

@@ -42,7 +42,7 @@ class Lab:
     @property
     def identity(self) -> str:
         """Six digits that are in the name of everything in the kernel that belongs to this lab."""
-        return identity(self.directory)
+        return compute_identity(self.directory)
 
     @property
     def bridge(self) -> str:
@@ -85,7 +85,7 @@ class Lab:
         """The host's disk, log and process."""
         return self.directory / "hosts" / host.name
 
-    def chosen(self, names: list[str]) -> list[Host]:
+    def select_hosts(self, names: list[str]) -> list[Host]:
         """The hosts called ``names``, or all."""
         known = {host.name: host for host in self.hosts}
         if unknown := sorted(set(names) - known.keys()):
@@ -98,7 +98,7 @@ class Lab:
         return [known[name] for name in dict.fromkeys(names)] if names else list(self.hosts)
 
 
-def identity(directory: Path) -> str:
+def compute_identity(directory: Path) -> str:
     """What the lab in ``directory`` is called in the kernel."""
     return hashlib.sha256(str(directory).encode()).hexdigest()[:6]
 
@@ -107,35 +107,35 @@ def default_directory() -> Path:
     """The lab that ``inventory/lab`` means."""
     if named := os.environ.get("SLIPWAY_LAB"):
         return Path(named).resolve()
-    return _below("SLIPWAY_STATE", "XDG_STATE_HOME", ".local/state") / "lab"
+    return _choose_directory("SLIPWAY_STATE", "XDG_STATE_HOME", ".local/state") / "lab"
 
 
 def default_cache() -> Path:
     """What can be made again: base trees, packages, wheels."""
-    return _below("SLIPWAY_CACHE", "XDG_CACHE_HOME", ".cache") / "lab"
+    return _choose_directory("SLIPWAY_CACHE", "XDG_CACHE_HOME", ".cache") / "lab"
 
 
-def _below(ours: str, everybodys: str, otherwise: str) -> Path:
+def _choose_directory(ours: str, everybodys: str, otherwise: str) -> Path:
     if named := os.environ.get(ours):
         return Path(named).resolve()
     return Path(os.environ.get(everybodys) or Path.home() / otherwise).resolve() / "slipway"
 
 
-def hosts_of(inventory: Path) -> tuple[Host, ...]:
+def read_hosts(inventory: Path) -> tuple[Host, ...]:
     """The hosts of a YAML inventory that have a ``lab_number``, in the order of their numbers."""
     try:
         groups = yaml.safe_load(inventory.read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError) as error:
-        raise _unusable(inventory, str(error)) from error
+        raise _inventory_error(inventory, str(error)) from error
     variables: dict[str, dict[str, Any]] = {}
     for group in (groups or {}).values():
         _collect(group, variables)
-    hosts = [_host(inventory, name, found) for name, found in variables.items() if "lab_number" in found]
+    hosts = [_make_host(inventory, name, found) for name, found in variables.items() if "lab_number" in found]
     if not hosts:
-        raise _unusable(inventory, "no host has a lab_number")
+        raise _inventory_error(inventory, "no host has a lab_number")
     numbers = [host.number for host in hosts]
     if doubles := sorted({number for number in numbers if numbers.count(number) > 1}):
-        raise _unusable(inventory, f"several hosts have the lab_number {', '.join(map(str, doubles))}")
+        raise _inventory_error(inventory, f"several hosts have the lab_number {', '.join(map(str, doubles))}")
     return tuple(sorted(hosts, key=lambda host: host.number))
 
 
@@ -146,17 +146,17 @@ def _collect(group: Any, variables: dict[str, dict[str, Any]]) -> None:
         _collect(child, variables)
 
 
-def _host(inventory: Path, name: str, found: dict[str, Any]) -> Host:
+def _make_host(inventory: Path, name: str, found: dict[str, Any]) -> Host:
     number = found["lab_number"]
     if not isinstance(number, int) or not GATEWAY < number < 255:
-        raise _unusable(inventory, f"the lab_number of {name} is {number!r}, not a number from 2 to 254")
+        raise _inventory_error(inventory, f"the lab_number of {name} is {number!r}, not a number from 2 to 254")
     if not name.replace("-", "").isalnum() or len(name) > 40 or not name.isascii():
-        raise _unusable(inventory, f"{name!r} is no name for a host")
+        raise _inventory_error(inventory, f"{name!r} is not a name for a host")
     if (suite := found.get("lab_suite", SUITES[0])) not in SUITES:
-        raise _unusable(inventory, f"the lab_suite of {name} is {suite!r}, not one of {', '.join(SUITES)}")
+        raise _inventory_error(inventory, f"the lab_suite of {name} is {suite!r}, not one of {', '.join(SUITES)}")
     binds, packages = (tuple(map(str, found.get(key) or [])) for key in ("lab_binds", "lab_packages"))
     return Host(name, number, binds, packages, suite)
 
 
-def _unusable(inventory: Path, why: str) -> SlipwayError:
+def _inventory_error(inventory: Path, why: str) -> SlipwayError:
     return SlipwayError("read the hosts of", str(inventory), why, do_next="Correct the inventory and run again.")

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlsplit
 
-from ansible_collections.slipway.release.plugins.module_utils.slipway.files import temporary_beside
+from ansible_collections.slipway.release.plugins.module_utils.slipway.files import name_temporary
 
 PASSED_TO_MIRROR = ("Accept", "Cache-Control", "If-Modified-Since", "If-Range", "Range", "User-Agent")
 PASSED_TO_HOST = ("Content-Range", "Content-Type", "ETag", "Last-Modified")
@@ -46,31 +46,33 @@ class Gateway(SimpleHTTPRequestHandler):
         if upstream is None:
             super().do_GET() if self.command == "GET" else super().do_HEAD()
         elif any(part in asked.path for part in NEVER_CHANGE) and self.command == "GET":
-            self._kept(upstream + asked.path)
+            self._reply_kept(upstream + asked.path)
         else:
-            self._passed_on(upstream + asked.path, {name: self.headers[name] for name in self._asks(PASSED_TO_MIRROR)})
+            self._pass_on(
+                upstream + asked.path, {name: self.headers[name] for name in self._select_headers(PASSED_TO_MIRROR)}
+            )
 
     def do_HEAD(self) -> None:
         """Answer without the content."""
         self.do_GET()
 
-    def _asks(self, names: Iterable[str]) -> list[str]:
+    def _select_headers(self, names: Iterable[str]) -> list[str]:
         return [name for name in names if name in self.headers]
 
-    def _kept(self, url: str) -> None:
+    def _reply_kept(self, url: str) -> None:
         kept = self.packages / hashlib.sha256(url.encode()).hexdigest()
         if kept.exists():
             with kept.open("rb") as stream:
                 self._reply(HTTPStatus.OK, {"Content-Length": str(kept.stat().st_size)}, stream)
             return
-        temporary = temporary_beside(kept)
+        temporary = name_temporary(kept)
         try:
-            if self._passed_on(url, {}, keep=temporary):
+            if self._pass_on(url, {}, keep=temporary):
                 temporary.replace(kept)
         finally:
             temporary.unlink(missing_ok=True)
 
-    def _passed_on(self, url: str, headers: dict[str, str], keep: Path | None = None) -> bool:
+    def _pass_on(self, url: str, headers: dict[str, str], keep: Path | None = None) -> bool:
         """Pass the answer of the mirror on; whether it is all of what was asked for."""
         request = urllib.request.Request(url, headers=headers, method=self.command)  # noqa: S310 - of the mirrors given
         with ExitStack() as stack:

@@ -15,7 +15,7 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway.wait impor
 from scripts import lab_cgroup, lab_network
 from scripts.lab_base import Mirror
 from scripts.lab_fleet import Host, Lab
-from scripts.lab_process import children, command, end, is_init, running, send, start, wait_gone
+from scripts.lab_process import end, find_running, is_init, list_children, run_command, send, start, wait_gone
 
 KEY = "ssh_host_ed25519_key"
 #: Goes into the host's control groups, and starts it again when it asked for a reboot, which nspawn says with 133.
@@ -33,7 +33,7 @@ NSPAWN_ENVIRONMENT = {
 
 def is_running(lab: Lab, host: Host) -> bool:
     """Whether the host is switched on."""
-    return running(_record(lab, host)) is not None
+    return find_running(_record_path(lab, host)) is not None
 
 
 def launch(lab: Lab, host: Host, *, base: Path, sources: Mirror) -> None:
@@ -54,7 +54,7 @@ def launch(lab: Lab, host: Host, *, base: Path, sources: Mirror) -> None:
         _furnish(lab, host, home / "new", sources)
         (home / "new").rename(home / "upper")
     layers = f"lowerdir={base},upperdir={home / 'upper'},workdir={home / 'work'}"
-    command("mount", "-t", "overlay", "-o", layers, f"lab-{lab.identity}", str(root), attempt="mount", on=str(root))
+    run_command("mount", "-t", "overlay", "-o", layers, f"lab-{lab.identity}", str(root), attempt="mount", on=str(root))
     lab_network.ensure_host(lab, host)
     nspawn = [
         *("systemd-nspawn", "--quiet", f"--directory={root}", f"--machine={host.name}-{lab.identity}", "--boot"),
@@ -64,16 +64,16 @@ def launch(lab: Lab, host: Host, *, base: Path, sources: Mirror) -> None:
     ]
     start(
         ["/bin/sh", "-c", SUPERVISOR, f"lab-{lab.identity}-{host.name}", *nspawn],
-        record=_record(lab, host),
+        record=_record_path(lab, host),
         log=home / "log",
-        env={**NSPAWN_ENVIRONMENT[host.suite], "LAB_GROUPS": " ".join(map(str, lab_cgroup.make(lab, host)))},
+        env={**NSPAWN_ENVIRONMENT[host.suite], "LAB_GROUPS": " ".join(map(str, lab_cgroup.make_groups(lab, host)))},
     )
 
 
 def wait_until_up(lab: Lab, host: Host, *, timeout: float = 120.0) -> None:
     """Wait until the host's sshd answers."""
     wait_for(
-        lambda: "up" if _greets(lab.address(host)) else "booting" if is_running(lab, host) else "off",
+        lambda: "up" if _answers_ssh(lab.address(host)) else "booting" if is_running(lab, host) else "off",
         lambda state: state == "up",
         lambda state: state == "booting",
         attempt="reach the sshd of",
@@ -86,8 +86,8 @@ def wait_until_up(lab: Lab, host: Host, *, timeout: float = 120.0) -> None:
 
 
 def ask_to_stop(lab: Lab, host: Host) -> None:
-    """Have the host shut itself down."""
-    if (nspawn := _nspawn(lab, host)) is not None:
+    """Ask the host to shut down."""
+    if (nspawn := _find_nspawn(lab, host)) is not None:
         send(nspawn, signal.SIGTERM)
 
 
@@ -96,7 +96,7 @@ def stop(lab: Lab, host: Host) -> None:
     if is_running(lab, host):
         ask_to_stop(lab, host)
         try:
-            wait_gone(_record(lab, host), what=host.name, timeout=10)
+            wait_gone(_record_path(lab, host), what=host.name, timeout=10)
         except SlipwayError:
             crash(lab, host)
     clean(lab, host)
@@ -104,15 +104,15 @@ def stop(lab: Lab, host: Host) -> None:
 
 def crash(lab: Lab, host: Host) -> None:
     """Kill the host's PID 1, and with it everything on the host, at once."""
-    for init in filter(is_init, _processes(lab, host)):
+    for init in filter(is_init, _list_processes(lab, host)):
         send(init, signal.SIGKILL)
-    wait_gone(_record(lab, host), what=host.name, timeout=10)
+    wait_gone(_record_path(lab, host), what=host.name, timeout=10)
 
 
 def clean(lab: Lab, host: Host) -> None:
     """Take away what a host that is off may have left: processes, its network, its mount."""
     wait_for(
-        lambda: _kill(_processes(lab, host)),
+        lambda: _kill(_list_processes(lab, host)),
         lambda left: left == 0,
         lambda left: left > 0,
         attempt="end the processes of",
@@ -120,12 +120,12 @@ def clean(lab: Lab, host: Host) -> None:
         timeout=10,
         interval=0.05,
     )
-    end(_record(lab, host), what=host.name)
-    lab_cgroup.remove(lab, host)
+    end(_record_path(lab, host), what=host.name)
+    lab_cgroup.remove_groups(lab, host)
     lab_network.remove_host(lab, host)
     root = lab.home(host) / "root"
     while os.path.ismount(root):
-        command("umount", "--lazy", str(root), attempt="unmount", on=str(root))
+        run_command("umount", "--lazy", str(root), attempt="unmount", on=str(root))
 
 
 def remove_disk(lab: Lab, host: Host) -> None:
@@ -134,17 +134,17 @@ def remove_disk(lab: Lab, host: Host) -> None:
         shutil.rmtree(lab.home(host))
 
 
-def _record(lab: Lab, host: Host) -> Path:
+def _record_path(lab: Lab, host: Host) -> Path:
     return lab.home(host) / "supervisor.json"
 
 
-def _nspawn(lab: Lab, host: Host) -> int | None:
-    supervisor = running(_record(lab, host))
-    return next(iter(children(supervisor)), None) if supervisor is not None else None
+def _find_nspawn(lab: Lab, host: Host) -> int | None:
+    supervisor = find_running(_record_path(lab, host))
+    return next(iter(list_children(supervisor)), None) if supervisor is not None else None
 
 
-def _processes(lab: Lab, host: Host) -> set[int]:
-    return {*lab_cgroup.processes(lab, host), *lab_network.processes(lab, host)}
+def _list_processes(lab: Lab, host: Host) -> set[int]:
+    return {*lab_cgroup.list_processes(lab, host), *lab_network.list_processes(lab, host)}
 
 
 def _kill(pids: set[int]) -> int:
@@ -172,7 +172,7 @@ def _furnish(lab: Lab, host: Host, upper: Path, sources: Mirror) -> None:
         (upper / name).write_text(text, encoding="utf-8")
     shutil.copy(lab.ssh / "identity.pub", upper / "root/.ssh/authorized_keys")
     for suffix in ("", ".pub"):
-        shutil.copy(host_key(lab, host).with_suffix(suffix), upper / "etc/ssh" / f"{KEY}{suffix}")
+        shutil.copy(host_key_path(lab, host).with_suffix(suffix), upper / "etc/ssh" / f"{KEY}{suffix}")
 
 
 def wheels_url(lab: Lab) -> str:
@@ -180,7 +180,7 @@ def wheels_url(lab: Lab) -> str:
     return f"http://{lab.gateway}/wheels/"
 
 
-def host_key(lab: Lab, host: Host) -> Path:
+def host_key_path(lab: Lab, host: Host) -> Path:
     """The private key of the host's sshd, known before it boots."""
     return lab.ssh / "hosts" / host.name
 
@@ -193,7 +193,7 @@ def make_key(path: Path, comment: str) -> None:
         subprocess.run(argv, check=True, stdin=subprocess.DEVNULL)
 
 
-def _greets(address: str) -> bool:
+def _answers_ssh(address: str) -> bool:
     try:
         with socket.create_connection((address, 22), timeout=1) as client:
             return client.recv(4) == b"SSH-"

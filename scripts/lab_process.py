@@ -50,23 +50,23 @@ def start(argv: Sequence[str], *, record: Path, log: Path, env: Mapping[str, str
         process = subprocess.Popen(
             argv, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True, cwd="/", env=clean
         )
-    what = {"pid": process.pid, "start": start_time(process.pid), "boot": _boot()}
+    what = {"pid": process.pid, "start": start_time(process.pid), "boot": _read_boot()}
     write_atomic(record, json.dumps(what).encode())
 
 
-def running(record: Path) -> int | None:
+def find_running(record: Path) -> int | None:
     """The process that was written down, if it is still that one."""
     try:
         what = json.loads(record.read_text(encoding="utf-8"))
         pid, begun, boot = int(what["pid"]), what["start"], what["boot"]
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
-    return pid if boot == _boot() and begun is not None and start_time(pid) == begun else None
+    return pid if boot == _read_boot() and begun is not None and start_time(pid) == begun else None
 
 
 def end(record: Path, *, what: str, timeout: float = 10.0) -> None:
     """End the process that was written down, kindly and then by force, and forget it."""
-    if (pid := running(record)) is not None:
+    if (pid := find_running(record)) is not None:
         send(pid, signal.SIGTERM)
         try:
             wait_gone(record, what=what, timeout=timeout)
@@ -79,7 +79,7 @@ def end(record: Path, *, what: str, timeout: float = 10.0) -> None:
 def wait_gone(record: Path, *, what: str, timeout: float) -> None:
     """Wait until the process that was written down is gone."""
     wait_for(
-        lambda: running(record),
+        lambda: find_running(record),
         lambda pid: pid is None,
         lambda pid: pid is not None,
         attempt="end",
@@ -98,14 +98,14 @@ def send(pid: int, number: signal.Signals) -> None:
 
 def start_time(pid: int) -> int | None:
     """When the process began, in ticks since the boot; ``None`` if there is none or only its corpse."""
-    fields = _stat(pid)
+    fields = _read_stat(pid)
     return None if not fields or fields[0] == "Z" else int(fields[19])
 
 
-def children(pid: int) -> list[int]:
+def list_children(pid: int) -> list[int]:
     """The children of a process."""
     found = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
-    return [child for child in found if (fields := _stat(child)) and int(fields[1]) == pid]
+    return [child for child in found if (fields := _read_stat(child)) and int(fields[1]) == pid]
 
 
 def is_init(pid: int) -> bool:
@@ -118,17 +118,17 @@ def is_init(pid: int) -> bool:
     return len(inner) > 1 and inner[-1] == "1"
 
 
-def command(*argv: str, attempt: str, on: str, ok_codes: Sequence[int] = (0,), timeout: float = 60.0) -> str:
+def run_command(*argv: str, attempt: str, on: str, ok_codes: Sequence[int] = (0,), timeout: float = 60.0) -> str:
     """Run a short program and return what it says."""
     return run(argv, attempt=attempt, on=on, ok_codes=ok_codes, timeout=timeout).stdout
 
 
-def _stat(pid: int) -> list[str]:
+def _read_stat(pid: int) -> list[str]:
     try:
         return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
     except OSError:
         return []
 
 
-def _boot() -> str:
+def _read_boot() -> str:
     return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()

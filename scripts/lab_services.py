@@ -14,22 +14,22 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway.wait impor
 
 from scripts.lab_base import Mirror
 from scripts.lab_fleet import ROOT, Lab
-from scripts.lab_process import end, running, send, start
+from scripts.lab_process import end, find_running, send, start
 
 
 def ensure(lab: Lab, cache: Path, *, sources: Mirror, wheels: Path) -> None:
-    """Have both services run, with the hosts and wheels of now."""
+    """Ensure that both services run, with the current hosts and wheels."""
     (lab.directory / "www").mkdir(exist_ok=True)
     link_atomic(lab.directory / "www/wheels", str(wheels))
     names = "".join(f"{lab.address(host)} {host.name}\n" for host in lab.hosts)
     write_atomic(lab.directory / "names", names.encode())
-    if (pid := running(_record(lab, "dnsmasq"))) is not None:
+    if (pid := find_running(_record_path(lab, "dnsmasq"))) is not None:
         send(pid, signal.SIGHUP)
     else:
-        _start(lab, "dnsmasq", _dnsmasq(lab, sources), {})
-    if running(_record(lab, "gateway")) is None:
+        _start(lab, "dnsmasq", _dnsmasq_command(lab, sources), {})
+    if find_running(_record_path(lab, "gateway")) is None:
         proxied = sources.proxy.startswith("http")  # and not DIRECT
-        _start(lab, "gateway", _gateway(lab, cache, sources), {"http_proxy": sources.proxy} if proxied else {})
+        _start(lab, "gateway", _gateway_command(lab, cache, sources), {"http_proxy": sources.proxy} if proxied else {})
     for name, port in (("dnsmasq", 53), ("gateway", 80)):
         _wait(lab, name, port)
 
@@ -37,7 +37,7 @@ def ensure(lab: Lab, cache: Path, *, sources: Mirror, wheels: Path) -> None:
 def end_all(lab: Lab) -> None:
     """End the services, and connections of ssh that are still shared."""
     for name in ("gateway", "dnsmasq"):
-        end(_record(lab, name), what=f"the lab's {name}")
+        end(_record_path(lab, name), what=f"the lab's {name}")
     if lab.control.is_dir():
         for shared in lab.control.iterdir():
             words = ["ssh", "-O", "exit", "-o", f"ControlPath={shared}", "lab"]
@@ -45,7 +45,7 @@ def end_all(lab: Lab) -> None:
         shutil.rmtree(lab.control)
 
 
-def _dnsmasq(lab: Lab, sources: Mirror) -> list[str]:
+def _dnsmasq_command(lab: Lab, sources: Mirror) -> list[str]:
     mirrors = [f"--address=/{name}/{lab.gateway}" for name in sources.upstreams]
     return [
         *("dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--user=root", "--pid-file=", "--log-facility=-"),
@@ -54,7 +54,7 @@ def _dnsmasq(lab: Lab, sources: Mirror) -> list[str]:
     ]
 
 
-def _gateway(lab: Lab, cache: Path, sources: Mirror) -> list[str]:
+def _gateway_command(lab: Lab, cache: Path, sources: Mirror) -> list[str]:
     upstreams = [word for name, url in sources.upstreams.items() for word in ("--upstream", f"{name}={url}")]
     return [
         *(sys.executable, "-B", "-m", "scripts.lab_gateway", "--listen", lab.gateway),
@@ -64,12 +64,18 @@ def _gateway(lab: Lab, cache: Path, sources: Mirror) -> list[str]:
 
 def _start(lab: Lab, name: str, argv: list[str], env: dict[str, str]) -> None:
     environment = {"PYTHONPATH": f"{ROOT}:{ROOT / 'collections'}", **env}
-    start(argv, record=_record(lab, name), log=_log(lab, name), env=environment)
+    start(argv, record=_record_path(lab, name), log=_log_path(lab, name), env=environment)
 
 
 def _wait(lab: Lab, name: str, port: int) -> None:
     wait_for(
-        lambda: "up" if _listens(lab.gateway, port) else "starting" if running(_record(lab, name)) else "gone",
+        lambda: (
+            "up"
+            if _is_listening(lab.gateway, port)
+            else "starting"
+            if find_running(_record_path(lab, name))
+            else "gone"
+        ),
         lambda state: state == "up",
         lambda state: state == "starting",
         attempt="start",
@@ -77,19 +83,19 @@ def _wait(lab: Lab, name: str, port: int) -> None:
         timeout=60,
         interval=0.05,
         do_next="Read what it said.",
-        log=str(_log(lab, name)),
+        log=str(_log_path(lab, name)),
     )
 
 
-def _listens(address: str, port: int) -> bool:
+def _is_listening(address: str, port: int) -> bool:
     with socket.socket() as client:
         client.settimeout(1)
         return client.connect_ex((address, port)) == 0
 
 
-def _record(lab: Lab, name: str) -> Path:
+def _record_path(lab: Lab, name: str) -> Path:
     return lab.directory / f"{name}.json"
 
 
-def _log(lab: Lab, name: str) -> Path:
+def _log_path(lab: Lab, name: str) -> Path:
     return lab.directory / f"{name}.log"

@@ -19,7 +19,7 @@ from scripts.lab_fleet import Host, Lab
 SETTINGS = "lab.json"
 
 
-def known(directory: Path) -> Lab | None:
+def read_lab(directory: Path) -> Lab | None:
     """The lab that was made in ``directory``."""
     found = _read(directory)
     if found is None:
@@ -31,9 +31,9 @@ def known(directory: Path) -> Lab | None:
     return Lab(directory, ipaddress.IPv4Network(found["network"]), tuple(hosts), Path(found["inventory"]))
 
 
-def made(directory: Path, inventory: Path | None) -> Lab:
+def make_lab(directory: Path, inventory: Path | None) -> Lab:
     """The lab in ``directory`` with the hosts that the inventory has now, written down."""
-    before = known(directory)
+    before = read_lab(directory)
     source = inventory.resolve() if inventory else before.inventory if before else lab_fleet.INVENTORY
     wanted = os.environ.get("SLIPWAY_LAB_NETWORK")
     if before and wanted and str(before.network) != wanted:
@@ -43,10 +43,10 @@ def made(directory: Path, inventory: Path | None) -> Lab:
             f"the lab in {directory} is on {before.network}",
             do_next="Take that one down first, or give another SLIPWAY_LAB.",
         )
-    network = lab_network.free_network(
-        str(before.network) if before else wanted, f"lab-{lab_fleet.identity(directory)}"
+    network = lab_network.choose_network(
+        str(before.network) if before else wanted, f"lab-{lab_fleet.compute_identity(directory)}"
     )
-    lab = Lab(directory, network, lab_fleet.hosts_of(source), source)
+    lab = Lab(directory, network, lab_fleet.read_hosts(source), source)
     for host in before.hosts if before else ():
         if host not in lab.hosts and (host.name, host.number) not in {(one.name, one.number) for one in lab.hosts}:
             lab_host.stop(before or lab, host)
@@ -71,7 +71,7 @@ def write_ssh(lab: Lab) -> None:
     lab_host.make_key(lab.ssh / "identity", "lab")
     keys = []
     for host in lab.hosts:
-        public = lab_host.host_key(lab, host).with_suffix(".pub").read_text(encoding="utf-8").split()
+        public = lab_host.host_key_path(lab, host).with_suffix(".pub").read_text(encoding="utf-8").split()
         keys.append(f"{host.name},{lab.address(host)} {public[0]} {public[1]}\n")
     write_atomic(lab.ssh / "known_hosts", "".join(keys).encode())
     aliases = "".join(
@@ -128,6 +128,6 @@ def _read(directory: Path) -> dict[str, Any] | None:
         return None
     except ValueError as error:
         raise SlipwayError(
-            "read", str(path), str(error), do_next="Nothing writes it but `lab`: restore it, then run `lab down`."
+            "read", str(path), str(error), do_next="Only `lab` writes it: restore it, then run `lab down`."
         ) from error
     return dict(found)

@@ -14,7 +14,7 @@ BEGIN, END = "<!-- variables -->", "<!-- end of variables -->"
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def table(role: Path) -> str:
+def render_table(role: Path) -> str:
     """The variables of each entry point as Markdown."""
     specs = yaml.safe_load((role / "meta/argument_specs.yml").read_text(encoding="utf-8"))["argument_specs"]
     parts = []
@@ -22,21 +22,25 @@ def table(role: Path) -> str:
         title = "## Variables" if entry == "main" else f"## Variables of `tasks_from: {entry}`"
         rows = ["| variable | type | default | meaning |", "| --- | --- | --- | --- |"]
         for name, option in (spec.get("options") or {}).items():
-            rows.append(
-                f"| `{name}` | {option.get('type', 'str')} | {default(option)} | {prose(option['description'])} |"
-            )
+            cells = [
+                f"`{name}`",
+                option.get("type", "str"),
+                format_default(option),
+                format_prose(option["description"]),
+            ]
+            rows.append(f"| {' | '.join(cells)} |")
         parts.append("\n".join([title, "", *rows]))
     return "\n\n".join(parts)
 
 
-def default(option: dict[str, Any]) -> str:
+def format_default(option: dict[str, Any]) -> str:
     """What the default column says."""
     if option.get("required"):
         return "required"
     return f"`{json.dumps(option['default'])}`".replace("|", "\\|") if "default" in option else ""
 
 
-def prose(description: str | list[str]) -> str:
+def format_prose(description: str | list[str]) -> str:
     """A description on one line, with Ansible's markup turned into Markdown."""
     text = " ".join(description if isinstance(description, list) else [description])
     text = " ".join(text.split()).replace("|", "\\|")
@@ -47,7 +51,7 @@ def prose(description: str | list[str]) -> str:
     return text
 
 
-def renewed(role: Path) -> str:
+def render_readme(role: Path) -> str:
     """The README with its table as it should be; a missing one is begun from the role's own description."""
     path = role / "README.md"
     spec = yaml.safe_load((role / "meta/argument_specs.yml").read_text(encoding="utf-8"))["argument_specs"]["main"]
@@ -55,12 +59,12 @@ def renewed(role: Path) -> str:
         text = path.read_text(encoding="utf-8")
     else:
         description = spec["description"] if isinstance(spec["description"], list) else [spec["description"]]
-        text = f"# {role.name}\n\n{spec['short_description']}.\n\n" + "\n".join(map(prose, description)) + "\n"
+        text = f"# {role.name}\n\n{spec['short_description']}.\n\n" + "\n".join(map(format_prose, description)) + "\n"
     if BEGIN not in text:
         text = f"{text.rstrip()}\n\n{BEGIN}\n{END}\n"
     head, _, rest = text.partition(BEGIN)
     _, _, tail = rest.partition(END)
-    return f"{head}{BEGIN}\n{table(role)}\n{END}{tail}"
+    return f"{head}{BEGIN}\n{render_table(role)}\n{END}{tail}"
 
 
 def main() -> int:
@@ -68,7 +72,7 @@ def main() -> int:
     stale = []
     for specs in sorted((ROOT / "roles").glob("*/meta/argument_specs.yml")):
         role = specs.parent.parent
-        path, text = role / "README.md", renewed(role)
+        path, text = role / "README.md", render_readme(role)
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             stale.append(str(path.relative_to(ROOT)))
             if "--check" not in sys.argv:

@@ -10,7 +10,7 @@ from pathlib import Path
 from ansible_collections.slipway.release.plugins.module_utils.slipway.image.job import Job
 from ansible_collections.slipway.release.plugins.module_utils.slipway.image.tree import (
     Changes,
-    rewrite,
+    rewrite_tree,
 )
 
 EPOCH = 1700000000
@@ -63,7 +63,7 @@ def canonical(
     tmp_path: Path, entries: Iterable[tuple[tarfile.TarInfo, bytes]], name: str = "tree", **more: object
 ) -> Path:
     target = tmp_path / f"{name}.tar"
-    rewrite(write_tree(tmp_path / f"{name}.source.tar", entries), target, changes=Changes(EPOCH, **more))  # type: ignore[arg-type]  # passed on as they are
+    rewrite_tree(write_tree(tmp_path / f"{name}.source.tar", entries), target, changes=Changes(EPOCH, **more))  # type: ignore[arg-type]  # passed on as they are
     return target
 
 

@@ -21,7 +21,7 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway import ope
 from ansible_collections.slipway.release.plugins.module_utils.slipway.apt import reprepro
 from ansible_collections.slipway.release.plugins.module_utils.slipway.apt.index import read_debs
 from ansible_collections.slipway.release.plugins.module_utils.slipway.deb import stamp
-from ansible_collections.slipway.release.plugins.module_utils.slipway.deb import version as debversion
+from ansible_collections.slipway.release.plugins.module_utils.slipway.deb.version import DEFAULT_TEMPLATE, Rule
 from ansible_collections.slipway.release.plugins.modules import (
     apt_publish,
     deb_metapackage,
@@ -61,7 +61,7 @@ def prepare(directory: Path, *, stacks: int, size: int = 4000) -> None:
         f"Codename: {PLATFORM}\nArchitectures: {' '.join(ARCHITECTURES)}\nComponents: main\n"
         "DebIndices: Packages Release . .gz\n"
     )
-    with reprepro.opened(directory / "shadow") as archive:
+    with reprepro.open_archive(directory / "shadow") as archive:
         archive.include(PLATFORM, read_debs(debs))
     for architecture in ARCHITECTURES:
         base = directory / f"base/dists/{PLATFORM}/main/binary-{architecture}"
@@ -69,7 +69,7 @@ def prepare(directory: Path, *, stacks: int, size: int = 4000) -> None:
         text = f"Package: libc6\nVersion: 2.36\nArchitecture: {architecture}\nFilename: none\nSize: 0\n"
         base.joinpath("Packages.gz").write_bytes(gzip.compress(text.encode()))
     key = openpgp.make_key(directory / "gnupg", "Archive <archive@example.org>")
-    (directory / "public/key.asc").write_bytes(openpgp.public_key(directory / "gnupg", key))
+    (directory / "public/key.asc").write_bytes(openpgp.export_public_key(directory / "gnupg", key))
     (directory / "stacks").write_text("".join(f"  {name}: {{version: 1.0}}\n" for name in names))
 
 
@@ -91,7 +91,7 @@ def settings(directory: Path, release: str) -> dict[str, Any]:
         "excludes": {},
         "package_name": "ros-{distribution}-{stack}",
         "shadow_version": "{version}-0~{platform}",
-        "template": debversion.DEFAULT_TEMPLATE,
+        "template": DEFAULT_TEMPLATE,
         "marker": "WG-rosdistro",
         "metapackage_version": "1.0.0",
         "maintainer": "A Maintainer <maintainer@example.org>",
@@ -101,9 +101,9 @@ def settings(directory: Path, release: str) -> dict[str, Any]:
 def stamped(directory: Path, plan: dict[str, Any]) -> list[dict[str, Any]]:
     """The plan's packages, stamped."""
     (platform,) = plan["platforms"]
-    order = stamp.Order(debversion.Rule(plan["release"], platform["name"]), {"WG-rosdistro": plan["distribution"]})
+    order = stamp.Order(Rule(plan["release"], platform["name"]), {"WG-rosdistro": plan["distribution"]})
     stage = directory / "stage" / plan["label"]
-    results = stamp.stamp(platform["debs"], stage, order=order)
+    results = stamp.stamp_debs(platform["debs"], stage, order=order)
     metapackages = deb_metapackage.act({"directory": str(stage), "packages": platform["metapackages"]}, write=True)
     return [*map(deb_stamp.shown, results), *metapackages["debs"]]
 

@@ -29,7 +29,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import release as releases  # beside this file
 from ansible_collections.slipway.release.plugins.module_utils.slipway import openpgp
-from ansible_collections.slipway.release.plugins.module_utils.slipway.apt import publication as aptpublication
+from ansible_collections.slipway.release.plugins.module_utils.slipway.apt.publication import read_current
 from aptclient import Client, served
 
 
@@ -168,7 +168,7 @@ def kill_some(directory: Path, done: int, kills: int, dice: random.Random) -> in
 
 def public(directory: Path) -> set[str]:
     """The releases that the indexes name at this moment."""
-    labels = aptpublication.current(directory / "public/fixed").labels[releases.DISTRIBUTION].values()
+    labels = read_current(directory / "public/fixed").labels[releases.DISTRIBUTION].values()
     return {label.rpartition("-")[2] for label in labels}
 
 
@@ -188,7 +188,7 @@ class Peer:
         self.directory = directory
         conf = directory / "peer/conf"
         conf.mkdir(parents=True)
-        key = openpgp.signing_key(directory / "gnupg").fingerprint
+        key = openpgp.find_signing_key(directory / "gnupg").fingerprint
         conf.joinpath("distributions").write_text(
             f"Codename: {releases.PLATFORM}\nArchitectures: {' '.join(releases.ARCHITECTURES)}\nComponents: main\n"
             f"SignWith: {key}\n"
@@ -199,7 +199,7 @@ class Peer:
         plan = releases.stamp_plan.act(releases.settings(self.directory, name), write=True)
         debs = [row["path"] for row in releases.stamped(self.directory, plan)]
         base = ["reprepro", "--basedir", str(self.directory / "peer"), "--outdir", str(self.directory / "public/fixed")]
-        with openpgp.environment(self.directory / "gnupg") as env:
+        with openpgp.provide_environment(self.directory / "gnupg") as env:
             for words in (
                 ["removefilter", releases.PLATFORM, f"WG-rosdistro (== {releases.DISTRIBUTION})"],
                 ["includedeb", releases.PLATFORM, *debs],

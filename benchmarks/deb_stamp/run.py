@@ -56,7 +56,7 @@ def slipway(debs: Sequence[str], out: Path, _jobs: int) -> None:
     from ansible_collections.slipway.release.plugins.module_utils.slipway.deb import stamp
     from ansible_collections.slipway.release.plugins.module_utils.slipway.deb.version import Rule
 
-    stamp.stamp(debs, out, order=stamp.Order(Rule(RELEASE, PLATFORM), {"X-Distribution": "benchmark"}))
+    stamp.stamp_debs(debs, out, order=stamp.Order(Rule(RELEASE, PLATFORM), {"X-Distribution": "benchmark"}))
 
 
 def edited(control: Path, versions: dict[str, str]) -> None:
@@ -147,7 +147,7 @@ def measure(contender: str, listing: Path, scratch: Path) -> tuple[float, float]
 
 
 def check(debs: Sequence[str], out: Path) -> None:
-    """See that dpkg-deb reads every stamped deb and that no byte of data has changed."""
+    """Check that dpkg-deb reads every stamped deb and that no byte of data has changed."""
     made = {path.name.split("_")[0]: path for path in out.glob("*.deb")}
     for deb in debs:
         new = made[Path(deb).name.split("_")[0]]

@@ -81,11 +81,14 @@ def serve(server: socket.socket, megabytes: float) -> None:
 def slipway(port: int, builds: int, directory: Path) -> None:
     from ansible_collections.slipway.release.plugins.module_utils.slipway.distbuild.initiator import Limits
     from ansible_collections.slipway.release.plugins.module_utils.slipway.distbuild.protocol import Controller, Request
-    from ansible_collections.slipway.release.plugins.module_utils.slipway.distbuild.submission import Order, submit
+    from ansible_collections.slipway.release.plugins.module_utils.slipway.distbuild.submission import (
+        Order,
+        submit_orders,
+    )
 
-    request = Request.checked(repo="test:definitions", ref="0" * 40, morphology="systems/noisy-system-x86_64.morph")
+    request = Request.create(repo="test:definitions", ref="0" * 40, morphology="systems/noisy-system-x86_64.morph")
     orders = [Order(Controller("127.0.0.1", port), request, directory / str(number)) for number in range(builds)]
-    results = submit(orders, limits=Limits(), guard=False)
+    results = submit_orders(orders, limits=Limits(), guard=False)
     assert all(result["outcome"] == "finished" for result in results)
 
 

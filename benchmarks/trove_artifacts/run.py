@@ -35,7 +35,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "collections"), str(ROOT / "tests")]
 
-from ansible_collections.slipway.release.plugins.module_utils.slipway.morph.artifacts import Transfer, publish
+from ansible_collections.slipway.release.plugins.module_utils.slipway.morph.artifacts import Transfer, publish_artifacts
 from ansible_collections.slipway.release.plugins.module_utils.slipway.morph.cache import MorphCache
 from peers.morph_cache import MorphCachePeer
 from peers.webserver import Exchange
@@ -59,7 +59,7 @@ def serve(directory: Path, delay: float, pipe: Connection) -> None:
 
 
 def slipway(names: Sequence[str], local: str, public: str, destination: Path, work: Path) -> None:
-    outcome = publish(
+    outcome = publish_artifacts(
         names,
         local=MorphCache(local),
         public=MorphCache(public),
@@ -104,7 +104,7 @@ def measured(
 
 
 def one_run(act: Callable[..., None], options: argparse.Namespace) -> dict[str, Any]:
-    """The caches made anew, two servers, one client, each in a process of its own."""
+    """The caches made again, two servers, one client, each in a process of its own."""
     chance = random.Random(1)  # noqa: S311  # repeatable, not secret
     top = Path(tempfile.mkdtemp(dir=options.directory))
     directories = [top / "local", top / "public"]

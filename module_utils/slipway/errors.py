@@ -50,10 +50,8 @@ class SlipwayError(Exception):
         return sentence
 
 
-def refuse(
-    attempted: str, on: str, findings: Sequence[str], *, do_next: str, several: str = "things are wrong"
-) -> None:
-    """Fail if anything was found: by a single finding itself, by more as a list of that many ``several``."""
+def refuse(attempted: str, on: str, findings: Sequence[str], *, do_next: str, several: str = "problems") -> None:
+    """Fail if there are findings: with the only one as the message, or with their number and ``several``."""
     if findings:
         came_back = findings[0] if len(findings) == 1 else f"{len(findings)} {several}"
         raise SlipwayError(attempted, on, came_back, do_next=do_next, findings=findings)

@@ -17,13 +17,13 @@ CHUNK = 1 << 20
 
 
 @contextlib.contextmanager
-def replacing(path: str | os.PathLike[str], *, mode: int = 0o644) -> Iterator[IO[bytes]]:
+def replace_file(path: str | os.PathLike[str], *, mode: int = 0o644) -> Iterator[IO[bytes]]:
     """Open a temporary file beside ``path``; on success it is synced and takes the place of ``path``.
 
     On any failure the temporary file is removed and ``path`` stays as it was.
     """
     target = Path(path)
-    temporary = temporary_beside(target)
+    temporary = name_temporary(target)
     try:
         with open(temporary, "xb") as stream:
             os.fchmod(stream.fileno(), mode)
@@ -39,14 +39,14 @@ def replacing(path: str | os.PathLike[str], *, mode: int = 0o644) -> Iterator[IO
 
 def write_atomic(path: str | os.PathLike[str], data: bytes, *, mode: int = 0o644) -> None:
     """Write ``data`` to ``path`` so that readers see the old or the new content, whole."""
-    with replacing(path, mode=mode) as stream:
+    with replace_file(path, mode=mode) as stream:
         stream.write(data)
 
 
 def link_atomic(path: str | os.PathLike[str], target: str) -> None:
-    """Make ``path`` a symbolic link to ``target`` without a moment in which it is missing."""
+    """Replace ``path`` by a symbolic link to ``target`` in one step."""
     link = Path(path)
-    temporary = temporary_beside(link)
+    temporary = name_temporary(link)
     os.symlink(target, temporary)
     try:
         os.replace(temporary, link)
@@ -56,13 +56,13 @@ def link_atomic(path: str | os.PathLike[str], target: str) -> None:
     sync_directory(link.parent)
 
 
-def temporary_beside(path: Path) -> Path:
+def name_temporary(path: Path) -> Path:
     """A free name in the same directory, hidden and marked as temporary."""
     return path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
 
 
 def sync_directory(path: str | os.PathLike[str]) -> None:
-    """Make the entries of a directory durable."""
+    """Sync the entries of a directory to disk."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
@@ -70,7 +70,7 @@ def sync_directory(path: str | os.PathLike[str]) -> None:
         os.close(descriptor)
 
 
-def sha256(path: str | os.PathLike[str]) -> str:
+def hash_file(path: str | os.PathLike[str]) -> str:
     """The SHA-256 of a file's content, in hexadecimal."""
     digest = hashlib.sha256()
     with open(path, "rb", buffering=0) as stream:
@@ -79,8 +79,8 @@ def sha256(path: str | os.PathLike[str]) -> str:
     return digest.hexdigest()
 
 
-def sha256_all(paths: Iterable[Path]) -> dict[Path, str]:
+def hash_files(paths: Iterable[Path]) -> dict[Path, str]:
     """The SHA-256 of several files, on all cores."""
     wanted = list(paths)
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        return dict(zip(wanted, pool.map(sha256, wanted), strict=True))
+        return dict(zip(wanted, pool.map(hash_file, wanted), strict=True))

@@ -1,6 +1,6 @@
 # Copyright: The Slipway developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Spread work that the interpreter's lock would hold up over several processes."""
+"""Run work in several processes, since the interpreter's lock allows one thread at a time."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from typing import Any, TypeVar
 
 from .errors import SlipwayError
 
-Made = TypeVar("Made")
+Result = TypeVar("Result")
 
 
-def spread(
+def spread_work(
     count: int,
-    work: Callable[[int], Made],
+    work: Callable[[int], Result],
     *,
     workers: int,
     attempt: str,
-    on_result: Callable[[Made], None] | None = None,
-) -> list[Made]:
+    on_result: Callable[[Result], None] | None = None,
+) -> list[Result]:
     """``[work(0), ..., work(count - 1)]``, in that order, made by ``workers`` forks of this process.
 
     ``work`` sees the memory of this process as it is now, and returns plain values. A number is begun only when
@@ -34,28 +34,28 @@ def spread(
     its failures. When a fork ends early, all are ended and :class:`SlipwayError` says so.
     """
     if workers <= 1 or count <= 1:
-        return [_noted(work(number), on_result) for number in range(count)]
+        return [_note_result(work(number), on_result) for number in range(count)]
     with tempfile.TemporaryFile(buffering=0) as numbers:
-        results = _gathered(count, work, workers, numbers.fileno(), attempt=attempt, on_result=on_result)
+        results = _collect_results(count, work, workers, numbers.fileno(), attempt=attempt, on_result=on_result)
     return [results[number] for number in range(count)]
 
 
-def _gathered(
+def _collect_results(
     count: int,
-    work: Callable[[int], Made],
+    work: Callable[[int], Result],
     workers: int,
     numbers: int,
     *,
     attempt: str,
-    on_result: Callable[[Made], None] | None,
-) -> dict[int, Made]:
+    on_result: Callable[[Result], None] | None,
+) -> dict[int, Result]:
     context = multiprocessing.get_context("fork")
-    results: dict[int, Made] = {}
+    results: dict[int, Result] = {}
     forks: dict[connection.Connection[Any, Any], ForkProcess] = {}
     try:
         for _unused in range(min(workers, count)):
             ours, theirs = context.Pipe(duplex=False)
-            fork = context.Process(target=_serve, args=(work, count, numbers, theirs, [*forks, ours]))
+            fork = context.Process(target=_serve_numbers, args=(work, count, numbers, theirs, [*forks, ours]))
             fork.start()
             theirs.close()
             forks[ours] = fork
@@ -65,12 +65,12 @@ def _gathered(
                 if not isinstance(ready, connection.Connection):
                     raise AssertionError("only connections are waited for")
                 try:
-                    number, made = ready.recv()
+                    number, result = ready.recv()
                 except EOFError:
                     waiting.discard(ready)
-                    _must_have_ended_well(forks[ready], attempt)
+                    _check_exit(forks[ready], attempt)
                     continue
-                results[number] = _noted(made, on_result)
+                results[number] = _note_result(result, on_result)
     finally:
         for ours, fork in forks.items():
             fork.kill()
@@ -79,13 +79,13 @@ def _gathered(
     return results
 
 
-def _noted(made: Made, on_result: Callable[[Made], None] | None) -> Made:
+def _note_result(result: Result, on_result: Callable[[Result], None] | None) -> Result:
     if on_result is not None:
-        on_result(made)
-    return made
+        on_result(result)
+    return result
 
 
-def _next(numbers: int) -> int:
+def _take_number(numbers: int) -> int:
     """The next number from 0 up, given to one process only.
 
     It stands in a file under a record lock, which ends with the process that holds it, however that ends.
@@ -99,8 +99,8 @@ def _next(numbers: int) -> int:
     return number
 
 
-def _serve(
-    work: Callable[[int], Made],
+def _serve_numbers(
+    work: Callable[[int], Result],
     count: int,
     numbers: int,
     answers: connection.Connection[Any, Any],
@@ -109,14 +109,14 @@ def _serve(
     for other in others:
         other.close()  # else this fork would never learn that its parent has gone
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    while (number := _next(numbers)) < count:
+    while (number := _take_number(numbers)) < count:
         try:
             answers.send((number, work(number)))
         except BrokenPipeError:
             os._exit(1)
 
 
-def _must_have_ended_well(fork: ForkProcess, attempt: str) -> None:
+def _check_exit(fork: ForkProcess, attempt: str) -> None:
     fork.join()
     if fork.exitcode:
         how = f"by signal {-fork.exitcode}" if fork.exitcode < 0 else f"with status {fork.exitcode}"
@@ -124,5 +124,5 @@ def _must_have_ended_well(fork: ForkProcess, attempt: str) -> None:
             attempt,
             "",
             f"one of its processes was ended {how}",
-            do_next="See whether memory ran out (`dmesg`), and run again.",
+            do_next="Check whether memory ran out (`dmesg`), and run again.",
         )

@@ -28,7 +28,7 @@ from .errors import SlipwayError
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
-Got = TypeVar("Got")
+Result = TypeVar("Result")
 
 CHUNK = 1 << 18
 #: No answer that is kept in memory is larger.
@@ -37,7 +37,7 @@ MAX_BODY = 64 << 20
 TRIES = 3
 PAUSE = 0.5
 MOVED = (301, 302, 303, 307, 308)
-#: What goes wrong on the way to a whole answer; :func:`reason` puts it into words.
+#: What goes wrong on the way to a whole answer; :func:`explain_failure` puts it into words.
 FAILURES = (OSError, http.client.HTTPException, UnicodeError)
 #: A stale answer of a cache on the way is no look at the address itself.
 HEADERS = [("User-Agent", "slipway"), ("Cache-Control", "no-cache"), ("Accept-Encoding", "identity")]
@@ -58,10 +58,10 @@ class Limit:
         """How long the next wait may take."""
         left = self.ends - time.monotonic()
         if left <= 0:
-            raise self.expired()
+            raise self.make_timeout()
         return left if self.silence is None else min(left, self.silence)
 
-    def expired(self) -> TimeoutError:
+    def make_timeout(self) -> TimeoutError:
         """The failure for a wait that took too long."""
         if self.silence is not None and time.monotonic() < self.ends:
             return TimeoutError(f"timed out, nothing came for {self.silence:g} s")
@@ -78,7 +78,7 @@ class Answer:
 
     @property
     def text(self) -> str:
-        """The body for people, one line of at most 300 characters."""
+        """The body as one line of at most 300 characters, for messages."""
         return " ".join(self.body.decode("utf-8", "replace").split())[:300]
 
 
@@ -95,7 +95,10 @@ class Service:
             port = parts.port or (443 if parts.scheme == "https" else 80)
         if parts.scheme not in ("http", "https") or not parts.hostname or port is None or parts.query:
             raise SlipwayError(
-                "use the address", repr(url), "it is no address of an HTTP service", do_next="Give http://HOST:PORT."
+                "use the address",
+                repr(url),
+                "it is not an address of an HTTP service",
+                do_next="Give http://HOST:PORT.",
             )
         self.url = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}"
         self._secure = parts.scheme == "https"
@@ -121,22 +124,22 @@ class Service:
 
         def exchange() -> Answer:
             whole = io.BytesIO()
-            with self._exchange(method, path, body=body, headers=headers, timeout=timeout) as response:
+            with self._open_exchange(method, path, body=body, headers=headers, timeout=timeout) as response:
                 if method != "HEAD":
-                    receive(response, whole.write, size=MAX_BODY)
+                    receive_body(response, whole.write, size=MAX_BODY)
                 return Answer(response.status, response.reason, whole.getvalue())
 
-        return self._tried(exchange, attempt=attempt)
+        return self._retry(exchange, attempt=attempt)
 
-    def size(self, path: str, *, attempt: str, timeout: float = 60.0) -> int | None:
-        """How long the service says that the content of ``path`` is; ``None`` if it is absent or not said."""
+    def fetch_size(self, path: str, *, attempt: str, timeout: float = 60.0) -> int | None:
+        """The announced length of the content of ``path``; ``None`` if it is absent or not announced."""
 
         def exchange() -> int | None:
-            with self._exchange("HEAD", path, body=None, headers={}, timeout=timeout) as response:
+            with self._open_exchange("HEAD", path, body=None, headers={}, timeout=timeout) as response:
                 length = response.headers.get("Content-Length", "")
                 return int(length) if response.status == 200 and length.isdecimal() else None
 
-        return self._tried(exchange, attempt=attempt)
+        return self._retry(exchange, attempt=attempt)
 
     def download(self, path: str, target: IO[bytes], *, attempt: str, timeout: float = 3600.0) -> int | None:
         """Write the content of ``path`` to ``target``; return its length, or ``None`` if it is absent (404).
@@ -148,31 +151,31 @@ class Service:
         def exchange() -> int | None:
             target.seek(0)
             target.truncate()
-            with self._exchange("GET", path, body=None, headers={}, timeout=timeout) as response:
+            with self._open_exchange("GET", path, body=None, headers={}, timeout=timeout) as response:
                 if response.status == 404:
                     return None
                 if response.status != 200:
                     raise http.client.HTTPException(f"it answers {response.status} {response.reason}")
                 if response.length is None and not response.chunked:
                     raise http.client.HTTPException("it does not say how long the content is")
-                return receive(response, target.write)
+                return receive_body(response, target.write)
 
-        return self._tried(exchange, attempt=attempt)
+        return self._retry(exchange, attempt=attempt)
 
-    def refused(self, attempt: str, answer: Answer) -> SlipwayError:
-        """The failure for an answer that was not hoped for."""
+    def answer_error(self, attempt: str, answer: Answer) -> SlipwayError:
+        """The failure for an unexpected answer."""
         return SlipwayError(
             attempt,
             self.url,
             f"it answers {answer.status} {answer.reason}" + (f": {answer.text}" if answer.text else ""),
-            do_next="See that this is the right service, and its log.",
+            do_next="Check that this is the right service, and its log.",
         )
 
     @contextlib.contextmanager
-    def _exchange(
+    def _open_exchange(
         self, method: str, path: str, *, body: bytes | None, headers: Mapping[str, str], timeout: float
     ) -> Iterator[http.client.HTTPResponse]:
-        connection = self._connection(Limit(timeout))
+        connection = self._make_connection(Limit(timeout))
         try:
             connection.request(method, self._base + path, body=body, headers=dict(headers))
             response = connection.getresponse()
@@ -182,19 +185,19 @@ class Service:
         finally:
             connection.close()
 
-    def _tried(self, exchange: Callable[[], Got], *, attempt: str) -> Got:
+    def _retry(self, exchange: Callable[[], Result], *, attempt: str) -> Result:
         """What ``exchange`` returns, after another try or two if the connection fails; not if time runs out."""
         for left in reversed(range(TRIES)):
             try:
                 return exchange()
             except FAILURES as error:
                 if not left or isinstance(error, TimeoutError):
-                    do_next = "See that the service runs and can be reached from here."
-                    raise SlipwayError(attempt, self.url, reason(error), do_next=do_next) from error
+                    do_next = "Check that the service runs and can be reached from here."
+                    raise SlipwayError(attempt, self.url, explain_failure(error), do_next=do_next) from error
                 time.sleep(PAUSE)
         raise AssertionError("unreachable")
 
-    def _connection(self, limit: Limit) -> http.client.HTTPConnection:
+    def _make_connection(self, limit: Limit) -> http.client.HTTPConnection:
         if self._unix_socket is not None:
             return _UnixConnection(self._unix_socket, limit=limit)
         kind = _SecureConnection if self._secure else _Connection
@@ -202,7 +205,9 @@ class Service:
 
 
 @contextlib.contextmanager
-def opened(url: str, limit: Limit, *, proxies: bool = True, trust: ssl.SSLContext | None = None) -> Iterator[IO[bytes]]:
+def open_url(
+    url: str, limit: Limit, *, proxies: bool = True, trust: ssl.SSLContext | None = None
+) -> Iterator[IO[bytes]]:
     """What a ``file``, ``http`` or ``https`` address serves, also behind redirects, within ``limit``.
 
     With ``proxies`` those of the environment are used. Raises one of :data:`FAILURES`.
@@ -216,7 +221,7 @@ def opened(url: str, limit: Limit, *, proxies: bool = True, trust: ssl.SSLContex
         urllib.request.HTTPDefaultErrorHandler(),
         urllib.request.HTTPErrorProcessor(),
         _Redirects(),
-        _Web(limit, trust),
+        _LimitedHandler(limit, trust),
     ):
         director.add_handler(handler)
     try:
@@ -227,38 +232,40 @@ def opened(url: str, limit: Limit, *, proxies: bool = True, trust: ssl.SSLContex
         raise
 
 
-def fetch(url: str, *, size: int, timeout: float, proxies: bool = True, trust: ssl.SSLContext | None = None) -> bytes:
+def fetch_url(
+    url: str, *, size: int, timeout: float, proxies: bool = True, trust: ssl.SSLContext | None = None
+) -> bytes:
     """What an address serves, if that has at most ``size`` bytes; raises one of :data:`FAILURES`."""
     whole = io.BytesIO()
-    with opened(url, Limit(timeout), proxies=proxies, trust=trust) as answer:
-        receive(answer, whole.write, size=size)
+    with open_url(url, Limit(timeout), proxies=proxies, trust=trust) as answer:
+        receive_body(answer, whole.write, size=size)
     return whole.getvalue()
 
 
-def receive(answer: Any, take: Callable[[bytes], object], *, size: int | None = None) -> int:
-    """Have ``take`` take the body of an answer, and make sure that it is whole and has at most ``size`` bytes."""
+def receive_body(answer: Any, take: Callable[[bytes], object], *, size: int | None = None) -> int:
+    """Pass the body of an answer to ``take``; it must be complete and have at most ``size`` bytes."""
     announced = getattr(answer, "length", None)
     received = 0
     while data := answer.read(CHUNK):
         received += len(data)
         if size is not None and received > size:
-            raise http.client.HTTPException(f"the answer has more than {_amount(size)}")
+            raise http.client.HTTPException(f"the answer has more than {_format_size(size)}")
         take(data)
     if announced is not None and received != announced:
         raise http.client.HTTPException(f"it ended after {received} of {announced} bytes")
     return received
 
 
-def reason(error: Exception) -> str:
+def explain_failure(error: Exception) -> str:
     """Why there was no whole answer, in words."""
     if isinstance(error, urllib.error.HTTPError):
         return f"it answers {error.code} {error.reason}"
     if isinstance(error, urllib.error.URLError) and isinstance(error.reason, Exception):
-        return reason(error.reason)
+        return explain_failure(error.reason)
     return getattr(error, "strerror", None) or str(getattr(error, "reason", error)) or type(error).__name__
 
 
-def _amount(size: int) -> str:
+def _format_size(size: int) -> str:
     return f"{size >> 20} MiB" if size and size % (1 << 20) == 0 else f"{size} bytes"
 
 
@@ -268,16 +275,16 @@ class _Connection(http.client.HTTPConnection):
     def __init__(self, host: str, port: int | None = None, *, limit: Limit, **options: Any) -> None:
         super().__init__(host, port, **options)
         self._limit = limit
-        self._create_connection = self._dial
+        self._create_connection = self._connect_socket
 
     def connect(self) -> None:
         try:
             super().connect()
         except TimeoutError:
-            raise self._limit.expired() from None
-        self.sock = _Line(self.sock, self._limit)  # it has what http.client uses of a socket
+            raise self._limit.make_timeout() from None
+        self.sock = _LimitedSocket(self.sock, self._limit)  # it has what http.client uses of a socket
 
-    def _dial(self, address: tuple[str, int], *_unused: object) -> socket.socket:
+    def _connect_socket(self, address: tuple[str, int], *_unused: object) -> socket.socket:
         """A socket that is connected to the first address of a host that answers."""
         failed: OSError = OSError(f"{address[0]} has no address")
         for family, kind, protocol, _name, where in socket.getaddrinfo(*address, type=socket.SOCK_STREAM):
@@ -295,7 +302,7 @@ class _Connection(http.client.HTTPConnection):
     def _tunnel(self) -> None:
         """Ask a proxy for a way through; the socket itself is needed for TLS then."""
         line = self.sock
-        self.sock = _Line(line, self._limit)
+        self.sock = _LimitedSocket(line, self._limit)
         super()._tunnel()  # type: ignore[misc]  # typeshed does not know it
         self.sock = line
         line.settimeout(self._limit.left())
@@ -314,12 +321,12 @@ class _UnixConnection(_Connection):
 
     def connect(self) -> None:
         line = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock = _Line(line, self._limit)
+        self.sock = _LimitedSocket(line, self._limit)
         line.settimeout(self._limit.left())
         line.connect(self._path)
 
 
-class _Line:
+class _LimitedSocket:
     """A connected socket that waits no longer than is left each time."""
 
     def __init__(self, line: socket.socket, limit: Limit) -> None:
@@ -333,16 +340,16 @@ class _Line:
             try:
                 rest = rest[self._line.send(rest) :]
             except TimeoutError:
-                raise self._limit.expired() from None
+                raise self._limit.make_timeout() from None
 
     def makefile(self, _mode: str) -> io.BufferedReader:
-        return io.BufferedReader(_Received(self._line, self._limit))
+        return io.BufferedReader(_LimitedReader(self._line, self._limit))
 
     def close(self) -> None:
         self._line.close()
 
 
-class _Received(io.RawIOBase):
+class _LimitedReader(io.RawIOBase):
     """What comes over a connected socket."""
 
     def __init__(self, line: socket.socket, limit: Limit) -> None:
@@ -358,14 +365,14 @@ class _Received(io.RawIOBase):
         try:
             return self._raw.readinto(buffer)
         except TimeoutError:
-            raise self._limit.expired() from None
+            raise self._limit.make_timeout() from None
 
     def close(self) -> None:
         self._raw.close()
         super().close()
 
 
-class _Web(urllib.request.AbstractHTTPHandler):
+class _LimitedHandler(urllib.request.AbstractHTTPHandler):
     """Opens addresses by connections with a limit."""
 
     def __init__(self, limit: Limit, trust: ssl.SSLContext | None) -> None:

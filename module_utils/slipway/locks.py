@@ -14,24 +14,24 @@ from .wait import wait_for
 
 
 @contextlib.contextmanager
-def flocked(path: str | os.PathLike[str], *, attempt: str, on: str, timeout: float) -> Iterator[None]:
+def hold_flock(path: str | os.PathLike[str], *, attempt: str, on: str, timeout: float) -> Iterator[None]:
     """Hold an exclusive ``flock`` on ``path``, a file (made if absent) or a directory, waiting ``timeout`` seconds.
 
     The kernel drops the lock when the process ends, however it ends.
     """
-    with _locked(path, fcntl.flock, attempt=attempt, on=on, timeout=timeout):
+    with _hold_lock(path, fcntl.flock, attempt=attempt, on=on, timeout=timeout):
         yield
 
 
 @contextlib.contextmanager
-def posix_locked(path: str | os.PathLike[str], *, attempt: str, on: str, timeout: float) -> Iterator[None]:
-    """Like :func:`flocked` with a POSIX record lock, which grokmirror uses; the two kinds do not see each other."""
-    with _locked(path, fcntl.lockf, attempt=attempt, on=on, timeout=timeout):
+def hold_posix_lock(path: str | os.PathLike[str], *, attempt: str, on: str, timeout: float) -> Iterator[None]:
+    """Like :func:`hold_flock` with a POSIX record lock, which grokmirror uses; the two kinds do not see each other."""
+    with _hold_lock(path, fcntl.lockf, attempt=attempt, on=on, timeout=timeout):
         yield
 
 
 @contextlib.contextmanager
-def _locked(
+def _hold_lock(
     path: str | os.PathLike[str], lock: Callable[[int, int], object], *, attempt: str, on: str, timeout: float
 ) -> Iterator[None]:
     if Path(path).is_dir():
@@ -48,7 +48,7 @@ def _locked(
             on=on,
             timeout=timeout,
             interval=0.2,
-            do_next=f"See who holds it with `fuser {path}`, wait for its end and run again.",
+            do_next=f"Check who holds it with `fuser {path}`, wait for its end and run again.",
         )
         yield
     finally:

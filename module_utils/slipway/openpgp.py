@@ -18,7 +18,7 @@ from urllib.parse import unquote
 
 from .errors import SlipwayError
 from .files import write_atomic
-from .locks import flocked
+from .locks import hold_flock
 from .process import Completed, run
 from .wait import wait_for
 
@@ -26,11 +26,11 @@ from .wait import wait_for
 SOCKET_PATH_BYTES = 107
 LONGEST_SOCKET_NAME = "S.gpg-agent.browser"
 
-#: Neither ask anybody, nor read or write the trust database: the caller says which key it wants.
+#: No questions, and no trust database: the caller names the key.
 GPG_OPTIONS = ("--batch", "--no-tty", "--no-auto-check-trustdb", "--trust-model", "always", "--no-permission-warning")
 
 #: Looking takes no lock, because a lock is a file in the home; GnuPG replaces its files whole.
-GPG_LOOK = ("--lock-never",)
+GPG_READ = ("--lock-never",)
 GPG_SIGN = ("--pinentry-mode", "error", "--armor", "--output", "-", "--detach-sign")
 
 FINGERPRINT = re.compile(r"(?:[0-9A-F]{40}|[0-9A-F]{64})\Z")
@@ -51,7 +51,7 @@ class Key:
 
 
 @dataclass
-class _Part:
+class _KeyPart:
     """A primary key or subkey as GnuPG lists it; a stub has no secret part here."""
 
     validity: str
@@ -69,14 +69,14 @@ class _Part:
 
 
 @dataclass
-class _Listed:
+class _ListedKey:
     """A key with its subkeys and user ids."""
 
-    primary: _Part
-    subkeys: list[_Part] = field(default_factory=list)
+    primary: _KeyPart
+    subkeys: list[_KeyPart] = field(default_factory=list)
     user_ids: list[str] = field(default_factory=list)
 
-    def fault(self, now: float) -> str | None:
+    def find_fault(self, now: float) -> str | None:
         """Why this key cannot sign, as half a sentence; None if it can."""
         primary = self.primary
         if primary.validity == "r":
@@ -84,7 +84,7 @@ class _Listed:
         if primary.validity == "d" or "D" in primary.capabilities:
             return "it is disabled"
         if primary.expires is not None and primary.expires <= now:
-            return f"it expired on {_day(primary.expires)}"
+            return f"it expired on {_format_day(primary.expires)}"
         if any(part.signs(now) for part in self.parts()):
             return None
         signing = [part for part in self.parts() if "s" in part.capabilities]
@@ -94,13 +94,13 @@ class _Listed:
             return "its secret part is not there"
         expired = [part.expires for part in signing if part.expires is not None and part.expires <= now]
         if expired:
-            return f"its signing subkey expired on {_day(max(expired))}"
+            return f"its signing subkey expired on {_format_day(max(expired))}"
         return "its signing subkey is revoked or not valid"
 
-    def parts(self) -> list[_Part]:
+    def parts(self) -> list[_KeyPart]:
         return [self.primary, *self.subkeys]
 
-    def key(self, now: float) -> Key:
+    def describe(self, now: float) -> Key:
         ends = [part.expires for part in self.parts() if part.signs(now)]
         signing_ends = None if None in ends else max(end for end in ends if end is not None)
         both = [end for end in (self.primary.expires, signing_ends) if end is not None]
@@ -113,23 +113,25 @@ class _Listed:
         )
 
 
-def signing_key(gnupghome: str | os.PathLike[str], fingerprint: str | None = None, *, now: float | None = None) -> Key:
+def find_signing_key(
+    gnupghome: str | os.PathLike[str], fingerprint: str | None = None, *, now: float | None = None
+) -> Key:
     """The secret key that signs: the one of ``fingerprint``, or the only one that can.
 
     Fails when it is missing, expired, revoked, not for signing, or when there are several to choose from.
     """
     moment = time.time() if now is None else now
-    wanted = None if fingerprint is None else normal_fingerprint(fingerprint)
+    wanted = None if fingerprint is None else normalise_fingerprint(fingerprint)
     attempt, on = "sign with", f"the key {wanted} in {gnupghome}" if wanted else f"a key in {gnupghome}"
     make = "Make or import one there (slipway.release.openpgp_key makes one), or correct the setting, and run again."
     if not _has_keyring(Path(gnupghome)):
         raise SlipwayError(attempt, on, "there are no keys", do_next=make)
-    listed = _secret_keys(gnupghome)
+    listed = _list_secret_keys(gnupghome)
     if wanted is not None:
         listed = [entry for entry in listed if entry.primary.fingerprint == wanted]
         if not listed:
             raise SlipwayError(attempt, on, "no secret key has this fingerprint", do_next=make)
-    faults = {entry.primary.fingerprint: entry.fault(moment) for entry in listed}
+    faults = {entry.primary.fingerprint: entry.find_fault(moment) for entry in listed}
     usable = [entry for entry in listed if faults[entry.primary.fingerprint] is None]
     if not usable:
         reasons = "; ".join(f"{print_}: {fault}" for print_, fault in faults.items()) or "there are no secret keys"
@@ -146,7 +148,7 @@ def signing_key(gnupghome: str | os.PathLike[str], fingerprint: str | None = Non
             f"{len(usable)} keys can sign: " + ", ".join(entry.primary.fingerprint for entry in usable),
             do_next="Say which one by its fingerprint and run again.",
         )
-    return usable[0].key(moment)
+    return usable[0].describe(moment)
 
 
 def sign_detached(
@@ -158,8 +160,8 @@ def sign_detached(
     with all key types but those that need fresh randomness, so that a lost signature can be made again.
     """
     dated = () if at is None else ("--faked-system-time", f"{at}!")
-    with _opened(gnupghome) as home:
-        done = home.gpg(
+    with _open_home(gnupghome) as home:
+        done = home.run_gpg(
             [*dated, *GPG_SIGN, "--local-user", fingerprint, os.fspath(data)],
             attempt="sign",
             on=f"{data} with the key {fingerprint}",
@@ -176,12 +178,12 @@ class Signature:
     made: int
 
 
-def good_signature(gnupghome: str | os.PathLike[str], *, data: Path, signature: Path) -> Signature | None:
+def verify_signature(gnupghome: str | os.PathLike[str], *, data: Path, signature: Path) -> Signature | None:
     """Who signed ``data``; None unless ``signature`` is one good signature by a key of that home. Writes nothing."""
     if not (signature.is_file() and data.is_file() and _has_keyring(Path(gnupghome))):
         return None
     done = run(
-        [*_gpg(gnupghome), *GPG_LOOK, "--status-fd", "1", "--verify", os.fspath(signature), os.fspath(data)],
+        [*_gpg_command(gnupghome), *GPG_READ, "--status-fd", "1", "--verify", os.fspath(signature), os.fspath(data)],
         attempt="check the signature",
         on=str(signature),
         timeout=60,
@@ -220,14 +222,14 @@ def make_key(gnupghome: str | os.PathLike[str], user_id: str, *, expires: str = 
         raise SlipwayError(
             "make a signing key for",
             repr(user_id),
-            f"{expires!r} is no time of expiry",
+            f"{expires!r} is not a time of expiry",
             do_next="Write for example 2y, 90d, 2030-01-31, or 0 for never.",
         )
     home = Path(gnupghome)
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     home.chmod(0o700)
-    with _opened(home) as opened:
-        done = opened.gpg(
+    with _open_home(home) as agent_home:
+        done = agent_home.run_gpg(
             ["--status-fd", "1", "--passphrase", "", "--quick-generate-key", user_id, "ed25519", "sign", expires],
             attempt="make a signing key for",
             on=f"{user_id} in {gnupghome}",
@@ -235,27 +237,29 @@ def make_key(gnupghome: str | os.PathLike[str], user_id: str, *, expires: str = 
     created = re.search(r"^\[GNUPG:\] KEY_CREATED P ([0-9A-F]{40,64})", done.stdout, re.MULTILINE)
     if created is None:
         raise SlipwayError(
-            "make a signing key for", user_id, f"gpg said {done.stdout!r}", do_next="Look at the directory's keys."
+            "make a signing key for", user_id, f"gpg wrote {done.stdout!r}", do_next="Look at the directory's keys."
         )
     return created.group(1)
 
 
-def secret_key_of(gnupghome: str | os.PathLike[str], user_id: str, *, now: float | None = None) -> Key | None:
+def find_secret_key(gnupghome: str | os.PathLike[str], user_id: str, *, now: float | None = None) -> Key | None:
     """The secret signing key of that user id; None if there is none, a failure if it cannot sign any more."""
     if not _has_keyring(Path(gnupghome)):
         return None
-    mine = [entry for entry in _secret_keys(gnupghome) if user_id in entry.user_ids]
+    mine = [entry for entry in _list_secret_keys(gnupghome) if user_id in entry.user_ids]
     if not mine:
         return None
     moment = time.time() if now is None else now
-    usable = [entry for entry in mine if entry.fault(moment) is None]
-    return usable[0].key(moment) if usable else signing_key(gnupghome, mine[0].primary.fingerprint, now=moment)
+    usable = [entry for entry in mine if entry.find_fault(moment) is None]
+    return (
+        usable[0].describe(moment) if usable else find_signing_key(gnupghome, mine[0].primary.fingerprint, now=moment)
+    )
 
 
-def public_key(gnupghome: str | os.PathLike[str], fingerprint: str) -> bytes:
+def export_public_key(gnupghome: str | os.PathLike[str], fingerprint: str) -> bytes:
     """The armoured public key; the same bytes as long as the key is the same."""
     done = run(
-        [*_gpg(gnupghome), *GPG_LOOK, "--armor", "--export-options", "export-minimal", "--export", fingerprint],
+        [*_gpg_command(gnupghome), *GPG_READ, "--armor", "--export-options", "export-minimal", "--export", fingerprint],
         attempt="export the public key",
         on=f"{fingerprint} of {gnupghome}",
         timeout=60,
@@ -264,41 +268,41 @@ def public_key(gnupghome: str | os.PathLike[str], fingerprint: str) -> bytes:
 
 
 @contextlib.contextmanager
-def environment(gnupghome: str | os.PathLike[str]) -> Iterator[dict[str, str]]:
+def provide_environment(gnupghome: str | os.PathLike[str]) -> Iterator[dict[str, str]]:
     """The variables under which another program, such as git, signs with the keys in ``gnupghome``."""
-    with _opened(gnupghome) as home:
+    with _open_home(gnupghome) as home:
         yield {"GNUPGHOME": str(home.path)}
 
 
-def version() -> str:
+def read_version() -> str:
     """GnuPG's version, for example 2.2.40."""
     done = run(["gpg", "--version"], attempt="ask the version of", on="gpg", timeout=60)
     return done.stdout.split("\n", 1)[0].rsplit(" ", 1)[-1]
 
 
-def normal_fingerprint(text: str) -> str:
+def normalise_fingerprint(text: str) -> str:
     """A fingerprint in GnuPG's form: upper case without spaces; anything shorter is refused."""
     candidate = "".join(text.split()).upper().removeprefix("0X")
     if not FINGERPRINT.match(candidate):
         raise SlipwayError(
             "use the signing key",
             repr(text),
-            "this is no full fingerprint of 40 (or 64) hexadecimal digits",
+            "this is not a full fingerprint of 40 (or 64) hexadecimal digits",
             do_next="Take it from `gpg --list-secret-keys --with-colons` (the line that begins with fpr).",
         )
     return candidate
 
 
-def parse_keys(listing: str) -> list[_Listed]:
+def parse_keys(listing: str) -> list[_ListedKey]:
     """Read ``gpg --with-colons --list-keys`` or ``--list-secret-keys``; lines of unknown kinds are passed over."""
-    keys: list[_Listed] = []
+    keys: list[_ListedKey] = []
     for line in listing.splitlines():
         fields = line.split(":")
         kind = fields[0]
         if kind in {"pub", "sub", "sec", "ssb"}:
-            part = _part(fields)
+            part = _parse_part(fields)
             if kind in {"pub", "sec"}:
-                keys.append(_Listed(part))
+                keys.append(_ListedKey(part))
             elif keys:
                 keys[-1].subkeys.append(part)
         elif kind == "fpr" and keys and len(fields) > 9:
@@ -307,13 +311,13 @@ def parse_keys(listing: str) -> list[_Listed]:
         elif kind == "grp" and keys and len(fields) > 9:
             keys[-1].parts()[-1].keygrip = fields[9]
         elif kind == "uid" and keys and len(fields) > 9 and fields[1] not in {"r", "e"}:
-            keys[-1].user_ids.append(_unescaped(fields[9]))
+            keys[-1].user_ids.append(_unescape(fields[9]))
     return keys
 
 
-def _part(fields: Sequence[str]) -> _Part:
+def _parse_part(fields: Sequence[str]) -> _KeyPart:
     padded = [*fields, *[""] * 20]
-    return _Part(
+    return _KeyPart(
         validity=padded[1],
         algorithm=padded[16] or f"{ALGORITHMS.get(padded[3], padded[3])}{padded[2]}",
         created=int(padded[5]) if padded[5].isdecimal() else 0,
@@ -323,19 +327,19 @@ def _part(fields: Sequence[str]) -> _Part:
     )
 
 
-def _unescaped(text: str) -> str:
+def _unescape(text: str) -> str:
     """GnuPG writes a colon and control characters as ``\\x3a``."""
     raw = re.sub(rb"\\x([0-9a-fA-F]{2})", lambda match: bytes([int(match.group(1), 16)]), text.encode())
     return raw.decode("utf-8", "replace")
 
 
-def _secret_keys(gnupghome: str | os.PathLike[str]) -> list[_Listed]:
+def _list_secret_keys(gnupghome: str | os.PathLike[str]) -> list[_ListedKey]:
     """The keys whose secret part is here, found without an agent: one would write its sockets into the home.
 
     An agent that already runs is asked when no secret key lies in the home: it may be another machine's.
     """
     done = run(
-        [*_gpg(gnupghome), *GPG_LOOK, "--with-colons", "--with-keygrip", "--list-keys"],
+        [*_gpg_command(gnupghome), *GPG_READ, "--with-colons", "--with-keygrip", "--list-keys"],
         attempt="list the keys of",
         on=str(gnupghome),
         timeout=60,
@@ -345,10 +349,10 @@ def _secret_keys(gnupghome: str | os.PathLike[str]) -> list[_Listed]:
     for part in (part for entry in listed for part in entry.parts()):
         part.stub = not (FINGERPRINT.match(part.keygrip) and (secrets / f"{part.keygrip}.key").is_file())
     mine = [entry for entry in listed if not all(part.stub for part in entry.parts())]
-    if mine or not listed or not _answers(_agent_socket(Path(gnupghome))):
+    if mine or not listed or not _is_answering(_find_agent_socket(Path(gnupghome))):
         return mine
     done = run(
-        [*_gpg(gnupghome), *GPG_LOOK, "--with-colons", "--list-secret-keys"],
+        [*_gpg_command(gnupghome), *GPG_READ, "--with-colons", "--list-secret-keys"],
         attempt="list the secret keys of",
         on=str(gnupghome),
         timeout=60,
@@ -360,11 +364,11 @@ def _has_keyring(home: Path) -> bool:
     return any((home / name).exists() for name in ("pubring.kbx", "pubring.gpg", "public-keys.d"))
 
 
-def _day(moment: int) -> str:
+def _format_day(moment: int) -> str:
     return time.strftime("%Y-%m-%d", time.gmtime(moment))
 
 
-def _gpg(home: str | os.PathLike[str]) -> list[str]:
+def _gpg_command(home: str | os.PathLike[str]) -> list[str]:
     return ["gpg", "--homedir", os.fspath(home), *GPG_OPTIONS]
 
 
@@ -375,11 +379,11 @@ class _Home:
     path: Path
     agent_runs: bool
 
-    def gpg(self, words: Sequence[str], *, attempt: str, on: str, do_next: str | None = None) -> Completed:
+    def run_gpg(self, words: Sequence[str], *, attempt: str, on: str, do_next: str | None = None) -> Completed:
         """Run gpg with an agent that ends when gpg does, unless one was there already."""
         agent = ["gpg-agent", "--homedir", str(self.path), "--quiet", "--log-file", os.devnull, "--daemon"]
         return run(
-            [*([] if self.agent_runs else agent), *_gpg(self.path), *words],
+            [*([] if self.agent_runs else agent), *_gpg_command(self.path), *words],
             attempt=attempt,
             on=on,
             do_next=do_next or "Look at the message above and run the same command again.",
@@ -388,12 +392,12 @@ class _Home:
 
 
 @contextlib.contextmanager
-def _opened(gnupghome: str | os.PathLike[str]) -> Iterator[_Home]:
-    """One user at a time of a home; an agent that was started meanwhile is gone afterwards."""
+def _open_home(gnupghome: str | os.PathLike[str]) -> Iterator[_Home]:
+    """Lock a home; an agent that was started meanwhile is ended afterwards."""
     home = Path(gnupghome).resolve()
-    with flocked(home, attempt="use the keys in", on=str(home), timeout=120), _short_path(home) as short:
-        agent_socket = _agent_socket(short)
-        runs = _answers(agent_socket)
+    with hold_flock(home, attempt="use the keys in", on=str(home), timeout=120), _shorten_path(home) as short:
+        agent_socket = _find_agent_socket(short)
+        runs = _is_answering(agent_socket)
         try:
             yield _Home(short, runs)
         finally:
@@ -402,9 +406,9 @@ def _opened(gnupghome: str | os.PathLike[str]) -> Iterator[_Home]:
 
 
 @contextlib.contextmanager
-def _short_path(home: Path) -> Iterator[Path]:
+def _shorten_path(home: Path) -> Iterator[Path]:
     """``home``, or a temporary link to it where the paths of the agent's sockets would be too long."""
-    if len(os.fsencode(_agent_socket(home).with_name(LONGEST_SOCKET_NAME))) <= SOCKET_PATH_BYTES:
+    if len(os.fsencode(_find_agent_socket(home).with_name(LONGEST_SOCKET_NAME))) <= SOCKET_PATH_BYTES:
         yield home
         return
     places = [place for place in (tempfile.gettempdir(), "/tmp", "/var/tmp") if os.access(place, os.W_OK)]  # noqa: S108  # mkdtemp makes a private directory there
@@ -417,7 +421,7 @@ def _short_path(home: Path) -> Iterator[Path]:
         shutil.rmtree(directory)
 
 
-def _agent_socket(home: Path) -> Path:
+def _find_agent_socket(home: Path) -> Path:
     done = run(
         ["gpgconf", "--homedir", str(home), "--list-dirs"],
         attempt="find the agent's socket of",
@@ -428,7 +432,7 @@ def _agent_socket(home: Path) -> Path:
     return Path(unquote(named.get("agent-socket", str(home / "S.gpg-agent"))))
 
 
-def _answers(path: Path) -> bool:
+def _is_answering(path: Path) -> bool:
     with socket.socket(socket.AF_UNIX) as client:
         client.settimeout(5)
         try:

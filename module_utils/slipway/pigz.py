@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import IO, cast
 
 from .errors import SlipwayError
-from .files import CHUNK, replacing
-from .process import environment, last_lines, run
+from .files import CHUNK, replace_file
+from .process import make_environment, run, summarise_output
 
 #: One thread alone takes another way through pigz than several do, and the bytes may differ.
 MIN_THREADS = 2
@@ -23,7 +23,7 @@ Pipe = IO[bytes]
 
 
 @dataclass(frozen=True)
-class Compressed:
+class CompressionResult:
     """What was read and what was written: bytes and SHA-256."""
 
     source_size: int
@@ -32,7 +32,7 @@ class Compressed:
     sha256: str
 
 
-class _Source(threading.Thread):
+class _PigzFeeder(threading.Thread):
     """Reads a file into pigz and hashes what it reads."""
 
     def __init__(self, path: Path, pigz: subprocess.Popen[bytes], on_read: Callable[[int], None] | None) -> None:
@@ -54,25 +54,25 @@ class _Source(threading.Thread):
             self.error = error
 
 
-def compress(
+def compress_file(
     source: Path,
     target: Path,
     *,
     level: int,
     threads: int,
-    accept: Callable[[Compressed], None],
+    accept: Callable[[CompressionResult], None],
     on_read: Callable[[int], None] | None = None,
-) -> Compressed:
-    """Compress ``source`` to ``target``, which appears only when it is whole and ``accept`` let it pass.
+) -> CompressionResult:
+    """Compress ``source`` to ``target``, which appears only when it is complete and ``accept`` raised nothing.
 
-    Both are hashed as they pass; ``accept`` raises when it does not like the digests. ``on_read`` is told
-    now and then how many bytes were read so far.
+    Both are hashed as they pass; ``accept`` raises for wrong digests. ``on_read`` is called now and
+    then with the number of bytes read so far.
     """
     words = ["pigz", "--no-name", "--no-time", f"-{level}", "--processes", str(max(MIN_THREADS, threads)), "--stdout"]
     # pigz takes further options from these two variables, which would change the bytes.
-    variables = {name: value for name, value in environment().items() if name not in {"GZIP", "PIGZ"}}
+    variables = {name: value for name, value in make_environment().items() if name not in {"GZIP", "PIGZ"}}
     attempt = "compress"
-    with replacing(target) as stream:
+    with replace_file(target) as stream:
         try:
             pigz = subprocess.Popen(
                 words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=variables
@@ -82,7 +82,7 @@ def compress(
                 attempt, str(source), f"pigz did not start: {error}", do_next="Install pigz and run again."
             ) from error
         with pigz:
-            reader = _Source(source, pigz, on_read)
+            reader = _PigzFeeder(source, pigz, on_read)
             digest, size = hashlib.sha256(), 0
             try:
                 reader.start()
@@ -91,7 +91,7 @@ def compress(
                     stream.write(chunk)
                     digest.update(chunk)
                     size += len(chunk)
-                said = last_lines(errors.read().decode("utf-8", "replace"))
+                complaint = summarise_output(errors.read().decode("utf-8", "replace"))
             except BaseException:
                 pigz.kill()
                 raise
@@ -103,15 +103,15 @@ def compress(
             raise SlipwayError(
                 attempt,
                 str(source),
-                f"pigz ended with status {pigz.returncode}: {said}",
+                f"pigz ended with status {pigz.returncode}: {complaint}",
                 do_next="Look at the message above and run again.",
             )
-        done = Compressed(reader.size, reader.digest.hexdigest(), size, digest.hexdigest())
+        done = CompressionResult(reader.size, reader.digest.hexdigest(), size, digest.hexdigest())
         accept(done)
     return done
 
 
-def version() -> str:
+def read_version() -> str:
     """pigz's version, for example 2.6."""
     done = run(["pigz", "--version"], attempt="ask the version of", on="pigz", timeout=60)
     return (done.stdout or done.stderr).split()[-1]

@@ -1,6 +1,6 @@
 # Copyright: The Slipway developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The one way in which Slipway starts another program."""
+"""Run other programs: every program that Slipway starts is started here."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Completed:
     raw: bytes = b""
 
 
-def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+def make_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """The environment of every program: ours, a fixed locale, and ``extra``."""
     return {**os.environ, "LC_ALL": "C.UTF-8", **(extra or {})}
 
@@ -76,7 +76,7 @@ def run(
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT if merged else subprocess.PIPE,
             cwd=cwd,
-            env=environment(env),
+            env=make_environment(env),
             start_new_session=True,
         )
     except FileNotFoundError as error:
@@ -97,7 +97,7 @@ def run(
     timer.start()
     try:
         if merged:
-            out, err = _stream(process, stdin=stdin, log=where, on_line=on_line), b""
+            out, err = _stream_output(process, stdin=stdin, log=where, on_line=on_line), b""
         else:
             out, err = process.communicate(stdin)
         code = process.wait()
@@ -111,26 +111,26 @@ def run(
     if expired.is_set() and code != 0:
         raise SlipwayError(attempt, on, f"{words[0]} was ended after {timeout:.0f} s", do_next=do_next, log=where)
     if code not in ok_codes:
-        said = last_lines(done.stderr or done.stdout)
+        summary = summarise_output(done.stderr or done.stdout)
         how = f"{words[0]} ended with status {code}" if code >= 0 else f"{words[0]} was ended by signal {-code}"
-        raise SlipwayError(attempt, on, f"{how}: {said}" if said else how, do_next=do_next, log=where)
+        raise SlipwayError(attempt, on, f"{how}: {summary}" if summary else how, do_next=do_next, log=where)
     return done
 
 
-def last_lines(text: str, count: int = 3) -> str:
+def summarise_output(text: str, count: int = 3) -> str:
     """The last ``count`` lines of ``text`` that are not blank, and before them the first that names a cause, as one."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     cause = next((line for line in lines if CAUSE.search(line)), None)
-    shown = lines[-count:]
-    return " / ".join([cause, *shown] if cause is not None and cause not in shown else shown)
+    last = lines[-count:]
+    return " / ".join([cause, *last] if cause is not None and cause not in last else last)
 
 
-def _stream(
+def _stream_output(
     process: subprocess.Popen[bytes], *, stdin: bytes | None, log: str | None, on_line: Callable[[str], None] | None
 ) -> bytes:
     feeder = None
     if stdin is not None and process.stdin is not None:
-        feeder = threading.Thread(target=_feed, args=(process.stdin, stdin), daemon=True)
+        feeder = threading.Thread(target=_feed_input, args=(process.stdin, stdin), daemon=True)
         feeder.start()
     tail = bytearray()
     with open(os.devnull if log is None else log, "ab", buffering=0) as sink:
@@ -147,7 +147,7 @@ def _stream(
     return bytes(tail)
 
 
-def _feed(pipe: IO[bytes], data: bytes) -> None:
+def _feed_input(pipe: IO[bytes], data: bytes) -> None:
     try:
         pipe.write(data)
         pipe.close()

@@ -1,6 +1,6 @@
 # Copyright: The Slipway developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What a long step says while it runs: lines in a file that the terminal follows."""
+"""The progress of a long step: lines in a file that the terminal follows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 class Progress:
     """Numbered lines appended to ``path``; without a path it is silent.
 
-    ``total`` is how many steps there are; :meth:`step` counts one as done, :meth:`say` only speaks.
+    ``total`` is how many steps there are; :meth:`step` counts one as done, :meth:`report` only writes a line.
     Safe to use from several threads.
     """
 
@@ -26,13 +26,13 @@ class Progress:
             self._path.parent.mkdir(parents=True, exist_ok=True)
 
     def step(self, text: str) -> None:
-        """Count one step as done and say so."""
+        """Count one step as done and write a line."""
         with self._lock:
             self.done += 1
             self._write(text)
 
-    def say(self, text: str) -> None:
-        """Say what is going on now."""
+    def report(self, text: str) -> None:
+        """Write a line without counting a step."""
         with self._lock:
             self._write(text)
 

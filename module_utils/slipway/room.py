@@ -52,11 +52,11 @@ class Room:
     files: Mapping[str, int] = field(default_factory=dict)
     parts: Mapping[str, int] = field(default_factory=dict)
 
-    def missing(self, sizes: Mapping[str, int]) -> dict[str, int]:
+    def find_missing(self, sizes: Mapping[str, int]) -> dict[str, int]:
         """The bytes that are still to come of each file that is not there."""
         return {name: max(0, size - self.parts.get(name, 0)) for name, size in sizes.items() if name not in self.files}
 
-    def faults(self, missing: Mapping[str, int], *, overhead: int = 0) -> list[str]:
+    def find_faults(self, missing: Mapping[str, int], *, overhead: int = 0) -> list[str]:
         """Why files of these sizes cannot be written there: a sentence for each cause."""
         needed, found = sum(missing.values()), []
         if self.free is not None and self.free < needed + overhead:
@@ -83,46 +83,46 @@ class Place:
     ssh: Sequence[str] = ()
     partial: str = ""
 
-    def look(self, *, attempt: str, on: str, timeout: float = TIMEOUT) -> Room | None:
-        """How things stand; None if the other side does not tell. A host that cannot be reached is a failure."""
+    def query_room(self, *, attempt: str, on: str, timeout: float = TIMEOUT) -> Room | None:
+        """The room there; None if the other side does not tell. An unreachable host is a failure."""
         script = ["sh", "-c", SCRIPT, "sh", self.directory, self.partial]
         status = NO_COMMAND
         if self.ssh:
-            status, answer = _ask([*self.ssh, shlex.join([REQUEST, self.directory])], attempt, on, timeout)
+            status, answer = _run_query([*self.ssh, shlex.join([REQUEST, self.directory])], attempt, on, timeout)
             script = [*self.ssh, shlex.join(script)]
         if status == NO_COMMAND:
-            status, answer = _ask(script, attempt, on, timeout)
-        return _room(answer) if status == 0 else None
+            status, answer = _run_query(script, attempt, on, timeout)
+        return _parse_room(answer) if status == 0 else None
 
 
 @contextlib.contextmanager
-def room_for(
+def require_room(
     sizes: Mapping[str, int], place: Place, *, attempt: str, on: str, timeout: float = TIMEOUT
 ) -> Iterator[None]:
-    """Send files of these ``sizes`` inside the block, if there is room; a failure of it tells what is there after it.
+    """Send files of these ``sizes`` inside the block, if there is room; a failure also reports what is there then.
 
     The side that meets a full disk first is often not the one whose words arrive.
     """
-    room = place.look(attempt=attempt, on=on, timeout=min(timeout, TIMEOUT))
-    if room is not None and (faults := room.faults(room.missing(sizes))):
+    room = place.query_room(attempt=attempt, on=on, timeout=min(timeout, TIMEOUT))
+    if room is not None and (faults := room.find_faults(room.find_missing(sizes))):
         raise SlipwayError(attempt, on, "; ".join(faults), do_next=DO_NEXT)
     try:
         yield
     except SlipwayError as error:
-        raise _explained(error, place, sizes) from error
+        raise _explain_error(error, place, sizes) from error
 
 
-def _explained(error: SlipwayError, place: Place, sizes: Mapping[str, int]) -> SlipwayError:
+def _explain_error(error: SlipwayError, place: Place, sizes: Mapping[str, int]) -> SlipwayError:
     """``error``, and before it what is found there now."""
     try:
-        room = place.look(attempt=error.attempted, on=error.on)
+        room = place.query_room(attempt=error.attempted, on=error.on)
     except SlipwayError as silence:
         found = f"it cannot be asked why ({silence.came_back})"
     else:
         if room is None:
             return error
-        missing = room.missing(sizes)
-        faults = room.faults(missing, overhead=OVERHEAD + sum(missing.values()) // 20 if missing else 0)
+        missing = room.find_missing(sizes)
+        faults = room.find_faults(missing, overhead=OVERHEAD + sum(missing.values()) // 20 if missing else 0)
         found = "; ".join(faults) or (
             f"{room.place} has room and can be written to; {len(sizes) - len(missing)} of {len(sizes)} files are there"
         )
@@ -132,7 +132,7 @@ def _explained(error: SlipwayError, place: Place, sizes: Mapping[str, int]) -> S
     )
 
 
-def _ask(argv: Sequence[str], attempt: str, on: str, timeout: float) -> tuple[int, str]:
+def _run_query(argv: Sequence[str], attempt: str, on: str, timeout: float) -> tuple[int, str]:
     """Status and answer; 255 is ssh's own, which did not get there."""
     done = run(
         argv,
@@ -140,13 +140,13 @@ def _ask(argv: Sequence[str], attempt: str, on: str, timeout: float) -> tuple[in
         on=on,
         timeout=timeout,
         ok_codes=range(255),
-        do_next="Mend this machine's way in without a question (ssh, known_hosts, keys), and run again.",
+        do_next="Fix this machine's access without a prompt (ssh, known_hosts, keys), and run again.",
     )
     return done.returncode, done.stdout
 
 
-def _room(answer: str) -> Room | None:
-    told: dict[str, str] = {}
+def _parse_room(answer: str) -> Room | None:
+    facts: dict[str, str] = {}
     files: dict[str, dict[str, int]] = {"file": {}, "part": {}}
     for line in answer.splitlines():
         word, _space, rest = line.partition(" ")
@@ -154,16 +154,16 @@ def _room(answer: str) -> Room | None:
             size, _space, name = rest.partition(" ")
             files[word][name] = int(size) if size.isdigit() else 0
         else:
-            told[word] = rest
-    if "place" not in told:
+            facts[word] = rest
+    if "place" not in facts:
         return None
-    numbers = {name: int(told[name]) for name in ("free", "inodes") if told.get(name, "").isdigit()}
+    numbers = {name: int(facts[name]) for name in ("free", "inodes") if facts.get(name, "").isdigit()}
     return Room(
-        place=told["place"],
-        account=told.get("account", "this account"),
-        rights=told.get("rights", ""),
-        writable="writable" in told,
-        readonly="readonly" in told,
+        place=facts["place"],
+        account=facts.get("account", "this account"),
+        rights=facts.get("rights", ""),
+        writable="writable" in facts,
+        readonly="readonly" in facts,
         free=numbers.get("free"),
         inodes=numbers.get("inodes"),
         files=files["file"],

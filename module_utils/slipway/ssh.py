@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from .errors import SlipwayError
-from .process import environment, last_lines
+from .process import make_environment, summarise_output
 from .wait import wait_for
 
 #: No questions; a peer that is silent for a quarter of a minute is dead, one that is only busy is not.
@@ -22,7 +22,7 @@ STOP_WAIT = 5.0
 
 
 @contextlib.contextmanager
-def tunnel(destination: str, target: str, *, options: Sequence[str] = (), timeout: float = 30.0) -> Iterator[str]:
+def open_tunnel(destination: str, target: str, *, options: Sequence[str] = (), timeout: float = 30.0) -> Iterator[str]:
     """The path of a socket file that leads to ``target`` (``host:port`` as seen from ``destination``).
 
     ``destination`` is what ssh takes, such as ``user@host`` or ``ssh://host:2222``; ``options`` are further
@@ -30,7 +30,7 @@ def tunnel(destination: str, target: str, *, options: Sequence[str] = (), timeou
     """
     attempt, on = f"reach {target} through ssh on", destination
     if destination.startswith("-") or any(character.isspace() for character in destination):
-        raise SlipwayError(attempt, on, "it is no destination for ssh", do_next="Give user@host.")
+        raise SlipwayError(attempt, on, "it is not a destination for ssh", do_next="Give user@host.")
     with tempfile.TemporaryDirectory(prefix="slipway-tunnel-") as directory:
         path, log = Path(directory, "socket"), Path(directory, "log")
         words = [word for option in (*TUNNEL_OPTIONS, *options) for word in ("-o", option)]
@@ -41,7 +41,7 @@ def tunnel(destination: str, target: str, *, options: Sequence[str] = (), timeou
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     stderr=errors,
-                    env=environment(),
+                    env=make_environment(),
                     start_new_session=True,
                 )
             except OSError as error:
@@ -49,12 +49,12 @@ def tunnel(destination: str, target: str, *, options: Sequence[str] = (), timeou
 
         def state() -> str:
             if process.poll() is not None:
-                said = last_lines(log.read_text(errors="replace"))
+                complaint = summarise_output(log.read_text(errors="replace"))
                 raise SlipwayError(
                     attempt,
                     on,
-                    f"ssh ended with status {process.returncode}: {said}",
-                    do_next=f"Make `ssh {destination}` work from here without a question, and run again.",
+                    f"ssh ended with status {process.returncode}: {complaint}",
+                    do_next=f"Make `ssh {destination}` work from here without a prompt, and run again.",
                 )
             return "open" if path.exists() else "connecting"
 
@@ -67,14 +67,14 @@ def tunnel(destination: str, target: str, *, options: Sequence[str] = (), timeou
                 on=on,
                 timeout=timeout,
                 interval=0.05,
-                do_next=f"See whether `ssh {destination}` works from here.",
+                do_next=f"Check whether `ssh {destination}` works from here.",
             )
             yield str(path)
         finally:
-            _stop(process)
+            _stop_process(process)
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
+def _stop_process(process: subprocess.Popen[bytes]) -> None:
     process.terminate()
     try:
         process.wait(timeout=STOP_WAIT)

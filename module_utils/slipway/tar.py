@@ -22,7 +22,7 @@ SAFE = "/!$&'()*+,:;=@[]^{}|~"
 
 
 @dataclass(frozen=True)
-class Owned:
+class Ownership:
     """Mode and owner of a file. The mode is the permission bits, with set-uid, set-gid and sticky."""
 
     mode: int
@@ -30,7 +30,7 @@ class Owned:
     gid: int
 
 
-def member(
+def make_member(
     name: str,
     *,
     mtime: int,
@@ -42,7 +42,7 @@ def member(
     linkname: str = "",
     device: tuple[int, int] = (0, 0),
 ) -> tarfile.TarInfo:
-    """A member of a tar archive that holds what is said here and nothing else."""
+    """A member of a tar archive with these properties and no others."""
     info = tarfile.TarInfo(name)
     info.type, info.size, info.mode, info.mtime, info.linkname = kind, size, mode, mtime, linkname
     info.uid, info.gid = owner
@@ -51,7 +51,7 @@ def member(
     return info
 
 
-def inside(name: str) -> str | None:
+def normalise_path(name: str) -> str | None:
     """The plain form of a relative path, ``""`` for the top; ``None`` if it leads out of the tree."""
     parts = [part for part in name.split("/") if part not in ("", ".")]
     return None if name.startswith("/") or ".." in parts or "\0" in name else "/".join(parts)
@@ -71,19 +71,19 @@ def write_permissions(members: Mapping[str, tarfile.TarInfo]) -> str:
     return "".join(lines)
 
 
-def read_permissions(text: str, *, where: str) -> dict[str, Owned]:
+def read_permissions(text: str, *, where: str) -> dict[str, Ownership]:
     """Mode and owner by path, as a list says them."""
-    found: dict[str, Owned] = {}
+    found: dict[str, Ownership] = {}
     faults = []
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         match = PERMISSION.match(line.strip())
-        name = None if match is None else inside(unquote(match["path"], errors="surrogateescape").lstrip("/"))
+        name = None if match is None else normalise_path(unquote(match["path"], errors="surrogateescape").lstrip("/"))
         if match is None or name is None:
             faults.append(f"line {number} is {line.strip()!r}, not <octal mode> <uid> <gid> <path>")
         else:
-            found[name] = Owned(int(match["mode"], 8) & 0o7777, int(match["uid"]), int(match["gid"]))
+            found[name] = Ownership(int(match["mode"], 8) & 0o7777, int(match["uid"]), int(match["gid"]))
     if faults:
         raise SlipwayError(
             "read the permissions in",

@@ -1,6 +1,6 @@
 # Copyright: The Slipway developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The one bounded wait."""
+"""Wait for a state, with a limit."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from .errors import SlipwayError
 
 try:
     import yaml
-except ImportError:  # the failure is told when a file is to be read
+except ImportError:  # the failure is raised when a file is to be read
     yaml = None  # type: ignore[assignment]  # absent on a host that reads no cluster
 try:
     from ruamel import yaml as ruamel
@@ -87,7 +87,7 @@ def read(data: bytes) -> tuple[Node, list[str]]:
     Raises :class:`NotPlainError` for what cannot be read at all.
     """
     if yaml is None:
-        raise _missing("PyYAML", "python3-yaml")
+        raise _missing_error("PyYAML", "python3-yaml")
     loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     root, reader = _parse(data, yaml, lambda text: yaml.parse(text, Loader=loader))
     if root is None or root.value is None:
@@ -116,38 +116,38 @@ def read_mapping(data: bytes, *, file: str) -> dict[str, Node]:
     return root.mapping or {}
 
 
-def plain(node: Node, written: Mapping[Span, str] | None = None) -> object:
+def to_plain(node: Node, written: Mapping[Span, str] | None = None) -> object:
     """The value as text, lists and dictionaries, with what is ``written`` at some places instead of what is there."""
     if isinstance(node.value, list):
-        return [plain(each, written) for each in node.value]
+        return [to_plain(each, written) for each in node.value]
     if isinstance(node.value, dict):
-        return {key: plain(value, written) for key, value in node.value.items()}
+        return {key: to_plain(value, written) for key, value in node.value.items()}
     return node.value if written is None else written.get(node.span, node.value)
 
 
-def replace(text: str, written: Mapping[Span, str]) -> str:
+def replace_scalars(text: str, written: Mapping[Span, str]) -> str:
     """A file of BuildStream with other scalars at some places, and all else as it is; or :class:`NotPlainError`."""
     mark = text[: text.startswith(BYTE_ORDER_MARK)]
     body = text.removeprefix(BYTE_ORDER_MARK)
     for span, value in sorted(written.items(), reverse=True):
-        body = _replace_one(body, span, value)
+        body = _replace_scalar(body, span, value)
     return mark + body
 
 
-def _replace_one(text: str, span: Span, value: str) -> str:
+def _replace_scalar(text: str, span: Span, value: str) -> str:
     old, _unused = _parse_as_buildstream(text.encode())
     start, end = span
     gap = "" if start < end or text[start - 1 : start].isspace() else " "
-    for scalar in _scalars(value):
+    for scalar in _format_scalars(value):
         written = text[:start] + gap + scalar + text[end:]
         with contextlib.suppress(NotPlainError):
             new, _unused = _parse_as_buildstream(written.encode())
-            if old is not None and new is not None and plain(new) == plain(old, {span: value}):
+            if old is not None and new is not None and to_plain(new) == to_plain(old, {span: value}):
                 return written
     raise NotPlainError(f"writing {value} where a value stands now would change something else")
 
 
-def _scalars(value: str) -> Iterator[str]:
+def _format_scalars(value: str) -> Iterator[str]:
     """How a text can be written: as it is, unless that is a number or such, and in quotes."""
     with contextlib.suppress(ruamel.error.YAMLError, ValueError):
         if ruamel.YAML(typ="safe").load(f"- {value}") == [value]:
@@ -157,7 +157,7 @@ def _scalars(value: str) -> Iterator[str]:
 
 def _parse_as_buildstream(data: bytes) -> tuple[Node | None, _Reader]:
     if ruamel is None:
-        raise _missing("ruamel.yaml", "python3-ruamel.yaml")
+        raise _missing_error("ruamel.yaml", "python3-ruamel.yaml")
     return _parse(data, ruamel, ruamel.YAML(typ="safe").parse)
 
 
@@ -170,17 +170,17 @@ def _parse(data: bytes, library: Any, parse: Callable[[str], Iterator[Any]]) -> 
         raise NotPlainError(f"byte {error.start} is not UTF-8") from error
     reader = _Reader(library, parse(text))
     try:
-        return reader.document(), reader
+        return reader.read_document(), reader
     except library.error.YAMLError as error:
-        raise NotPlainError(_reason(error)) from error
+        raise NotPlainError(_explain_error(error)) from error
 
 
-def _missing(module: str, package: str) -> SlipwayError:
+def _missing_error(module: str, package: str) -> SlipwayError:
     do_next = f"Install Debian's {package} (or {module} by pip) and run again."
     return SlipwayError("read", "YAML", f"Python's {module} is missing", do_next=do_next)
 
 
-def _reason(error: Exception) -> str:
+def _explain_error(error: Exception) -> str:
     mark = getattr(error, "problem_mark", None)
     problem = getattr(error, "problem", None) or str(error).splitlines()[0]
     return f"it is not YAML: line {mark.line + 1}: {problem}" if mark is not None else f"it is not YAML: {problem}"
@@ -197,26 +197,26 @@ class _Reader:
         self.anchored: list[str] = []
         self.total = 0
 
-    def document(self) -> Node | None:
+    def read_document(self) -> Node | None:
         root = None
         for event in self.stream:
             if isinstance(event, self.kinds.DocumentStartEvent):
                 if root is not None:
-                    raise NotPlainError(f"it holds a second document from line {_line(event)}")
-                root = self.node(next(self.stream), 1)
+                    raise NotPlainError(f"it holds a second document from line {_find_line(event)}")
+                root = self.read_node(next(self.stream), 1)
         return root
 
-    def node(self, event: Any, level: int) -> Node:
-        line = _line(event)
+    def read_node(self, event: Any, level: int) -> Node:
+        line = _find_line(event)
         if isinstance(event, self.kinds.AliasEvent):
             if event.anchor not in self.anchors:
                 raise NotPlainError(f"line {line}: the alias *{event.anchor} stands before the end of what it names")
             node = self.anchors[event.anchor]
-            self.count(node.nodes, line)
+            self.count_nodes(node.nodes, line)
             if level + node.depth - 1 > MAX_DEPTH:
                 raise NotPlainError(f"line {line}: it is nested more than {MAX_DEPTH} levels deep")
             return node
-        self.count(1, line)
+        self.count_nodes(1, line)
         if level > MAX_DEPTH:
             raise NotPlainError(f"line {line}: it is nested more than {MAX_DEPTH} levels deep")
         if event.tag is not None and event.tag not in TAGS:
@@ -226,31 +226,31 @@ class _Reader:
             span = (event.start_mark.index, event.end_mark.index)
             node = Node(None if is_plain and event.value in NULLS else event.value, line, span=span)
         elif isinstance(event, self.kinds.SequenceStartEvent):
-            node = self.sequence(line, level)
+            node = self.read_sequence(line, level)
         else:
-            node = self.mapping(line, level)
+            node = self.read_mapping(line, level)
         if event.anchor is not None:
             self.anchors[event.anchor] = node
             self.anchored.append(f"line {line}: the anchor &{event.anchor} is not allowed here")
         return node
 
-    def count(self, nodes: int, line: int) -> None:
+    def count_nodes(self, nodes: int, line: int) -> None:
         self.total += nodes
         if self.total > MAX_NODES:
             raise NotPlainError(f"line {line}: it grows to more than {MAX_NODES} values when its aliases are followed")
 
-    def sequence(self, line: int, level: int) -> Node:
+    def read_sequence(self, line: int, level: int) -> Node:
         values = []
         while not isinstance(event := next(self.stream), self.kinds.SequenceEndEvent):
-            values.append(self.node(event, level + 1))
-        return _node(values, line, values)
+            values.append(self.read_node(event, level + 1))
+        return _make_node(values, line, values)
 
-    def mapping(self, line: int, level: int) -> Node:
+    def read_mapping(self, line: int, level: int) -> Node:
         own: dict[str, Node] = {}
         merged: list[Node] = []
         while not isinstance(event := next(self.stream), self.kinds.MappingEndEvent):
-            key = self.node(event, level + 1)
-            value = self.node(next(self.stream), level + 1)
+            key = self.read_node(event, level + 1)
+            value = self.read_node(next(self.stream), level + 1)
             if key.text is None:
                 raise NotPlainError(f"line {key.line}: a key is {key.kind}, not text")
             if key.text == "<<" and getattr(event, "implicit", (False,))[0]:
@@ -265,17 +265,17 @@ class _Reader:
         for source in merged:
             if source.mapping is None:
                 raise NotPlainError(f"line {line}: << takes a mapping, not {source.kind}")
-            self.count(source.nodes, line)
+            self.count_nodes(source.nodes, line)
             for name, value in source.mapping.items():
                 own.setdefault(name, value)
-        return _node(own, line, [*own.values()])
+        return _make_node(own, line, [*own.values()])
 
 
-def _line(event: Any) -> int:
+def _find_line(event: Any) -> int:
     return int(event.start_mark.line) + 1
 
 
-def _node(value: list[Node] | dict[str, Node], line: int, children: list[Node]) -> Node:
+def _make_node(value: list[Node] | dict[str, Node], line: int, children: list[Node]) -> Node:
     return Node(
         value,
         line,

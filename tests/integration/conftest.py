@@ -15,7 +15,7 @@ from typing import Any
 
 import ansible_runner
 import pytest
-from ansible_collections.slipway.release.plugins.module_utils.slipway.apt import sources as aptsources
+from ansible_collections.slipway.release.plugins.module_utils.slipway.apt.sources import resolve_mirrors
 
 ROOT = Path(__file__).resolve().parents[2]
 RELEASE, PROVISION = "release.yml", "playbooks/provision.yml"
@@ -236,7 +236,7 @@ def chroot(tmp_path_factory: pytest.TempPathFactory, shared: Path) -> Iterator[P
     """A clean system; tests leave it as they would want to find it."""
 
     def make(directory: Path) -> None:
-        debian = aptsources.resolved([DEBIAN])
+        debian = resolve_mirrors([DEBIAN])
         words = ["mmdebstrap", "--quiet", "--variant=apt", "--mode=root", "bookworm"]
         subprocess.run([*words, str(directory / "root.tar"), *debian], check=True)
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.slipway.release.plugins.module_utils.slipway.buildstream import push as buildstream_push
-from ansible_collections.slipway.release.plugins.module_utils.slipway.buildstream.command import Build, Project, bst
-from ansible_collections.slipway.release.plugins.module_utils.slipway.buildstream.push import Server, publish
+from ansible_collections.slipway.release.plugins.module_utils.slipway.buildstream.command import Build, Project, run_bst
+from ansible_collections.slipway.release.plugins.module_utils.slipway.buildstream.push import Server, publish_artifacts
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
 
 SYSTEM = "systems/tiny-system-x86_64.bst"
@@ -27,7 +27,7 @@ class ArtifactServer:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        python = buildstream_push.interpreter(BST)
+        python = buildstream_push.find_interpreter(BST)
         where = "import buildstream; print(buildstream.__path__[0])"
         package = subprocess.run([python, "-I", "-c", where], check=True, capture_output=True, text=True).stdout.strip()
         self._program = Path(package, "subprojects/buildbox/buildbox-casd")
@@ -74,7 +74,7 @@ def built(tmp_path_factory: pytest.TempPathFactory, tiny_definitions: Path) -> P
     config = top / "buildstream.conf"
     config.write_text(f"cachedir: {top}/cache\nsourcedir: {top}/sources\nlogdir: {top}/logs\n", encoding="utf-8")
     project = Project(tiny_definitions, config, BST)
-    done = bst(project, "--option", "arch", "x86_64", "build", SYSTEM, attempt="build in", timeout=120)
+    done = run_bst(project, "--option", "arch", "x86_64", "build", SYSTEM, attempt="build in", timeout=120)
     assert done.returncode == 0, done.stderr
     return project
 
@@ -87,7 +87,7 @@ def server(tmp_path: Path) -> Iterator[ArtifactServer]:
 
 
 def push(project: Project, url: str, logs: Path, *, write: bool = True) -> buildstream_push.Outcome:
-    return publish(project, [BUILD], Server(url), log_directory=logs, timeout=120, write=write)
+    return publish_artifacts(project, [BUILD], Server(url), log_directory=logs, timeout=120, write=write)
 
 
 def elements(artifacts: list[buildstream_push.Artifact]) -> list[str]:
@@ -116,8 +116,8 @@ def test_a_server_gets_the_system_and_all_it_was_built_from_once(
     config.write_text(f"cachedir: {other}/cache\nartifacts:\n  servers:\n  - url: {server.url}\n")
     words = ["artifact", "checkout", "--deps", "none", "--directory", str(other / "tree"), first.pushed[-1].name]
     host = Project(other / "project", config, BST)
-    assert bst(host, "artifact", "pull", first.pushed[-1].name, attempt="pull in", timeout=60).returncode == 0
-    assert bst(host, *words, attempt="check out in", timeout=60).returncode == 0
+    assert run_bst(host, "artifact", "pull", first.pushed[-1].name, attempt="pull in", timeout=60).returncode == 0
+    assert run_bst(host, *words, attempt="check out in", timeout=60).returncode == 0
     assert (other / "tree/etc/hello").read_text() == "hello from x86_64\n"
 
     # What the index has lost, and what it names though a file of it is gone, is pushed again, and only that.
@@ -143,14 +143,14 @@ def test_a_server_that_is_away_is_one_failure_soon(built: Project, server: Artif
 def test_a_server_that_fails_midway_is_a_failure_that_names_what_is_missing(
     built: Project, server: ArtifactServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = buildstream_push.ask
+    real = buildstream_push.find_missing
 
     def asked_then_gone(*words, **more):
         answer = real(*words, **more)
         server.stop()
         return answer
 
-    monkeypatch.setattr(buildstream_push, "ask", asked_then_gone)
+    monkeypatch.setattr(buildstream_push, "find_missing", asked_then_gone)
     begun = time.monotonic()
     with pytest.raises(SlipwayError) as failure:
         push(built, server.url, tmp_path / "logs")

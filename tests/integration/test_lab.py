@@ -181,7 +181,7 @@ def test_only_the_process_that_was_started_is_ended_not_another_with_its_number(
     [
         ("all: {hosts: {a: {lab_number: 1}}}", "the lab_number of a is 1, not a number from 2 to 254"),
         ("all: {hosts: {a: {lab_number: 7}, b: {lab_number: 7}}}", "several hosts have the lab_number 7"),
-        ("all: {hosts: {'../a': {lab_number: 7}}}", "'../a' is no name for a host"),
+        ("all: {hosts: {'../a': {lab_number: 7}}}", "'../a' is not a name for a host"),
         ("all: {hosts: {a: {}}}", "no host has a lab_number"),
         (
             "all: {hosts: {a: {lab_number: 7, lab_suite: potato}}}",

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.slipway.release.plugins.module_utils.slipway.mason.service import Settings, look
+from ansible_collections.slipway.release.plugins.module_utils.slipway.mason.service import Settings, build_head
 
 from .conftest import Site, git
 
@@ -66,7 +66,7 @@ def test_what_the_mason_built_is_released_and_what_it_did_not_needs_a_reason(sit
     assert f"Could not read the status of the mason at {address}status.json: it answers 404" in before.message
     assert not site.release_directory("26.47").exists()
 
-    entry = look(mason(site, tmp_path))
+    entry = build_head(mason(site, tmp_path))
     assert entry is not None
     assert [each["state"] for each in entry["systems"]] == ["passed"] * 3, entry
     site.released(tags="preflight", **asked)
@@ -78,7 +78,7 @@ def test_what_the_mason_built_is_released_and_what_it_did_not_needs_a_reason(sit
     element.write_text(element.read_text().replace("build-commands:", "build-commands:\n  - exit 7"))
     git("-c", "user.name=T", "-c", "user.email=t@example.org", "commit", "-qam", "break it", cwd=work)
     git("push", "-q", "origin", "master", cwd=work)
-    entry = look(mason(site, tmp_path))
+    entry = build_head(mason(site, tmp_path))
     assert entry is not None
     refused = site.release(tags="preflight", **asked)
     (failed,) = (each for each in entry["systems"] if each["state"] == "failed")
@@ -86,10 +86,10 @@ def test_what_the_mason_built_is_released_and_what_it_did_not_needs_a_reason(sit
     assert f"; its log is {address}{failed['log']}" in refused.message
     assert "1 of the checks failed" in refused.message
 
-    site.released(tags="preflight", release_preflight_mason_override="mended by hand", **asked)
-    assert preflight_record(site) == [{"url": address, "passed": False, "override": "mended by hand"}]
+    site.released(tags="preflight", release_preflight_mason_override="fixed by hand", **asked)
+    assert preflight_record(site) == [{"url": address, "passed": False, "override": "fixed by hand"}]
 
-    site.released(tags="branch", **asked, release_preflight_mason_override="mended by hand")
+    site.released(tags="branch", **asked, release_preflight_mason_override="fixed by hand")
     (tmp_path / "mason/status.json").unlink()
     assert site.released(tags="preflight", **asked).changed == []
-    assert preflight_record(site) == [{"url": address, "passed": False, "override": "mended by hand"}]
+    assert preflight_record(site) == [{"url": address, "passed": False, "override": "fixed by hand"}]

@@ -162,7 +162,7 @@ def assert_public(site: Site, version: str = "26.47") -> None:
     label = f"baserock-{version}"
     for directory in (site.public / label, site.public):
         subprocess.run(["sha256sum", "--check", "--strict", "--quiet", "SHA256SUMS"], cwd=directory, check=True)
-        assert openpgp.good_signature(
+        assert openpgp.verify_signature(
             site.state / "gnupg", data=directory / "SHA256SUMS", signature=directory / "SHA256SUMS.asc"
         )
     assert list(site.private.iterdir()) == []
@@ -331,7 +331,7 @@ def test_a_server_with_other_files_ends_the_release_for_all_before_anything_is_u
     wrong.write_text("other bytes")
     ran = site.run("26.47", servers=servers(site), **channels(site))
     assert ran.status != 0
-    assert f"{name} is no file of this release" in ran.text.replace("\n", " ")
+    assert f"{name} is not a file of this release" in ran.text.replace("\n", " ")
     assert "Run the stage announce" not in ran.text
     assert not (site.top / "first").exists()
 

@@ -97,7 +97,7 @@ def debs(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> list[Path]:
 def stamped(debs: list[Path], tmp_path_factory: pytest.TempPathFactory) -> dict[Path, Path]:
     """Each package, and what became of it."""
     order = stamp.Order(Rule("r468", "bookworm"), {"X-Distribution": "real"})
-    results = stamp.stamp([str(deb) for deb in debs], tmp_path_factory.mktemp("stamped"), order=order)
+    results = stamp.stamp_debs([str(deb) for deb in debs], tmp_path_factory.mktemp("stamped"), order=order)
     return {Path(result.source): Path(result.path) for result in results}
 
 

@@ -38,7 +38,7 @@ def affected(monkeypatch: pytest.MonkeyPatch):
     module = importlib.util.module_from_spec(spec)
     monkeypatch.setitem(sys.modules, "affected", module)
     spec.loader.exec_module(module)
-    return module.affected
+    return module.find_affected
 
 
 @pytest.fixture

@@ -5,10 +5,10 @@ import threading
 
 import pytest
 from ansible_collections.slipway.release.plugins.module_utils.slipway.files import (
+    hash_file,
+    hash_files,
     link_atomic,
-    replacing,
-    sha256,
-    sha256_all,
+    replace_file,
     write_atomic,
 )
 
@@ -24,7 +24,7 @@ def test_a_failure_leaves_the_old_content_and_no_temporary_file(tmp_path):
     target.write_text("old")
 
     def fail_half_way():
-        with replacing(target) as stream:
+        with replace_file(target) as stream:
             stream.write(b"half")
             raise RuntimeError("stop")
 
@@ -62,5 +62,5 @@ def test_digests_of_several_files(tmp_path):
     for path in paths:
         path.write_bytes(path.name.encode() * 3_000_000)
     expected = {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
-    assert sha256_all(paths) == expected
-    assert sha256(paths[0]) == expected[paths[0]]
+    assert hash_files(paths) == expected
+    assert hash_file(paths[0]) == expected[paths[0]]

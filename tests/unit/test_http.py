@@ -77,9 +77,9 @@ def soon():
 @pytest.mark.parametrize("name", DRIPS)
 def test_a_server_that_drips_is_given_up_by_who_reads_the_world(name):
     with serving(DRIPS[name]) as address, soon(), pytest.raises(http.FAILURES) as caught:
-        http.fetch(f"http://{address}/", size=1 << 20, timeout=SECONDS, proxies=False)
+        http.fetch_url(f"http://{address}/", size=1 << 20, timeout=SECONDS, proxies=False)
     says = "infinite loop" if name.startswith("what comes") else f"no whole answer within {SECONDS} s"
-    assert says in http.reason(caught.value)
+    assert says in http.explain_failure(caught.value)
 
 
 @pytest.mark.parametrize("name", DRIPS)
@@ -95,8 +95,8 @@ def test_a_server_that_drips_is_given_up_as_a_service(name, do, arguments):
 @pytest.mark.parametrize("begin", [b"", b"\x16\x03\x03\x40\x00\x02"])
 def test_a_tls_handshake_that_drips_is_given_up(begin):
     with serving(dripping(begin, drop=b"\x00")) as address, soon(), pytest.raises(http.FAILURES) as caught:
-        http.fetch(f"https://{address}/", size=1, timeout=SECONDS, proxies=False)
-    assert "no whole answer" in http.reason(caught.value) or "SSL" in http.reason(caught.value)
+        http.fetch_url(f"https://{address}/", size=1, timeout=SECONDS, proxies=False)
+    assert "no whole answer" in http.explain_failure(caught.value) or "SSL" in http.explain_failure(caught.value)
 
 
 @pytest.mark.parametrize("drop", [b"x", b"X-A: b\r\n"])
@@ -105,7 +105,7 @@ def test_a_proxy_that_drips_is_given_up(monkeypatch, drop):
         monkeypatch.setenv("https_proxy", f"http://{address}")
         monkeypatch.delenv("no_proxy", raising=False)
         with pytest.raises(http.FAILURES, match="no whole answer within"):
-            http.fetch("https://example.org/", size=1, timeout=SECONDS)
+            http.fetch_url("https://example.org/", size=1, timeout=SECONDS)
 
 
 def test_a_server_that_reads_nothing_is_given_up():
@@ -123,7 +123,7 @@ def test_one_silence_has_a_limit_of_its_own():
         serving(feed) as address,
         soon(),
         pytest.raises(TimeoutError, match=r"timed out, nothing came for 0\.3 s"),
-        http.opened(f"http://{address}/", http.Limit(60, 0.3), proxies=False) as answer,
+        http.open_url(f"http://{address}/", http.Limit(60, 0.3), proxies=False) as answer,
     ):
         answer.read()
 
@@ -135,14 +135,14 @@ def test_a_service_that_cannot_be_connected_to_has_a_limit_too():
             line.setblocking(False)
             line.connect_ex(full.getsockname())
         with soon(), pytest.raises(SlipwayError, match="no whole answer within"):
-            http.Service(f"http://127.0.0.1:{full.getsockname()[1]}").size("/", attempt="ask", timeout=SECONDS)
+            http.Service(f"http://127.0.0.1:{full.getsockname()[1]}").fetch_size("/", attempt="ask", timeout=SECONDS)
 
 
 @pytest.mark.parametrize("head", [b"Content-Length: 9\r\n\r\n", b"\r\n", b"Transfer-Encoding: chunked\r\n\r\n9\r\n"])
 def test_more_than_wanted_is_not_taken(head):
     feed = lambda: iter([HEAD + head + b"123456789"])  # noqa: E731
     with serving(feed) as address, pytest.raises(http.FAILURES, match="the answer has more than 8 bytes|Incomplete"):
-        http.fetch(f"http://{address}/", size=8, timeout=LATE, proxies=False)
+        http.fetch_url(f"http://{address}/", size=8, timeout=LATE, proxies=False)
 
 
 def test_what_comes_with_a_redirect_is_not_kept(tmp_path):
@@ -160,27 +160,27 @@ def test_what_comes_with_a_redirect_is_not_kept(tmp_path):
             yield bytes(1 << 16)
 
     with serving(feed) as address:
-        assert http.fetch(f"http://{address}/", size=5, timeout=LATE, proxies=False) == b"whole"
-    assert http.fetch(there.as_uri(), size=5, timeout=LATE) == b"whole"
+        assert http.fetch_url(f"http://{address}/", size=5, timeout=LATE, proxies=False) == b"whole"
+    assert http.fetch_url(there.as_uri(), size=5, timeout=LATE) == b"whole"
 
 
 @pytest.mark.parametrize("target", ["ftp://example.org/x", "file:///etc/passwd", "data:,x"])
 def test_a_redirect_leads_to_no_other_kind_of_address(target):
     head = f"HTTP/1.1 302 Found\r\nLocation: {target}\r\nContent-Length: 0\r\n\r\n".encode()
     with serving(lambda: iter([head])) as address, pytest.raises(http.FAILURES):
-        http.fetch(f"http://{address}/", size=1 << 20, timeout=LATE, proxies=False)
+        http.fetch_url(f"http://{address}/", size=1 << 20, timeout=LATE, proxies=False)
 
 
 def test_an_answer_that_ends_too_early_is_no_answer():
     feed = lambda: iter([HEAD + b"Content-Length: 9\r\n\r\n1234"])  # noqa: E731
     with serving(feed) as address, pytest.raises(http.FAILURES, match="it ended after 4 of 9 bytes"):
-        http.fetch(f"http://{address}/", size=9, timeout=LATE, proxies=False)
+        http.fetch_url(f"http://{address}/", size=9, timeout=LATE, proxies=False)
 
 
 def test_a_proxy_is_used_by_who_reads_the_world_only(monkeypatch):
     with serving(lambda: iter([HEAD + b"Content-Length: 5\r\n\r\nproxy"])) as address:
         monkeypatch.setenv("http_proxy", f"http://{address}")
         monkeypatch.delenv("no_proxy", raising=False)
-        assert http.fetch("http://nowhere.example/", size=5, timeout=LATE) == b"proxy"
+        assert http.fetch_url("http://nowhere.example/", size=5, timeout=LATE) == b"proxy"
         with pytest.raises(SlipwayError, match="ask http://127.0.0.1:1: .*refused"):
             http.Service("http://127.0.0.1:1").ask("GET", "/", attempt="ask", timeout=LATE)

@@ -30,7 +30,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def signed(home: Path, tmp_path: Path) -> tuple[Path, Path, str]:
     data, signature = tmp_path / "SHA256SUMS", tmp_path / "SHA256SUMS.asc"
     data.write_text("abc  x\n")
-    fingerprint = openpgp.signing_key(home).fingerprint
+    fingerprint = openpgp.find_signing_key(home).fingerprint
     openpgp.sign_detached(home, fingerprint, data=data, signature=signature)
     return data, signature, fingerprint
 
@@ -50,15 +50,15 @@ def agents_of(home: Path) -> list[int]:
 
 
 def test_a_made_key_signs_and_only_signs(home: Path) -> None:
-    key = openpgp.signing_key(home)
+    key = openpgp.find_signing_key(home)
     assert key.user_id == ANNE
     assert key.algorithm == "ed25519"
     assert key.expires is not None
     assert abs(key.expires - key.created - 365 * 86400) < 2 * 86400
     assert home.stat().st_mode & 0o777 == 0o700
-    assert openpgp.signing_key(home, key.fingerprint.lower()) == key
-    assert openpgp.secret_key_of(home, ANNE) == key
-    assert openpgp.secret_key_of(home, BEN) is None
+    assert openpgp.find_signing_key(home, key.fingerprint.lower()) == key
+    assert openpgp.find_secret_key(home, ANNE) == key
+    assert openpgp.find_secret_key(home, BEN) is None
 
 
 def test_a_signature_is_verified_by_gpg_itself_with_the_exported_key(
@@ -66,31 +66,31 @@ def test_a_signature_is_verified_by_gpg_itself_with_the_exported_key(
 ) -> None:
     data, signature, fingerprint = signed
     exported = tmp_path / "key.asc"
-    exported.write_bytes(openpgp.public_key(home, fingerprint))
+    exported.write_bytes(openpgp.export_public_key(home, fingerprint))
     keyring = tmp_path / "key.gpg"
     subprocess.run(["gpg", "--dearmor", "--output", keyring, exported], check=True, capture_output=True)
     subprocess.run(["gpgv", "--keyring", keyring, signature, data], check=True, capture_output=True)
-    assert openpgp.public_key(home, fingerprint) == exported.read_bytes()
+    assert openpgp.export_public_key(home, fingerprint) == exported.read_bytes()
 
 
 def test_a_good_signature_is_recognised_and_every_other_is_not(home: Path, signed: tuple[Path, Path, str]) -> None:
     data, signature, fingerprint = signed
-    found = openpgp.good_signature(home, data=data, signature=signature)
+    found = openpgp.verify_signature(home, data=data, signature=signature)
     assert found is not None
     assert found.fingerprint == fingerprint
     assert abs(found.made - time.time()) < 60
     data.write_text("abd  x\n")
-    assert openpgp.good_signature(home, data=data, signature=signature) is None
+    assert openpgp.verify_signature(home, data=data, signature=signature) is None
     signature.write_text("no signature")
-    assert openpgp.good_signature(home, data=data, signature=signature) is None
+    assert openpgp.verify_signature(home, data=data, signature=signature) is None
     signature.unlink()
-    assert openpgp.good_signature(home, data=data, signature=signature) is None
+    assert openpgp.verify_signature(home, data=data, signature=signature) is None
 
 
 def test_a_signature_with_the_same_date_has_the_same_bytes(home: Path, signed: tuple[Path, Path, str]) -> None:
     data, signature, fingerprint = signed
     before = signature.read_bytes()
-    found = openpgp.good_signature(home, data=data, signature=signature)
+    found = openpgp.verify_signature(home, data=data, signature=signature)
     assert found is not None
     openpgp.sign_detached(home, fingerprint, data=data, signature=signature, at=found.made)
     assert signature.read_bytes() == before
@@ -102,11 +102,11 @@ def test_a_home_whose_path_is_too_long_for_sockets_works_and_leaves_no_agent(tmp
     home = tmp_path / ("state" * 20) / ("gnupg" * 10)
     assert len(str(home)) > 150
     fingerprint = openpgp.make_key(home, ANNE, expires="0")
-    assert openpgp.signing_key(home).expires is None
+    assert openpgp.find_signing_key(home).expires is None
     data, signature = tmp_path / "data", tmp_path / "data.asc"
     data.write_text("x")
     openpgp.sign_detached(home, fingerprint, data=data, signature=signature)
-    assert openpgp.good_signature(home, data=data, signature=signature) is not None
+    assert openpgp.verify_signature(home, data=data, signature=signature) is not None
     assert [path.name for path in home.iterdir() if path.is_socket()] == []
     assert agents_of(home) == []
 
@@ -118,10 +118,10 @@ def test_looking_changes_nothing_in_the_home(home: Path, signed: tuple[Path, Pat
 
     data, signature, fingerprint = signed
     before = state()
-    openpgp.signing_key(home, fingerprint)
-    openpgp.good_signature(home, data=data, signature=signature)
-    openpgp.public_key(home, fingerprint)
-    openpgp.secret_key_of(home, ANNE)
+    openpgp.find_signing_key(home, fingerprint)
+    openpgp.verify_signature(home, data=data, signature=signature)
+    openpgp.export_public_key(home, fingerprint)
+    openpgp.find_secret_key(home, ANNE)
     assert state() == before
 
 
@@ -140,7 +140,7 @@ def test_an_agent_that_was_there_before_stays(tmp_path: Path) -> None:
             if socket_of(home).is_socket():
                 break
             time.sleep(0.05)
-        openpgp.signing_key(home)
+        openpgp.find_signing_key(home)
         assert socket_of(home).is_socket()
     finally:
         subprocess.run(["gpgconf", "--homedir", home, "--kill", "all"], check=True)
@@ -150,24 +150,24 @@ def test_an_agent_that_was_there_before_stays(tmp_path: Path) -> None:
 
 def test_a_missing_key_is_one_sentence(tmp_path: Path, home: Path) -> None:
     with pytest.raises(SlipwayError, match=r"Could not sign with a key in .*nowhere: there are no keys\. Make or"):
-        openpgp.signing_key(tmp_path / "nowhere")
+        openpgp.find_signing_key(tmp_path / "nowhere")
     with pytest.raises(SlipwayError, match=f"the key {FINGERPRINT} in .*: no secret key has this fingerprint"):
-        openpgp.signing_key(home, FINGERPRINT)
-    with pytest.raises(SlipwayError, match="this is no full fingerprint of 40"):
-        openpgp.signing_key(home, "DEADBEEF")
+        openpgp.find_signing_key(home, FINGERPRINT)
+    with pytest.raises(SlipwayError, match="this is not a full fingerprint of 40"):
+        openpgp.find_signing_key(home, "DEADBEEF")
     assert not (tmp_path / "nowhere").exists()
 
 
 def test_keys_of_others_are_no_signing_keys(tmp_path: Path, home: Path) -> None:
-    exported = openpgp.public_key(home, openpgp.signing_key(home).fingerprint)
+    exported = openpgp.export_public_key(home, openpgp.find_signing_key(home).fingerprint)
     other = tmp_path / "g"
     other.mkdir(mode=0o700)
     subprocess.run(["gpg", "--homedir", other, "--batch", "--import"], input=exported, check=True, capture_output=True)
     subprocess.run(["gpgconf", "--homedir", other, "--kill", "all"], check=True)
     with pytest.raises(SlipwayError, match="there are no secret keys"):
-        openpgp.signing_key(other)
+        openpgp.find_signing_key(other)
     mine = openpgp.make_key(other, BEN)
-    assert openpgp.signing_key(other).fingerprint == mine
+    assert openpgp.find_signing_key(other).fingerprint == mine
 
 
 def test_a_secret_key_that_only_a_running_agent_has_is_found(tmp_path: Path) -> None:
@@ -182,10 +182,10 @@ def test_a_secret_key_that_only_a_running_agent_has_is_found(tmp_path: Path) -> 
         away.mkdir(mode=0o700)
         (away / "pubring.kbx").write_bytes((home / "pubring.kbx").read_bytes())
         with pytest.raises(SlipwayError, match="no secret key"):
-            openpgp.signing_key(away, fingerprint)
+            openpgp.find_signing_key(away, fingerprint)
         subprocess.run(["gpgconf", "--homedir", away, "--create-socketdir"], check=False)  # fails where none is needed
         socket_of(away).symlink_to(socket_of(home))
-        assert openpgp.signing_key(away, fingerprint).fingerprint == fingerprint
+        assert openpgp.find_signing_key(away, fingerprint).fingerprint == fingerprint
     finally:
         subprocess.run(["gpgconf", "--homedir", home, "--kill", "all"], check=True)
         agent.kill()
@@ -195,20 +195,20 @@ def test_a_secret_key_that_only_a_running_agent_has_is_found(tmp_path: Path) -> 
 def test_several_keys_need_a_choice(tmp_path: Path) -> None:
     prints = [openpgp.make_key(tmp_path / "g", user) for user in (ANNE, BEN)]
     with pytest.raises(SlipwayError, match="2 keys can sign: .* Say which one by its fingerprint"):
-        openpgp.signing_key(tmp_path / "g")
-    assert openpgp.signing_key(tmp_path / "g", prints[1]).user_id == BEN
+        openpgp.find_signing_key(tmp_path / "g")
+    assert openpgp.find_signing_key(tmp_path / "g", prints[1]).user_id == BEN
 
 
 def test_an_expired_key_is_named_with_its_day(tmp_path: Path) -> None:
     fingerprint = openpgp.make_key(tmp_path / "g", ANNE, expires="90d")
     later = time.time() + 100 * 86400
-    day = time.strftime("%Y-%m-%d", time.gmtime(openpgp.signing_key(tmp_path / "g").expires))
+    day = time.strftime("%Y-%m-%d", time.gmtime(openpgp.find_signing_key(tmp_path / "g").expires))
     with pytest.raises(SlipwayError, match=f"the key {fingerprint} in .*: it expired on {day}"):
-        openpgp.signing_key(tmp_path / "g", fingerprint, now=later)
+        openpgp.find_signing_key(tmp_path / "g", fingerprint, now=later)
     with pytest.raises(SlipwayError, match=f"{fingerprint}: it expired on {day}"):
-        openpgp.signing_key(tmp_path / "g", now=later)
+        openpgp.find_signing_key(tmp_path / "g", now=later)
     with pytest.raises(SlipwayError, match="expired"):
-        openpgp.secret_key_of(tmp_path / "g", ANNE, now=later)
+        openpgp.find_secret_key(tmp_path / "g", ANNE, now=later)
 
 
 def test_a_revoked_key_is_refused_and_its_signatures_too(tmp_path: Path) -> None:
@@ -221,8 +221,8 @@ def test_a_revoked_key_is_refused_and_its_signatures_too(tmp_path: Path) -> None
         ["gpg", "--homedir", home, "--batch", "--import"], input=certificate.encode(), check=True, capture_output=True
     )
     with pytest.raises(SlipwayError, match="it is revoked"):
-        openpgp.signing_key(home, fingerprint)
-    assert openpgp.good_signature(home, data=data, signature=signature) is None
+        openpgp.find_signing_key(home, fingerprint)
+    assert openpgp.verify_signature(home, data=data, signature=signature) is None
     subprocess.run(["gpgconf", "--homedir", home, "--kill", "all"], check=True)
 
 
@@ -231,7 +231,7 @@ def test_bad_names_and_expiries_are_refused_before_anything_is_made(tmp_path: Pa
         with pytest.raises(SlipwayError, match="not of the form 'Name <mail@address>'"):
             openpgp.make_key(tmp_path / "g", user)
     for expires in ("soon", "-1d", "1y; rm", ""):
-        with pytest.raises(SlipwayError, match="no time of expiry"):
+        with pytest.raises(SlipwayError, match="not a time of expiry"):
             openpgp.make_key(tmp_path / "g", ANNE, expires=expires)
     assert not (tmp_path / "g").exists()
 
@@ -249,11 +249,11 @@ fpr:::::::::2222222222222222222222222222222222222222:
 
 def test_a_key_lasts_as_long_as_its_last_signing_part() -> None:
     (listed,) = openpgp.parse_keys(LISTING)
-    assert listed.fault(2000) is None
-    key = listed.key(2000)
+    assert listed.find_fault(2000) is None
+    key = listed.describe(2000)
     assert (key.fingerprint, key.user_id, key.expires) == (FINGERPRINT, "A : B <a@b.c>", 3000)
-    assert listed.fault(4000) == "its signing subkey expired on 1970-01-01"
-    assert listed.fault(6000) == "it expired on 1970-01-01"
+    assert listed.find_fault(4000) == "its signing subkey expired on 1970-01-01"
+    assert listed.find_fault(6000) == "it expired on 1970-01-01"
 
 
 @pytest.mark.parametrize(
@@ -268,14 +268,14 @@ def test_a_key_lasts_as_long_as_its_last_signing_part() -> None:
 )
 def test_why_a_key_cannot_sign(change: tuple[str, str], fault: str) -> None:
     (listed,) = openpgp.parse_keys(LISTING.replace(*change))
-    assert listed.fault(2000) == fault
+    assert listed.find_fault(2000) == fault
 
 
 @given(st.text(alphabet="secsbfpruid:0123u\n\\x#+", max_size=200))
 def test_any_listing_can_be_read(text: str) -> None:
     for listed in openpgp.parse_keys(text):
-        if listed.fault(0) is None:
-            listed.key(0)
+        if listed.find_fault(0) is None:
+            listed.describe(0)
 
 
 @given(st.text(max_size=200), st.sampled_from(["VALIDSIG", "GOODSIG", "BADSIG", ""]))
@@ -306,7 +306,7 @@ def test_the_module_makes_one_key_once_and_exports_it(tmp_path: Path) -> None:
     assert tree(tmp_path) == {}
     made = run_module("openpgp_key", arguments)
     assert made["changed"]
-    assert made["fingerprint"] == openpgp.signing_key(tmp_path / "g").fingerprint
+    assert made["fingerprint"] == openpgp.find_signing_key(tmp_path / "g").fingerprint
     assert (tmp_path / "public/key.asc").read_text().startswith("-----BEGIN PGP PUBLIC KEY BLOCK-----")
     before = tree(tmp_path)
     for check in (False, True):

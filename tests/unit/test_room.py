@@ -16,9 +16,9 @@ import pytest
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
 from ansible_collections.slipway.release.plugins.module_utils.slipway.git.remote import Annotation, Person, ensure_ref
 from ansible_collections.slipway.release.plugins.module_utils.slipway.morph.artifacts import Transfer
-from ansible_collections.slipway.release.plugins.module_utils.slipway.process import last_lines
-from ansible_collections.slipway.release.plugins.module_utils.slipway.publish import upload as uploading
-from ansible_collections.slipway.release.plugins.module_utils.slipway.release.artifact import artifacts
+from ansible_collections.slipway.release.plugins.module_utils.slipway.process import summarise_output
+from ansible_collections.slipway.release.plugins.module_utils.slipway.publish.upload import SshHost, upload_files
+from ansible_collections.slipway.release.plugins.module_utils.slipway.release.artifact import read_artifacts
 from ansible_collections.slipway.release.plugins.module_utils.slipway.room import Place, Room
 from publishing import content, put, tree
 from sshd import Sshd, sshd
@@ -40,7 +40,7 @@ class Disk:
 
     top: Path
     private: Path
-    host: uploading.SshHost | None
+    host: SshHost | None
     server: Sshd
 
     @property
@@ -53,8 +53,8 @@ class Disk:
 
     def send(self, contents: dict[str, bytes] = CONTENTS) -> list[str]:
         source = self.top / "source"
-        files = artifacts(put(source, contents), attempt="test")
-        return uploading.upload(source, files, directory=self.directory, host=self.host)
+        files = read_artifacts(put(source, contents), attempt="test")
+        return upload_files(source, files, directory=self.directory, host=self.host)
 
     def refused(self, contents: dict[str, bytes] = CONTENTS) -> str:
         with pytest.raises(SlipwayError) as caught:
@@ -85,7 +85,7 @@ def disk(request: pytest.FixtureRequest, server: Sshd, tmp_path: Path) -> Iterat
     key = server.log.with_name("user.pub").read_text()
     guarded = f'restrict,command="/usr/bin/python3 -I {GUARD} {private}" {key}'
     keys.write_text(guarded if request.param == "guard" else key)
-    host = uploading.SshHost(server.host, server.user, server.port, server.options)
+    host = SshHost(server.host, server.user, server.port, server.options)
     yield Disk(tmp_path, private, None if request.param == "local" else host, server)
     keys.write_text(key)
     subprocess.run(["umount", mount], check=True)
@@ -165,7 +165,7 @@ def test_where_no_fault_is_found_that_is_said(disk: Disk, monkeypatch: pytest.Mo
     disk.rsync("echo 'write error: Broken pipe (32)' >&2; exit 12", monkeypatch)
     assert (
         f"{disk.directory} has room and can be written to; 1 of 3 files are there. "
-        "rsync ended with status 12: write error: Broken pipe (32). Mend it"
+        "rsync ended with status 12: write error: Broken pipe (32). Fix it"
     ) in disk.refused()
 
 
@@ -184,8 +184,10 @@ def test_a_server_that_is_away_after_the_failure_is_told(disk: Disk, monkeypatch
 
 def test_rights_are_told_by_the_account_and_the_owner() -> None:
     room = Room("/srv/private", account="upload", rights="drwxr-xr-x root root", free=10)
-    assert room.faults({"a": 5}) == ["Permission denied: upload may not write to /srv/private (drwxr-xr-x root root)"]
-    assert room.faults({}) == []
+    assert room.find_faults({"a": 5}) == [
+        "Permission denied: upload may not write to /srv/private (drwxr-xr-x root root)"
+    ]
+    assert room.find_faults({}) == []
 
 
 @pytest.mark.parametrize("name", ["a b", "$(touch pwned)", "'x", "-rf", "a\\nb", "%s"])
@@ -193,9 +195,9 @@ def test_no_name_of_a_directory_is_read_by_a_shell(server: Sshd, tmp_path: Path,
     directory = tmp_path / name
     directory.mkdir()
     (directory / "file-1").write_bytes(b"12345")
-    host = uploading.SshHost(server.host, server.user, server.port, server.options)
-    for ssh in ([], host.command()):
-        room = Place(str(directory), ssh).look(attempt="look at", on=name)
+    host = SshHost(server.host, server.user, server.port, server.options)
+    for ssh in ([], host.format_command()):
+        room = Place(str(directory), ssh).query_room(attempt="look at", on=name)
         assert room is not None
         assert (room.place, room.writable, room.files) == (str(directory), True, {"file-1": 5})
     assert not (Path.cwd() / "pwned").exists()
@@ -245,5 +247,7 @@ def test_a_push_to_a_full_disk_says_so(disk: Disk) -> None:
 
 def test_the_first_cause_stands_before_what_follows_from_it() -> None:
     said = "remote: fatal: write error: No space left on device\nerror: a\nerror: b\nerror: c\n"
-    assert last_lines(said) == "remote: fatal: write error: No space left on device / error: a / error: b / error: c"
-    assert last_lines("a\nNo space left on device\nb\n") == "a / No space left on device / b"
+    assert (
+        summarise_output(said) == "remote: fatal: write error: No space left on device / error: a / error: b / error: c"
+    )
+    assert summarise_output("a\nNo space left on device\nb\n") == "a / No space left on device / b"

@@ -10,8 +10,8 @@ from urllib.parse import quote
 import pytest
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
 from ansible_collections.slipway.release.plugins.module_utils.slipway.tar import (
-    Owned,
-    member,
+    Ownership,
+    make_member,
     read_permissions,
     write_permissions,
 )
@@ -25,14 +25,16 @@ PATHS = st.lists(
     min_size=1,
     max_size=3,
 ).map("/".join)
-#: Names that are no UTF-8.
+#: Names that are not UTF-8.
 STRANGE = st.binary(min_size=1, max_size=3).map(lambda name: f"x{name.hex()}\udcff")
-OWNED = st.builds(Owned, st.integers(0, 0o7777), st.integers(0, 999_999_999), st.integers(0, 999_999_999))
+OWNED = st.builds(Ownership, st.integers(0, 0o7777), st.integers(0, 999_999_999), st.integers(0, 999_999_999))
 
 
 @given(st.dictionaries(PATHS | STRANGE, OWNED, max_size=5))
 def test_what_is_written_is_read_and_all_else_is_usual(owned):
-    members = {name: member(name, mode=each.mode, mtime=1, owner=(each.uid, each.gid)) for name, each in owned.items()}
+    members = {
+        name: make_member(name, mode=each.mode, mtime=1, owner=(each.uid, each.gid)) for name, each in owned.items()
+    }
     read = read_permissions(write_permissions(members), where="x")
     assert read == {name: owned[name] for name in read}
     assert all((owned[name].uid, owned[name].gid) == (0, 0) for name in owned.keys() - read)
@@ -40,14 +42,14 @@ def test_what_is_written_is_read_and_all_else_is_usual(owned):
 
 
 def test_links_have_no_modes():
-    assert write_permissions({"a": member("a", kind=tarfile.SYMTYPE, mode=0o777, mtime=0, owner=(1, 1))}) == ""
+    assert write_permissions({"a": make_member("a", kind=tarfile.SYMTYPE, mode=0o777, mtime=0, owner=(1, 1))}) == ""
 
 
 def test_a_member_is_what_is_said_and_nothing_of_the_machine_or_the_moment():
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="x:", format=tarfile.PAX_FORMAT) as tar:
         device = {"kind": tarfile.CHRTYPE, "device": (5, 1), "names": ("root", "tty")}
-        tar.addfile(member("dev/console", mode=0o600, mtime=7, owner=(0, 5), **device))
+        tar.addfile(make_member("dev/console", mode=0o600, mtime=7, owner=(0, 5), **device))
     packed.seek(0)
     with tarfile.open(fileobj=packed) as tar:
         (info,) = tar
@@ -59,7 +61,7 @@ def test_a_member_is_what_is_said_and_nothing_of_the_machine_or_the_moment():
 
 
 def test_permissions_of_what_a_system_does_not_have_are_passed_over():
-    assert read_permissions("755 0 0 /not/here\n", where="x") == {"not/here": Owned(0o755, 0, 0)}
+    assert read_permissions("755 0 0 /not/here\n", where="x") == {"not/here": Ownership(0o755, 0, 0)}
 
 
 @given(
@@ -67,7 +69,7 @@ def test_permissions_of_what_a_system_does_not_have_are_passed_over():
 )
 def test_permissions_of_any_name_can_be_written(given_):
     text = "".join(f"{mode:04o} {uid} {gid} /{quote(name)}\n" for name, (mode, uid, gid) in given_.items())
-    assert read_permissions(text, where="x") == {name: Owned(*owned) for name, owned in given_.items()}
+    assert read_permissions(text, where="x") == {name: Ownership(*owned) for name, owned in given_.items()}
 
 
 @given(st.text())

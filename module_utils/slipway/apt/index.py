@@ -14,19 +14,19 @@ from pathlib import Path
 from typing import Any
 
 from .. import openpgp
-from ..deb import control as debcontrol
-from ..deb import file as debfile
+from ..deb.control import Control, decode_control, encode_control, identify_package
+from ..deb.file import Hasher, inspect_deb, refuse_faulty_debs, unusable_deb
 from ..errors import SlipwayError, refuse
 from ..files import CHUNK, write_atomic
-from ..forks import spread
+from ..forks import spread_work
 from ..process import run
-from . import solver as aptsolver
+from .solver import digest_demands
 
 #: Where every index lies under its digest, below the served directory.
 BY_HASH = "by-hash/SHA256"
 DIGESTS = ("size", "md5", "sha1", "sha256")
 #: How many files a process reads before it answers.
-PART = 100
+FILES_AT_ONCE = 100
 
 #: Indexes as text, by suite and architecture.
 Indexes = Mapping[str, Mapping[str, str]]
@@ -66,7 +66,7 @@ class Deb:
 
     def stanza(self, component: str) -> str:
         """Its paragraph of ``Packages``, without the empty line."""
-        control = debcontrol.Control(self.control)
+        control = Control(self.control)
         for name, value in (
             ("Filename", self.pool_path(component)),
             ("Size", str(self.size)),
@@ -80,14 +80,14 @@ class Deb:
 
 def read_deb(path: Path, digests: Mapping[str, Any] | None = None) -> Deb:
     """Read a file; known ``digests`` (see :data:`DIGESTS`) spare reading all of it, if its size is theirs."""
-    control = debcontrol.decode(debfile.read(path, drop_signatures=True).control)
+    control = decode_control(inspect_deb(path, drop_signatures=True).control)
     try:
-        fields = debcontrol.Control(control)
-        name, version, architecture = debcontrol.identify(fields)
+        fields = Control(control)
+        name, version, architecture = identify_package(fields)
     except ValueError as error:
-        raise debfile.refusal(path, str(error)) from None
+        raise unusable_deb(path, str(error)) from None
     known = digests is not None and digests["size"] == path.stat().st_size
-    found = digests if digests is not None and known else _digests(path)
+    found = digests if digests is not None and known else _compute_digests(path)
     source = (fields.get("Source") or name).split()[0]
     return Deb(path, name, version, architecture, source, control, **{key: found[key] for key in DIGESTS})
 
@@ -95,9 +95,9 @@ def read_deb(path: Path, digests: Mapping[str, Any] | None = None) -> Deb:
 def read_debs(
     files: Iterable[str | os.PathLike[str]], known: Mapping[str, Mapping[str, Any]] | None = None
 ) -> list[Deb]:
-    """:func:`read_deb` for many, on all cores; ``known`` has digests by path. All that are no debs are listed."""
+    """:func:`read_deb` for many, on all cores; ``known`` has digests by path. All that are not debs are listed."""
     paths = [os.fspath(file) for file in files]
-    parts = [paths[start : start + PART] for start in range(0, len(paths), PART)]
+    parts = [paths[start : start + FILES_AT_ONCE] for start in range(0, len(paths), FILES_AT_ONCE)]
 
     def attempt(path: str) -> Deb | SlipwayError:
         try:
@@ -108,13 +108,13 @@ def read_debs(
     def work(number: int) -> list[Deb | SlipwayError]:
         return [attempt(path) for path in parts[number]]
 
-    made = spread(len(parts), work, workers=len(os.sched_getaffinity(0)), attempt="read the packages")
-    found = [one for part in made for one in part]
-    debfile.refuse_faulty([one for one in found if isinstance(one, SlipwayError)], total=len(paths))
+    parts_read = spread_work(len(parts), work, workers=len(os.sched_getaffinity(0)), attempt="read the packages")
+    found = [one for part in parts_read for one in part]
+    refuse_faulty_debs([one for one in found if isinstance(one, SlipwayError)], total=len(paths))
     return [one for one in found if isinstance(one, Deb)]
 
 
-def assemble(
+def assemble_release(
     wanted: Mapping[str, Mapping[str, Mapping[str, Mapping[str, str]]]], files: Iterable[Mapping[str, Any]]
 ) -> dict[str, dict[str, tuple[Deb, ...]]]:
     """Find the file of every package that ``wanted`` has by suite and architecture, and read it.
@@ -140,7 +140,7 @@ def assemble(
     found: dict[str, dict[str, list[Deb]]] = {}
     for suite, architecture, name, file, row in chosen:
         deb = debs[file["path"]]
-        if aptsolver.demands(debcontrol.Control(deb.control)) != row["demands"]:
+        if digest_demands(Control(deb.control)) != row["demands"]:
             findings.append(f"{suite}/{architecture}: {name} is not what was planned ({deb.path})")
         found.setdefault(suite, {}).setdefault(architecture, []).append(deb)
     refuse(
@@ -153,12 +153,12 @@ def assemble(
     return {suite: {name: tuple(each) for name, each in rows.items()} for suite, rows in found.items()}
 
 
-def index_of(debs: Iterable[Deb], *, component: str) -> str:
+def format_index(debs: Iterable[Deb], *, component: str) -> str:
     """The text of ``Packages``, sorted by name."""
     return "".join(f"{deb.stanza(component)}\n" for deb in sorted(debs, key=lambda deb: deb.name))
 
 
-def index_directory(suite: str, component: str, architecture: str) -> str:
+def locate_index(suite: str, component: str, architecture: str) -> str:
     """Where an index lies: ``dists/lucid/main/binary-i386``."""
     return f"dists/{suite}/{component}/binary-{architecture}"
 
@@ -175,17 +175,17 @@ def write_dists(archive: Archive, place: Path, indexes: Indexes, *, moment: int)
     for suite, architectures in sorted(indexes.items()):
         entries = []
         for architecture, text in sorted(architectures.items()):
-            below = index_directory(suite, archive.component, architecture)
+            below = locate_index(suite, archive.component, architecture)
             (place / below).mkdir(parents=True)
             os.symlink("../" * 6 + "by-hash", place / below / "by-hash")
-            plain = debcontrol.encode(text)
+            plain = encode_control(text)
             for name, content in (("Packages", plain), ("Packages.gz", gzip.compress(plain, 6, mtime=0))):
-                digest = _store(store, content)
+                digest = _store_by_hash(store, content)
                 os.link(store / digest, place / below / name)
                 sizes[f"{below}/{name}"] = len(content)
                 entries.append(f" {digest} {len(content)} {archive.component}/binary-{architecture}/{name}")
-        texts[suite] = _release(archive, suite, sorted(architectures), entries, moment)
-    for suite, signed in zip(texts, _clearsigned(archive, list(texts.values())), strict=True):
+        texts[suite] = _format_release(archive, suite, sorted(architectures), entries, moment)
+    for suite, signed in zip(texts, _clearsign(archive, list(texts.values())), strict=True):
         path = place / "dists" / suite / "InRelease"
         write_atomic(path, signed)
         os.utime(path, (moment, moment))
@@ -193,14 +193,16 @@ def write_dists(archive: Archive, place: Path, indexes: Indexes, *, moment: int)
     return sizes
 
 
-def _store(store: Path, content: bytes) -> str:
+def _store_by_hash(store: Path, content: bytes) -> str:
     digest = hashlib.sha256(content).hexdigest()
     if not (store / digest).exists():
         write_atomic(store / digest, content)
     return digest
 
 
-def _release(archive: Archive, suite: str, architectures: Sequence[str], entries: Sequence[str], moment: int) -> str:
+def _format_release(
+    archive: Archive, suite: str, architectures: Sequence[str], entries: Sequence[str], moment: int
+) -> str:
     fields = {
         "Origin": archive.origin,
         "Label": archive.origin,
@@ -215,15 +217,15 @@ def _release(archive: Archive, suite: str, architectures: Sequence[str], entries
     return "\n".join([*lines, "SHA256:", *entries, ""])
 
 
-def _clearsigned(archive: Archive, texts: Sequence[str]) -> list[bytes]:
+def _clearsign(archive: Archive, texts: Sequence[str]) -> list[bytes]:
     sign = ["--pinentry-mode", "error", "--local-user", archive.key, "--digest-algo", "SHA512", "--clearsign"]
-    with openpgp.environment(archive.gnupghome) as env:
+    with openpgp.provide_environment(archive.gnupghome) as env:
         return [
             run(
                 ["gpg", *openpgp.GPG_OPTIONS, *sign, "--output", "-"],
                 attempt="sign",
                 on=f"the archive {archive.directory} with the key {archive.key}",
-                do_next="See whether the key is there, not expired and without passphrase, and run again.",
+                do_next="Check whether the key is there, not expired and without passphrase, and run again.",
                 stdin=text.encode(),
                 env=env,
                 timeout=120,
@@ -232,8 +234,8 @@ def _clearsigned(archive: Archive, texts: Sequence[str]) -> list[bytes]:
         ]
 
 
-def _digests(path: Path) -> dict[str, Any]:
-    hasher = debfile.Hasher()
+def _compute_digests(path: Path) -> dict[str, Any]:
+    hasher = Hasher()
     with open(path, "rb", buffering=0) as stream:
         while piece := stream.read(CHUNK):
             hasher.update(piece)

@@ -30,15 +30,15 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..deb import version as debversion
+from ..deb.version import compare_versions
 from ..errors import SlipwayError, refuse
-from ..files import link_atomic, sha256, temporary_beside, write_atomic
-from ..locks import flocked
-from ..release.records import differences, dumps
-from .index import Archive, Deb, index_directory, index_of, write_dists
+from ..files import hash_file, link_atomic, name_temporary, write_atomic
+from ..locks import hold_flock
+from ..release.records import find_differences, format_json
+from .index import Archive, Deb, format_index, locate_index, write_dists
 
 LOCK = ".slipway.lock"
-POINTER = "dists"
+CURRENT_LINK = "dists"
 LABEL = re.compile(r"[a-z0-9][A-Za-z0-9.+~-]*\Z")
 WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]*\Z")
 #: Clients refuse an InRelease that is dated more than ten seconds in the future.
@@ -63,9 +63,9 @@ class Release:
     @property
     def label(self) -> str:
         """The name of its snapshot."""
-        return label_of(self.distribution, self.release)
+        return make_label(self.distribution, self.release)
 
-    def each(self) -> list[tuple[str, tuple[Deb, ...]]]:
+    def list_indexes(self) -> list[tuple[str, tuple[Deb, ...]]]:
         """Every index by its name."""
         return [
             (f"{suite}/{architecture}", debs)
@@ -73,7 +73,7 @@ class Release:
             for architecture, debs in sorted(architectures.items())
         ]
 
-    def packages(self, component: str) -> Packages:
+    def describe_packages(self, component: str) -> Packages:
         """What it holds."""
         return {
             index: {
@@ -85,12 +85,12 @@ class Release:
                 }
                 for deb in debs
             }
-            for index, debs in self.each()
+            for index, debs in self.list_indexes()
         }
 
 
 @dataclass(frozen=True)
-class Current:
+class CurrentReleases:
     """What clients see: for each distribution the label in each index, and every label that they ever saw.
 
     ``published`` is the date of it, in seconds since the epoch.
@@ -102,32 +102,32 @@ class Current:
     history: tuple[str, ...] = ()
 
 
-def label_of(distribution: str, release: str) -> str:
+def make_label(distribution: str, release: str) -> str:
     """``cturtle-r468``."""
     return f"{distribution}-{release}"
 
 
-def current(directory: Path) -> Current:
-    """Read what ``dists`` points to; an archive without one has published nothing."""
-    link = directory / POINTER
+def read_current(directory: Path) -> CurrentReleases:
+    """Read the generation that ``dists`` points to; without one nothing is published."""
+    link = directory / CURRENT_LINK
     if not link.is_symlink():
-        return Current()
-    return Current(**_json(directory, directory / Path(os.readlink(link)).parent / "releases.json"))
+        return CurrentReleases()
+    return CurrentReleases(**_read_json(directory, directory / Path(os.readlink(link)).parent / "releases.json"))
 
 
-def published(directory: Path, label: str) -> dict[str, Any] | None:
+def read_published(directory: Path, label: str) -> dict[str, Any] | None:
     """What is kept of a release that clients have seen, ``inputs`` and ``packages`` among it; else ``None``."""
-    return _kept(directory, label) if label in current(directory).history else None
+    return _read_snapshot(directory, label) if label in read_current(directory).history else None
 
 
-def current_packages(directory: Path, distribution: str) -> Packages:
+def read_current_packages(directory: Path, distribution: str) -> Packages:
     """What clients of a distribution see."""
-    labels = current(directory).labels.get(distribution, {})
-    kept = {label: _kept(directory, label)["packages"] for label in set(labels.values())}
+    labels = read_current(directory).labels.get(distribution, {})
+    kept = {label: _read_snapshot(directory, label)["packages"] for label in set(labels.values())}
     return {index: kept[label].get(index, {}) for index, label in labels.items()}
 
 
-def changes(before: Packages, after: Packages) -> dict[str, Any]:
+def compare_packages(before: Packages, after: Packages) -> dict[str, Any]:
     """``added``, ``updated``, ``removed``: rows of suite, architecture, package, version and was; and a ``diff``.
 
     An index that ``after`` does not have stays as it is.
@@ -144,23 +144,23 @@ def changes(before: Packages, after: Packages) -> dict[str, Any]:
             row |= {key: value for key, value in (("version", version), ("was", was)) if value is not None}
             rows["added" if was is None else "removed" if version is None else "updated"].append(row)
     shown = {index: before.get(index, {}) for index in after}
-    return {**rows, "diff": {"before": _listing(shown), "after": _listing(after)}}
+    return {**rows, "diff": {"before": _format_listing(shown), "after": _format_listing(after)}}
 
 
-def downgrades(before: Packages, after: Packages) -> list[str]:
+def find_downgrades(before: Packages, after: Packages) -> list[str]:
     """A sentence for each package that clients would not take because they have a newer one."""
     return [
         f"{index}: {name} {packages[name]['version']} is older than {old[name]['version']}, which is published"
         for index, packages in sorted(after.items())
         for old in [before.get(index, {})]
         for name in sorted(packages.keys() & old.keys())
-        if debversion.compare(packages[name]["version"], old[name]["version"]) < 0
+        if compare_versions(packages[name]["version"], old[name]["version"]) < 0
     ]
 
 
-def verify(directory: Path, label: str) -> None:
+def verify_release(directory: Path, label: str) -> None:
     """Every file of a published release must be there with its size; the failure lists each that is not."""
-    kept = _kept(directory, label)
+    kept = _read_snapshot(directory, label)
     sizes = {row["path"]: row["size"] for packages in kept["packages"].values() for row in packages.values()}
     sizes |= {f"snapshots/{label}/{path}": size for path, size in kept["indexes"].items()}
     findings = []
@@ -180,17 +180,17 @@ def verify(directory: Path, label: str) -> None:
     )
 
 
-def refuse_other(directory: Path, label: str, kept: Mapping[str, Any], inputs: Mapping[str, Any]) -> None:
+def refuse_other_inputs(directory: Path, label: str, published: Mapping[str, Any], inputs: Mapping[str, Any]) -> None:
     """A release that clients have seen cannot be made from other ``inputs``: the failure names each difference."""
     refuse(
         "publish",
         f"{label} in {directory}, where it is published already, made from something else",
-        differences("", kept["inputs"], _plain(inputs)),
+        find_differences("", published["inputs"], _normalise_json(inputs)),
         do_next="Give the distribution a new version, or put back what the release was made from.",
     )
 
 
-def publish(
+def publish_release(
     archive: Archive,
     release: Release,
     *,
@@ -198,30 +198,30 @@ def publish(
     clock: Callable[[], float] = time.time,
     sleep: Callable[[float], None] = time.sleep,
 ) -> bool:
-    """Make ``release`` what clients see; whether they saw something else before.
+    """Publish ``release``; return whether clients see something else now.
 
     A release that was published before stays as it is, also when a later one has taken its place; with other
     packages or inputs it is refused. An index of an earlier release that this one does not have stays, too.
     Wherever this is interrupted, clients see what they saw before.
     """
-    _check(release)
+    _check_release(release)
     directory = archive.directory
     directory.mkdir(parents=True, exist_ok=True)
-    with flocked(directory / LOCK, attempt="publish in", on=str(directory), timeout=timeout):
-        now = current(directory)
+    with hold_flock(directory / LOCK, attempt="publish in", on=str(directory), timeout=timeout):
+        now = read_current(directory)
         if release.label in now.history:
-            _compare(archive, release)
+            _compare_published(archive, release)
             return False
-        _drop_leftovers(directory)
-        _check_others(directory, release, now)
+        _remove_leftovers(directory)
+        _check_other_distributions(directory, release, now)
         _fill_pool(archive, release, now)
-        moment = _next_moment(directory, now.published, clock=clock, sleep=sleep)
+        moment = _choose_date(directory, now.published, clock=clock, sleep=sleep)
         _write_snapshot(archive, release, moment)
         labels = {
             **now.labels.get(release.distribution, {}),
-            **{index: release.label for index, _debs in release.each()},
+            **{index: release.label for index, _debs in release.list_indexes()},
         }
-        following = Current(
+        following = CurrentReleases(
             generation=now.generation + 1,
             published=moment,
             labels={**now.labels, release.distribution: labels},
@@ -229,66 +229,66 @@ def publish(
         )
         _write_generation(archive, following)
         os.sync()
-        _point(directory, f"generations/{following.generation}/dists")
-        _drop_generations(directory, keep={now.generation, following.generation})
+        _point_dists(directory, f"generations/{following.generation}/dists")
+        _remove_generations(directory, keep={now.generation, following.generation})
         return True
 
 
-def _check(release: Release) -> None:
+def _check_release(release: Release) -> None:
     words = [("the distribution", release.distribution), ("the label", release.label)]
-    words += [("the index", word) for index, _debs in release.each() for word in index.split("/")]
-    words += [("the source", deb.source) for _index, debs in release.each() for deb in debs]
+    words += [("the index", word) for index, _debs in release.list_indexes() for word in index.split("/")]
+    words += [("the source", deb.source) for _index, debs in release.list_indexes() for deb in debs]
     findings = [
-        f"{what} {word!r} is no name"
+        f"{what} {word!r} is not a name"
         for what, word in words
         if not (LABEL if what == "the label" else WORD).match(word)
     ]
-    for index, debs in release.each():
+    for index, debs in release.list_indexes():
         names = [deb.name for deb in debs]
         twice = {name for name in names if names.count(name) > 1} if len(set(names)) < len(names) else set()
         findings += [f"{index} would have {name} twice" for name in sorted(twice)]
         findings += [] if names else [f"{index} would be empty"]
     contents: dict[str, str] = {}
-    for deb in {deb.path: deb for _index, debs in release.each() for deb in debs}.values():
+    for deb in {deb.path: deb for _index, debs in release.list_indexes() for deb in debs}.values():
         path = deb.pool_path("")
         if contents.setdefault(path, deb.sha256) != deb.sha256:
             findings.append(f"two different files would be {path.rpartition('/')[2]}")
     refuse("publish", release.label, list(dict.fromkeys(findings)), do_next="Correct this and run again.")
 
 
-def _compare(archive: Archive, release: Release) -> None:
-    kept = _kept(archive.directory, release.label)
-    refuse_other(archive.directory, release.label, kept, release.inputs)
+def _compare_published(archive: Archive, release: Release) -> None:
+    kept = _read_snapshot(archive.directory, release.label)
+    refuse_other_inputs(archive.directory, release.label, kept, release.inputs)
     refuse(
         "publish",
         f"{release.label} in {archive.directory}, where it is published already with other packages",
-        differences("packages", kept["packages"], _plain(release.packages(archive.component))),
+        find_differences("packages", kept["packages"], _normalise_json(release.describe_packages(archive.component))),
         do_next="Give the distribution a new version: what is public is never changed.",
     )
-    verify(archive.directory, release.label)
+    verify_release(archive.directory, release.label)
 
 
-def _check_others(directory: Path, release: Release, now: Current) -> None:
+def _check_other_distributions(directory: Path, release: Release, now: CurrentReleases) -> None:
     """Distributions share the suites, so they must not share names of packages."""
-    mine = {index: {deb.name for deb in debs} for index, debs in release.each()}
+    mine = {index: {deb.name for deb in debs} for index, debs in release.list_indexes()}
     findings = [
         f"{name} in {index} belongs to {other}"
         for other in sorted(now.labels.keys() - {release.distribution})
-        for index, packages in sorted(current_packages(directory, other).items())
+        for index, packages in sorted(read_current_packages(directory, other).items())
         for name in sorted(mine.get(index, set()) & packages.keys())
     ]
     refuse("publish", f"{release.label} in {directory}", findings, do_next="Give these packages names of their own.")
 
 
-def _fill_pool(archive: Archive, release: Release, now: Current) -> None:
-    """Put every file into the pool; one whose name a published release has with other content is refused."""
+def _fill_pool(archive: Archive, release: Release, now: CurrentReleases) -> None:
+    """Add every file to the pool; other content under a published name is refused."""
     directory = archive.directory
-    files = {deb.pool_path(archive.component): deb for _index, debs in release.each() for deb in debs}
+    files = {deb.pool_path(archive.component): deb for _index, debs in release.list_indexes() for deb in debs}
     for parent in {(directory / path).parent for path in files}:
         parent.mkdir(parents=True, exist_ok=True)
-    there = [path for path, deb in files.items() if not _took(deb.path, directory / path)]
-    other = [path for path in there if sha256(directory / path) != files[path].sha256]
-    taken = _taken(directory, now) if other else {}
+    there = [path for path, deb in files.items() if not _link_or_copy(deb.path, directory / path)]
+    other = [path for path in there if hash_file(directory / path) != files[path].sha256]
+    taken = _list_published_paths(directory, now) if other else {}
     refuse(
         "publish",
         f"{release.label} in {directory}",
@@ -296,27 +296,27 @@ def _fill_pool(archive: Archive, release: Release, now: Current) -> None:
         do_next="Give these packages new versions and run again.",
     )
     for path in other:
-        (directory / path).unlink()  # left from a run that was interrupted: nobody was ever told of it
-        _took(files[path].path, directory / path)
+        (directory / path).unlink()  # left by an interrupted run: it was never published
+        _link_or_copy(files[path].path, directory / path)
 
 
-def _taken(directory: Path, now: Current) -> dict[str, str]:
+def _list_published_paths(directory: Path, now: CurrentReleases) -> dict[str, str]:
     return {
         row["path"]: label
         for label in now.history
-        for packages in _kept(directory, label)["packages"].values()
+        for packages in _read_snapshot(directory, label)["packages"].values()
         for row in packages.values()
     }
 
 
-def _took(source: Path, target: Path) -> bool:
+def _link_or_copy(source: Path, target: Path) -> bool:
     """Link ``source`` to ``target``, or copy it from another file system; False if ``target`` is there."""
     try:
         os.link(source, target)
     except FileExistsError:
         return False
     except OSError:
-        temporary = temporary_beside(target)
+        temporary = name_temporary(target)
         try:
             shutil.copyfile(source, temporary)
             os.link(temporary, target)
@@ -328,8 +328,8 @@ def _took(source: Path, target: Path) -> bool:
     return True
 
 
-def _next_moment(directory: Path, before: int, *, clock: Callable[[], float], sleep: Callable[[float], None]) -> int:
-    """A whole second after that of the last publication: clients compare dates, and HTTP knows nothing finer."""
+def _choose_date(directory: Path, before: int, *, clock: Callable[[], float], sleep: Callable[[float], None]) -> int:
+    """The date of this publication, at least a second after the last: clients compare them, and HTTP has none finer."""
     ahead = before + 1 - clock()
     if ahead > MAX_AHEAD:
         raise SlipwayError(
@@ -346,10 +346,10 @@ def _next_moment(directory: Path, before: int, *, clock: Callable[[], float], sl
 def _write_snapshot(archive: Archive, release: Release, moment: int) -> None:
     target = archive.directory / "snapshots" / release.label
     indexes = {
-        suite: {name: index_of(debs, component=archive.component) for name, debs in architectures.items()}
+        suite: {name: format_index(debs, component=archive.component) for name, debs in architectures.items()}
         for suite, architectures in release.indexes.items()
     }
-    temporary = _fresh(target)
+    temporary = _make_temporary(target)
     sizes = write_dists(archive, temporary, indexes, moment=moment)
     os.symlink("../../pool", temporary / "pool")
     kept = {
@@ -357,57 +357,57 @@ def _write_snapshot(archive: Archive, release: Release, moment: int) -> None:
         "release": release.release,
         "published": moment,
         "inputs": release.inputs,
-        "packages": release.packages(archive.component),
+        "packages": release.describe_packages(archive.component),
         "indexes": sizes,
     }
-    write_atomic(temporary / "release.json", dumps(kept))
-    _settle(temporary, target)
+    write_atomic(temporary / "release.json", format_json(kept))
+    _put_in_place(temporary, target)
 
 
-def _write_generation(archive: Archive, following: Current) -> None:
+def _write_generation(archive: Archive, following: CurrentReleases) -> None:
     directory = archive.directory
     indexes: dict[str, dict[str, str]] = {}
     for _distribution, labels in sorted(following.labels.items()):
         for index, label in sorted(labels.items()):
             suite, _slash, architecture = index.partition("/")
-            below = index_directory(suite, archive.component, architecture)
+            below = locate_index(suite, archive.component, architecture)
             text = (
                 (directory / "snapshots" / label / below / "Packages").read_bytes().decode("utf-8", "surrogateescape")
             )
             indexes.setdefault(suite, {})[architecture] = indexes.get(suite, {}).get(architecture, "") + text
     target = directory / "generations" / str(following.generation)
-    temporary = _fresh(target)
+    temporary = _make_temporary(target)
     write_dists(archive, temporary, indexes, moment=following.published)
-    write_atomic(temporary / "releases.json", dumps(asdict(following)))
-    _settle(temporary, target)
+    write_atomic(temporary / "releases.json", format_json(asdict(following)))
+    _put_in_place(temporary, target)
 
 
-def _fresh(target: Path) -> Path:
+def _make_temporary(target: Path) -> Path:
     target.parent.mkdir(exist_ok=True)
-    temporary = temporary_beside(target)
+    temporary = name_temporary(target)
     temporary.mkdir()
     return temporary
 
 
-def _settle(temporary: Path, target: Path) -> None:
+def _put_in_place(temporary: Path, target: Path) -> None:
     if target.exists():
-        shutil.rmtree(target)  # left from a run that was interrupted: nobody was ever led there
+        shutil.rmtree(target)  # left by an interrupted run: it was never published
     temporary.rename(target)
 
 
-def _point(directory: Path, target: str) -> None:
+def _point_dists(directory: Path, target: str) -> None:
     try:
-        link_atomic(directory / POINTER, target)
+        link_atomic(directory / CURRENT_LINK, target)
     except OSError as error:
         raise SlipwayError(
             "publish in",
             str(directory),
-            f"{POINTER} cannot become a link: {error.strerror}",
+            f"{CURRENT_LINK} cannot become a link: {error.strerror}",
             do_next="Another tool made this directory; choose one of your own.",
         ) from error
 
 
-def _drop_leftovers(directory: Path) -> None:
+def _remove_leftovers(directory: Path) -> None:
     for place in (directory, directory / "snapshots", directory / "generations"):
         for path in place.glob(".*.tmp"):
             if path.is_symlink():
@@ -416,17 +416,17 @@ def _drop_leftovers(directory: Path) -> None:
                 shutil.rmtree(path)
 
 
-def _drop_generations(directory: Path, *, keep: set[int]) -> None:
+def _remove_generations(directory: Path, *, keep: set[int]) -> None:
     for path in (directory / "generations").iterdir():
         if path.name.isdigit() and int(path.name) not in keep:
             shutil.rmtree(path)
 
 
-def _kept(directory: Path, label: str) -> dict[str, Any]:
-    return _json(directory, directory / "snapshots" / label / "release.json")
+def _read_snapshot(directory: Path, label: str) -> dict[str, Any]:
+    return _read_json(directory, directory / "snapshots" / label / "release.json")
 
 
-def _json(directory: Path, path: Path) -> dict[str, Any]:
+def _read_json(directory: Path, path: Path) -> dict[str, Any]:
     try:
         return dict(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError) as error:
@@ -438,10 +438,10 @@ def _json(directory: Path, path: Path) -> dict[str, Any]:
         ) from error
 
 
-def _plain(value: Any) -> Any:
+def _normalise_json(value: Any) -> Any:
     return json.loads(json.dumps(value))
 
 
-def _listing(packages: Packages) -> str:
+def _format_listing(packages: Packages) -> str:
     lines = [f"{index} {name} {row['version']}\n" for index, rows in packages.items() for name, row in rows.items()]
     return "".join(sorted(lines))

@@ -19,10 +19,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .. import openpgp
-from ..deb import version as debversion
+from ..deb.version import compare_versions
 from ..errors import SlipwayError, refuse
-from ..files import replacing, sync_directory, temporary_beside, write_atomic
-from ..locks import flocked
+from ..files import name_temporary, replace_file, sync_directory, write_atomic
+from ..locks import hold_flock
 from ..process import Completed, run
 from ..wait import wait_for
 from .index import Deb
@@ -85,7 +85,7 @@ class Outcome:
         return bool(self.added or self.updated or self.removed)
 
 
-def outcome(before: Iterable[Package], after: Iterable[Package]) -> Outcome:
+def compare_states(before: Iterable[Package], after: Iterable[Package]) -> Outcome:
     """Compare two states of a suite."""
     result = Outcome(list(before), list(after))
     old = {(package.name, package.index): package for package in result.before}
@@ -105,13 +105,13 @@ def outcome(before: Iterable[Package], after: Iterable[Package]) -> Outcome:
     return result
 
 
-def listing(packages: Iterable[Package]) -> str:
+def format_listing(packages: Iterable[Package]) -> str:
     """One line a package, for diffs."""
     return "".join(sorted(f"{package.name} {package.version} {package.index}\n" for package in packages))
 
 
 class Archive:
-    """An archive that is held open by :func:`opened`; ``base`` is what reprepro calls its base directory."""
+    """An archive that is held open by :func:`open_archive`; ``base`` is what reprepro calls its base directory."""
 
     def __init__(self, base: Path, *, database: Path, gnupghome: Path | None = None) -> None:
         self.base = base
@@ -119,7 +119,7 @@ class Archive:
         self.gnupghome = gnupghome
         self.suites = read_suites(base)
 
-    def suite(self, name: str) -> Suite:
+    def find_suite(self, name: str) -> Suite:
         """The suite of that codename."""
         if name not in self.suites:
             raise SlipwayError(
@@ -130,19 +130,19 @@ class Archive:
             )
         return self.suites[name]
 
-    def packages(self, suite: str) -> list[Package]:
+    def list_packages(self, suite: str) -> list[Package]:
         """What the suite holds, sorted by name and index."""
-        self.suite(suite)
-        done = self.reprepro("--list-format", _LIST_FORMAT, "-T", "deb", "list", suite, attempt="list")
+        self.find_suite(suite)
+        done = self.run_reprepro("--list-format", _LIST_FORMAT, "-T", "deb", "list", suite, attempt="list")
         rows = (line.split("\t") for line in done.stdout.splitlines())
         return sorted((Package(*row) for row in rows), key=lambda package: (package.name, package.index))
 
     def plan_include(self, suite: str, debs: Sequence[Deb]) -> Outcome:
         """What including ``debs`` would do; a deb that cannot be included is a finding, all are listed."""
-        indexes = self.suite(suite).architectures
-        before = self.packages(suite)
-        held = {(package.name, package.index): package for package in before}
-        after = dict(held)
+        indexes = self.find_suite(suite).architectures
+        before = self.list_packages(suite)
+        present = {(package.name, package.index): package for package in before}
+        after = dict(present)
         findings = []
         for deb in debs:
             places = indexes if deb.architecture == "all" else (deb.architecture,)
@@ -150,26 +150,26 @@ class Archive:
                 findings.append(f"{deb.path}: {suite} has no architecture {deb.architecture}")
                 continue
             for index in places:
-                there = held.get((deb.name, index))
-                findings += _conflict(deb, there)
+                there = present.get((deb.name, index))
+                findings += _find_conflict(deb, there)
                 if there is None or there.sha256 != deb.sha256:
                     path = "" if there is None else there.path
                     after[deb.name, index] = Package(deb.name, deb.version, deb.architecture, index, path, deb.sha256)
-        _refuse("include packages in", suite, self.base, findings)
-        return outcome(before, after.values())
+        _refuse_findings("include packages in", suite, self.base, findings)
+        return compare_states(before, after.values())
 
     def include(self, suite: str, debs: Sequence[Deb], *, component: str | None = None) -> Outcome:
-        """Take ``debs`` in, in one go; what is there already with the same bytes stays as it is."""
+        """Include ``debs`` in one call; what is present with the same bytes is left unchanged."""
         plan = self.plan_include(suite, debs)
         new = {(change["package"], change["architecture"]) for change in (*plan.added, *plan.updated)}
         wanted = [
             deb for deb in debs if any(name == deb.name and deb.architecture in {"all", index} for name, index in new)
         ]
         if wanted:
-            with self.changing(suite):
-                for batch in _batches([os.fspath(deb.path) for deb in wanted]):
+            with self.begin_change(suite):
+                for batch in _split_batches([os.fspath(deb.path) for deb in wanted]):
                     options = [] if component is None else ["--component", component]
-                    self.reprepro(
+                    self.run_reprepro(
                         *options, "--export=silent-never", "includedeb", suite, *batch, attempt="include packages in"
                     )
                 self._confirm(suite, plan)
@@ -177,14 +177,14 @@ class Archive:
 
     def plan_remove(self, suite: str, wanted: Iterable[Mapping[str, str | None]]) -> Outcome:
         """What :meth:`remove` would do."""
-        before = self.packages(suite)
+        before = self.list_packages(suite)
         exact = {(row["name"], row.get("version"), row.get("architecture")) for row in wanted}
 
         def goes(package: Package) -> bool:
             versions, indexes = (package.version, None), (package.index, None)
             return any((package.name, version, index) in exact for version in versions for index in indexes)
 
-        return outcome(before, [package for package in before if not goes(package)])
+        return compare_states(before, [package for package in before if not goes(package)])
 
     def remove(self, suite: str, wanted: Iterable[Mapping[str, str | None]]) -> Outcome:
         """Remove exactly these packages: each row has a ``name``, and may have a ``version`` and an ``architecture``.
@@ -193,11 +193,11 @@ class Archive:
         """
         plan = self.plan_remove(suite, wanted)
         if plan.changed:
-            with self.changing(suite):
-                for index in self.suite(suite).architectures:
+            with self.begin_change(suite):
+                for index in self.find_suite(suite).architectures:
                     names = [change["package"] for change in plan.removed if change["architecture"] == index]
-                    for batch in _batches(names):
-                        self.reprepro(
+                    for batch in _split_batches(names):
+                        self.run_reprepro(
                             *("--architecture", index, "-T", "deb", "--export=silent-never", "remove", suite),
                             *batch,
                             attempt="remove packages from",
@@ -207,33 +207,33 @@ class Archive:
 
     def plan_copy(self, suite: str, source: str, names: Sequence[str] | None) -> Outcome:
         """What :meth:`copy` would do; a package that is missing, or older than what is there, is a finding."""
-        indexes = self.suite(suite).architectures
-        before = self.packages(suite)
-        held = {(package.name, package.index): package for package in before}
-        offered = [package for package in self.packages(source) if package.index in indexes]
+        indexes = self.find_suite(suite).architectures
+        before = self.list_packages(suite)
+        present = {(package.name, package.index): package for package in before}
+        offered = [package for package in self.list_packages(source) if package.index in indexes]
         chosen = offered if names is None else [package for package in offered if package.name in set(names)]
         missing = sorted(set(names or ()) - {package.name for package in offered})
         findings = [f"{source} has no {name}" for name in missing]
         for package in chosen:
-            there = held.get((package.name, package.index))
-            if there is not None and debversion.compare(package.version, there.version) < 0:
+            there = present.get((package.name, package.index))
+            if there is not None and compare_versions(package.version, there.version) < 0:
                 findings.append(
                     f"{package.name} for {package.index}: {suite} has {there.version}, {source} only {package.version}"
                 )
-        _refuse("copy packages to", suite, self.base, findings)
-        after = {**held, **{(package.name, package.index): package for package in chosen}}
-        return outcome(before, after.values())
+        _refuse_findings("copy packages to", suite, self.base, findings)
+        after = {**present, **{(package.name, package.index): package for package in chosen}}
+        return compare_states(before, after.values())
 
     def copy(self, suite: str, source: str, names: Sequence[str] | None = None) -> Outcome:
-        """Take packages of the suite ``source`` into ``suite``: those of these names, or all."""
+        """Copy packages of the suite ``source`` to ``suite``: those of these names, or all."""
         plan = self.plan_copy(suite, source, names)
         if plan.changed:
-            with self.changing(suite):
-                for index in self.suite(suite).architectures:
+            with self.begin_change(suite):
+                for index in self.find_suite(suite).architectures:
                     changes = [*plan.added, *plan.updated]
                     chosen = [change["package"] for change in changes if change["architecture"] == index]
-                    for batch in _batches(chosen):
-                        self.reprepro(
+                    for batch in _split_batches(chosen):
+                        self.run_reprepro(
                             *("--architecture", index, "-T", "deb", "--export=silent-never", "copy", suite, source),
                             *batch,
                             attempt="copy packages to",
@@ -242,22 +242,22 @@ class Archive:
         return plan
 
     def snapshot(self, suite: str, name: str, *, write: bool = True) -> bool:
-        """Keep the suite as it is now under ``dists/<suite>/snapshots/<name>``; whether it was not there before."""
-        self.suite(suite)
+        """Keep the suite as ``dists/<suite>/snapshots/<name>``; return whether that is new."""
+        self.find_suite(suite)
         if not SNAPSHOT.match(name):
             raise SlipwayError(
-                "name a snapshot of", suite, f"{name!r} is no name", do_next="Use letters, digits and .+_~- only."
+                "name a snapshot of", suite, f"{name!r} is not a name", do_next="Use letters, digits and .+_~- only."
             )
         if (self.public / "dists" / suite / "snapshots" / name / "Release").exists():
             return False
         if write:
-            with self.changing(suite):
-                self.reprepro("gensnapshot", suite, name, attempt="make a snapshot of", sign=True)
+            with self.begin_change(suite):
+                self.run_reprepro("gensnapshot", suite, name, attempt="make a snapshot of", sign=True)
         return True
 
     def export(self, *suites: str) -> None:
         """Write the indexes of these suites, of all without a name."""
-        self.reprepro("export", *suites, attempt="export", sign=True)
+        self.run_reprepro("export", *suites, attempt="export", sign=True)
 
     @property
     def public(self) -> Path:
@@ -265,8 +265,8 @@ class Archive:
         return read_public(self.base)
 
     @contextlib.contextmanager
-    def changing(self, suite: str) -> Iterator[None]:
-        """Mark that a change has begun, with the database as it was before; export once it is done.
+    def begin_change(self, suite: str) -> Iterator[None]:
+        """Mark a change as begun and save the database; export the suite when it is done.
 
         reprepro's database has no transactions: killed while it writes, it may leave a file that it cannot open again.
         """
@@ -279,13 +279,13 @@ class Archive:
         mark.unlink()
 
     def _save(self) -> None:
-        """Keep a copy of the database, whole or not at all."""
+        """Save a copy of the database in one step."""
         saved = self.base / SAVED
-        begun = temporary_beside(saved)
+        begun = name_temporary(saved)
         begun.mkdir()
         for path in sorted(self.database.glob("*")):
             if path.name != "lockfile":
-                with replacing(begun / path.name) as sink, open(path, "rb") as source:
+                with replace_file(begun / path.name) as sink, open(path, "rb") as source:
                     shutil.copyfileobj(source, sink)
         os.replace(begun, saved)
         sync_directory(self.base)
@@ -299,7 +299,7 @@ class Archive:
         if not lockfile.exists() and not mark.exists():
             return False
         wait_for(
-            lambda: _users_of(self.database),
+            lambda: _find_users(self.database),
             lambda users: not users,
             bool,
             attempt="use the archive",
@@ -316,19 +316,19 @@ class Archive:
         lockfile.unlink(missing_ok=True)
         for cache in CACHES:
             (self.database / cache).unlink(missing_ok=True)
-        self.reprepro("rereference", attempt="recover")
-        self.reprepro("deleteunreferenced", attempt="recover")
+        self.run_reprepro("rereference", attempt="recover")
+        self.run_reprepro("deleteunreferenced", attempt="recover")
         self.export()
         mark.unlink()
         sync_directory(self.base)
         return True
 
-    def reprepro(self, *words: str, attempt: str, sign: bool = False) -> Completed:
+    def run_reprepro(self, *words: str, attempt: str, sign: bool = False) -> Completed:
         """Run reprepro; with ``sign`` the archive's keys are at hand."""
         with contextlib.ExitStack() as stack:
             env = None
             if sign and self.gnupghome is not None:
-                env = stack.enter_context(openpgp.environment(self.gnupghome))
+                env = stack.enter_context(openpgp.provide_environment(self.gnupghome))
             return run(
                 ["reprepro", "--basedir", str(self.base), "--dbdir", str(self.database), *words],
                 attempt=attempt,
@@ -338,7 +338,7 @@ class Archive:
             )
 
     def _confirm(self, suite: str, plan: Outcome) -> None:
-        now = {(package.name, package.index): package.sha256 for package in self.packages(suite)}
+        now = {(package.name, package.index): package.sha256 for package in self.list_packages(suite)}
         wanted = {(package.name, package.index): package.sha256 for package in plan.after}
         findings = [
             f"{name} for {index} {'is missing' if (name, index) not in now else 'should not be there'}"
@@ -347,10 +347,10 @@ class Archive:
             for name, index in sorted(now.keys() | wanted.keys())
             if now.get((name, index)) != wanted.get((name, index))
         ]
-        _refuse("confirm the change of", suite, self.base, findings)
+        _refuse_findings("confirm the change of", suite, self.base, findings)
 
 
-def export_due(base: Path, suite: str) -> bool:
+def is_export_due(base: Path, suite: str) -> bool:
     """Whether an index of the suite is missing, or older than ``conf/distributions``."""
     settings = base / "conf" / "distributions"
     if not settings.exists():
@@ -369,7 +369,7 @@ def export_due(base: Path, suite: str) -> bool:
 
 
 @contextlib.contextmanager
-def opened(
+def open_archive(
     base: str | os.PathLike[str],
     *,
     gnupghome: str | os.PathLike[str] | None = None,
@@ -391,7 +391,7 @@ def opened(
                 shutil.copytree(whole, copied, ignore=shutil.ignore_patterns("lockfile"))
             yield Archive(place, database=copied, gnupghome=home)
         return
-    with flocked(place / LOCK, attempt="use the archive", on=str(place), timeout=timeout):
+    with hold_flock(place / LOCK, attempt="use the archive", on=str(place), timeout=timeout):
         archive = Archive(place, database=place / "db", gnupghome=home)
         archive.recover(timeout=timeout)
         yield archive
@@ -434,10 +434,10 @@ def read_public(base: Path) -> Path:
     return base
 
 
-def _conflict(deb: Deb, there: Package | None) -> list[str]:
+def _find_conflict(deb: Deb, there: Package | None) -> list[str]:
     if there is None or there.sha256 == deb.sha256:
         return []
-    order = debversion.compare(deb.version, there.version)
+    order = compare_versions(deb.version, there.version)
     if order > 0:
         return []
     if order == 0:
@@ -445,22 +445,22 @@ def _conflict(deb: Deb, there: Package | None) -> list[str]:
     return [f"{deb.path}: {deb.name} {deb.version} is older than {there.version}, which {there.index} has"]
 
 
-def _refuse(attempted: str, suite: str, base: Path, findings: Sequence[str]) -> None:
+def _refuse_findings(attempted: str, suite: str, base: Path, findings: Sequence[str]) -> None:
     refuse(
         attempted,
         f"{suite} of {base}",
         findings,
-        several="packages are in the way",
+        several="packages conflict",
         do_next="Correct this and run again; the indexes are as they were.",
     )
 
 
-def _batches(words: Sequence[str]) -> Iterator[Sequence[str]]:
+def _split_batches(words: Sequence[str]) -> Iterator[Sequence[str]]:
     for start in range(0, len(words), BATCH):
         yield words[start : start + BATCH]
 
 
-def _users_of(database: Path) -> list[str]:
+def _find_users(database: Path) -> list[str]:
     """The processes that have a file of the database open, as far as we may see."""
     inside = f"{database.resolve()}/"
     found = []

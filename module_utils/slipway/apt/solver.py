@@ -1,6 +1,6 @@
 # Copyright: The Slipway developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Whether packages can be installed, asked of a real solver (dose-debcheck)."""
+"""Check whether packages can be installed, by the solver dose-debcheck."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..deb import control as debcontrol
-from ..deb.relations import groups, relations
+from ..deb.control import Control, decode_control, encode_control
+from ..deb.relations import read_groups, read_relations
 from ..errors import SlipwayError, count_of
 from ..process import run
 
-#: The fields by which a package is judged installable.
+#: The fields that decide whether a package can be installed.
 DEMANDS = ("Package", "Version", "Architecture", "Provides", "Pre-Depends", "Depends", "Conflicts", "Breaks")
 
 _PROVIDES = re.compile(r"^Provides:(.*(?:\n[ \t].*)*)", re.MULTILINE)
@@ -26,7 +26,7 @@ _VALUE = re.compile(r"(\s*)([a-z0-9-]+):\s?(.*)")
 
 
 @dataclass
-class Broken:
+class BrokenPackage:
     """A package that cannot be installed, and why.
 
     A reason is ``{pkg: values}``, whose ``unsat-dependency`` nothing meets, or ``{pkg1: values, pkg2: values}`` for two
@@ -38,23 +38,23 @@ class Broken:
     reasons: list[dict[str, dict[str, str]]] = field(default_factory=list)
 
 
-def demands(control: debcontrol.Control) -> str:
+def digest_demands(control: Control) -> str:
     """A digest of everything in a control file that a solver looks at."""
     text = "\n".join(f"{name}: {' '.join((control.get(name) or '').split())}" for name in DEMANDS)
-    return hashlib.sha256(debcontrol.encode(text)).hexdigest()[:16]
+    return hashlib.sha256(encode_control(text)).hexdigest()[:16]
 
 
-def check(stanzas: Sequence[str], base: Iterable[Path], *, architecture: str) -> list[str]:
+def check_installable(stanzas: Sequence[str], base: Iterable[Path], *, architecture: str) -> list[str]:
     """Why packages cannot be installed on this ``architecture``; nothing if each can.
 
     ``stanzas`` are paragraphs of ``Packages``, ``base`` the files with those of the platform. Packages that fail for
     the same reason share a sentence.
     """
-    old = reachable(stanzas, (debcontrol.decode(path.read_bytes()) for path in base))
+    old = select_reachable(stanzas, (decode_control(path.read_bytes()) for path in base))
     with tempfile.TemporaryDirectory(prefix="slipway-solver-") as temporary:
         files = {name: Path(temporary) / name for name in ("new", "base", "answer")}
-        files["new"].write_bytes(debcontrol.encode("\n".join(stanzas)))
-        files["base"].write_bytes(debcontrol.encode("\n".join(old)))
+        files["new"].write_bytes(encode_control("\n".join(stanzas)))
+        files["base"].write_bytes(encode_control("\n".join(old)))
         sets = [f"--fg={files['new']}", f"--bg={files['base']}", f"--outfile={files['answer']}"]
         done = run(
             ["dose-debcheck", "--explain", "--failures", f"--deb-native-arch={architecture}", *sets],
@@ -70,25 +70,25 @@ def check(stanzas: Sequence[str], base: Iterable[Path], *, architecture: str) ->
             "ask the solver about",
             f"{count_of(len(stanzas), 'package')} for {architecture}",
             f"dose-debcheck failed without a reason: {done.stderr.strip()[:400]}",
-            do_next="See whether these packages' control files are in order and run again.",
+            do_next="Check whether these packages' control files are in order and run again.",
         )
-    return sentences(broken, unmet(stanzas, old))
+    return format_reasons(broken, find_unmet(stanzas, old))
 
 
-def reachable(stanzas: Sequence[str], base: Iterable[str]) -> list[str]:
+def select_reachable(stanzas: Sequence[str], base: Iterable[str]) -> list[str]:
     """The paragraphs of ``base`` (texts of ``Packages``) that an installation of ``stanzas`` can possibly need.
 
     That is whatever their dependencies name or that provides it, and so on, in every version, and what is essential.
     A solver's answer is the same as with all of ``base``, and comes in a fraction of the time.
     """
     known: dict[str, list[str]] = {}
-    wanted = [name for stanza in stanzas for name in _names(stanza)]
+    wanted = [name for stanza in stanzas for name in _read_needs(stanza)]
     for text in base:
         for paragraph in text.split("\n\n"):
-            name = _name(paragraph)
+            name = _read_name(paragraph)
             known.setdefault(name, []).append(paragraph)
             if "\nProvides:" in paragraph:
-                for provided in _provided(paragraph):
+                for provided in _read_provided(paragraph):
                     known.setdefault(provided, []).append(paragraph)
             if "\nEssential: yes" in paragraph:
                 wanted.append(name)
@@ -101,25 +101,25 @@ def reachable(stanzas: Sequence[str], base: Iterable[str]) -> list[str]:
             for paragraph in known.get(name, ()):
                 if paragraph not in chosen:
                     chosen[paragraph] = None
-                    wanted += _names(paragraph)
+                    wanted += _read_needs(paragraph)
     return [f"{paragraph.strip()}\n" for paragraph in chosen]
 
 
-def unmet(stanzas: Sequence[str], base: Sequence[str]) -> list[tuple[str, str, str]]:
+def find_unmet(stanzas: Sequence[str], base: Sequence[str]) -> list[tuple[str, str, str]]:
     """Package, version and demand, for each demand of ``stanzas`` that no package at all meets.
 
     A solver names one a package; this names every one.
     """
     versions: dict[str, list[str | None]] = {}
     for paragraph in (*stanzas, *base):
-        control = debcontrol.Control(paragraph)
+        control = Control(paragraph)
         versions.setdefault(control.get("Package") or "", []).append(control.get("Version"))
-        for relation in relations(control, "Provides"):
+        for relation in read_relations(control, "Provides"):
             versions.setdefault(relation.name, []).append(relation.version)
     found = []
-    for control in map(debcontrol.Control, stanzas):
+    for control in map(Control, stanzas):
         for name in ("Pre-Depends", "Depends"):
-            for group in groups(control, name):
+            for group in read_groups(control, name):
                 if not any(
                     relation.version is None or (version is not None and relation.accepts(version))
                     for relation in group
@@ -130,16 +130,16 @@ def unmet(stanzas: Sequence[str], base: Sequence[str]) -> list[tuple[str, str, s
     return found
 
 
-def read_report(text: str) -> Iterator[Broken]:
+def read_report(text: str) -> Iterator[BrokenPackage]:
     """The broken packages in dose-debcheck's report."""
-    broken: Broken | None = None
+    broken: BrokenPackage | None = None
     values: dict[str, str] = {}
     for match in filter(None, map(_VALUE.match, text.splitlines())):
         depth, name, value = len(match[1]), match[2], match[3].strip()
         if depth == 2 and name == "package":
             if broken is not None:
                 yield broken
-            broken = Broken(value)
+            broken = BrokenPackage(value)
         elif broken is None:
             continue
         elif depth == 2 and name == "version":
@@ -147,7 +147,7 @@ def read_report(text: str) -> Iterator[Broken]:
         elif name in {"missing", "conflict"}:
             broken.reasons.append({})
         elif name.startswith("depchain"):
-            values = {}  # how one came there is not told again
+            values = {}  # the chain of dependencies is not reported
         elif name in {"pkg", "pkg1", "pkg2"} and broken.reasons:
             values = broken.reasons[-1].setdefault(name, {})
         else:
@@ -156,14 +156,14 @@ def read_report(text: str) -> Iterator[Broken]:
         yield broken
 
 
-def sentences(broken: Iterable[Broken], missing: Iterable[tuple[str, str, str]] = ()) -> list[str]:
+def format_reasons(broken: Iterable[BrokenPackage], missing: Iterable[tuple[str, str, str]] = ()) -> list[str]:
     """One sentence a reason, with every package that fails for it; ``missing`` are demands that nothing meets."""
     by_reason: dict[str, dict[str, None]] = {
-        f"{package} {version} needs {demand}, which is nowhere": {} for package, version, demand in missing
+        f"{package} {version} needs {demand}, which is not available": {} for package, version, demand in missing
     }
     for package in broken:
         for reason in package.reasons:
-            sentence = _sentence(reason)
+            sentence = _format_reason(reason)
             because = by_reason.setdefault(sentence, {})
             if not sentence.startswith(f"{package.package} {package.version} "):
                 because[f"{package.package} {package.version}"] = None
@@ -173,27 +173,29 @@ def sentences(broken: Iterable[Broken], missing: Iterable[tuple[str, str, str]] 
     ]
 
 
-def _sentence(reason: dict[str, dict[str, str]]) -> str:
+def _format_reason(reason: dict[str, dict[str, str]]) -> str:
     named = {part: f"{values.get('package')} {values.get('version')}" for part, values in reason.items()}
     if "pkg" in reason:
-        return f"{named['pkg']} needs {_demand(reason['pkg'].get('unsat-dependency', '?'))}, which is nowhere"
+        return (
+            f"{named['pkg']} needs {_format_demand(reason['pkg'].get('unsat-dependency', '?'))}, which is not available"
+        )
     return f"{' and '.join(named.values())} exclude each other"
 
 
-def _demand(text: str) -> str:
+def _format_demand(text: str) -> str:
     """A demand as control files write it; the solver qualifies names, repeats provided ones, and writes > for >>."""
     plain = re.sub(r":[a-z0-9-]+(?= |$)", "", text).replace("(> ", "(>> ").replace("(< ", "(<< ")
     return " | ".join(dict.fromkeys(part.strip() for part in plain.split("|")))
 
 
-def _name(paragraph: str) -> str:
+def _read_name(paragraph: str) -> str:
     start = 0 if paragraph.startswith("Package:") else paragraph.find("\nPackage:") + 1
     return paragraph[start:].partition("\n")[0].partition(":")[2].strip()
 
 
-def _names(paragraph: str) -> list[str]:
+def _read_needs(paragraph: str) -> list[str]:
     return [name for value in _NEEDS.findall(paragraph) for name in _NAMES.findall(value)]
 
 
-def _provided(paragraph: str) -> list[str]:
+def _read_provided(paragraph: str) -> list[str]:
     return [name for value in _PROVIDES.findall(paragraph) for name in _NAMES.findall(value)]

@@ -15,55 +15,60 @@ from pathlib import Path
 
 from ..errors import SlipwayError, count_of
 from ..files import write_atomic
-from ..locks import flocked
+from ..locks import hold_flock
 from ..process import run
 
 #: Settings of this machine that are ours too (proxies, certificates), and those of them that are not.
-KEPT, NOT_KEPT = "Acquire::", ("Acquire::IndexTargets", "Acquire::Languages", "Acquire::GzipIndexes")
+MACHINE_SETTINGS, DROPPED_SETTINGS = (
+    "Acquire::",
+    ("Acquire::IndexTargets", "Acquire::Languages", "Acquire::GzipIndexes"),
+)
 #: A line whose address is this machine's own.
 MACHINE = re.compile(r"(?P<before>deb(?:-src)?\s+(?:\[[^]]*\]\s+)?)machine(?P<after>\s+(?P<suite>\S+).*)")
 #: Where the list of a suite is, as apt says before it fetches it.
 RELEASE = re.compile(r"'(?P<url>[^']+?)/+dists/(?P<suite>[^']+)/InRelease' ")
 
 
-def resolved(sources: Sequence[str]) -> list[str]:
+def resolve_mirrors(sources: Sequence[str]) -> list[str]:
     """The lines with the address of this machine's mirror where they say ``machine``.
 
     A suite that this machine's apt takes from nowhere is a failure. Of several mirrors of one suite, that whose list
     says that it is Debian's is taken, else the first.
     """
-    return [_resolved(line) for line in sources]
+    return [_resolve_mirror(line) for line in sources]
 
 
-def _resolved(line: str) -> str:
+def _resolve_mirror(line: str) -> str:
     match = MACHINE.fullmatch(line.strip())
     if match is None:
         return line
-    said = run(["apt-get", "update", "--print-uris"], attempt="ask for the mirrors of", on="this machine's apt").stdout
-    urls = [found["url"] for found in RELEASE.finditer(said) if found["suite"] == match["suite"]]
+    output = run(
+        ["apt-get", "update", "--print-uris"], attempt="ask for the mirrors of", on="this machine's apt"
+    ).stdout
+    urls = [found["url"] for found in RELEASE.finditer(output) if found["suite"] == match["suite"]]
     if not urls:
         raise SlipwayError(
             f"find a mirror of {match['suite']} for",
             line,
-            "this machine's apt takes that suite from nowhere",
+            "no source of this machine's apt has that suite",
             do_next="Write the mirror's address in the place of the word machine, or add the suite to apt's sources.",
         )
     if len(urls) > 1:
-        urls = [url for url in urls if url in _debian_mirrors()] or urls
+        urls = [url for url in urls if url in _find_debian_mirrors()] or urls
     return f"{match['before']}{urls[0]}{match['after']}"
 
 
-def _debian_mirrors() -> set[str]:
-    said = run(
+def _find_debian_mirrors() -> set[str]:
+    output = run(
         ["apt-get", "indextargets", "--format", "$(ORIGIN) $(REPO_URI)", "Created-By: Packages"],
         attempt="ask for the mirrors of",
         on="this machine's apt",
     ).stdout
-    words = (line.partition(" ") for line in said.splitlines())
+    words = (line.partition(" ") for line in output.splitlines())
     return {url.rstrip("/") for origin, _space, url in words if origin == "Debian"}
 
 
-def package_lists(
+def fetch_package_lists(
     sources: Sequence[str], architectures: Sequence[str], *, directory: Path, timeout: float = 600.0
 ) -> dict[str, list[Path]]:
     """The ``Packages`` files of ``sources`` (lines of sources.list) for each architecture, as they are now.
@@ -71,20 +76,20 @@ def package_lists(
     ``directory`` keeps them, so that only what is new is fetched. Sources without any list for an architecture are
     a failure.
     """
-    sources = resolved(sources)
+    sources = resolve_mirrors(sources)
     on = f"{count_of(len(sources), 'source')} for {', '.join(architectures)}"
-    with flocked(directory / "lock", attempt="fetch the package lists of", on=on, timeout=timeout):
+    with hold_flock(directory / "lock", attempt="fetch the package lists of", on=on, timeout=timeout):
         for name in ("lists/partial", "cache/archives/partial"):
             (directory / name).mkdir(parents=True, exist_ok=True)
         write_atomic(directory / "status", b"")
         write_atomic(directory / "sources.list", "".join(f"{source}\n" for source in sources).encode())
-        write_atomic(directory / "apt.conf", _configuration(directory, architectures).encode())
+        write_atomic(directory / "apt.conf", _format_configuration(directory, architectures).encode())
         env = {"APT_CONFIG": str(directory / "apt.conf")}
         run(
             ["apt-get", "update", "-q"],
             attempt="fetch the package lists of",
             on=on,
-            do_next="See whether the mirror answers and its key is installed, and run again.",
+            do_next="Check whether the mirror answers and its key is installed, and run again.",
             env=env,
             timeout=timeout,
         )
@@ -110,9 +115,13 @@ def package_lists(
     return found
 
 
-def _configuration(directory: Path, architectures: Sequence[str]) -> str:
+def _format_configuration(directory: Path, architectures: Sequence[str]) -> str:
     dumped = run(["apt-config", "dump", "Acquire"], attempt="read the settings of", on="apt").stdout
-    ours = [line for line in dumped.splitlines() if line.startswith(KEPT) and not line.startswith(NOT_KEPT)]
+    ours = [
+        line
+        for line in dumped.splitlines()
+        if line.startswith(MACHINE_SETTINGS) and not line.startswith(DROPPED_SETTINGS)
+    ]
     quoted = " ".join(f'"{architecture}";' for architecture in architectures)
     settings = {
         "APT::Architecture": architectures[0],

@@ -29,31 +29,31 @@ NOT_FOUND = 5
 OFFER_BYTES = 1 << 20
 
 
-class Server:
+class ContentServer:
     """An artifact server: Remote Execution's content store with Remote Asset as its index."""
 
-    def __init__(self, asked: dict[str, Any]) -> None:
+    def __init__(self, question: dict[str, Any]) -> None:
         grpc = importlib.import_module("grpc")
         index = "build.bazel.remote.asset.v1.remote_asset_pb2"
         store = "build.bazel.remote.execution.v2.remote_execution_pb2"
         stream = "google.bytestream.bytestream_pb2"
-        self.asset, self.store, self.stream = _messages(index), _messages(store), _messages(stream)
-        self.artifact = _messages("buildstream.v2.artifact_pb2").Artifact
+        self.asset, self.store, self.stream = _import_messages(index), _import_messages(store), _import_messages(stream)
+        self.artifact = _import_messages("buildstream.v2.artifact_pb2").Artifact
         self.absent, self.failure = grpc.StatusCode.NOT_FOUND, grpc.RpcError
-        self.timeout = float(asked["timeout"])
-        scheme, _unused, address = asked["url"].partition("://")
+        self.timeout = float(question["timeout"])
+        scheme, _unused, address = question["url"].partition("://")
         address = address.rstrip("/")
         if scheme == "https":
-            files = [asked.get(name) for name in ("server-cert", "client-key", "client-cert")]
+            files = [question.get(name) for name in ("server-cert", "client-key", "client-cert")]
             credentials = grpc.ssl_channel_credentials(*(Path(file).read_bytes() if file else None for file in files))
             channel = grpc.secure_channel(address, credentials)
         else:
             channel = grpc.insecure_channel(address)
-        self.index = _messages(f"{index}_grpc").FetchStub(channel)
-        self.files = _messages(f"{store}_grpc").ContentAddressableStorageStub(channel)
-        self.bytes = _messages(f"{stream}_grpc").ByteStreamStub(channel)
+        self.index = _import_messages(f"{index}_grpc").FetchStub(channel)
+        self.files = _import_messages(f"{store}_grpc").ContentAddressableStorageStub(channel)
+        self.bytes = _import_messages(f"{stream}_grpc").ByteStreamStub(channel)
 
-    def indexed(self, name: str) -> Any | None:
+    def find_digest(self, name: str) -> Any | None:
         """The digest that the index gives for an artifact."""
         try:
             answer = self.index.FetchBlob(self.asset.FetchBlobRequest(uris=[URN + name]), timeout=self.timeout)
@@ -69,7 +69,7 @@ class Server:
 
     def read(self, digests: list[Any]) -> Iterator[tuple[Any, bytes | None]]:
         """Each digest and its content, or ``None`` if the server has it no more."""
-        for batch in _batches(digests):
+        for batch in _split_batches(digests):
             if batch[0].size_bytes > BATCH_BYTES:
                 yield batch[0], self._read_large(batch[0])
                 continue
@@ -79,7 +79,7 @@ class Server:
                     raise ValueError(f"it cannot read {each.digest.hash}: {each.status.message}")
                 yield each.digest, each.data if each.status.code == 0 else None
 
-    def lacking(self, digests: list[Any]) -> set[str]:
+    def find_missing(self, digests: list[Any]) -> set[str]:
         """The hashes of what the server does not have."""
         found: set[str] = set()
         for start in range(0, len(digests), BATCH_DIGESTS):
@@ -88,7 +88,7 @@ class Server:
             found.update(digest.hash for digest in answer.missing_blob_digests)
         return found
 
-    def refusal(self, content: bytes) -> str:
+    def offer(self, content: bytes) -> str:
         """Why the server does not take ``content``; empty when it does."""
         digest = self.store.Digest(hash=hashlib.sha256(content).hexdigest(), size_bytes=len(content))
         request = self.store.BatchUpdateBlobsRequest()
@@ -106,12 +106,12 @@ class Server:
             raise
 
 
-def missing(server: Server, names: list[str]) -> dict[str, str]:
+def find_missing(server: ContentServer, names: list[str]) -> dict[str, str]:
     """What is missing of each artifact that the server does not hold whole."""
     found: dict[str, str] = {}
-    digests = {name: server.indexed(name) for name in names}
+    digests = {name: server.find_digest(name) for name in names}
     contents: dict[str, bytes | None] = {}
-    for digest, content in server.read(_unique(digest for digest in digests.values() if digest is not None)):
+    for digest, content in server.read(_deduplicate(digest for digest in digests.values() if digest is not None)):
         contents[digest.hash] = content
     roots: dict[str, list[Any]] = {}
     blobs: dict[str, list[Any]] = {}
@@ -125,19 +125,19 @@ def missing(server: Server, names: list[str]) -> dict[str, str]:
             roots[name] = [artifact.files] if artifact.HasField("files") else []
             stated = [artifact.public_data, artifact.low_diversity_meta, artifact.high_diversity_meta]
             blobs[name] = [each for each in (*stated, *(log.digest for log in artifact.logs)) if each.hash]
-    below, gone = _trees(server, _unique(root for each in roots.values() for root in each))
+    below, gone = _read_trees(server, _deduplicate(root for each in roots.values() for root in each))
     for name, trees in roots.items():
-        blobs[name] += [digest for root in trees for digest in _files(root.hash, below)]
-    gone |= server.lacking(_unique(digest for each in blobs.values() for digest in each))
+        blobs[name] += [digest for root in trees for digest in _collect_files(root.hash, below)]
+    gone |= server.find_missing(_deduplicate(digest for each in blobs.values() for digest in each))
     for name, trees in roots.items():
-        directories = {hash_ for root in trees for hash_ in _directories(root.hash, below)}
+        directories = {hash_ for root in trees for hash_ in _collect_directories(root.hash, below)}
         lost = len(gone & (directories | {digest.hash for digest in blobs[name]}))
         if lost:
             found[name] = f"{lost} of its files are gone" if lost > 1 else "one of its files is gone"
     return found
 
 
-def _trees(server: Server, roots: list[Any]) -> tuple[dict[str, tuple[list[str], list[Any]]], set[str]]:
+def _read_trees(server: ContentServer, roots: list[Any]) -> tuple[dict[str, tuple[list[str], list[Any]]], set[str]]:
     """By hash the directories and the files of each directory from ``roots`` on; and the directories that are gone."""
     below: dict[str, tuple[list[str], list[Any]]] = {}
     gone: set[str] = set()
@@ -155,11 +155,11 @@ def _trees(server: Server, roots: list[Any]) -> tuple[dict[str, tuple[list[str],
                 [each.digest for each in directory.files],
             )
             further += [each.digest for each in directory.directories]
-        ahead = [digest for digest in _unique(further) if digest.hash not in below]
+        ahead = [digest for digest in _deduplicate(further) if digest.hash not in below]
     return below, gone
 
 
-def _directories(root: str, below: dict[str, tuple[list[str], list[Any]]]) -> set[str]:
+def _collect_directories(root: str, below: dict[str, tuple[list[str], list[Any]]]) -> set[str]:
     seen = {root}
     ahead = [root]
     while ahead:
@@ -169,15 +169,15 @@ def _directories(root: str, below: dict[str, tuple[list[str], list[Any]]]) -> se
     return seen
 
 
-def _files(root: str, below: dict[str, tuple[list[str], list[Any]]]) -> list[Any]:
-    return [digest for directory in _directories(root, below) for digest in below[directory][1]]
+def _collect_files(root: str, below: dict[str, tuple[list[str], list[Any]]]) -> list[Any]:
+    return [digest for directory in _collect_directories(root, below) for digest in below[directory][1]]
 
 
-def _unique(digests: Any) -> list[Any]:
+def _deduplicate(digests: Any) -> list[Any]:
     return list({digest.hash: digest for digest in digests}.values())
 
 
-def _batches(digests: list[Any]) -> Iterator[list[Any]]:
+def _split_batches(digests: list[Any]) -> Iterator[list[Any]]:
     """Groups whose contents fit into one answer; what does not is a group of its own."""
     batch: list[Any] = []
     size = 0
@@ -193,18 +193,18 @@ def _batches(digests: list[Any]) -> Iterator[list[Any]]:
         yield batch
 
 
-def _messages(name: str) -> Any:
+def _import_messages(name: str) -> Any:
     return importlib.import_module(f"buildstream._protos.{name}")
 
 
 def main() -> None:
     """Answer the question in the file that the command line names."""
-    asked = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    question = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     try:
-        server = Server(asked)
-        answer: dict[str, Any] = {"missing": missing(server, asked["names"])}
-        if asked.get("offer"):
-            answer["refusal"] = server.refusal(bytes(OFFER_BYTES))
+        server = ContentServer(question)
+        answer: dict[str, Any] = {"missing": find_missing(server, question["names"])}
+        if question.get("offer"):
+            answer["refusal"] = server.offer(bytes(OFFER_BYTES))
     except Exception as error:  # whatever it is, the caller tells it with the server's name
         code, details = getattr(error, "code", None), getattr(error, "details", None)
         answer = {"error": f"{code().name}: {details()}" if code and details else f"{type(error).__name__}: {error}"}

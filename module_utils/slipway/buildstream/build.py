@@ -1,6 +1,6 @@
 # Copyright: The Slipway developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Builds systems with BuildStream 2 and takes them out of its cache."""
+"""Builds systems with BuildStream 2 and checks them out of its cache."""
 
 from __future__ import annotations
 
@@ -10,30 +10,32 @@ from pathlib import Path
 
 from ..errors import SlipwayError
 from ..progress import Progress
-from .cache import cached
-from .command import Build, Project, bst, require_bst, require_project
-from .log import remote_faults
-from .session import BuildError, Built, Session, Told, said, tell_nobody
+from .cache import is_cached
+from .command import Build, Project, require_bst, require_project, run_bst
+from .log import find_remote_faults
+from .session import BuildError, BuiltElement, OnEvent, Session, extract_complaint, ignore_event
 
 #: What helps when an artifact cannot be taken out of the cache.
 NOT_CACHED = "Run the build stage again, or name an artifact server that has it in BuildStream's configuration."
-NOT_TO_BE_PULLED = (
-    "See that the server runs and that the build host pushes to it. If the server lost it, remove the record of the "
+NOT_PULLED = (
+    "Check that the server runs and that the build host pushes to it. If the server lost it, remove the record of the "
     "system's build, so that it is pushed again, and run again."
 )
 
 
-def look(project: Project, builds: Sequence[Build], recorded: Mapping[tuple[str, str], tuple[str, str]]) -> list[Built]:
+def find_built(
+    project: Project, builds: Sequence[Build], previous: Mapping[tuple[str, str], tuple[str, str]]
+) -> list[BuiltElement]:
     """Each wanted element, and whether it is in the cache, without starting ``bst`` or writing anything.
 
-    ``recorded`` holds key and artifact by architecture and element, as an earlier build of the same
+    ``previous`` holds key and artifact by architecture and element, as an earlier build of the same
     definitions with the same options returned them. What it does not hold counts as not built.
     """
     return [
-        Built(element, build.architecture, key, artifact, bool(artifact) and cached(project.config, artifact))
+        BuiltElement(element, build.architecture, key, artifact, bool(artifact) and is_cached(project.config, artifact))
         for build in builds
         for element in build.elements
-        for key, artifact in [recorded.get((build.architecture, element), ("", ""))]
+        for key, artifact in [previous.get((build.architecture, element), ("", ""))]
     ]
 
 
@@ -44,11 +46,11 @@ def build_all(
     log_directory: Path,
     timeout: float,
     progress: Progress | None = None,
-    told: Told | None = None,
-) -> tuple[list[Built], str]:
+    on_event: OnEvent | None = None,
+) -> tuple[list[BuiltElement], str]:
     """Build every entry of ``builds`` at the same time; return each element, and BuildStream's version.
 
-    ``told`` is called from several threads, with an architecture and what happens there.
+    ``on_event`` is called from several threads, with an architecture and what happens there.
 
     A failing element stops neither the other elements nor the other entries. When all have ended, one
     failure names each failed element with its architecture and its log, which is kept in ``log_directory``
@@ -62,7 +64,7 @@ def build_all(
     log_directory.mkdir(parents=True, exist_ok=True)
     progress = progress or Progress(None)
     sessions = [
-        Session(project, build, log_directory=log_directory, progress=progress, told=told or tell_nobody)
+        Session(project, build, log_directory=log_directory, progress=progress, on_event=on_event or ignore_event)
         for build in builds
     ]
     with ThreadPoolExecutor(max_workers=max(1, len(sessions))) as pool:
@@ -71,7 +73,7 @@ def build_all(
         # While one bst fills its mirror of a git repository, another one takes what is there for the whole.
         for number, session in enumerate(sessions):
             if session.failed_to_fetch:
-                sessions[number] = session.alone()
+                sessions[number] = session.retry_alone()
                 found[number] = sessions[number].run(timeout)
     if findings := [finding for each in found for finding in each]:
         lost = sum(len(session.unbuilt) for session in sessions)
@@ -79,25 +81,25 @@ def build_all(
         error = BuildError(
             "build",
             f"{lost} of {count} systems" if lost else f"all {count} systems without a failure",
-            "what does not depend on the failures below is built and kept",
+            "everything that does not depend on the failures below was built and is kept",
             do_next="Read the log, correct the cause, and run again.",
             findings=findings,
         )
-        error.lost = {key: faults for session in sessions for key, faults in session.lost()}
+        error.lost = {key: faults for session in sessions for key, faults in session.list_lost()}
         raise error
-    if unpushed := [finding for session in sessions for finding in session.unpushed()]:
+    if unpushed := [finding for session in sessions for finding in session.find_unpushed()]:
         raise SlipwayError(
             "push",
             "what was built",
-            "all is built, but not all is where other hosts can pull it from",
-            do_next="See that the server runs and takes this host's artifacts, and run again: nothing is built twice.",
+            "everything was built, but not everything was pushed to where other hosts pull it from",
+            do_next="Check that the server runs and takes this host's artifacts. Run again: nothing is built twice.",
             findings=unpushed,
         )
     versions = [session.log.version for session in sessions]
-    return [built for session in sessions for built in session.results()], next(filter(None, versions), "")
+    return [built for session in sessions for built in session.list_built()], next(filter(None, versions), "")
 
 
-def checkout(project: Project, artifact: str, *, archive: Path, timeout: float) -> None:
+def check_out(project: Project, artifact: str, *, archive: Path, timeout: float) -> None:
     """Write the tree of ``artifact`` to the tar file ``archive``, pulling it if it is not in the local cache.
 
     Any directory serves as the project: without a ``project.conf`` it gets one that has the artifact's project name.
@@ -105,7 +107,7 @@ def checkout(project: Project, artifact: str, *, archive: Path, timeout: float) 
     conf = project.directory / "project.conf"
     if not conf.exists():
         conf.write_text(f"name: {artifact.partition('/')[0]}\nmin-version: 2.0\n", encoding="utf-8")
-    done = bst(
+    done = run_bst(
         project,
         *("artifact", "checkout", "--deps", "none", "--no-integrate", "--tar", str(archive), artifact),
         attempt=f"take {artifact} out of",
@@ -113,12 +115,12 @@ def checkout(project: Project, artifact: str, *, archive: Path, timeout: float) 
         log=project.directory / "checkout.log",
     )
     if done.returncode != 0:
-        faults = remote_faults(done.stdout)
+        faults = find_remote_faults(done.stdout)
         raise SlipwayError(
             f"take {artifact} out of",
             "BuildStream's cache" + (f" or pull it from {' or '.join(faults)}" if faults else ""),
             "; ".join(f"{url}: {fault}" for url, fault in faults.items())
-            or said(done.stderr)
+            or extract_complaint(done.stderr)
             or f"bst ended with status {done.returncode}",
-            do_next=NOT_TO_BE_PULLED if faults else NOT_CACHED,
+            do_next=NOT_PULLED if faults else NOT_CACHED,
         )

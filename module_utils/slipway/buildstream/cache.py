@@ -18,15 +18,15 @@ NODE_DIGEST = 2
 DIGEST_HASH = 1
 
 
-def cached(config: Path | None, artifact: str) -> bool:
+def is_cached(config: Path | None, artifact: str) -> bool:
     """Whether the whole tree of ``artifact`` is in the local cache, found out without starting ``bst``.
 
     Reads what is on disk and writes nothing, so it also serves for check mode.
     """
-    cache = _cache_directory(config)
+    cache = _find_cache(config)
     try:
         proto = (cache / "artifacts" / "refs" / artifact).read_bytes()
-        return _whole(cache / "cas" / "objects", _hash(_field(proto, ARTIFACT_FILES)))
+        return _is_whole(cache / "cas" / "objects", _read_hash(_read_field(proto, ARTIFACT_FILES)))
     except (OSError, ValueError, IndexError):
         return False  # not there, or not whole
 
@@ -37,63 +37,63 @@ def read_setting(file: Path, name: str) -> str | None:
     return None if node is None else node.text
 
 
-def _configuration(config: Path | None) -> Path | None:
+def _find_configuration(config: Path | None) -> Path | None:
     home = Path(os.environ.get("XDG_CONFIG_HOME") or "~/.config").expanduser()
     files = [home / "buildstream2.conf", home / "buildstream.conf"] if config is None else [config]
     return next((file for file in files if file.is_file()), None)
 
 
-def _cache_directory(config: Path | None) -> Path:
+def _find_cache(config: Path | None) -> Path:
     default = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "buildstream"
-    file = _configuration(config)
+    file = _find_configuration(config)
     stated = None if file is None else read_setting(file, "cachedir")
     return default if stated is None else Path(os.path.expandvars(os.path.expanduser(stated)))
 
 
-def _whole(objects: Path, root: str) -> bool:
+def _is_whole(objects: Path, root: str) -> bool:
     """Whether a directory of the content-addressed store, with all that is below it, is there."""
     seen: set[str] = set()
     ahead = [root]
     while ahead:
         directory = ahead.pop()
-        for number, node in _fields(_object(objects, directory).read_bytes()):
+        for number, node in _read_fields(_locate_object(objects, directory).read_bytes()):
             if number not in (DIRECTORY_FILES, DIRECTORY_DIRECTORIES):
                 continue
-            digest = _hash(_field(node, NODE_DIGEST))
+            digest = _read_hash(_read_field(node, NODE_DIGEST))
             if digest in seen:
                 continue
             seen.add(digest)
             if number == DIRECTORY_DIRECTORIES:
                 ahead.append(digest)
-            elif not _object(objects, digest).exists():
+            elif not _locate_object(objects, digest).exists():
                 return False
     return True
 
 
-def _object(objects: Path, digest: str) -> Path:
+def _locate_object(objects: Path, digest: str) -> Path:
     return objects / digest[:2] / digest[2:]
 
 
-def _hash(digest: bytes) -> str:
-    return _field(digest, DIGEST_HASH).decode("ascii")
+def _read_hash(digest: bytes) -> str:
+    return _read_field(digest, DIGEST_HASH).decode("ascii")
 
 
-def _field(message: bytes, wanted: int) -> bytes:
-    for number, value in _fields(message):
+def _read_field(message: bytes, wanted: int) -> bytes:
+    for number, value in _read_fields(message):
         if number == wanted:
             return value
     raise ValueError(f"a message has no field {wanted}")
 
 
-def _fields(message: bytes) -> Iterator[tuple[int, bytes]]:
+def _read_fields(message: bytes) -> Iterator[tuple[int, bytes]]:
     """The fields of a protocol buffer that hold bytes: strings and other messages."""
     at = 0
     while at < len(message):
-        tag, at = _varint(message, at)
+        tag, at = _read_varint(message, at)
         if tag & 7 == 0:
-            _unused, at = _varint(message, at)
+            _unused, at = _read_varint(message, at)
         elif tag & 7 == 2:
-            length, at = _varint(message, at)
+            length, at = _read_varint(message, at)
             if at + length > len(message):
                 raise ValueError("a field is longer than its message")
             yield tag >> 3, message[at : at + length]
@@ -102,7 +102,7 @@ def _fields(message: bytes) -> Iterator[tuple[int, bytes]]:
             raise ValueError("a field is of a kind that these messages do not have")
 
 
-def _varint(message: bytes, at: int) -> tuple[int, int]:
+def _read_varint(message: bytes, at: int) -> tuple[int, int]:
     value = shift = 0
     while True:
         byte = message[at]

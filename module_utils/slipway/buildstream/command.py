@@ -20,18 +20,18 @@ from ..yamltext import read_strictly
 from .cache import read_setting
 from .log import Node
 
-SHOWN = "slipway\t%{state}\t%{full-key}\t%{name}\t%{deps}"
+SHOW_FORMAT = "slipway\t%{state}\t%{full-key}\t%{name}\t%{deps}"
 NORMAL = frozenset(string.ascii_letters + string.digits + "-._")
-#: Where BuildStream 2.8 stumbles, before it begins, when another one starts at the same moment: both want to remove
-#: the oldest of ten logs. It is started again, at most so many times.
-STUMBLED = "_rotate_and_get_next_logfile"
+#: BuildStream 2.8 fails before it begins when another one starts at the same moment: both remove the oldest of ten
+#: logs. It is started again, at most so many times.
+ROTATION_RACE = "_rotate_and_get_next_logfile"
 TRIES = 8
-STUMBLED_WITHIN = 10_000
+RACE_WITHIN = 10_000
 #: BuildStream writes into files, not into a pipe: when the reader of its pipe is gone, it cannot end any more.
 INTO_FILES = ["sh", "-c", 'out=$1 err=$2; shift 2; exec "$@" >>"$out" 2>>"$err"', "sh"]
 OUTPUT_BYTES = 16 << 20
 #: Seconds between two looks at what it wrote.
-LOOK = 0.2
+POLL_INTERVAL = 0.2
 #: Seconds that BuildStream may take to end its sandboxes after it was asked to.
 GRACE = 30
 
@@ -54,11 +54,13 @@ class Build:
     options: Mapping[str, str] = field(default_factory=dict)
 
 
-def show(project: Project, build: Build, *, dependencies: str = "all", timeout: float = 300.0) -> dict[str, Node]:
-    """What ``bst show`` knows of the elements of ``build`` and, unless ``dependencies`` is none, of all below them."""
-    shown = bst(
+def show_elements(
+    project: Project, build: Build, *, dependencies: str = "all", timeout: float = 300.0
+) -> dict[str, Node]:
+    """The elements of ``build`` by ``bst show`` and, unless ``dependencies`` is none, all below them."""
+    shown = run_bst(
         project,
-        *(*list_options(build.options), "show", "--deps", dependencies, "--format", SHOWN, *build.elements),
+        *(*format_options(build.options), "show", "--deps", dependencies, "--format", SHOW_FORMAT, *build.elements),
         attempt=f"look at the elements for {build.architecture} in",
         timeout=timeout,
     )
@@ -71,7 +73,7 @@ def show(project: Project, build: Build, *, dependencies: str = "all", timeout: 
     return nodes
 
 
-def bst(
+def run_bst(
     project: Project,
     *words: str,
     attempt: str,
@@ -96,7 +98,7 @@ def bst(
         err = log or Path(str(scratch), "err")
         for _unused in range(TRIES):
             out.touch()
-            with _followed(out, on_line):
+            with _follow_file(out, on_line):
                 done = run(
                     [*limits, *INTO_FILES, str(out), str(err), project.bst, *common, *words],
                     attempt=attempt,
@@ -104,8 +106,8 @@ def bst(
                     timeout=timeout + 2 * GRACE,
                     ok_codes=range(256),
                 )
-            said = [_end(path) for path in (out, err)]
-            if done.returncode == 0 or not any(STUMBLED in text[-STUMBLED_WITHIN:] for text in said):
+            outputs = [_read_end(path) for path in (out, err)]
+            if done.returncode == 0 or not any(ROTATION_RACE in text[-RACE_WITHIN:] for text in outputs):
                 break
     if done.returncode in (124, 137):
         raise SlipwayError(
@@ -115,10 +117,10 @@ def bst(
             do_next="Find out why it takes so long, or allow it more time, and run again.",
             log=None if log is None else str(log),
         )
-    return dataclasses.replace(done, stdout=said[0], stderr=said[1])
+    return dataclasses.replace(done, stdout=outputs[0], stderr=outputs[1])
 
 
-def _end(path: Path) -> str:
+def _read_end(path: Path) -> str:
     """As much of a file's end as a program's output is worth in memory."""
     with open(path, "rb") as stream:
         stream.seek(max(0, path.stat().st_size - OUTPUT_BYTES))
@@ -126,13 +128,13 @@ def _end(path: Path) -> str:
 
 
 @contextlib.contextmanager
-def _followed(path: Path, on_line: Callable[[str], None] | None) -> Iterator[None]:
+def _follow_file(path: Path, on_line: Callable[[str], None] | None) -> Iterator[None]:
     """Pass the lines that are appended to ``path`` meanwhile to ``on_line``."""
     if on_line is None:
         yield
         return
     ended = threading.Event()
-    follower = threading.Thread(target=_follow, args=(path, path.stat().st_size, on_line, ended))
+    follower = threading.Thread(target=_follow_lines, args=(path, path.stat().st_size, on_line, ended))
     follower.start()
     try:
         yield
@@ -141,19 +143,19 @@ def _followed(path: Path, on_line: Callable[[str], None] | None) -> Iterator[Non
         follower.join()
 
 
-def _follow(path: Path, offset: int, on_line: Callable[[str], None], ended: threading.Event) -> None:
+def _follow_lines(path: Path, offset: int, on_line: Callable[[str], None], ended: threading.Event) -> None:
     rest = ""
     last = False
     with open(path, encoding="utf-8", errors="replace") as stream:
         stream.seek(offset)
         while not last:
-            last = ended.wait(LOOK)
+            last = ended.wait(POLL_INTERVAL)
             *lines, rest = (rest + stream.read()).split("\n")
             for line in lines:
                 on_line(line)
 
 
-def artifact_name(project: Project, element: str, key: str) -> str:
+def name_artifact(project: Project, element: str, key: str) -> str:
     """The name by which ``bst artifact`` knows an element of the project."""
     name = read_setting(project.directory / "project.conf", "name")
     normal = "".join(each if each in NORMAL else "_" for each in element.removesuffix(".bst").replace("/", "-"))
@@ -188,6 +190,6 @@ def require_project(project: Project) -> None:
     raise SlipwayError("build with BuildStream in", str(project.directory), fault, do_next=f"{cure}, and run again.")
 
 
-def list_options(options: Mapping[str, str]) -> list[str]:
+def format_options(options: Mapping[str, str]) -> list[str]:
     """The words of bst that set the project's options."""
     return [word for name, value in options.items() for word in ("--option", name, value)]

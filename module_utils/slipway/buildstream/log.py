@@ -1,6 +1,6 @@
 # Copyright: The Slipway developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Reads what BuildStream 2 says while it builds."""
+"""Parses the output of BuildStream 2 while it builds."""
 
 from __future__ import annotations
 
@@ -78,44 +78,44 @@ class Log:
         self._log_follows = False
 
     def read(self, line: str) -> Event | None:
-        """Take in one line, and return what it says has happened, if anything."""
+        """Parse one line; return the event that it reports, if any."""
         if self._log_follows:
             self._log_follows = False
-            return self._failed(line.strip())
+            return self._note_failure(line.strip())
         message = MESSAGE.match(line)
         if message is not None:
-            return self._message(**message.groupdict())
+            return self._read_message(**message.groupdict())
         if LOG_FOLLOWS.match(line):
             self._log_follows = self._failing is not None
         elif line in ("Pipeline", "=" * 79):
             self._listing = line == "Pipeline"
         elif self._listing:
-            self._list(line)
+            self._read_listed(line)
         elif line.startswith("Project: "):
             self._projects += 1
             self.push_servers = self.push_servers or []
         elif line in (SERVERS, ""):
             self._serving = line == SERVERS and self._projects == 1
         elif self._serving:
-            self._serve(line)
+            self._read_server(line)
         elif line.startswith("    Log Files:"):
             self._directory = line.partition(":")[2].strip()
         elif line.startswith("BuildStream Version "):
             self.version = line.rpartition(" ")[2]
         elif line.strip() and not self.version:
-            self._complaint.append(line.strip())  # it did not come so far as to begin
+            self._complaint.append(line.strip())  # it failed before it began
         return None
 
-    def complained(self) -> str:
+    def explain_start(self) -> str:
         """Why BuildStream did not begin, as one line; of a traceback only its end. Empty if it began."""
         if self.version:
             return ""
         crashed = any(line.startswith("Traceback (") for line in self._complaint)
         return " ".join(self._complaint[-1:] if crashed else self._complaint)
 
-    def _message(self, action: str, element: str, kind: str, text: str) -> Event | None:
+    def _read_message(self, action: str, element: str, kind: str, text: str) -> Event | None:
         if away := REMOTE_AWAY.match(text):
-            self.remote_faults[away["url"]] = short_fault(away["why"])
+            self.remote_faults[away["url"]] = shorten_fault(away["why"])
         if action == "push" and (pushed := PUSHED.match(text)):
             self.pushed.setdefault(element, set()).add(pushed["url"] or pushed["there"])
         if action == "main":
@@ -128,20 +128,20 @@ class Log:
             return Event(element, action, "started" if kind == "START" else "done", os.path.join(self._directory, text))
         return None
 
-    def _failed(self, log: str) -> Event | None:
+    def _note_failure(self, log: str) -> Event | None:
         if self._failing is None or self._failing[0] in self.failures:
-            return None  # the summary at the end repeats what was said
+            return None  # the summary at the end repeats the failures
         element, action, reason = self._failing
         self._failing = None
         self.failures[element] = Failure(element, action, reason, log)
         return Event(element, action, "failed", log)
 
-    def _list(self, line: str) -> None:
+    def _read_listed(self, line: str) -> None:
         listed = LISTED.match(line)
         if listed is not None:
             self.listed[listed["element"]] = Node(listed["element"], listed["key"], listed["state"], ())
 
-    def _serve(self, line: str) -> None:
+    def _read_server(self, line: str) -> None:
         words = line.split()
         if words[0] == "*":
             self._server = words[-1]
@@ -149,17 +149,17 @@ class Log:
             self.push_servers.append(self._server)
 
 
-def remote_faults(output: str) -> dict[str, str]:
-    """Why an artifact could not be had from each server, as the output of ``bst artifact`` tells it."""
+def find_remote_faults(output: str) -> dict[str, str]:
+    """Why each server did not provide an artifact, from the output of ``bst artifact``."""
     found: dict[str, str] = {}
     for message in filter(None, map(MESSAGE.match, output.splitlines())):
         if away := REMOTE_AWAY.match(message["text"]):
-            found[away["url"]] = short_fault(away["why"])
+            found[away["url"]] = shorten_fault(away["why"])
         elif lacks := REMOTE_LACKS.match(message["text"]):
             found[lacks["url"]] = "it does not have it"
     return found
 
 
-def short_fault(why: str) -> str:
-    """The end of a fault that gRPC tells with all its wrappings."""
+def shorten_fault(why: str) -> str:
+    """The last part of a nested gRPC error."""
     return re.sub(r"^[A-Z_]+: (?:ipv[46]:\S+: )?", "", why.rpartition("last error: ")[2].strip()).rstrip(".")

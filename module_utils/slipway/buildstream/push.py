@@ -17,18 +17,18 @@ from typing import Any
 from ..errors import SlipwayError, count_of
 from ..process import run
 from ..progress import Progress
-from ..yamltext import plain, read_mapping
-from . import ask as buildstream_ask
-from .cache import cached
-from .command import Build, Project, artifact_name, bst, show
+from ..yamltext import read_mapping, to_plain
+from . import ask
+from .cache import is_cached
+from .command import Build, Project, name_artifact, run_bst, show_elements
 from .log import Log, Node
 
 #: BuildStream takes a server as one word in which these mean something.
 URL = re.compile(r"https?://[^\s,=/?#]+/?")
 #: Seconds that the server may take for one answer.
-ANSWER = 60
+ANSWER_TIMEOUT = 60
 #: The settings that say where BuildStream keeps what; a look keeps its own things elsewhere.
-OWN = ("cachedir", "logdir", "workspacedir")
+DIRECTORY_SETTINGS = ("cachedir", "logdir", "workspacedir")
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Server:
     client_cert: Path | None = None
     client_key: Path | None = None
 
-    def files(self) -> dict[str, str]:
+    def tls_files(self) -> dict[str, str]:
         """The files by the names that BuildStream gives them."""
         named = {"server-cert": self.server_cert, "client-key": self.client_key, "client-cert": self.client_cert}
         return {name: str(path) for name, path in named.items() if path is not None}
@@ -67,7 +67,7 @@ class Outcome:
     pushed: list[Artifact] = field(default_factory=list)
 
 
-def publish(
+def publish_artifacts(
     project: Project,
     builds: Sequence[Build],
     server: Server,
@@ -77,57 +77,59 @@ def publish(
     progress: Progress | None = None,
     write: bool = True,
 ) -> Outcome:
-    """Make the server hold the elements of ``builds`` and all that they were built from.
+    """Push the elements of ``builds`` and everything that they were built from to the server.
 
     It is asked before, for the files too, so that only what it lacks is pushed; and again afterwards, because
     BuildStream only warns of much that goes wrong. One push may take ``timeout`` seconds.
     """
-    _check(project, server)
-    told = progress or Progress(None)
-    artifacts = [artifact for build in builds for artifact in _artifacts(project, build)]
-    lost = ask(project, server, artifacts)
+    _check_settings(project, server)
+    reporter = progress or Progress(None)
+    artifacts = [artifact for build in builds for artifact in _list_artifacts(project, build)]
+    lost = find_missing(project, server, artifacts)
     outcome = Outcome(len(artifacts), [artifact for artifact in artifacts if artifact.name in lost])
-    told.say(f"{len(outcome.missing)} of {outcome.total} artifacts are missing in {server.url}")
+    reporter.report(f"{len(outcome.missing)} of {outcome.total} artifacts are missing in {server.url}")
     _require_local(project, outcome.missing)
     if not outcome.missing or not write:
         return outcome
-    told.total = len(outcome.missing)
+    reporter.total = len(outcome.missing)
     faults = []
     for build in builds:
         wanted = [artifact.element for artifact in outcome.missing if artifact.architecture == build.architecture]
         if wanted:
-            faults += _push(project, build, wanted, server, log_directory=log_directory, timeout=timeout, progress=told)
+            faults += _push_elements(
+                project, build, wanted, server, log_directory=log_directory, timeout=timeout, progress=reporter
+            )
         if faults:
-            break  # what ails the server will ail it for the next architecture too
+            break  # a fault of the server concerns the next architecture too
     _check_pushed(project, server, outcome.missing, faults, log_directory)
     outcome.pushed = outcome.missing
-    told.say(f"{server.url} has all of them now")
+    reporter.report(f"{server.url} has all of them now")
     return outcome
 
 
-def ask(project: Project, server: Server, artifacts: Iterable[Artifact]) -> dict[str, str]:
+def find_missing(project: Project, server: Server, artifacts: Iterable[Artifact]) -> dict[str, str]:
     """By its name what is missing of each artifact that the server does not hold whole."""
-    return dict(_answer(project, server, names=sorted({each.name for each in artifacts}))["missing"])
+    return dict(_ask_server(project, server, names=sorted({each.name for each in artifacts}))["missing"])
 
 
-def _refusal(project: Project, server: Server) -> list[str]:
+def _explain_refusal(project: Project, server: Server) -> list[str]:
     """Why the server takes nothing; empty when it does."""
-    said = _answer(project, server, names=[], offer=True)["refusal"]
-    full = "its disk is full: " if re.search(r"no space left|out ?of ?space|quota", said, re.IGNORECASE) else ""
-    return [f"{full}it refuses a file with {said}"] if said else []
+    refusal = _ask_server(project, server, names=[], offer=True)["refusal"]
+    full = "its disk is full: " if re.search(r"no space left|out ?of ?space|quota", refusal, re.IGNORECASE) else ""
+    return [f"{full}it refuses a file: {refusal}"] if refusal else []
 
 
-def _answer(project: Project, server: Server, **wanted: Any) -> dict[str, Any]:
-    question = {"url": server.url, "timeout": ANSWER, **wanted}
+def _ask_server(project: Project, server: Server, **wanted: Any) -> dict[str, Any]:
+    question = {"url": server.url, "timeout": ANSWER_TIMEOUT, **wanted}
     with tempfile.TemporaryDirectory(prefix="slipway-ask-") as scratch:
         program, question_file = Path(scratch, "ask.py"), Path(scratch, "question.json")
-        program.write_text(_source(), encoding="utf-8")
-        question_file.write_text(json.dumps({**question, **server.files()}), encoding="utf-8")
+        program.write_text(_read_source(), encoding="utf-8")
+        question_file.write_text(json.dumps({**question, **server.tls_files()}), encoding="utf-8")
         done = run(
-            [interpreter(project.bst), "-I", str(program), str(question_file)],
+            [find_interpreter(project.bst), "-I", str(program), str(question_file)],
             attempt="ask what is missing in",
             on=server.url,
-            timeout=30 * ANSWER,
+            timeout=30 * ANSWER_TIMEOUT,
         )
     answer = json.loads(done.stdout)
     if "error" in answer:
@@ -135,12 +137,12 @@ def _answer(project: Project, server: Server, **wanted: Any) -> dict[str, Any]:
             "ask which artifacts are in",
             server.url,
             answer["error"],
-            do_next="See that the artifact server runs there and that this host may reach it, and run again.",
+            do_next="Check that the artifact server runs there and that this host may reach it, and run again.",
         )
     return dict(answer)
 
 
-def interpreter(program: str) -> str:
+def find_interpreter(program: str) -> str:
     """The Python that runs ``bst``: it has BuildStream's messages."""
     path = shutil.which(program)
     head = b"" if path is None else Path(path).read_bytes()[:4096]
@@ -156,31 +158,31 @@ def interpreter(program: str) -> str:
     return (found[1] or found[2]).decode()
 
 
-def look_only(config: Path | None, scratch: Path) -> str:
+def isolate_configuration(config: Path | None, scratch: Path) -> str:
     """A configuration of BuildStream that keeps everything in ``scratch``."""
     stated = {} if config is None else read_mapping(config.read_bytes(), file=str(config))
-    settings = {name: plain(value) for name, value in stated.items()}
-    return json.dumps({**settings, **{name: str(scratch / name) for name in OWN}})
+    settings = {name: to_plain(value) for name, value in stated.items()}
+    return json.dumps({**settings, **{name: str(scratch / name) for name in DIRECTORY_SETTINGS}})
 
 
-def _source() -> str:
-    spec = importlib.util.find_spec(buildstream_ask.__name__)
-    source = getattr(spec and spec.loader, "get_source", lambda _name: None)(buildstream_ask.__name__)
+def _read_source() -> str:
+    spec = importlib.util.find_spec(ask.__name__)
+    source = getattr(spec and spec.loader, "get_source", lambda _name: None)(ask.__name__)
     if source is None:
         raise AssertionError("the source of our own modules is always there")
     return str(source)
 
 
-def _check(project: Project, server: Server) -> None:
+def _check_settings(project: Project, server: Server) -> None:
     faults = [
         f"{name}: {path} is not there" if not Path(path).is_file() else f"{name}: {path} has a comma or an equals sign"
-        for name, path in server.files().items()
+        for name, path in server.tls_files().items()
         if not Path(path).is_file() or re.search(r"[,=]", path)
     ]
     if not URL.fullmatch(server.url):
         faults.append("its address is not of the form http://HOST:PORT or https://HOST:PORT")
     if (server.client_cert is None) != (server.client_key is None):
-        faults.append("of the client's certificate and key there is only one")
+        faults.append("only one of the client's certificate and key is given")
     if faults:
         raise SlipwayError(
             "push artifacts to", server.url, "; ".join(faults), do_next="Correct the settings, and run again."
@@ -194,12 +196,12 @@ def _check(project: Project, server: Server) -> None:
         )
 
 
-def _artifacts(project: Project, build: Build) -> list[Artifact]:
+def _list_artifacts(project: Project, build: Build) -> list[Artifact]:
     """What the elements of ``build`` and all below them were built to; BuildStream's cache is not touched."""
     with tempfile.TemporaryDirectory(prefix="slipway-look-") as scratch:
         config = Path(scratch, "buildstream.conf")
-        config.write_text(look_only(project.config, Path(scratch)), encoding="utf-8")
-        nodes = show(Project(project.directory, config, project.bst), build)
+        config.write_text(isolate_configuration(project.config, Path(scratch)), encoding="utf-8")
+        nodes = show_elements(Project(project.directory, config, project.bst), build)
     if not nodes.keys() >= set(build.elements):
         raise SlipwayError(
             f"look at the elements for {build.architecture} in",
@@ -207,10 +209,10 @@ def _artifacts(project: Project, build: Build) -> list[Artifact]:
             "bst show does not know all of " + ", ".join(build.elements),
             do_next="Run the build stage again: it says what is wrong with them.",
         )
-    return [Artifact(build.architecture, node.element, _name(project, node)) for node in nodes.values()]
+    return [Artifact(build.architecture, node.element, _name_artifact(project, node)) for node in nodes.values()]
 
 
-def _name(project: Project, node: Node) -> str:
+def _name_artifact(project: Project, node: Node) -> str:
     if ":" in node.element:
         raise SlipwayError(
             "name the artifact of",
@@ -218,22 +220,22 @@ def _name(project: Project, node: Node) -> str:
             "it is an element of another project, behind a junction",
             do_next="Push it with bst artifact push; this module pushes the elements of one project.",
         )
-    return artifact_name(project, node.element, node.key)
+    return name_artifact(project, node.element, node.key)
 
 
 def _require_local(project: Project, missing: Sequence[Artifact]) -> None:
-    absent = [artifact for artifact in missing if not cached(project.config, artifact.name)]
+    absent = [artifact for artifact in missing if not is_cached(project.config, artifact.name)]
     if absent:
         raise SlipwayError(
             f"push {count_of(len(absent), 'artifact')} of",
             str(project.directory),
-            "neither the server nor the cache of this host has them whole",
+            "neither the server nor the cache of this host has all of them",
             do_next="Nothing was pushed. Build them with bst build --deps all on this host, and run again.",
             findings=[str(artifact) for artifact in absent],
         )
 
 
-def _push(
+def _push_elements(
     project: Project,
     build: Build,
     elements: Sequence[str],
@@ -253,16 +255,16 @@ def _push(
         event = log.read(text)
         if event is not None and event.action == "push" and event.outcome != "started":
             said = f"{build.architecture}: {event.element}"
-            tell = progress.step if event.outcome == "done" else progress.say
+            tell = progress.step if event.outcome == "done" else progress.report
             tell(f"{said} is pushed" if event.outcome == "done" else f"{said} FAILED, its log is {event.log}")
 
-    remote = ",".join([f"url={server.url}", *(f"{name}={path}" for name, path in server.files().items())])
+    remote = ",".join([f"url={server.url}", *(f"{name}={path}" for name, path in server.tls_files().items())])
     options = [word for name, value in build.options.items() for word in ("--option", name, value)]
-    ended = bst(
+    ended = run_bst(
         project,
         *("--on-error", "quit", "--network-retries", "0", "--strict", *options),
         *("artifact", "push", "--deps", "none", "--ignore-project-artifact-remotes"),
-        *("--artifact-remote", remote if server.files() else server.url, *elements),
+        *("--artifact-remote", remote if server.tls_files() else server.url, *elements),
         attempt=f"push what was built for {build.architecture} from",
         timeout=timeout,
         log=output,
@@ -271,7 +273,7 @@ def _push(
     if ended.returncode == 0:
         return []
     first = next(iter(log.failures.values()), None)
-    why = log.complained() or f"bst ended with status {ended.returncode}"
+    why = log.explain_start() or f"bst ended with status {ended.returncode}"
     return [f"{build.architecture}: {first.element}: {first.reason}" if first is not None else why]
 
 
@@ -279,18 +281,18 @@ def _check_pushed(
     project: Project, server: Server, pushed: Sequence[Artifact], faults: Sequence[str], log_directory: Path
 ) -> None:
     try:
-        lost = ask(project, server, pushed)
-        faults = [*_refusal(project, server), *faults] if lost else faults
+        lost = find_missing(project, server, pushed)
+        faults = [*_explain_refusal(project, server), *faults] if lost else faults
     except SlipwayError as error:
         faults = [*faults, error.came_back]
         lost = {artifact.name: "the server does not answer" for artifact in pushed}
     if not lost:
-        return  # whatever BuildStream complained of, all of it is there
+        return  # BuildStream complained, but everything was pushed
     raise SlipwayError(
         f"push {len(lost)} of {count_of(len(pushed), 'artifact')} to",
         server.url,
-        "; ".join(faults) or "bst ended well, and they are still missing there",
-        do_next="See that the server runs, takes pushes and has space, and run again: what is there is not sent again.",
+        "; ".join(faults) or "bst succeeded, and they are still missing there",
+        do_next="Check that the server runs, takes pushes and has space. Run again: what is there is not sent again.",
         log=str(log_directory / "push-*.log"),
         findings=[f"{artifact}: {lost[artifact.name]}" for artifact in pushed if artifact.name in lost],
     )

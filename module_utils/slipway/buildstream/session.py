@@ -11,12 +11,12 @@ from pathlib import Path
 
 from ..errors import SlipwayError
 from ..progress import Progress
-from .command import Build, Project, artifact_name, bst, list_options, show
+from .command import Build, Project, format_options, name_artifact, run_bst, show_elements
 from .log import MESSAGE, Event, Failure, Log, Node
 
 
 @dataclass(frozen=True)
-class Built:
+class BuiltElement:
     """One element in the cache; ``cached`` if it was there before. ``key`` is empty while nothing is known."""
 
     element: str
@@ -42,24 +42,26 @@ class BuildError(SlipwayError):
 
 
 #: Called with an architecture and what happened there to an element.
-Told = Callable[[str, Event], None]
+OnEvent = Callable[[str, Event], None]
 
 
 class Session:
     """One ``bst build``, from its start to what became of its elements."""
 
-    def __init__(self, project: Project, build: Build, *, log_directory: Path, progress: Progress, told: Told) -> None:
+    def __init__(
+        self, project: Project, build: Build, *, log_directory: Path, progress: Progress, on_event: OnEvent
+    ) -> None:
         self.log = Log()
         self.unbuilt: tuple[str, ...] = build.elements
         self._project = project
         self._build = build
         self._progress = progress
         self._log_directory = log_directory
-        self._told = told
+        self._on_event = on_event
         self._faults: dict[str, list[Fault]] = {}
         self._counted = False
         output = log_directory / f"build-{build.architecture}.log"
-        self._general = Fault("", "it was not built, and no failure says why", output)
+        self._general = Fault("", "it was not built, and no failure explains it", output)
 
     def run(self, timeout: float) -> list[str]:
         """Build; return a sentence for each thing that went wrong."""
@@ -68,14 +70,14 @@ class Session:
         for earlier in (output, *self._log_directory.glob(f"failed-{architecture}-*.log")):
             earlier.unlink(missing_ok=True)
         try:
-            ended = bst(
+            ended = run_bst(
                 self._project,
                 *("--on-error", "continue", "--error-lines", "20", "--verbose", "--strict"),
-                *(*list_options(self._build.options), "build", "--retry-failed", *self._build.elements),
+                *(*format_options(self._build.options), "build", "--retry-failed", *self._build.elements),
                 attempt=f"build for {architecture} in",
                 timeout=timeout,
                 log=output,
-                on_line=self._line,
+                on_line=self._read_line,
             )
         except SlipwayError as error:
             self._general = Fault("", str(error), output)
@@ -84,41 +86,45 @@ class Session:
             self.unbuilt = ()
             return []
         if self.log.failures:
-            return self._blame()
-        said = self.log.complained() or f"bst ended with status {ended.returncode}"
-        self._general = Fault("", said, output)
-        return [f"{architecture}: {said.rstrip('.')}; the whole output is {output}"]
+            return self._explain_failures()
+        complaint = self.log.explain_start() or f"bst ended with status {ended.returncode}"
+        self._general = Fault("", complaint, output)
+        return [f"{architecture}: {complaint.rstrip('.')}; the whole output is {output}"]
 
     @property
     def failed_to_fetch(self) -> bool:
         """Whether the sources of an element could not be had."""
         return any(failure.action == "fetch" for failure in self.log.failures.values())
 
-    def alone(self) -> Session:
-        """The same once more, for what is still missing, while no other one runs."""
-        self._progress.say(f"{self._build.architecture}: fetching once more, while nothing else is fetched")
+    def retry_alone(self) -> Session:
+        """Run the same session once more while no other one runs."""
+        self._progress.report(f"{self._build.architecture}: fetching once more, without other fetches beside it")
         again = Session(
-            self._project, self._build, log_directory=self._log_directory, progress=self._progress, told=self._told
+            self._project,
+            self._build,
+            log_directory=self._log_directory,
+            progress=self._progress,
+            on_event=self._on_event,
         )
         again._counted = self._counted
         return again
 
-    def lost(self) -> Iterator[tuple[tuple[str, str], Sequence[Fault]]]:
-        """Each wanted element that is not built, and what keeps it from that."""
+    def list_lost(self) -> Iterator[tuple[tuple[str, str], Sequence[Fault]]]:
+        """Each wanted element that is not built, and its faults."""
         for element in self.unbuilt:
             yield (self._build.architecture, element), self._faults.get(element) or [self._general]
 
-    def results(self) -> Iterator[Built]:
+    def list_built(self) -> Iterator[BuiltElement]:
         """The wanted elements, once they are built."""
         nodes = self.log.listed
         if not nodes.keys() >= set(self._build.elements):
-            nodes = show(self._project, self._build, dependencies="none")
+            nodes = show_elements(self._project, self._build, dependencies="none")
         for element in self._build.elements:
-            artifact = artifact_name(self._project, element, nodes[element].key)
+            artifact = name_artifact(self._project, element, nodes[element].key)
             was = element in self.log.listed and self.log.listed[element].state == "cached"
-            yield Built(element, self._build.architecture, nodes[element].key, artifact, was)
+            yield BuiltElement(element, self._build.architecture, nodes[element].key, artifact, was)
 
-    def unpushed(self) -> list[str]:
+    def find_unpushed(self) -> list[str]:
         """A sentence for each wanted element that a server did not get."""
         if self.log.push_servers is None:
             return [f"{self._build.architecture}: the output of bst does not say to which servers it pushes"]
@@ -130,10 +136,10 @@ class Session:
             if server not in self.log.pushed.get(element, ())
         ]
 
-    def _line(self, line: str) -> None:
+    def _read_line(self, line: str) -> None:
         event = self.log.read(line)
         if event is not None:
-            self._told(self._build.architecture, event)
+            self._on_event(self._build.architecture, event)
         if event is None or event.action not in ("fetch", "pull", "build"):
             return
         if not self._counted:
@@ -141,31 +147,31 @@ class Session:
             self._progress.total += sum(node.state != "cached" for node in self.log.listed.values())
         what = f"{self._build.architecture}: {event.element}"
         if event.outcome == "failed":
-            self._progress.say(f"{what} FAILED to {event.action}, its log is {event.log}")
+            self._progress.report(f"{what} FAILED to {event.action}, its log is {event.log}")
         elif event.action == "build" and event.outcome == "started":
-            self._progress.say(f"{what} is being built, its log is {event.log}")
+            self._progress.report(f"{what} is being built, its log is {event.log}")
         elif event.action == "build":
             self._progress.step(f"{what} is built")
         elif event.outcome == "done":
-            self._progress.say(f"{what} is {'fetched' if event.action == 'fetch' else 'pulled'}")
+            self._progress.report(f"{what} is {'fetched' if event.action == 'fetch' else 'pulled'}")
 
-    def _blame(self) -> list[str]:
-        """Say of each failed element which systems it keeps from being built; keep its log."""
-        nodes = show(self._project, self._build)
+    def _explain_failures(self) -> list[str]:
+        """Describe each failed element with the systems that it prevents, and keep its log."""
+        nodes = show_elements(self._project, self._build)
         wanted = self._build.elements
         self.unbuilt = tuple(element for element in wanted if element not in nodes or nodes[element].state != "cached")
         findings = []
         for failure in self.log.failures.values():
-            kept = self._keep(failure)
-            lost = [element for element in self.unbuilt if failure.element in _below(nodes, element)]
+            kept = self._keep_log(failure)
+            lost = [element for element in self.unbuilt if failure.element in _collect_dependencies(nodes, element)]
             so = f", so {' and '.join(lost)} {'was' if len(lost) == 1 else 'were'} not built" if lost else ""
-            what = f"{failure.element} failed to {failure.action} ({_sandbox_fault(kept) or failure.reason})"
+            what = f"{failure.element} failed to {failure.action} ({_find_sandbox_fault(kept) or failure.reason})"
             for element in lost:
                 self._faults.setdefault(element, []).append(Fault(failure.action, what, kept))
             findings.append(f"{self._build.architecture}: {what}{so}; its log is {kept}")
         return findings
 
-    def _keep(self, failure: Failure) -> Path:
+    def _keep_log(self, failure: Failure) -> Path:
         name = failure.element.removesuffix(".bst").replace("/", "-").replace(":", "-")
         kept = self._log_directory / f"failed-{self._build.architecture}-{name}-{failure.action}.log"
         try:
@@ -175,11 +181,11 @@ class Session:
         return kept
 
 
-def tell_nobody(_architecture: str, _event: Event) -> None:
-    """Told of everything, it says nothing."""
+def ignore_event(_architecture: str, _event: Event) -> None:
+    """Ignore the event."""
 
 
-def _below(nodes: Mapping[str, Node], element: str) -> set[str]:
+def _collect_dependencies(nodes: Mapping[str, Node], element: str) -> set[str]:
     """Everything that ``element`` depends on, at any depth."""
     seen: set[str] = set()
     ahead = [element]
@@ -192,16 +198,16 @@ def _below(nodes: Mapping[str, Node], element: str) -> set[str]:
     return seen
 
 
-def said(output: str) -> str:
-    """What is left of BuildStream's output without its running messages, as one line."""
+def extract_complaint(output: str) -> str:
+    """BuildStream's output without its regular messages, as one line."""
     return " ".join(line.strip() for line in output.splitlines() if line.strip() and not MESSAGE.match(line))
 
 
-def _sandbox_fault(log: Path) -> str | None:
-    """What bubblewrap said in a build's log, when it was the sandbox that failed."""
+def _find_sandbox_fault(log: Path) -> str | None:
+    """The message of bubblewrap in a build's log, when the sandbox failed."""
     try:
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return None
-    said = [line.strip() for line in lines if line.startswith(("bwrap: ", "fusermount3: "))]
-    return f"the sandbox did not start: {said[-1]}" if said else None
+    messages = [line.strip() for line in lines if line.startswith(("bwrap: ", "fusermount3: "))]
+    return f"the sandbox did not start: {messages[-1]}" if messages else None

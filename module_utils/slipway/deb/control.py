@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from . import version as debversion
+from .version import find_version_fault
 
 #: Fields whose relations are locked to the versions of the release.
 LOCKED_FIELDS = ("Pre-Depends", "Depends", "Recommends", "Suggests", "Enhances")
@@ -47,7 +47,7 @@ class Control:
     """
 
     def __init__(self, text: str) -> None:
-        self._before, self._fields, self._after = _split(text)
+        self._before, self._fields, self._after = _split_fields(text)
         self._index = {name.lower(): position for position, (name, _raw) in enumerate(self._fields)}
 
     def __str__(self) -> str:
@@ -58,7 +58,7 @@ class Control:
         position = self._index.get(name.lower())
         return None if position is None else self._fields[position][1].strip()
 
-    def folded(self, name: str) -> bool:
+    def is_folded(self, name: str) -> bool:
         """Whether the value of a field begins on the line after its name."""
         position = self._index.get(name.lower())
         return position is not None and self._fields[position][1].lstrip(" \t").startswith("\n")
@@ -85,22 +85,22 @@ class Control:
             self._fields[position] = (own, change(raw))
 
 
-def decode(data: bytes) -> str:
-    """Control files are UTF-8; what is not, is kept as it is by surrogates."""
+def decode_control(data: bytes) -> str:
+    """Decode a control file as UTF-8; other bytes are kept as surrogates."""
     return data.decode("utf-8", "surrogateescape")
 
 
-def encode(text: str) -> bytes:
-    """The bytes that :func:`decode` came from."""
+def encode_control(text: str) -> bytes:
+    """Encode the result of :func:`decode_control` to the same bytes."""
     return text.encode("utf-8", "surrogateescape")
 
 
-def printable(text: str) -> str:
+def make_printable(text: str) -> str:
     """``text`` without surrogates, for people and for JSON."""
-    return encode(text).decode("utf-8", "replace")
+    return encode_control(text).decode("utf-8", "replace")
 
 
-def _split(text: str) -> tuple[str, list[tuple[str, str]], str]:
+def _split_fields(text: str) -> tuple[str, list[tuple[str, str]], str]:
     if not text.endswith("\n"):
         raise ValueError("the last line of its control file is not ended")
     if _CONTROL_CHARACTER.search(text):
@@ -120,7 +120,7 @@ def _split(text: str) -> tuple[str, list[tuple[str, str]], str]:
         if not line:
             raise ValueError("its control file has more than one paragraph")
         if not colon or not FIELD_NAME.fullmatch(name):
-            raise ValueError(f"line {number} of its control file is no field")
+            raise ValueError(f"line {number} of its control file is not a field")
         if name.lower() in seen:
             raise ValueError(f"its control file has the field {name} twice")
         seen.add(name.lower())
@@ -128,18 +128,18 @@ def _split(text: str) -> tuple[str, list[tuple[str, str]], str]:
     return "\n" * first, fields, "\n" * (len(lines) - last - 1)
 
 
-def identify(control: Control) -> tuple[str, str, str]:
+def identify_package(control: Control) -> tuple[str, str, str]:
     """Package, version and architecture; ``ValueError`` with the fault if dpkg would refuse one of them."""
     values = []
     for name, pattern in (("Package", PACKAGE_NAME), ("Version", None), ("Architecture", ARCHITECTURE)):
         value = control.get(name)
-        if not value or control.folded(name):
+        if not value or control.is_folded(name):
             raise ValueError(f"its control file has no {name}")
-        fault = debversion.fault_of(value) if pattern is None else None
+        fault = find_version_fault(value) if pattern is None else None
         if fault:
-            raise ValueError(f"the version '{printable(value)}' {fault}")
+            raise ValueError(f"the version '{make_printable(value)}' {fault}")
         if pattern is not None and not pattern.fullmatch(value):
-            raise ValueError(f"the {name.lower()} name '{printable(value)}' is not allowed")
+            raise ValueError(f"the {name.lower()} name '{make_printable(value)}' is not allowed")
         values.append(value)
     for name in _FORBIDDEN_FIELDS:
         if control.get(name) is not None:
@@ -147,6 +147,6 @@ def identify(control: Control) -> tuple[str, str, str]:
     for name, choices in _CHOICES.items():
         choice = control.get(name)
         if choice and choice.lower() not in choices:
-            raise ValueError(f"its {name} is '{printable(choice)}' and not {' or '.join(choices)}")
+            raise ValueError(f"its {name} is '{make_printable(choice)}' and not {' or '.join(choices)}")
     package, version, architecture = values
     return package, version, architecture

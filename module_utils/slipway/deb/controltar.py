@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
-from ..tar import member
+from ..tar import make_member
 
 #: No real package comes near these. The first keeps memory small whatever dictionary the data was compressed with.
 MAX_TAR = 40 << 20
@@ -37,7 +37,7 @@ class DebError(Exception):
 # --- compression ----------------------------------------------------------------------------------------------------
 
 
-class Inflater:
+class Decompressor:
     """Expands a whole member named ``name`` from the pieces ``raw``.
 
     What cannot be expanded, or is followed by other bytes, raises :class:`DebError`. After the end ``check`` is the
@@ -51,7 +51,7 @@ class Inflater:
 
     def __iter__(self) -> Iterator[bytes]:
         suffix = self._name.removeprefix("control.tar")
-        expand = {"": self._plain, ".gz": self._gzip, ".xz": self._xz, ".zst": self._zstd}[suffix]
+        expand = {"": self._read_plain, ".gz": self._read_gzip, ".xz": self._read_xz, ".zst": self._read_zstd}[suffix]
         total = 0
         try:
             for piece in expand():
@@ -62,64 +62,64 @@ class Inflater:
         except (zlib.error, lzma.LZMAError) as error:
             raise DebError(f"{self._name} is damaged ({error})") from None
 
-    def _plain(self) -> Iterator[bytes]:
+    def _read_plain(self) -> Iterator[bytes]:
         return self._raw
 
-    def _gzip(self) -> Iterator[bytes]:
+    def _read_gzip(self) -> Iterator[bytes]:
         expander = zlib.decompressobj(31)
         for piece in self._raw:
-            self._must_not_follow(expander.eof)
+            self._refuse_trailing(expander.eof)
             rest = piece
             while rest:
                 yield expander.decompress(rest, _PIECE)
                 rest = expander.unconsumed_tail
         yield expander.flush()
-        self._must_have_ended(expander.eof, expander.unused_data)
+        self._require_end(expander.eof, expander.unused_data)
 
-    def _xz(self) -> Iterator[bytes]:
+    def _read_xz(self) -> Iterator[bytes]:
         expander = lzma.LZMADecompressor(format=lzma.FORMAT_XZ, memlimit=_MEMORY)
         for piece in self._raw:
-            self._must_not_follow(expander.eof)
+            self._refuse_trailing(expander.eof)
             yield expander.decompress(piece, _PIECE)
             while not expander.eof and not expander.needs_input:
                 yield expander.decompress(b"", _PIECE)
-        self._must_have_ended(expander.eof, expander.unused_data)
+        self._require_end(expander.eof, expander.unused_data)
         self.check = expander.check
 
-    def _zstd(self) -> Iterator[bytes]:
-        zstandard = _zstandard()
+    def _read_zstd(self) -> Iterator[bytes]:
+        zstandard = _import_zstandard()
         expander = zstandard.ZstdDecompressor(max_window_size=_MEMORY).decompressobj()
         try:
             for piece in self._raw:
                 # What comes out can only be bounded by what goes in.
                 for start in range(0, len(piece), 256):
-                    self._must_not_follow(expander.eof)
+                    self._refuse_trailing(expander.eof)
                     yield expander.decompress(piece[start : start + 256])
         except zstandard.ZstdError as error:
             raise DebError(f"{self._name} is damaged ({error})") from None
-        self._must_have_ended(expander.eof, expander.unused_data)
+        self._require_end(expander.eof, expander.unused_data)
 
-    def _must_not_follow(self, ended: bool) -> None:
+    def _refuse_trailing(self, ended: bool) -> None:
         if ended:
             raise DebError(f"{self._name} has trailing bytes after its compressed data")
 
-    def _must_have_ended(self, ended: bool, rest: bytes) -> None:
+    def _require_end(self, ended: bool, rest: bytes) -> None:
         if not ended:
             raise DebError(f"{self._name} is cut off")
-        self._must_not_follow(bool(rest))
+        self._refuse_trailing(bool(rest))
 
 
-class Squeezer(Protocol):
+class Compressor(Protocol):
     """A compressor of any kind."""
 
     def compress(self, data: bytes, /) -> bytes:
-        """Take ``data`` and give what is ready."""
+        """Compress ``data``; return the output that is ready."""
 
     def flush(self) -> bytes:
-        """Give the rest."""
+        """Return the rest of the output."""
 
 
-class _Plain:
+class _NullCompressor:
     def compress(self, data: bytes, /) -> bytes:
         return data
 
@@ -127,10 +127,10 @@ class _Plain:
         return b""
 
 
-def squeezer(suffix: str, *, size: int, check: int = lzma.CHECK_CRC32) -> Squeezer:
+def make_compressor(suffix: str, *, size: int, check: int = lzma.CHECK_CRC32) -> Compressor:
     """A compressor for ``size`` bytes whose output depends on nothing else and whose memory is bounded."""
     if not suffix:
-        return _Plain()
+        return _NullCompressor()
     if suffix == ".gz":
         return zlib.compressobj(9, zlib.DEFLATED, 31)
     if suffix == ".xz":
@@ -145,13 +145,13 @@ def squeezer(suffix: str, *, size: int, check: int = lzma.CHECK_CRC32) -> Squeez
             "nice_len": 64,
         }
         return lzma.LZMACompressor(format=lzma.FORMAT_XZ, check=check, filters=[chain])
-    zstandard = _zstandard()
+    zstandard = _import_zstandard()
     parameters = zstandard.ZstdCompressionParameters.from_level(19, source_size=min(size, 1 << 20))
-    made: Squeezer = zstandard.ZstdCompressor(compression_params=parameters).compressobj(size=size)
-    return made
+    compressor: Compressor = zstandard.ZstdCompressor(compression_params=parameters).compressobj(size=size)
+    return compressor
 
 
-def _zstandard() -> Any:
+def _import_zstandard() -> Any:
     try:
         import zstandard
     except ImportError:
@@ -164,7 +164,7 @@ def _zstandard() -> Any:
 # --- tar ------------------------------------------------------------------------------------------------------------
 
 
-class _Source:
+class _ByteReader:
     """Exact amounts of bytes from an iterator of pieces."""
 
     def __init__(self, pieces: Iterator[bytes]) -> None:
@@ -185,13 +185,13 @@ class _Source:
         return taken
 
 
-def walk(pieces: Iterator[bytes], change: Callable[[bytes], bytes], *, where: str) -> Iterator[bytes]:
+def rewrite_entries(pieces: Iterator[bytes], change: Callable[[bytes], bytes], *, where: str) -> Iterator[bytes]:
     """Pass the entries of a control tar through, the content of the file ``control`` by way of ``change``.
 
-    Headers and other contents stay as they are; the end mark is not passed on, see :func:`ending`. Anything
+    Headers and other contents stay as they are; the end mark is not passed on, see :func:`make_end`. Anything
     but regular files with plain names of their own raises :class:`DebError`, which names the tar ``where``.
     """
-    source = _Source(pieces)
+    source = _ByteReader(pieces)
     names: set[str] = set()
     count = 0
     while any(header := source.take(_BLOCK)):
@@ -200,7 +200,7 @@ def walk(pieces: Iterator[bytes], change: Callable[[bytes], bytes], *, where: st
             raise DebError(f"{where} is cut off")
         if count > MAX_ENTRIES:
             raise DebError(f"{where} has more than {MAX_ENTRIES} entries")
-        name, size = _entry(header, where)
+        name, size = _read_entry(header, where)
         if name in names:
             raise DebError(f"{where} has {name or 'its directory'} twice")
         if name is not None:
@@ -208,15 +208,15 @@ def walk(pieces: Iterator[bytes], change: Callable[[bytes], bytes], *, where: st
         if name == "control":
             if size > MAX_CONTROL_FILE:
                 raise DebError(f"its control file is larger than {MAX_CONTROL_FILE >> 20} MiB")
-            new = change(b"".join(_body(source, size, where))[:size])
-            yield resized(header, len(new)) + padded(new)
+            new = change(b"".join(_read_body(source, size, where))[:size])
+            yield resize_header(header, len(new)) + pad(new)
         elif name is None:
-            extension = b"".join(_body(source, size, where))
+            extension = b"".join(_read_body(source, size, where))
             _check_pax(extension[:size], where)
             yield header + extension
         else:
             yield header
-            yield from _body(source, size, where)
+            yield from _read_body(source, size, where)
     if len(header) < _BLOCK:
         raise DebError(f"{where} is cut off" if count or header else f"{where} is empty")
     if "control" not in names:
@@ -226,36 +226,36 @@ def walk(pieces: Iterator[bytes], change: Callable[[bytes], bytes], *, where: st
             raise DebError(f"{where} has trailing bytes after its end")
 
 
-def ending(size: int) -> bytes:
+def make_end(size: int) -> bytes:
     """The end mark of a tar whose entries are ``size`` bytes long, with GNU tar's padding."""
     return bytes(2 * _BLOCK + -(size + 2 * _BLOCK) % _RECORD)
 
 
-def padded(content: bytes) -> bytes:
+def pad(content: bytes) -> bytes:
     """``content`` with the zeros that fill its last block."""
     return content + bytes(-len(content) % _BLOCK)
 
 
-def resized(header: bytes, size: int) -> bytes:
+def resize_header(header: bytes, size: int) -> bytes:
     """A header with another size."""
-    return _summed(header[:124] + b"%011o\0" % size + header[136:])
+    return _set_checksum(header[:124] + b"%011o\0" % size + header[136:])
 
 
-def new_header(name: str, *, size: int, mode: int, mtime: int, directory: bool = False) -> bytes:
+def make_header(name: str, *, size: int, mode: int, mtime: int, directory: bool = False) -> bytes:
     """A header of the ustar form, owned by root; a name that does not fit raises ``ValueError``."""
     if len(name.encode()) > 100:
         raise ValueError(f"the path {name} is longer than 100 bytes")
     kind = tarfile.DIRTYPE if directory else tarfile.REGTYPE
-    header = member(name, kind=kind, size=size, mode=mode, mtime=mtime, names=("root", "root"))
+    header = make_member(name, kind=kind, size=size, mode=mode, mtime=mtime, names=("root", "root"))
     return header.tobuf(tarfile.USTAR_FORMAT, "utf-8")
 
 
-def _summed(header: bytes) -> bytes:
+def _set_checksum(header: bytes) -> bytes:
     blank = header[:148] + b" " * 8 + header[156:]
     return blank[:148] + b"%06o\0 " % sum(blank) + blank[156:]
 
 
-def _body(source: _Source, size: int, where: str) -> Iterator[bytes]:
+def _read_body(source: _ByteReader, size: int, where: str) -> Iterator[bytes]:
     left = size + -size % _BLOCK
     while left:
         piece = source.take(min(left, _PIECE))
@@ -265,11 +265,11 @@ def _body(source: _Source, size: int, where: str) -> Iterator[bytes]:
         yield piece
 
 
-def _entry(header: bytes, where: str) -> tuple[str | None, int]:
+def _read_entry(header: bytes, where: str) -> tuple[str | None, int]:
     """Name and size of an entry; the name is empty for the directory itself, ``None`` for a pax extension."""
-    if _number(header[148:156]) != sum(header) - sum(header[148:156]) + 8 * 32:
+    if _parse_number(header[148:156]) != sum(header) - sum(header[148:156]) + 8 * 32:
         raise DebError(f"{where} is damaged (the checksum of a header is wrong)")
-    size = _number(header[124:136])
+    size = _parse_number(header[124:136])
     if size is None or size > MAX_TAR:
         raise DebError(f"{where} has an entry of an impossible size")
     kind = header[156:157]
@@ -279,14 +279,16 @@ def _entry(header: bytes, where: str) -> tuple[str | None, int]:
     if header[257:263] == b"ustar\0" and header[345]:
         raw = header[345:500].split(b"\0", 1)[0] + b"/" + raw
     name = raw.decode("ascii", "replace")
-    shown = "".join(character if character.isascii() and character.isprintable() else "?" for character in name[:80])
+    printable = "".join(
+        character if character.isascii() and character.isprintable() else "?" for character in name[:80]
+    )
     if kind == b"5" and name in {".", "./"} and not size:
         return "", 0
     if kind not in {b"0", b"\0"}:
-        what = {b"5": "a directory", b"1": "a hard link", b"2": "a symbolic link"}.get(kind, "no regular file")
-        raise DebError(f"{where} has {shown}, which is {what}")
+        what = {b"5": "a directory", b"1": "a hard link", b"2": "a symbolic link"}.get(kind, "not a regular file")
+        raise DebError(f"{where} has {printable}, which is {what}")
     if not _NAME.fullmatch(name.removeprefix("./")):
-        raise DebError(f"{where} has an entry with the name '{shown}', which no control file may have")
+        raise DebError(f"{where} has an entry with the name '{printable}', which no control file may have")
     return name.removeprefix("./"), size
 
 
@@ -302,7 +304,7 @@ def _check_pax(content: bytes, where: str) -> None:
         position = record.end()
 
 
-def _number(digits: bytes) -> int | None:
+def _parse_number(digits: bytes) -> int | None:
     text = digits.split(b"\0", 1)[0].strip(b" ")
     try:
         return int(text, 8) if text.isdigit() else None

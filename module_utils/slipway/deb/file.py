@@ -15,8 +15,8 @@ from pathlib import PurePosixPath
 from typing import IO, TypeAlias
 
 from ..errors import SlipwayError, count_of, refuse
-from . import control as debcontrol
 from . import controltar
+from .control import Control, encode_control, identify_package
 from .controltar import DebError
 from .relations import check_relations
 
@@ -105,7 +105,7 @@ class Hasher:
         )
 
     def update(self, piece: Piece) -> None:
-        """Take the next piece."""
+        """Add the next piece."""
         self._size += len(piece)
         for digest in self._all:
             digest.update(piece)
@@ -115,15 +115,15 @@ class Hasher:
         return Digests(self._size, *(digest.hexdigest() for digest in self._all))
 
 
-def refusal(path: str | os.PathLike[str], fault: str) -> SlipwayError:
+def unusable_deb(path: str | os.PathLike[str], fault: str) -> SlipwayError:
     """The error for a deb that cannot be used; ``fault`` says why."""
     return SlipwayError(
         "use the deb", os.fspath(path), fault, do_next="Nothing was written; replace that file and run again."
     )
 
 
-def refuse_faulty(faults: Sequence[SlipwayError], *, total: int) -> None:
-    """Fail with what is wrong with some of ``total`` debs; that nothing can be written is told by itself."""
+def refuse_faulty_debs(faults: Sequence[SlipwayError], *, total: int) -> None:
+    """Fail with the faults of some of ``total`` debs; a failure to write is reported alone."""
     unwritable = [fault for fault in faults if fault.attempted == "write"]
     if unwritable or len(faults) == 1:
         raise (unwritable or faults)[0]
@@ -137,25 +137,25 @@ def refuse_faulty(faults: Sequence[SlipwayError], *, total: int) -> None:
 
 
 @contextlib.contextmanager
-def _opened(path: str) -> Iterator[int]:
+def _open_deb(path: str) -> Iterator[int]:
     try:
         with open(path, "rb", buffering=0) as stream:
             yield stream.fileno()
     except DebError as fault:
-        raise refusal(path, str(fault)) from None
+        raise unusable_deb(path, str(fault)) from None
     except OSError as error:
-        raise refusal(path, error.strerror or str(error)) from error
+        raise unusable_deb(path, error.strerror or str(error)) from error
 
 
-def read(path: str | os.PathLike[str], *, drop_signatures: bool = False) -> Deb:
-    """Look at a deb, all but its data.
+def inspect_deb(path: str | os.PathLike[str], *, drop_signatures: bool = False) -> Deb:
+    """Read a deb, all but its data.
 
     What dpkg-deb would not read, or is hostile, raises :class:`SlipwayError`. So does a deb that is signed inside
     (``_gpgorigin`` and its like), since rewriting makes the signature void, unless signatures are to be dropped.
     """
-    with _opened(os.fspath(path)) as descriptor:
+    with _open_deb(os.fspath(path)) as descriptor:
         size = os.fstat(descriptor).st_size
-        members = list(_members(descriptor, size))
+        members = list(_read_members(descriptor, size))
         _check_version(descriptor, members)
         control, data = _find_parts(members)
         if not os.pread(descriptor, 8, data.offset).startswith(_DATA_MAGIC[data.name.removeprefix("data.tar")]):
@@ -165,7 +165,7 @@ def read(path: str | os.PathLike[str], *, drop_signatures: bool = False) -> Deb:
             raise DebError(f"it is signed inside ({signatures[0].name}), and another control file makes that void")
         kept = [member for member in members if member not in signatures]
         place = kept.index(control)
-        content, entries, check = _look_into(descriptor, control)
+        content, entries, check = _read_control(descriptor, control)
         return Deb(
             path=os.fspath(path),
             member=control,
@@ -176,27 +176,27 @@ def read(path: str | os.PathLike[str], *, drop_signatures: bool = False) -> Deb:
             after=tuple((member.start, min(member.end, size)) for member in kept[place + 1 :]),
             dropped=tuple(member.name for member in signatures),
             size=size,
-            identity=_identity(descriptor),
+            identity=_identify_file(descriptor),
         )
 
 
-def rewritten(deb: Deb, control: bytes) -> Iterator[Piece]:
+def rewrite_deb(deb: Deb, control: bytes) -> Iterator[Piece]:
     """The deb with another control file, in pieces; each is valid until the next is asked for."""
-    with _opened(deb.path) as descriptor:
-        if _identity(descriptor) != deb.identity:
+    with _open_deb(deb.path) as descriptor:
+        if _identify_file(descriptor) != deb.identity:
             raise DebError("it has changed since it was read")
-        yield from _parts(descriptor, deb.before)
+        yield from _read_ranges(descriptor, deb.before)
         with tempfile.SpooledTemporaryFile(SPOOL) as spool:
-            size = _squeeze(descriptor, deb, control, spool)
+            size = _write_control(descriptor, deb, control, spool)
             yield b"%s%-10d`\n" % (deb.member.header[:48], size)
             while piece := spool.read(CHUNK):
                 yield piece
         yield b"\n" * (size % 2)
-        yield from _parts(descriptor, deb.after)
+        yield from _read_ranges(descriptor, deb.after)
         yield b"\n" * (sum(end - start for start, end in deb.after) % 2)
 
 
-def build(
+def build_deb(
     control: str,
     contents: Mapping[str, bytes] | None = None,
     *,
@@ -211,42 +211,42 @@ def build(
     """
     inside = dict(sorted((contents or {}).items()))
     try:
-        stanza = debcontrol.Control(control)
-        debcontrol.identify(stanza)
+        stanza = Control(control)
+        identify_package(stanza)
         check_relations(stanza)
-        directories = _directories(inside)
+        directories = _list_directories(inside)
         if stanza.get("Installed-Size") is None:
             blocks = sum(-(-len(content) // 1024) for content in inside.values()) + len(directories)
             stanza.set("Installed-Size", str(blocks), after="Architecture")
-        named = [("control", debcontrol.encode(str(stanza)), 0o644)]
+        named = [("control", encode_control(str(stanza)), 0o644)]
         if inside:
-            sums = (f"{_md5(content)}  {path}\n" for path, content in inside.items())
+            sums = (f"{_digest_md5(content)}  {path}\n" for path, content in inside.items())
             named.append(("md5sums", "".join(sums).encode(), 0o644))
         named += [(name, content, 0o755) for name, content in sorted((scripts or {}).items())]
-        control_tar = _tar([""], named, mtime)
-        data_tar = _tar(directories, [(path, content, 0o644) for path, content in inside.items()], mtime)
+        control_tar = _make_tar([""], named, mtime)
+        data_tar = _make_tar(directories, [(path, content, 0o644) for path, content in inside.items()], mtime)
     except ValueError as error:
         raise SlipwayError("build", "a package", str(error), do_next="Correct what it is made of.") from None
     parts = (
         ("debian-binary", b"2.0\n"),
-        ("control.tar.xz", _compressed(control_tar)),
-        ("data.tar.xz", _compressed(data_tar)),
+        ("control.tar.xz", _compress(control_tar)),
+        ("data.tar.xz", _compress(data_tar)),
     )
-    return _MAGIC + b"".join(_member(name, content, mtime) for name, content in parts)
+    return _MAGIC + b"".join(_format_member(name, content, mtime) for name, content in parts)
 
 
 # --- reading --------------------------------------------------------------------------------------------------------
 
 
-def _identity(descriptor: int) -> tuple[int, ...]:
+def _identify_file(descriptor: int) -> tuple[int, ...]:
     state = os.fstat(descriptor)
     return (state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns)
 
 
-def _members(descriptor: int, size: int) -> Iterator[ArMember]:
+def _read_members(descriptor: int, size: int) -> Iterator[ArMember]:
     begin = os.pread(descriptor, len(_MAGIC), 0)
     if begin != _MAGIC:
-        raise DebError("it is a deb of the format before 1995" if begin.startswith(b"0.9") else "it is no deb")
+        raise DebError("it is a deb of the format before 1995" if begin.startswith(b"0.9") else "it is not a deb")
     position = len(_MAGIC)
     last = "its beginning"
     for _number in range(MAX_MEMBERS):
@@ -292,7 +292,7 @@ def _find_parts(members: list[ArMember]) -> tuple[ArMember, ArMember]:
     return control, data
 
 
-def _look_into(descriptor: int, member: ArMember) -> tuple[bytes, int, int]:
+def _read_control(descriptor: int, member: ArMember) -> tuple[bytes, int, int]:
     """Content of the control file, size of all entries, and the check of the compression."""
     seen: list[bytes] = []
 
@@ -300,12 +300,12 @@ def _look_into(descriptor: int, member: ArMember) -> tuple[bytes, int, int]:
         seen.append(content)
         return content
 
-    inflater = controltar.Inflater(member.name, _raw(descriptor, member))
-    entries = sum(len(piece) for piece in controltar.walk(iter(inflater), look, where=member.name))
-    return seen[0], entries, inflater.check
+    decompressor = controltar.Decompressor(member.name, _read_member(descriptor, member))
+    entries = sum(len(piece) for piece in controltar.rewrite_entries(iter(decompressor), look, where=member.name))
+    return seen[0], entries, decompressor.check
 
 
-def _raw(descriptor: int, member: ArMember) -> Iterator[bytes]:
+def _read_member(descriptor: int, member: ArMember) -> Iterator[bytes]:
     position, end = member.offset, member.offset + member.size
     while position < end:
         piece = os.pread(descriptor, min(16384, end - position), position)
@@ -318,22 +318,22 @@ def _raw(descriptor: int, member: ArMember) -> Iterator[bytes]:
 # --- writing --------------------------------------------------------------------------------------------------------
 
 
-def _squeeze(descriptor: int, deb: Deb, control: bytes, spool: IO[bytes]) -> int:
+def _write_control(descriptor: int, deb: Deb, control: bytes, spool: IO[bytes]) -> int:
     """Write the new control.tar, in its old compression, into ``spool``, ready to be read; returns its size."""
-    entries = deb.entries - len(controltar.padded(deb.control)) + len(controltar.padded(control))
-    end = controltar.ending(entries)
-    inflater = controltar.Inflater(deb.member.name, _raw(descriptor, deb.member))
+    entries = deb.entries - len(controltar.pad(deb.control)) + len(controltar.pad(control))
+    end = controltar.make_end(entries)
+    decompressor = controltar.Decompressor(deb.member.name, _read_member(descriptor, deb.member))
     suffix = deb.member.name.removeprefix("control.tar")
-    squeezer = controltar.squeezer(suffix, size=entries + len(end), check=deb.check)
-    for piece in controltar.walk(iter(inflater), lambda _old: control, where=deb.member.name):
-        spool.write(squeezer.compress(piece))
-    spool.write(squeezer.compress(end) + squeezer.flush())
+    compressor = controltar.make_compressor(suffix, size=entries + len(end), check=deb.check)
+    for piece in controltar.rewrite_entries(iter(decompressor), lambda _old: control, where=deb.member.name):
+        spool.write(compressor.compress(piece))
+    spool.write(compressor.compress(end) + compressor.flush())
     size = spool.tell()
     spool.seek(0)
     return size
 
 
-def _parts(descriptor: int, ranges: tuple[tuple[int, int], ...]) -> Iterator[memoryview]:
+def _read_ranges(descriptor: int, ranges: tuple[tuple[int, int], ...]) -> Iterator[memoryview]:
     buffer = memoryview(bytearray(min(CHUNK, max((end - start for start, end in ranges), default=0))))
     for start, end in ranges:
         while start < end:
@@ -344,7 +344,7 @@ def _parts(descriptor: int, ranges: tuple[tuple[int, int], ...]) -> Iterator[mem
             start += count
 
 
-def _directories(contents: Mapping[str, bytes]) -> list[str]:
+def _list_directories(contents: Mapping[str, bytes]) -> list[str]:
     """All directories of ``contents``, each after its parent; the top one is empty."""
     found = {""}
     for path in contents:
@@ -357,29 +357,29 @@ def _directories(contents: Mapping[str, bytes]) -> list[str]:
     return sorted(found)
 
 
-def _tar(directories: list[str], entries: list[tuple[str, bytes, int]], mtime: int) -> bytes:
+def _make_tar(directories: list[str], entries: list[tuple[str, bytes, int]], mtime: int) -> bytes:
     blocks = [
-        controltar.new_header(f"./{path}/" if path else "./", size=0, mode=0o755, mtime=mtime, directory=True)
+        controltar.make_header(f"./{path}/" if path else "./", size=0, mode=0o755, mtime=mtime, directory=True)
         for path in directories
     ]
     for name, content, mode in entries:
         blocks += [
-            controltar.new_header(f"./{name}", size=len(content), mode=mode, mtime=mtime),
-            controltar.padded(content),
+            controltar.make_header(f"./{name}", size=len(content), mode=mode, mtime=mtime),
+            controltar.pad(content),
         ]
     tar = b"".join(blocks)
-    return tar + controltar.ending(len(tar))
+    return tar + controltar.make_end(len(tar))
 
 
-def _compressed(tar: bytes) -> bytes:
-    squeezer = controltar.squeezer(".xz", size=len(tar))
-    return squeezer.compress(tar) + squeezer.flush()
+def _compress(tar: bytes) -> bytes:
+    compressor = controltar.make_compressor(".xz", size=len(tar))
+    return compressor.compress(tar) + compressor.flush()
 
 
-def _member(name: str, content: bytes, mtime: int) -> bytes:
+def _format_member(name: str, content: bytes, mtime: int) -> bytes:
     header = b"%-16s%-12d%-6d%-6d%-8s%-10d`\n" % (name.encode(), mtime, 0, 0, b"100644", len(content))
     return header + content + b"\n" * (len(content) % 2)
 
 
-def _md5(content: bytes) -> str:
+def _digest_md5(content: bytes) -> str:
     return hashlib.md5(content, usedforsecurity=False).hexdigest()

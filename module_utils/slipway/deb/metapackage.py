@@ -10,10 +10,10 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from . import file as debfile
+from . import file
 
 #: The date of everything inside, so that the same words give the same bytes.
-MOMENT = 1_000_000_000
+DATE = 1_000_000_000
 
 
 @dataclass(frozen=True)
@@ -45,17 +45,17 @@ class Metapackage:
         text = "".join(f"{name}: {value}\n" for name, value in lines.items())
         return text + textwrap.indent("\n".join(textwrap.wrap(_LONG, 76)), " ") + "\n"
 
-    def deb(self) -> bytes:
+    def build_deb(self) -> bytes:
         """The package as a file."""
         documents = f"usr/share/doc/{self.package}"
         files = {
-            f"{documents}/changelog.Debian.gz": gzip.compress(self._changelog().encode(), 9, mtime=0),
+            f"{documents}/changelog.Debian.gz": gzip.compress(self._format_changelog().encode(), 9, mtime=0),
             f"{documents}/copyright": _COPYRIGHT.encode(),
         }
-        return debfile.build(self.control, files, mtime=MOMENT)
+        return file.build_deb(self.control, files, mtime=DATE)
 
-    def _changelog(self) -> str:
-        date = time.strftime("%a, %d %b %Y %H:%M:%S +0000", time.gmtime(MOMENT))
+    def _format_changelog(self) -> str:
+        date = time.strftime("%a, %d %b %Y %H:%M:%S +0000", time.gmtime(DATE))
         return (
             f"{self.package} ({self.version}) stable; urgency=low\n\n  * Lock the packages of this release.\n\n"
             f" -- {self.maintainer}  {date}\n"

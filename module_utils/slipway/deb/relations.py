@@ -7,8 +7,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from . import version as debversion
-from .control import KEPT_FIELDS, LOCKED_FIELDS, Control, printable
+from .control import KEPT_FIELDS, LOCKED_FIELDS, Control, make_printable
+from .version import find_version_fault, satisfies
 
 _RELATION = re.compile(
     r"(?P<lead>\s*)(?P<name>[A-Za-z0-9][A-Za-z0-9+._-]*)(?::(?P<qualifier>[a-z0-9][a-z0-9-]*))?"
@@ -20,7 +20,7 @@ _RELATION = re.compile(
 def check_relations(control: Control) -> None:
     """Raise ``ValueError`` with the fault if dpkg would refuse a relation."""
     for name in (*LOCKED_FIELDS, *KEPT_FIELDS, "Provides"):
-        relations(control, name)
+        read_relations(control, name)
 
 
 @dataclass(frozen=True)
@@ -38,24 +38,24 @@ class Relation:
 
     def accepts(self, version: str) -> bool:
         """Whether a package of this name and ``version`` is meant."""
-        return self.version is None or debversion.satisfies(version, self.operator or "=", self.version)
+        return self.version is None or satisfies(version, self.operator or "=", self.version)
 
-    def bounded(self, operator: str | None, version: str) -> Relation:
+    def with_bound(self, operator: str | None, version: str) -> Relation:
         """The same name with another demand."""
         return Relation(self.name, self.qualifier, operator, version)
 
 
-def relations(control: Control, name: str) -> list[Relation]:
+def read_relations(control: Control, name: str) -> list[Relation]:
     """All relations of a field, alternatives in a row; ``ValueError`` with the fault."""
-    return [relation for group in groups(control, name) for relation in group]
+    return [relation for group in read_groups(control, name) for relation in group]
 
 
-def groups(control: Control, name: str) -> list[list[Relation]]:
+def read_groups(control: Control, name: str) -> list[list[Relation]]:
     """The demands of a field, each with its alternatives; ``ValueError`` with the fault."""
     value = control.get(name)
     if not value:
         return []
-    if control.folded(name):
+    if control.is_folded(name):
         raise ValueError(f"its {name} begins on the line after, which dpkg does not take")
     found = [[parse_relation(text, name)[1] for text in group.split("|")] for group in value.split(",")]
     if name not in LOCKED_FIELDS and any(len(group) > 1 for group in found):
@@ -66,9 +66,9 @@ def groups(control: Control, name: str) -> list[list[Relation]]:
 def parse_relation(text: str, where: str) -> tuple[str, Relation, str]:
     """One relation with the blanks before and after it; ``where`` is the field, for the refusal."""
     match = _RELATION.fullmatch(text)
-    fault = None if match is None or match["version"] is None else debversion.fault_of(match["version"])
+    fault = None if match is None or match["version"] is None else find_version_fault(match["version"])
     if match is None or fault:
-        raise ValueError(f"its {where} has '{printable(text.strip())}', which is no relation")
+        raise ValueError(f"its {where} has '{make_printable(text.strip())}', which is not a relation")
     return (
         match["lead"],
         Relation(match["name"], match["qualifier"], match["operator"], match["version"]),

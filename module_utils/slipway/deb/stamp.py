@@ -15,17 +15,14 @@ from pathlib import Path
 
 from .. import files
 from ..errors import SlipwayError
-from ..forks import spread
-from ..locks import flocked
+from ..forks import spread_work
+from ..locks import hold_flock
 from ..progress import Progress
-from . import control as debcontrol
-from . import file as debfile
 from . import lock
-from . import version as debversion
-from .control import Control
-from .file import Deb, Digests, Hasher
+from .control import FIELD_NAME, RESERVED_FIELDS, Control, decode_control, encode_control, make_printable
+from .file import Deb, Digests, Hasher, inspect_deb, refuse_faulty_debs, rewrite_deb, unusable_deb
 from .lock import Member, ReleaseSet
-from .version import Rule
+from .version import Rule, find_version_fault, parse_version
 
 #: How long another run may hold the destination, in seconds.
 LOCK_SECONDS = 600.0
@@ -51,9 +48,9 @@ class Order:
         self.rule.check()
         for name, value in self.fields.items():
             fault = None
-            if not debcontrol.FIELD_NAME.fullmatch(name):
-                fault = "that is no name for a field"
-            elif name.lower() in debcontrol.RESERVED_FIELDS:
+            if not FIELD_NAME.fullmatch(name):
+                fault = "that is not a name for a field"
+            elif name.lower() in RESERVED_FIELDS:
                 fault = "that field has a meaning of its own"
             elif not value.strip() or not value.isprintable():
                 fault = f"its value {value!r} is not one line of text"
@@ -61,13 +58,13 @@ class Order:
                 raise SlipwayError("set", f"the field '{name}'", fault, do_next="Choose another field or value.")
         for member in self.locked:
             for version in (member.version, member.stamped):
-                if fault := debversion.fault_of(version):
+                if fault := find_version_fault(version):
                     came_back = f"the version '{version}' {fault}"
                     raise SlipwayError("lock to", member.package, came_back, do_next="Correct its versions.")
 
 
 @dataclass(frozen=True)
-class Stamped:
+class StampedDeb:
     """A deb and what has become of it.
 
     ``source`` is the deb's path, ``path`` that of the new one, ``changed`` whether the file at ``path`` was (in
@@ -97,7 +94,7 @@ class _Plan:
     name: str
 
 
-def stamp(
+def stamp_debs(
     paths: Sequence[str | os.PathLike[str]],
     destination: str | os.PathLike[str],
     *,
@@ -105,7 +102,7 @@ def stamp(
     check: bool = False,
     jobs: int | None = None,
     progress: Progress | None = None,
-) -> list[Stamped]:
+) -> list[StampedDeb]:
     """Stamp the debs at ``paths`` as one set into the directory ``destination``; the results have their order.
 
     A new file is called ``<package>_<version without epoch>_<architecture>.deb``; one that is there already with
@@ -118,43 +115,43 @@ def stamp(
     if any(Path(source).resolve().parent == target.resolve() for source in sources):
         raise SlipwayError("stamp into", str(target), "debs to stamp are there", do_next="Choose another directory.")
     workers = jobs or len(os.sched_getaffinity(0))
-    plans = _plans(sources, order=order, workers=workers)
-    tell = _teller(progress)
+    plans = _plan_debs(sources, order=order, workers=workers)
+    report_result = _make_reporter(progress)
     if check:
-        return _made(plans, target, None, order=order, workers=workers, on_result=tell)
+        return _stamp_plans(plans, target, None, order=order, workers=workers, on_result=report_result)
     try:
         target.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise _unwritable(target, error) from error
+        raise _write_error(target, error) from error
     with (
-        flocked(target, attempt="stamp into", on=str(target), timeout=LOCK_SECONDS),
-        _empty(target / ".stamp") as scratch,
+        hold_flock(target, attempt="stamp into", on=str(target), timeout=LOCK_SECONDS),
+        _make_scratch(target / ".stamp") as scratch,
         _Syncer() as syncer,
     ):
 
-        def keep(result: Stamped) -> None:
-            tell(result)
+        def keep(result: StampedDeb) -> None:
+            report_result(result)
             if result.changed:
                 syncer.sync(scratch / Path(result.path).name)
 
-        results = _made(plans, target, scratch, order=order, workers=workers, on_result=keep)
+        results = _stamp_plans(plans, target, scratch, order=order, workers=workers, on_result=keep)
         syncer.wait()
-        _place(scratch, [Path(result.path) for result in results if result.changed])
+        _put_in_place(scratch, [Path(result.path) for result in results if result.changed])
     return results
 
 
-def _place(scratch: Path, paths: Sequence[Path]) -> None:
-    """Give new files their names; the old ones are there until then."""
+def _put_in_place(scratch: Path, paths: Sequence[Path]) -> None:
+    """Rename the new files over the old ones."""
     blocked = next((path for path in paths if path.is_dir()), None)
     if blocked is not None:
-        raise _unwritable(blocked, IsADirectoryError("there is a directory"))
+        raise _write_error(blocked, IsADirectoryError("there is a directory"))
     for path in paths:
         os.replace(scratch / path.name, path)
     files.sync_directory(scratch.parent)
 
 
 class _Syncer:
-    """Sees to it that files are on the disk, while others are still being written."""
+    """Syncs files to disk while others are still being written."""
 
     def __enter__(self) -> _Syncer:
         self._pool = ThreadPoolExecutor(max_workers=4)
@@ -165,7 +162,7 @@ class _Syncer:
         self._pool.shutdown(cancel_futures=True)
 
     def sync(self, path: Path) -> None:
-        """Begin with one file."""
+        """Begin to sync one file."""
         self._waiting.append((path, self._pool.submit(_sync, path)))
 
     def wait(self) -> None:
@@ -174,7 +171,7 @@ class _Syncer:
             try:
                 begun.result()
             except OSError as error:
-                raise _unwritable(path, error) from error
+                raise _write_error(path, error) from error
 
 
 def _sync(path: Path) -> None:
@@ -185,29 +182,29 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def _unwritable(path: Path, error: OSError) -> SlipwayError:
+def _write_error(path: Path, error: OSError) -> SlipwayError:
     came_back = error.strerror or str(error)
-    return SlipwayError("write", str(path), came_back, do_next="Nothing was changed; see to it and run again.")
+    return SlipwayError("write", str(path), came_back, do_next="Nothing was changed; fix this and run again.")
 
 
-def _teller(progress: Progress | None) -> Callable[[Stamped], None]:
-    """Says what has been stamped, twice a second at most."""
-    said = 0.0
+def _make_reporter(progress: Progress | None) -> Callable[[StampedDeb], None]:
+    """A callback that reports stamped debs, at most twice a second."""
+    reported = 0.0
 
-    def tell(result: Stamped) -> None:
-        nonlocal said
+    def report_result(result: StampedDeb) -> None:
+        nonlocal reported
         if progress is None:
             return
-        if time.monotonic() - said < 0.5 and progress.done + 1 < progress.total:
+        if time.monotonic() - reported < 0.5 and progress.done + 1 < progress.total:
             progress.done += 1
             return
-        said = time.monotonic()
+        reported = time.monotonic()
         progress.step(f"{result.package} {result.stamped} {result.architecture}")
 
-    return tell
+    return report_result
 
 
-def debs_at(paths: Sequence[str | os.PathLike[str]]) -> list[str]:
+def find_debs(paths: Sequence[str | os.PathLike[str]]) -> list[str]:
     """The debs that ``paths`` name, a directory standing for those in it, by name."""
     found: list[str] = []
     for path in paths:
@@ -222,47 +219,49 @@ def debs_at(paths: Sequence[str | os.PathLike[str]]) -> list[str]:
 
 
 @contextlib.contextmanager
-def _empty(directory: Path) -> Iterator[Path]:
-    """A directory that is empty now, whatever an earlier run has left, and gone afterwards."""
+def _make_scratch(directory: Path) -> Iterator[Path]:
+    """Create an empty directory, without leftovers of an earlier run; it is removed afterwards."""
     shutil.rmtree(directory, ignore_errors=True)
     try:
         directory.mkdir()
     except OSError as error:
-        raise _unwritable(directory, error) from error
+        raise _write_error(directory, error) from error
     try:
         yield directory
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def _plans(sources: Sequence[str], *, order: Order, workers: int) -> list[_Plan]:
+def _plan_debs(sources: Sequence[str], *, order: Order, workers: int) -> list[_Plan]:
     def plan(number: int) -> _Plan | SlipwayError:
         try:
-            return _plan(sources[number], order)
+            return _plan_deb(sources[number], order)
         except SlipwayError as error:
             return error
 
-    # Forks cost more than a look at a few debs.
-    made = spread(len(sources), plan, workers=workers if len(sources) > 16 else 1, attempt="read the debs")
+    # For a few debs, forks cost more than reading them.
+    made = spread_work(len(sources), plan, workers=workers if len(sources) > 16 else 1, attempt="read the debs")
     plans = [one for one in made if isinstance(one, _Plan)]
-    debfile.refuse_faulty([one for one in made if isinstance(one, SlipwayError)] + _double(plans), total=len(sources))
+    refuse_faulty_debs(
+        [one for one in made if isinstance(one, SlipwayError)] + _find_doubles(plans), total=len(sources)
+    )
     return plans
 
 
-def _plan(source: str, order: Order) -> _Plan:
-    deb = debfile.read(source, drop_signatures=order.drop_signatures)
+def _plan_deb(source: str, order: Order) -> _Plan:
+    deb = inspect_deb(source, drop_signatures=order.drop_signatures)
     try:
-        member = lock.describe(Control(debcontrol.decode(deb.control)), order.rule)
+        member = lock.describe_member(Control(decode_control(deb.control)), order.rule)
     except ValueError as fault:
-        raise debfile.refusal(source, str(fault)) from None
+        raise unusable_deb(source, str(fault)) from None
     suffix = os.path.splitext(source)[1]
     extension = suffix if suffix in _EXTENSIONS else ".deb"
-    version = debversion.parse(member.stamped)
+    version = parse_version(member.stamped)
     number = str(version).removeprefix(version.prefix)
     return _Plan(deb, member, f"{member.package}_{number}_{member.architecture}{extension}")
 
 
-def _double(plans: Sequence[_Plan]) -> list[SlipwayError]:
+def _find_doubles(plans: Sequence[_Plan]) -> list[SlipwayError]:
     """Debs that are the same package for the same architecture."""
     first: dict[tuple[str, str], str] = {}
     faults = []
@@ -270,55 +269,55 @@ def _double(plans: Sequence[_Plan]) -> list[SlipwayError]:
         other = first.setdefault((plan.member.package, plan.member.architecture), plan.deb.path)
         if other is not plan.deb.path:
             what = f"{plan.member.package} for {plan.member.architecture}"
-            faults.append(debfile.refusal(plan.deb.path, f"it is {what}, and so is {other}"))
+            faults.append(unusable_deb(plan.deb.path, f"it is {what}, and so is {other}"))
     return faults
 
 
-def _made(
+def _stamp_plans(
     plans: Sequence[_Plan],
     target: Path,
     scratch: Path | None,
     *,
     order: Order,
     workers: int,
-    on_result: Callable[[Stamped], None],
-) -> list[Stamped]:
+    on_result: Callable[[StampedDeb], None],
+) -> list[StampedDeb]:
     release = ReleaseSet([*(plan.member for plan in plans), *order.locked])
     # The largest first, so that all processes end at about the same time.
     turns = sorted(range(len(plans)), key=lambda number: -plans[number].deb.size)
 
-    def make(turn: int) -> Stamped | SlipwayError:
+    def make(turn: int) -> StampedDeb | SlipwayError:
         plan = plans[turns[turn]]
         try:
-            return _make(plan, target / plan.name, scratch, release=release, order=order)
+            return _stamp_deb(plan, target / plan.name, scratch, release=release, order=order)
         except SlipwayError as error:
             return error
         except OSError as error:
-            return _unwritable(target / plan.name, error)
+            return _write_error(target / plan.name, error)
 
-    def take(made: Stamped | SlipwayError) -> None:
-        if isinstance(made, Stamped):
+    def take(made: StampedDeb | SlipwayError) -> None:
+        if isinstance(made, StampedDeb):
             on_result(made)
 
-    made = spread(len(turns), make, workers=workers, attempt="stamp the debs", on_result=take)
-    debfile.refuse_faulty([one for one in made if isinstance(one, SlipwayError)], total=len(plans))
+    made = spread_work(len(turns), make, workers=workers, attempt="stamp the debs", on_result=take)
+    refuse_faulty_debs([one for one in made if isinstance(one, SlipwayError)], total=len(plans))
     placed = dict(zip(turns, made, strict=True))
-    return [one for number in range(len(plans)) if isinstance(one := placed[number], Stamped)]
+    return [one for number in range(len(plans)) if isinstance(one := placed[number], StampedDeb)]
 
 
-def _make(plan: _Plan, path: Path, scratch: Path | None, *, release: ReleaseSet, order: Order) -> Stamped:
+def _stamp_deb(plan: _Plan, path: Path, scratch: Path | None, *, release: ReleaseSet, order: Order) -> StampedDeb:
     deb = plan.deb
-    before = debcontrol.decode(deb.control)
+    before = decode_control(deb.control)
     try:
-        after = lock.stamp(Control(before), plan.member, release=release, rule=order.rule, fields=order.fields)
+        after = lock.stamp_control(Control(before), plan.member, release=release, rule=order.rule, fields=order.fields)
     except ValueError as fault:
-        raise debfile.refusal(deb.path, str(fault)) from None
-    control = debcontrol.encode(after.text)
-    digests = _compared(deb, control, path)
+        raise unusable_deb(deb.path, str(fault)) from None
+    control = encode_control(after.text)
+    digests = _compare_existing(deb, control, path)
     changed = digests is None
     if digests is None:
-        digests = _written(deb, control, None if scratch is None else scratch / path.name)
-    return Stamped(
+        digests = _write_deb(deb, control, None if scratch is None else scratch / path.name)
+    return StampedDeb(
         package=plan.member.package,
         architecture=plan.member.architecture,
         version=plan.member.version,
@@ -327,20 +326,20 @@ def _make(plan: _Plan, path: Path, scratch: Path | None, *, release: ReleaseSet,
         path=str(path),
         digests=digests,
         changed=changed,
-        before=debcontrol.printable(before),
-        after=debcontrol.printable(after.text),
+        before=make_printable(before),
+        after=make_printable(after.text),
         unsatisfied=tuple(after.unsatisfied),
         dropped=deb.dropped,
     )
 
 
-def _compared(deb: Deb, control: bytes, path: Path) -> Digests | None:
+def _compare_existing(deb: Deb, control: bytes, path: Path) -> Digests | None:
     """The digests of the file at ``path`` if it has the very bytes that stamping would give it."""
     if not path.is_file():
         return None
     with open(path, "rb", buffering=0) as stream:
         hasher = Hasher()
-        for piece in debfile.rewritten(deb, control):
+        for piece in rewrite_deb(deb, control):
             there = bytearray(len(piece))
             count = stream.readinto(there)
             expected: object = piece
@@ -350,15 +349,15 @@ def _compared(deb: Deb, control: bytes, path: Path) -> Digests | None:
         return None if stream.read(1) else hasher.digests()
 
 
-def _written(deb: Deb, control: bytes, path: Path | None) -> Digests:
-    """Write the stamped deb to ``path``, or only see what it would be."""
+def _write_deb(deb: Deb, control: bytes, path: Path | None) -> Digests:
+    """Write the stamped deb to ``path``; without one only compute its digests."""
     hasher = Hasher()
     if path is None:
-        for piece in debfile.rewritten(deb, control):
+        for piece in rewrite_deb(deb, control):
             hasher.update(piece)
         return hasher.digests()
     with open(path, "xb", buffering=0) as stream:
-        for piece in debfile.rewritten(deb, control):
+        for piece in rewrite_deb(deb, control):
             hasher.update(piece)
             left = memoryview(piece)
             while left:

@@ -42,7 +42,7 @@ class Version:
         return f"{self.epoch}:" if self.epoch or ":" in self.upstream else ""
 
 
-def fault_of(text: str) -> str | None:
+def find_version_fault(text: str) -> str | None:
     """Why dpkg would refuse ``text`` as a version, or ``None``; the words complete "the version '...' ..."."""
     epoch, colon, rest = text.partition(":")
     if not colon:
@@ -51,7 +51,7 @@ def fault_of(text: str) -> str | None:
     if not hyphen:
         upstream, revision = rest, "0"
     if not (epoch.isascii() and epoch.isdigit()):
-        return "has an epoch that is no number"
+        return "has an epoch that is not a number"
     if len(epoch) > 100 or int(epoch) > _MAX_EPOCH:
         return "has an epoch that is too big"
     if not upstream:
@@ -67,9 +67,9 @@ def fault_of(text: str) -> str | None:
 
 
 @lru_cache(maxsize=65536)
-def parse(text: str) -> Version:
+def parse_version(text: str) -> Version:
     """Split a version that dpkg accepts; another raises ``ValueError`` with the fault."""
-    fault = fault_of(text)
+    fault = find_version_fault(text)
     if fault:
         raise ValueError(f"the version '{text}' {fault}")
     epoch, colon, rest = text.partition(":")
@@ -79,38 +79,38 @@ def parse(text: str) -> Version:
     return Version(int(epoch), upstream if hyphen else rest, revision if hyphen else None)
 
 
-def compare(left: str, right: str) -> int:
+def compare_versions(left: str, right: str) -> int:
     """-1, 0 or 1: how dpkg orders two versions."""
-    mine, other = key(left), key(right)
+    mine, other = version_key(left), version_key(right)
     return (mine > other) - (mine < other)
 
 
 @lru_cache(maxsize=65536)
-def key(text: str) -> tuple[Any, ...]:
+def version_key(text: str) -> tuple[Any, ...]:
     """A value that sorts as dpkg sorts the version."""
-    version = parse(text)
-    return (version.epoch, _order(version.upstream), _order(version.revision or "0"))
+    version = parse_version(text)
+    return (version.epoch, _make_order(version.upstream), _make_order(version.revision or "0"))
 
 
-def _order(text: str) -> tuple[Any, ...]:
+def _make_order(text: str) -> tuple[Any, ...]:
     parts: list[Any] = []
     for word, digits in _PART.findall(text):
         number = digits.lstrip("0")
         # 0 closes the word, so that a tilde (-1) sorts before its end and everything else after it.
-        parts.append((*map(_character, word), 0))
+        parts.append((*map(_order_character, word), 0))
         parts.append((len(number), number))
     return tuple(parts)
 
 
-def _character(character: str) -> int:
+def _order_character(character: str) -> int:
     if character == "~":
         return -1
     return ord(character) if character.isalpha() else ord(character) + 256
 
 
 def satisfies(version: str, operator: str, bound: str) -> bool:
-    """Whether ``version`` stands in the relation ``operator`` (of control files, old forms too) to ``bound``."""
-    order = compare(version, bound)
+    """Whether ``version`` satisfies ``operator`` (of control files, old forms too) and ``bound``."""
+    order = compare_versions(version, bound)
     return {
         "<<": order < 0,
         "<=": order <= 0,
@@ -166,9 +166,9 @@ class Rule:
             )
 
     def apply(self, version: str) -> str:
-        """The stamped form of ``version``; ``ValueError`` if either is no version for dpkg."""
-        parts = parse(version)
-        whole = self._unmarked(parts)
+        """The stamped form of ``version``; ``ValueError`` if either is not a version for dpkg."""
+        parts = parse_version(version)
+        whole = self._strip_mark(parts)
         values = {
             "version": whole,
             "source_version": _BIN_NMU.sub("", whole),
@@ -179,12 +179,12 @@ class Rule:
             "platform": self.platform,
         }
         stamped = _PLACEHOLDER.sub(lambda match: values[match[1]], self.template)
-        fault = fault_of(stamped)
+        fault = find_version_fault(stamped)
         if fault:
             raise ValueError(f"the version '{version}' would become '{stamped}', which {fault}")
         return stamped
 
-    def _unmarked(self, parts: Version) -> str:
+    def _strip_mark(self, parts: Version) -> str:
         if parts.revision is None:
             return str(parts)
         rebuild = _BIN_NMU.search(parts.revision)

@@ -1,6 +1,6 @@
 # Copyright: The Slipway developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Asks a controller about its builds, and cancels one after making sure whose it is."""
+"""Queries a controller's builds, and cancels one after verifying that it is the intended one."""
 
 from __future__ import annotations
 
@@ -13,44 +13,55 @@ from typing import TypeVar
 from ..errors import SlipwayError
 from ..wait import wait_for
 from . import wire
-from .protocol import NO_SUCH_BUILD, Controller, Handle, Listed, Status, parse_list, parse_status, question
+from .protocol import (
+    NO_SUCH_BUILD,
+    BuildStatus,
+    Controller,
+    Handle,
+    RunningBuild,
+    format_question,
+    parse_list,
+    parse_status,
+)
 
 # getaddrinfo loads this codec on its first use; a process that survives its parent may not find it any more then.
 importlib.import_module("encodings.idna")
 
-Said = TypeVar("Said")
+Parsed = TypeVar("Parsed")
 
 RECEIVE = 1 << 16
 #: An id for list-requests, which the controller does not send back.
 NOBODY = "slipway"
 
 
-def list_requests(controller: Controller, *, timeout: float = 30.0) -> list[Listed]:
+def list_requests(controller: Controller, *, timeout: float = 30.0) -> list[RunningBuild]:
     """The builds that run on ``controller`` now."""
-    (answer,) = _ask(controller, [question("list-requests", NOBODY)], attempt="list the builds of", timeout=timeout)
-    return _understood(parse_list, answer, controller, attempt="list the builds of")
+    (answer,) = _send_questions(
+        controller, [format_question("list-requests", NOBODY)], attempt="list the builds of", timeout=timeout
+    )
+    return _parse_answer(parse_list, answer, controller, attempt="list the builds of")
 
 
-def look(handle: Handle, *, timeout: float = 30.0) -> tuple[Status | None, list[Listed]]:
+def query_build(handle: Handle, *, timeout: float = 30.0) -> tuple[BuildStatus | None, list[RunningBuild]]:
     """What the controller says of the handle's id, and all that runs there.
 
     The status is ``None`` when the controller does not know the id (any more), which it also forgets when it
     restarts. A failed graph is ``graphing`` for ever, but no longer in the list.
     """
     attempt = "ask for a build on"
-    answers = _ask(
+    answers = _send_questions(
         handle.controller,
-        [question("build-status", handle.id), question("list-requests", NOBODY)],
+        [format_question("build-status", handle.id), format_question("list-requests", NOBODY)],
         attempt=attempt,
         timeout=timeout,
     )
     return (
-        _understood(parse_status, answers[0], handle.controller, attempt=attempt),
-        _understood(parse_list, answers[1], handle.controller, attempt=attempt),
+        _parse_answer(parse_status, answers[0], handle.controller, attempt=attempt),
+        _parse_answer(parse_list, answers[1], handle.controller, attempt=attempt),
     )
 
 
-def state_of(handle: Handle, status: Status | None, listed: Sequence[Listed]) -> str:
+def determine_state(handle: Handle, status: BuildStatus | None, listed: Sequence[RunningBuild]) -> str:
     """One word for a build that was submitted earlier.
 
     ``running`` it goes on; ``finished``, ``failed``, ``cancelled`` as the controller says; ``gone`` when the
@@ -65,7 +76,7 @@ def state_of(handle: Handle, status: Status | None, listed: Sequence[Listed]) ->
     return status.state if status.state in ("finished", "cancelled") else "failed"
 
 
-def cancel(handle: Handle, *, timeout: float = 30.0, write: bool = True) -> bool:
+def cancel_build(handle: Handle, *, timeout: float = 30.0, write: bool = True) -> bool:
     """Cancel the handle's build if it runs; return whether there was anything to cancel.
 
     An id that now names another build is a failure that names both, and nothing is cancelled.
@@ -85,7 +96,9 @@ def cancel(handle: Handle, *, timeout: float = 30.0, write: bool = True) -> bool
         )
     if not write:
         return True
-    (answer,) = _ask(handle.controller, [question("build-cancel", handle.id)], attempt=attempt, timeout=timeout)
+    (answer,) = _send_questions(
+        handle.controller, [format_question("build-cancel", handle.id)], attempt=attempt, timeout=timeout
+    )
     if NO_SUCH_BUILD in answer:
         return False
     wait_for(
@@ -106,24 +119,26 @@ def _is_listed(handle: Handle, timeout: float) -> str:
     return "listed" if any(handle.is_same(one) for one in listed) else "gone"
 
 
-def _ask(controller: Controller, lines: Sequence[bytes], *, attempt: str, timeout: float) -> list[str]:
+def _send_questions(controller: Controller, lines: Sequence[bytes], *, attempt: str, timeout: float) -> list[str]:
     """The texts that answer ``lines``, which come in their order; at most ``timeout`` seconds in all."""
     deadline = time.monotonic() + timeout
     try:
         with socket.create_connection((controller.host, controller.port), timeout=timeout) as connection:
             connection.sendall(b"".join(lines))
-            return _answers(connection, len(lines), deadline)
+            return _read_answers(connection, len(lines), deadline)
     except TimeoutError as error:
         came_back = f"no answer within {timeout:g} s"
-        raise _failed(controller, attempt, came_back, "See that the controller is not stuck.") from error
+        raise _controller_error(controller, attempt, came_back, "Check that the controller is not stuck.") from error
     except wire.UnreadableError as error:
-        raise _failed(controller, attempt, str(error), "Check the controller's host and port.") from error
+        raise _controller_error(controller, attempt, str(error), "Check the controller's host and port.") from error
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise _failed(controller, attempt, reason, "See that the controller runs, and check its address.") from error
+        raise _controller_error(
+            controller, attempt, reason, "Check that the controller runs, and check its address."
+        ) from error
 
 
-def _answers(connection: socket.socket, wanted: int, deadline: float) -> list[str]:
+def _read_answers(connection: socket.socket, wanted: int, deadline: float) -> list[str]:
     buffer = wire.LineBuffer()
     answers: list[str] = []
     while len(answers) < wanted:
@@ -135,20 +150,22 @@ def _answers(connection: socket.socket, wanted: int, deadline: float) -> list[st
         if not data:
             raise ConnectionError("it closed the connection without an answer")
         for line in buffer.feed(data):
-            message = wire.decode(line)
+            message = wire.decode_message(line)
             if message.get("type") == "request-output":
-                answers.append(wire.text(message, "message"))
+                answers.append(wire.read_text(message, "message"))
             elif message.get("type") == "build-failed":
-                raise ConnectionError(f"it refuses the question: {' '.join(wire.text(message, 'reason').split())}")
+                raise ConnectionError(f"it refuses the question: {' '.join(wire.read_text(message, 'reason').split())}")
     return answers
 
 
-def _understood(parse: Callable[[str], Said], answer: str, controller: Controller, *, attempt: str) -> Said:
+def _parse_answer(parse: Callable[[str], Parsed], answer: str, controller: Controller, *, attempt: str) -> Parsed:
     try:
         return parse(answer)
     except ValueError as error:
-        raise _failed(controller, attempt, str(error), "See that it is a controller of protocol 4.") from error
+        raise _controller_error(
+            controller, attempt, str(error), "Check that it is a controller of protocol 4."
+        ) from error
 
 
-def _failed(controller: Controller, attempt: str, came_back: str, do_next: str) -> SlipwayError:
+def _controller_error(controller: Controller, attempt: str, came_back: str, do_next: str) -> SlipwayError:
     return SlipwayError(attempt, f"the controller {controller}", came_back, do_next=do_next)

@@ -1,6 +1,6 @@
 # Copyright: The Slipway developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Cancels builds when the process that wants them dies without a word.
+"""Cancels builds when the process that requested them dies.
 
 A controller goes on with a build whose initiator is gone. A process that is ended with SIGKILL (Ansible does
 that at the time limit of an async task) cannot cancel anything, so a child in a session of its own waits
@@ -16,7 +16,7 @@ import signal
 from collections.abc import Iterator
 
 from ..errors import SlipwayError
-from .control import cancel
+from .control import cancel_build
 from .protocol import Handle
 
 TIMEOUT = 30.0
@@ -39,7 +39,7 @@ class Guard:
 
 
 @contextlib.contextmanager
-def guarded() -> Iterator[Guard]:
+def guard_builds() -> Iterator[Guard]:
     """A :class:`Guard` for the time of the block; leaving the block in any way means that nothing is to be done."""
     reading, writing = os.pipe()
     child = os.fork()
@@ -62,23 +62,23 @@ def _keep_watch(reading: int) -> None:
     os.setsid()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    _let_go_of_everything_but(reading)
+    _close_all_except(reading)
     watched: dict[str, Handle] = {}
     with open(reading, encoding="utf-8") as lines:
         for line in lines:
             if line == "done\n":
                 return
-            told = json.loads(line)
-            watched.pop(told["owner"], None)
-            if told["handle"] is not None:
-                watched[told["owner"]] = Handle.from_dict(told["handle"])
+            message = json.loads(line)
+            watched.pop(message["owner"], None)
+            if message["handle"] is not None:
+                watched[message["owner"]] = Handle.from_dict(message["handle"])
     for handle in watched.values():
         with contextlib.suppress(SlipwayError):
-            cancel(handle, timeout=TIMEOUT)
+            cancel_build(handle, timeout=TIMEOUT)
 
 
-def _let_go_of_everything_but(reading: int) -> None:
-    """Whoever waits for the end of our output must not wait for this process."""
+def _close_all_except(reading: int) -> None:
+    """Close inherited descriptors, so that readers of our output do not wait for this process."""
     nothing = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):
         os.dup2(nothing, descriptor)

@@ -18,7 +18,7 @@ from typing import Any
 from ..errors import SlipwayError
 from . import wire
 from .log import BuildLog
-from .protocol import NO_SUCH_BUILD, Controller, Handle, Request, parse_list, parse_status, question
+from .protocol import NO_SUCH_BUILD, Controller, Handle, Request, format_question, parse_list, parse_status
 
 #: What a controller says in the moments after its start, before its helper has connected.
 NOT_READY = "No distbuild-helper process running on controller"
@@ -64,7 +64,7 @@ class Step:
 
 
 class Build:
-    """One request on its way: feed it with :meth:`receive` and :meth:`tick`, obey its attributes.
+    """One request on its way: feed it with :meth:`receive` and :meth:`tick`, and act on its attributes.
 
     ``phase`` is one of: ``wanted`` (connect at ``connect_at``), ``connecting``, ``asked``, ``graphing``,
     ``building``, ``ending`` (a cancel is on its way), ``ended``. When ended, ``outcome`` is ``finished``,
@@ -80,7 +80,7 @@ class Build:
         now: float,
         limits: Limits | None = None,
         detach: bool = False,
-        say: Callable[[str], None] = lambda _text: None,
+        report: Callable[[str], None] = lambda _text: None,
         own_ids: Callable[[], str] = lambda: uuid.uuid4().hex,
     ) -> None:
         self.request = request
@@ -101,125 +101,127 @@ class Build:
         self.steps: dict[str, Step] = {}
         self.urls: list[str] = []
         self.tries = 0
-        self._say = say
+        self._on_report = report
         self._own_ids = own_ids
         self._own = ""
         self._out = bytearray()
         self._lines = wire.LineBuffer()
         #: When the present phase ends badly.
-        self._due = now + self.limits.answer
-        self._news = now
-        self._asked: list[str] = []
+        self._deadline = now + self.limits.answer
+        self._last_news = now
+        self._questions: list[str] = []
         self._asked_at = now
         self._settled: float | None = None
-        self._why: SlipwayError | None = None
+        self._failure: SlipwayError | None = None
         self._failed_step = ""
-        self._odd = ""
+        self._unreadable = ""
 
     # What the connection does.
 
-    def connecting(self, now: float) -> None:
+    def connection_begun(self, now: float) -> None:
         """A connection is being made."""
-        self._to("connecting", now + self.limits.answer, now)
+        self._enter_phase("connecting", now + self.limits.answer, now)
 
-    def connected(self, now: float) -> None:
-        """A connection stands: the request goes out, under a new id of our own."""
+    def connection_made(self, now: float) -> None:
+        """The connection is made: send the request, under a new id of our own."""
         self._own = self._own_ids()
         self._lines = wire.LineBuffer()
-        self._out = bytearray(self.request.line(self._own, detach=self.detach))
-        self._asked = []
+        self._out = bytearray(self.request.encode_line(self._own, detach=self.detach))
+        self._questions = []
         self._settled = None
         self.id = ""
-        self._to("asked", now + self.limits.answer, now)
-        self._tell(f"asked {self.controller} for {self.request}, as {self._own}")
+        self._enter_phase("asked", now + self.limits.answer, now)
+        self._report(f"asked {self.controller} for {self.request}, as {self._own}")
 
     def outgoing(self) -> bytearray:
-        """What is to be sent; whoever sends it removes it from the front."""
+        """The bytes to send; the sender removes what it has sent from the front."""
         return self._out
 
     def receive(self, data: bytes, now: float) -> None:
-        """Take what came over the connection."""
+        """Handle data from the connection."""
         try:
             for line in self._lines.feed(data):
                 if self.phase in ("wanted", "ended"):
                     return
-                self._line(line, now)
+                self._handle_line(line, now)
         except wire.UnreadableError as error:
-            self._fail(f"{error}: this is no distbuild controller", "Check the controller's host and port.", now)
+            self._fail(f"{error}: this is not a distbuild controller", "Check the controller's host and port.", now)
 
-    def lost(self, why: str, now: float) -> None:
+    def connection_lost(self, why: str, now: float) -> None:
         """The connection ended, or could not be made: ask again later, if that may help."""
         if self.phase == "ended":
             return
         if self._lines.partial:
             why += ", within a line"
-        if self._odd:
-            why += f"; it had sent what is no message: {self._odd}"
-        self._unfinished("unknown", now)
+        if self._unreadable:
+            why += f"; it had sent an unreadable line: {self._unreadable}"
+        self._end_steps("unknown", now)
         if self.phase == "ending":
-            self._end(self._why, now)
+            self._end(self._failure, now)
         elif self.tries >= self.limits.tries:
             times = f"{self.tries + 1} times" if self.tries else "once"
             self._fail(
                 f"{why} (tried {times})",
-                f"See that the network's controller runs (also its log: a worker that goes away ends it). {JOIN}",
+                f"Check that the network's controller runs (also its log: a worker that goes away ends it). {JOIN}",
                 now,
             )
         else:
             self.tries += 1
             self.connect_at = now + self.limits.pause
-            self._to("wanted", self.connect_at + self.limits.answer, now)
-            self._tell(f"{why}; asking again in {self.limits.pause:g} s ({self.tries} of {self.limits.tries})")
+            self._enter_phase("wanted", self.connect_at + self.limits.answer, now)
+            self._report(f"{why}; asking again in {self.limits.pause:g} s ({self.tries} of {self.limits.tries})")
 
     # What the clock does.
 
-    def wakes(self) -> float:
+    def next_deadline(self) -> float:
         """When :meth:`tick` has something to do at the latest."""
-        times = [self._due]
+        times = [self._deadline]
         if self.phase != "ending":
             times.append(self.began + self.limits.total)
         if self.phase == "wanted":
             times.append(self.connect_at)
         elif self.phase in ("graphing", "building"):
-            times.append(max(self._news, self._asked_at) + self.limits.question)
-            times.append(self._asked_at + self.limits.answer if self._asked else self._news + self.limits.silence)
+            times.append(max(self._last_news, self._asked_at) + self.limits.question)
+            times.append(
+                self._asked_at + self.limits.answer if self._questions else self._last_news + self.limits.silence
+            )
         if self._settled is not None:
             times.append(self._settled)
         return min(times)
 
     def tick(self, now: float) -> None:
-        """Do what the time demands."""
+        """Act on deadlines that have passed."""
         if self.phase == "ended":
             return
         if self.phase == "ending":
-            if now >= self._due:
-                self._end(self._why, now)
+            if now >= self._deadline:
+                self._end(self._failure, now)
         elif now >= self.began + self.limits.total:
             self._give_up(f"it is not done after {self.limits.total:g} s", f"Allow more time, or: {JOIN}", now)
         elif self._settled is not None and now >= self._settled:
-            self._detach(now)
+            self._try_detach(now)
         elif self.phase in ("graphing", "building"):
             self._watch(now)
-        elif self.phase == "connecting" and now >= self._due:
-            self.lost(f"there was no connection within {self.limits.answer:g} s", now)
-        elif self.phase == "asked" and now >= self._due:
+        elif self.phase == "connecting" and now >= self._deadline:
+            self.connection_lost(f"there was no connection within {self.limits.answer:g} s", now)
+        elif self.phase == "asked" and now >= self._deadline:
             self._give_up(
-                f"the controller took the request and said nothing for {self.limits.answer:g} s",
-                "See that it is a distbuild controller and that it is not stuck.",
+                f"the controller accepted the request and then sent nothing for {self.limits.answer:g} s",
+                "Check that it is a distbuild controller and that it is not stuck.",
                 now,
             )
 
     def interrupt(self, why: str, now: float) -> None:
-        """Somebody wants to end this run: cancel the build on its controller."""
+        """End this run: cancel the build on its controller."""
         if self.phase not in ("ended", "ending"):
-            self.log.interrupted()
+            self.log.mark_interrupted()
             do_next = "It is cancelled on its controller; what was built stays in the cache. Run it again to go on."
             self._give_up(f"this run was interrupted ({why})", do_next, now)
 
     def abandon(self, now: float) -> None:
-        """End at once, whatever the controller says."""
+        """End at once, without waiting for the controller."""
         if self.phase != "ended":
-            self._end(self._why or self._error("it was interrupted", JOIN), now)
+            self._end(self._failure or self._make_error("it was interrupted", JOIN), now)
 
     # What others may know.
 
@@ -257,7 +259,7 @@ class Build:
             "unbuilt": self.unbuilt,
             "total": self.total,
             "urls": list(self.urls),
-            "artifacts": [artifact_name(url) for url in self.urls],
+            "artifacts": [parse_artifact_name(url) for url in self.urls],
             "steps": [
                 {
                     "name": step.name,
@@ -270,26 +272,26 @@ class Build:
                 for step in self.steps.values()
             ],
             "seconds": round(self.ended - self.began, 1),
-            "log": str(self.log.course),
+            "log": str(self.log.summary),
             "handle": handle.as_dict() if handle else None,
         }
 
     # Lines.
 
-    def _line(self, line: bytes, now: float) -> None:
+    def _handle_line(self, line: bytes, now: float) -> None:
         try:
-            message = wire.decode(line)
+            message = wire.decode_message(line)
         except wire.UnreadableError as error:
-            self._odd = f"a line of {len(line)} bytes: {error}"
-            self.log.note(f"passed over {self._odd}")
+            self._unreadable = f"a line of {len(line)} bytes: {error}"
+            self.log.note(f"passed over {self._unreadable}")
             return
-        kind, identifier = wire.text(message, "type"), wire.text(message, "id")
+        kind, identifier = wire.read_text(message, "type"), wire.read_text(message, "id")
         if kind == "request-output":
-            self._answer(wire.text(message, "message"), now)
+            self._handle_answer(wire.read_text(message, "message"), now)
             return
         if kind == "graphing-started" and not self.id and self.phase in ("asked", "ending"):
             # The only message that carries the controller's id before any other does.
-            self._named(identifier, now)
+            self._handle_id(identifier, now)
             return
         if identifier not in (self._own, self.id) and not (kind == "build-failed" and identifier == "000"):
             return
@@ -298,188 +300,188 @@ class Build:
             self.log.note(f"passed over a message of the unknown type {kind!r}")
             return
         if self.phase != "ending" or kind in ("build-finished", "build-cancelled"):
-            self._news = now
+            self._last_news = now
             handler(self, message, now)
 
-    def _named(self, identifier: str, now: float) -> None:
+    def _handle_id(self, identifier: str, now: float) -> None:
         self.id = identifier
-        self._tell(f"the controller calls this build {identifier}")
+        self._report(f"the controller calls this build {identifier}")
         if self.phase == "ending":
-            self._out += question("build-cancel", identifier)
+            self._out += format_question("build-cancel", identifier)
         else:
-            self._to("graphing", now + self.limits.graph, now)
+            self._enter_phase("graphing", now + self.limits.graph, now)
 
-    def _graphed(self, _message: wire.Message, now: float) -> None:
-        self._to("building", now + self.limits.total, now)
+    def _handle_graph(self, _message: wire.Message, now: float) -> None:
+        self._enter_phase("building", now + self.limits.total, now)
 
-    def _cache_state(self, message: wire.Message, now: float) -> None:
-        self.unbuilt, self.total = wire.number(message, "unbuilt"), wire.number(message, "total")
-        self._to("building", now + self.limits.total, now)
-        self._tell(f"{self.unbuilt} of {self.total} artifacts are to be built")
+    def _handle_cache_state(self, message: wire.Message, now: float) -> None:
+        self.unbuilt, self.total = wire.read_number(message, "unbuilt"), wire.read_number(message, "total")
+        self._enter_phase("building", now + self.limits.total, now)
+        self._report(f"{self.unbuilt} of {self.total} artifacts are to be built")
         if self.detach:
             self._settled = now + self.limits.settle
 
-    def _progress(self, message: wire.Message, now: float) -> None:
-        self._tell(wire.text(message, "message"))
-        self._going_on(now)
+    def _handle_progress(self, message: wire.Message, now: float) -> None:
+        self._report(wire.read_text(message, "message"))
+        self._stop_settling(now)
 
-    def _step_started(self, message: wire.Message, now: float) -> None:
-        name, worker = wire.text(message, "step_name"), wire.text(message, "worker_name")
-        joined = wire.text(message, "type") == "step-already-started"
+    def _handle_step_started(self, message: wire.Message, now: float) -> None:
+        name, worker = wire.read_text(message, "step_name"), wire.read_text(message, "worker_name")
+        joined = wire.read_text(message, "type") == "step-already-started"
         step = Step(name, str(self.log.path(name)), worker=worker, joined=joined, began=now)
         self.steps[name] = step
         words = f"{name} is already building on {worker}" if joined else f"Started building {name} on {worker}"
-        self.log.status(name, words)
-        self._tell(words)
-        self._going_on(now)
+        self.log.write_status(name, words)
+        self._report(words)
+        self._stop_settling(now)
 
-    def _step_output(self, message: wire.Message, _now: float) -> None:
-        name = wire.text(message, "step_name")
-        self.log.output(name, wire.raw(message, "stdout"))
-        self.log.output(name, wire.raw(message, "stderr"))
+    def _handle_step_output(self, message: wire.Message, _now: float) -> None:
+        name = wire.read_text(message, "step_name")
+        self.log.write_output(name, wire.read_bytes(message, "stdout"))
+        self.log.write_output(name, wire.read_bytes(message, "stderr"))
 
-    def _step_finished(self, message: wire.Message, now: float) -> None:
-        step = self._step(message, now)
+    def _handle_step_finished(self, message: wire.Message, now: float) -> None:
+        step = self._find_step(message, now)
         step.outcome = "built"
         self.tries = 0
         self.log.end(step.name, f"Finished building {step.name}")
-        self._tell(f"Finished building {step.name} on {step.worker} after {step.seconds:.0f} s")
+        self._report(f"Finished building {step.name} on {step.worker} after {step.seconds:.0f} s")
 
-    def _step_failed(self, message: wire.Message, now: float) -> None:
-        step = self._step(message, now)
+    def _handle_step_failed(self, message: wire.Message, now: float) -> None:
+        step = self._find_step(message, now)
         step.outcome = "failed"
         self._failed_step = step.name
         self.log.end(step.name, f"Build of {step.name} failed.", keep_tail=True)
-        self._tell(f"Build of {step.name} failed on {step.worker} after {step.seconds:.0f} s; its log is {step.log}")
+        self._report(f"Build of {step.name} failed on {step.worker} after {step.seconds:.0f} s; its log is {step.log}")
 
-    def _finished(self, message: wire.Message, now: float) -> None:
-        self.urls = wire.texts(message, "urls")
+    def _handle_finished(self, message: wire.Message, now: float) -> None:
+        self.urls = wire.read_list(message, "urls")
         if not self.urls:
-            self._fail("the controller calls it finished and names no artifact", "Look at the controller's log.", now)
+            self._fail("the controller reports success without an artifact", "Look at the controller's log.", now)
             return
         self.outcome = "finished"
         for url in self.urls:
-            self._tell(f"Artifact: {url}")
+            self._report(f"Artifact: {url}")
         self._end(None, now)
 
-    def _build_failed(self, message: wire.Message, now: float) -> None:
-        reason = wire.text(message, "reason").strip()
+    def _handle_failed(self, message: wire.Message, now: float) -> None:
+        reason = wire.read_text(message, "reason").strip()
         if NOT_READY in reason and self.tries < self.limits.tries:
-            self.lost(reason, now)
+            self.connection_lost(reason, now)
             return
-        self._tell(f"Build failed: {reason}")
+        self._report(f"Build failed: {reason}")
         if self.id:
             # For some failures the controller goes on and builds, unseen; a cancel ends that.
-            self._give_up(self._told(reason), self._advice(reason), now)
+            self._give_up(self._describe_failure(reason), self._advise(reason), now)
         else:
-            self._fail(self._told(reason), self._advice(reason), now)
+            self._fail(self._describe_failure(reason), self._advise(reason), now)
 
-    def _cancelled(self, _message: wire.Message, now: float) -> None:
-        self._tell("the controller cancelled the build")
-        if self._why is None:
-            self._why = self._error("somebody cancelled it on the controller", JOIN)
+    def _handle_cancelled(self, _message: wire.Message, now: float) -> None:
+        self._report("the controller cancelled the build")
+        if self._failure is None:
+            self._failure = self._make_error("it was cancelled on the controller", JOIN)
             self.outcome = "cancelled"
-        self._end(self._why, now)
+        self._end(self._failure, now)
 
     # Answers to questions, which carry no id and come in the order of the questions.
 
-    def _answer(self, text: str, now: float) -> None:
+    def _handle_answer(self, text: str, now: float) -> None:
         if self.phase == "ending":
             # It is confirmed, or there was nothing left to cancel.
             if text.startswith("Cancelling") or NO_SUCH_BUILD in text:
-                self._end(self._why, now)
+                self._end(self._failure, now)
             return
-        asked = self._asked.pop(0) if self._asked else ""
+        question_kind = self._questions.pop(0) if self._questions else ""
         try:
-            if asked == "build-status":
-                self._status(text, now)
-            elif asked == "list-requests":
-                self._listed(text, now)
+            if question_kind == "build-status":
+                self._handle_status(text, now)
+            elif question_kind == "list-requests":
+                self._handle_list(text, now)
         except ValueError as error:
-            self._tell(f"did not understand the controller: {error}")
+            self._report(f"could not parse the controller's answer: {error}")
 
-    def _status(self, text: str, now: float) -> None:
+    def _handle_status(self, text: str, now: float) -> None:
         status = parse_status(text)
-        silent = f"no news for {now - self._news:.0f} s"
+        silent = f"no news for {now - self._last_news:.0f} s"
         if status is None:
-            self.lost("the controller does not know this build any more", now)
+            self.connection_lost("the controller no longer knows this build", now)
         elif status.state in ("finished", "failed", "cancelled"):
-            # The end was told to nobody: ask again, and hear it.
-            self.lost(f"the controller says {status.detail!r} and did not tell this run", now)
+            # The end was not reported to this run: request it again.
+            self.connection_lost(f"the controller says {status.detail!r} and did not tell this run", now)
         else:
-            self._tell(f"{silent}; the controller says: {status.detail}")
+            self._report(f"{silent}; the controller says: {status.detail}")
 
-    def _listed(self, text: str, now: float) -> None:
+    def _handle_list(self, text: str, now: float) -> None:
         mine = [listed for listed in parse_list(text) if listed.id == self.id]
         if mine:
             self.initiator = mine[0].initiator
         if self._settled is not None:
             self.outcome = "detached"
-            self._tell(f"detached; the network goes on with {self.id}")
+            self._report(f"detached; the network goes on with {self.id}")
             self._end(None, now)
         elif not mine:
-            self.lost("the controller has this build no longer in its list", now)
+            self.connection_lost("the controller no longer lists this build", now)
 
     # Watching.
 
     def _watch(self, now: float) -> None:
-        silent = now - self._news
-        if self._asked and now >= self._asked_at + self.limits.answer:
-            self.lost(f"the controller did not answer a question for {self.limits.answer:g} s", now)
-        elif self.phase == "graphing" and now >= self._due:
+        silent = now - self._last_news
+        if self._questions and now >= self._asked_at + self.limits.answer:
+            self.connection_lost(f"the controller did not answer a question for {self.limits.answer:g} s", now)
+        elif self.phase == "graphing" and now >= self._deadline:
             self._give_up(
-                f"its build graph is not there after {self.limits.graph:g} s",
-                "The controller's distbuild-helper may be dead (its log tells); restart the controller and run again.",
+                f"its build graph was not computed within {self.limits.graph:g} s",
+                "The controller's distbuild-helper may be dead (check its log); restart the controller and run again.",
                 now,
             )
         elif self.phase == "building" and silent >= self.limits.silence:
-            where = f" on {self._running()}" if self._running() else ""
+            where = f" on {self._describe_running()}" if self._describe_running() else ""
             self._give_up(
-                f"no news{where} for {silent:.0f} s, though the controller answers",
-                f"See whether the worker and its helper live, and whether any worker is connected. {JOIN}",
+                f"no news{where} for {silent:.0f} s, although the controller answers",
+                f"Check whether the worker and its helper live, and whether any worker is connected. {JOIN}",
                 now,
             )
-        elif not self._asked and now >= max(self._news, self._asked_at) + self.limits.question:
+        elif not self._questions and now >= max(self._last_news, self._asked_at) + self.limits.question:
             self._ask("build-status", now)
             self._ask("list-requests", now)
 
     def _ask(self, kind: str, now: float) -> None:
-        self._out += question(kind, self.id if kind == "build-status" else self._own)
-        self._asked.append(kind)
+        self._out += format_question(kind, self.id if kind == "build-status" else self._own)
+        self._questions.append(kind)
         self._asked_at = now
 
-    def _going_on(self, now: float) -> None:
+    def _stop_settling(self, now: float) -> None:
         """It is certain that the build is not cached whole: a detached one need not be watched longer."""
         if self.detach and self._settled is not None:
-            self._detach(now)
+            self._try_detach(now)
 
-    def _detach(self, now: float) -> None:
-        if self._settled is not None and "list-requests" not in self._asked:
+    def _try_detach(self, now: float) -> None:
+        if self._settled is not None and "list-requests" not in self._questions:
             self._ask("list-requests", now)
             self._settled = now + self.limits.answer
         elif self._settled is not None and now >= self._settled:
-            self.lost("the controller did not answer when the build was to be left to it", now)
+            self.connection_lost("the controller did not answer when the build was to be left to it", now)
 
     # Ends.
 
     def _give_up(self, came_back: str, do_next: str, now: float) -> None:
-        """Fail, after the controller was told that nobody wants the build: it would go on with it unseen."""
-        self._unfinished("unknown", now)
-        self._why = self._error(came_back, do_next)
+        """Fail after cancelling the build on the controller, which would go on with it otherwise."""
+        self._end_steps("unknown", now)
+        self._failure = self._make_error(came_back, do_next)
         self.outcome = "failed"
         self._settled = None
         if self.phase in ("wanted", "connecting"):
-            self._end(self._why, now)
+            self._end(self._failure, now)
             return
         self.log.note(f"cancelling: {came_back}")
         if self.id:
-            self._out += question("build-cancel", self.id)
-        self._to("ending", now + self.limits.cancel, now)
+            self._out += format_question("build-cancel", self.id)
+        self._enter_phase("ending", now + self.limits.cancel, now)
 
     def _fail(self, came_back: str, do_next: str, now: float) -> None:
         self.outcome = "failed"
-        self._unfinished("unknown", now)
-        self._end(self._error(came_back, do_next), now)
+        self._end_steps("unknown", now)
+        self._end(self._make_error(came_back, do_next), now)
 
     def _end(self, error: SlipwayError | None, now: float) -> None:
         self.phase = "ended"
@@ -492,7 +494,7 @@ class Build:
             self.log.note(str(error))
         self.log.close_all()
 
-    def _error(self, came_back: str, do_next: str) -> SlipwayError:
+    def _make_error(self, came_back: str, do_next: str) -> SlipwayError:
         request = f" (request {self.id})" if self.id else ""
         step = self.steps.get(self._failed_step)
         return SlipwayError(
@@ -500,18 +502,18 @@ class Build:
             f"{self.request} with the controller {self.controller}{request}",
             came_back,
             do_next=do_next,
-            log=step.log if step else str(self.log.course),
+            log=step.log if step else str(self.log.summary),
         )
 
-    def _told(self, reason: str) -> str:
+    def _describe_failure(self, reason: str) -> str:
         step = self.steps.get(self._failed_step)
         if step is None:
             return reason or "the controller gives no reason"
-        said = self.log.last_lines(step.name)
+        output = self.log.last_lines(step.name)
         on = f" on {step.worker}" if step.worker else ""
-        return f"the step {step.name} failed{on}: {said or 'it has no output'} ({reason})"
+        return f"the step {step.name} failed{on}: {output or 'it has no output'} ({reason})"
 
-    def _advice(self, reason: str) -> str:
+    def _advise(self, reason: str) -> str:
         if "Protocol version mismatch" in reason:
             return f"This is for networks that speak protocol {wire.PROTOCOL_VERSION} only."
         if reason.startswith("Bad request"):
@@ -524,47 +526,47 @@ class Build:
 
     # Small things.
 
-    def _to(self, phase: str, due: float, now: float) -> None:
+    def _enter_phase(self, phase: str, due: float, now: float) -> None:
         self.phase = phase
-        self._due = due
-        self._news = now
+        self._deadline = due
+        self._last_news = now
 
-    def _tell(self, text: str) -> None:
+    def _report(self, text: str) -> None:
         self.log.note(text)
-        self._say(text)
+        self._on_report(text)
 
-    def _step(self, message: wire.Message, now: float) -> Step:
-        name = wire.text(message, "step_name")
+    def _find_step(self, message: wire.Message, now: float) -> Step:
+        name = wire.read_text(message, "step_name")
         step = self.steps.setdefault(name, Step(name, str(self.log.path(name)), began=now))
-        step.worker = step.worker or wire.text(message, "worker_name")
+        step.worker = step.worker or wire.read_text(message, "worker_name")
         step.seconds = now - step.began
         return step
 
-    def _running(self) -> str:
+    def _describe_running(self) -> str:
         return ", ".join(f"{s.name} ({s.worker})" for s in self.steps.values() if s.outcome == "building")
 
-    def _unfinished(self, outcome: str, now: float) -> None:
+    def _end_steps(self, outcome: str, now: float) -> None:
         for step in self.steps.values():
             if step.outcome == "building":
                 step.outcome, step.seconds = outcome, now - step.began
 
 
-def artifact_name(url: str) -> str:
+def parse_artifact_name(url: str) -> str:
     """The artifact that a URL of a cache server names."""
     return url.rpartition("filename=")[2] or url
 
 
 HANDLERS: dict[str, Callable[[Build, wire.Message, float], None]] = {
-    "graphing-finished": Build._graphed,
-    "build-started": Build._graphed,
-    "cache-state": Build._cache_state,
-    "build-progress": Build._progress,
-    "step-started": Build._step_started,
-    "step-already-started": Build._step_started,
-    "step-output": Build._step_output,
-    "step-finished": Build._step_finished,
-    "step-failed": Build._step_failed,
-    "build-finished": Build._finished,
-    "build-failed": Build._build_failed,
-    "build-cancelled": Build._cancelled,
+    "graphing-finished": Build._handle_graph,
+    "build-started": Build._handle_graph,
+    "cache-state": Build._handle_cache_state,
+    "build-progress": Build._handle_progress,
+    "step-started": Build._handle_step_started,
+    "step-already-started": Build._handle_step_started,
+    "step-output": Build._handle_step_output,
+    "step-finished": Build._handle_step_finished,
+    "step-failed": Build._handle_step_failed,
+    "build-finished": Build._handle_finished,
+    "build-failed": Build._handle_failed,
+    "build-cancelled": Build._handle_cancelled,
 }

@@ -25,15 +25,15 @@ class BuildLog:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self.course = directory / "distbuild.log"
+        self.summary = directory / "distbuild.log"
         self._open: dict[str, IO[bytes]] = {}
         self._tails: dict[str, bytearray] = {}
 
     def note(self, text: str) -> None:
         """A dated line about the build as a whole."""
         self.directory.mkdir(parents=True, exist_ok=True)
-        with open(self.course, "ab", buffering=0) as stream:
-            stream.write(_dated(text))
+        with open(self.summary, "ab", buffering=0) as stream:
+            stream.write(_format_dated(text))
 
     def path(self, step: str) -> Path:
         """The file of a step; a name that a file cannot have is encoded."""
@@ -42,14 +42,14 @@ class BuildLog:
             name = f"{name[:MAX_NAME]}-{hashlib.sha256(step.encode()).hexdigest()[:16]}"
         return self.directory / f"build-step-{name}.log"
 
-    def status(self, step: str, text: str) -> None:
+    def write_status(self, step: str, text: str) -> None:
         """A dated line in a step's file."""
-        self._stream(step).write(_dated(text))
+        self._open_stream(step).write(_format_dated(text))
 
-    def output(self, step: str, data: bytes) -> None:
+    def write_output(self, step: str, data: bytes) -> None:
         """A piece of a step's output."""
         if data:
-            self._stream(step).write(data)
+            self._open_stream(step).write(data)
             tail = self._tails.setdefault(step, bytearray())
             tail += data[-TAIL_BYTES:]
             del tail[: max(0, len(tail) - TAIL_BYTES)]
@@ -62,15 +62,15 @@ class BuildLog:
 
     def end(self, step: str, text: str, *, keep_tail: bool = False) -> None:
         """The step wrote its last; ``keep_tail`` keeps what :meth:`last_lines` says of it."""
-        self.status(step, text)
+        self.write_status(step, text)
         self._close(step)
         if not keep_tail:
             self._tails.pop(step, None)
 
-    def interrupted(self) -> None:
-        """Say in the file of each unfinished step that it was not the build's own fault, as Morph did."""
+    def mark_interrupted(self) -> None:
+        """Note in the file of each unfinished step that the initiator cancelled it, as Morph did."""
         for step in [*self._open]:
-            self.status(step, "Initiator cancelled")
+            self.write_status(step, "Initiator cancelled")
 
     def close_all(self) -> None:
         """Nothing more is written."""
@@ -82,7 +82,7 @@ class BuildLog:
         if (stream := self._open.pop(step, None)) is not None:
             stream.close()
 
-    def _stream(self, step: str) -> IO[bytes]:
+    def _open_stream(self, step: str) -> IO[bytes]:
         if step not in self._open:
             while len(self._open) >= MAX_OPEN:
                 self._close(next(iter(self._open)))
@@ -91,5 +91,5 @@ class BuildLog:
         return self._open[step]
 
 
-def _dated(text: str) -> bytes:
+def _format_dated(text: str) -> bytes:
     return f"{time.strftime('%Y-%m-%d %H:%M:%S')} {' '.join(text.split())}\n".encode("utf-8", "replace")

@@ -1,6 +1,6 @@
 # Copyright: The Slipway developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Brings builds and their controllers together: all sockets, all deadlines and all interruptions in one loop."""
+"""Runs builds on their controllers: all sockets, deadlines and interruptions in one loop."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interruption:
-    """What asked this run to end: ``reason`` is empty while nothing did, ``urgent`` once it did twice."""
+    """A request to end this run: ``reason`` is empty while there is none, ``urgent`` is set by a second one."""
 
     def __init__(self, *, output: int | None = None) -> None:
         self.reason = ""
@@ -34,7 +34,7 @@ class Interruption:
         #: The file descriptor that somebody reads our result from; nobody does when it hangs up.
         self.output = output if output is not None and _is_pipe(output) else None
 
-    def ask(self, reason: str) -> None:
+    def interrupt(self, reason: str) -> None:
         """End this run; may be called from a signal handler or another thread."""
         self.urgent = bool(self.reason)
         self.reason = self.reason or reason
@@ -48,13 +48,13 @@ class Interruption:
 
 
 @contextlib.contextmanager
-def interruptible(*, output: int | None = None) -> Iterator[Interruption]:
+def handle_interruptions(*, output: int | None = None) -> Iterator[Interruption]:
     """An :class:`Interruption` that signals (in the main thread) and a hang-up of ``output`` cause."""
     interruption = Interruption(output=output)
     before = {}
     if threading.current_thread() is threading.main_thread():
         for number in SIGNALS:
-            before[number] = signal.signal(number, lambda n, _: interruption.ask(signal.Signals(n).name))
+            before[number] = signal.signal(number, lambda n, _: interruption.interrupt(signal.Signals(n).name))
     try:
         yield interruption
     finally:
@@ -63,41 +63,41 @@ def interruptible(*, output: int | None = None) -> Iterator[Interruption]:
         interruption.close()
 
 
-def run(
+def run_builds(
     builds: Sequence[Build],
     *,
     interruption: Interruption | None = None,
     on_change: Callable[[Build], None] = lambda _build: None,
     clock: Callable[[], float] = time.monotonic,
 ) -> None:
-    """Carry every build to its end. ``on_change`` is called whenever a build's controller id changes or it ends."""
+    """Run every build to its end. ``on_change`` is called whenever a build's controller id changes or it ends."""
     with selectors.DefaultSelector() as selector:
-        lines = [_Line(build, selector, on_change) for build in builds]
+        lines = [_Connection(build, selector, on_change) for build in builds]
         if interruption is not None:
             selector.register(interruption.wake, selectors.EVENT_READ, interruption)
             if interruption.output is not None:
                 selector.register(interruption.output, selectors.EVENT_READ, interruption)
         try:
             while any(line.build.phase != "ended" for line in lines):
-                _turn(lines, selector, interruption, clock)
+                _run_turn(lines, selector, interruption, clock)
         finally:
             for line in lines:
                 line.hang_up()
 
 
-def _turn(
-    lines: Sequence[_Line],
+def _run_turn(
+    lines: Sequence[_Connection],
     selector: selectors.BaseSelector,
     interruption: Interruption | None,
     clock: Callable[[], float],
 ) -> None:
     now = clock()
-    wakes = min(line.build.wakes() for line in lines if line.build.phase != "ended")
+    wakes = min(line.build.next_deadline() for line in lines if line.build.phase != "ended")
     for key, mask in selector.select(max(0.0, min(MAX_SLEEP, wakes - now))):
-        if isinstance(key.data, _Line):
-            key.data.ready(mask, clock())
+        if isinstance(key.data, _Connection):
+            key.data.handle_ready(mask, clock())
         else:
-            _heard(key, selector, key.data)
+            _handle_interruption(key, selector, key.data)
     now = clock()
     if interruption is not None and interruption.reason:
         for line in lines:
@@ -109,17 +109,19 @@ def _turn(
         line.settle(now)
 
 
-def _heard(key: selectors.SelectorKey, selector: selectors.BaseSelector, interruption: Interruption) -> None:
+def _handle_interruption(
+    key: selectors.SelectorKey, selector: selectors.BaseSelector, interruption: Interruption
+) -> None:
     if key.fileobj is interruption.wake:
         with contextlib.suppress(BlockingIOError):
             interruption.wake.recv(64)
     else:
         selector.unregister(key.fileobj)
-        interruption.ask("nobody reads the result any more")
+        interruption.interrupt("the reader of the result is gone")
 
 
-class _Line:
-    """One build's connection, made anew as often as the build wants one."""
+class _Connection:
+    """The connection of one build, opened again as often as the build needs it."""
 
     def __init__(self, build: Build, selector: selectors.BaseSelector, on_change: Callable[[Build], None]) -> None:
         self.build = build
@@ -131,24 +133,24 @@ class _Line:
         self._known = ""
 
     def settle(self, now: float) -> None:
-        """Give the build the connection that it wants now, send what it has to say, report what is new."""
+        """Open the connection that the build needs, send its bytes, and report changes."""
         if self.build.phase in ("wanted", "ended"):
             self.hang_up()
         if self.build.phase == "wanted" and now >= self.build.connect_at:
             self._resolve(now)
         if self._socket is not None:
-            self._listen_for()
+            self._select_events()
         known = f"{self.build.id} {self.build.initiator} {self.build.phase == 'ended'}"
         if known != self._known:
             self._known = known
             self._on_change(self.build)
 
-    def ready(self, mask: int, now: float) -> None:
+    def handle_ready(self, mask: int, now: float) -> None:
         """The socket has something to read or takes something to write."""
         if self._socket is None:
             return
         if self.build.phase == "connecting":
-            self._connected(now)
+            self._finish_connecting(now)
             return
         try:
             if mask & selectors.EVENT_WRITE and self.build.outgoing():
@@ -159,11 +161,11 @@ class _Line:
                 if data:
                     self.build.receive(data, now)
                 else:
-                    self.build.lost("the controller closed the connection", now)
+                    self.build.connection_lost("the controller closed the connection", now)
         except BlockingIOError:
             pass
         except OSError as error:
-            self.build.lost(f"the connection broke ({error.strerror or error})", now)
+            self.build.connection_lost(f"the connection broke ({error.strerror or error})", now)
 
     def hang_up(self) -> None:
         """Close the connection, if there is one."""
@@ -177,10 +179,12 @@ class _Line:
         try:
             found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError) as error:
-            self.build.lost(f"the name {host} is not known ({getattr(error, 'strerror', None) or error})", now)
+            self.build.connection_lost(
+                f"the name {host} cannot be resolved ({getattr(error, 'strerror', None) or error})", now
+            )
             return
         self._addresses = [(each[0], each[4]) for each in found]
-        self.build.connecting(now)
+        self.build.connection_begun(now)
         self._connect(now)
 
     def _connect(self, now: float) -> None:
@@ -195,25 +199,25 @@ class _Line:
         except BlockingIOError:
             pass  # it goes on; the selector tells how it ends
         except OSError as error:
-            self._refused(error, now)
+            self._try_next_address(error, now)
 
-    def _connected(self, now: float) -> None:
+    def _finish_connecting(self, now: float) -> None:
         if self._socket is None:
             raise AssertionError("self._socket is always set here")
         number = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if number:
-            self._refused(OSError(number, os.strerror(number)), now)
+            self._try_next_address(OSError(number, os.strerror(number)), now)
         else:
-            self.build.connected(now)
+            self.build.connection_made(now)
 
-    def _refused(self, error: OSError, now: float) -> None:
+    def _try_next_address(self, error: OSError, now: float) -> None:
         self.hang_up()
         if self._addresses:
             self._connect(now)
         else:
-            self.build.lost(f"nothing takes the connection ({error.strerror or error})", now)
+            self.build.connection_lost(f"the connection was refused ({error.strerror or error})", now)
 
-    def _listen_for(self) -> None:
+    def _select_events(self) -> None:
         mask = selectors.EVENT_WRITE
         if self.build.phase != "connecting":
             mask = selectors.EVENT_READ | (selectors.EVENT_WRITE if self.build.outgoing() else 0)

@@ -1,6 +1,6 @@
 # Copyright: The Slipway developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What one asks of a Morph distbuild network, and what its controller says in text for people.
+"""Requests to a Morph distbuild network, and its controller's answers, which are text for people.
 
 A controller's own ids, ``InitiatorConnection-N``, begin again at 1 whenever it restarts, so an id alone
 names nobody's build for certain: a :class:`Handle` keeps beside it what was asked and from where.
@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..errors import SlipwayError
-from .wire import PROTOCOL_VERSION, encode
+from .wire import PROTOCOL_VERSION, encode_message
 
 DEFAULT_PORT = 7878
 #: How the controller says that an id is not, or no longer, one of its builds.
@@ -54,7 +54,7 @@ class Request:
     components: tuple[str, ...] = ()
 
     @classmethod
-    def checked(
+    def create(
         cls, *, repo: str, ref: str, morphology: str, original_ref: str | None = None, components: Iterable[str] = ()
     ) -> Request:
         """The request, if no field of it can harm a network.
@@ -63,7 +63,7 @@ class Request:
         text; the request then goes back into its queue and ends every later helper too.
         """
         request = cls(repo, ref, morphology, original_ref or ref, tuple(components))
-        faults = [fault for name, value in request._texts() if (fault := _fault(name, value)) is not None]
+        faults = [fault for name, value in request._list_texts() if (fault := _find_fault(name, value)) is not None]
         if len(set(request.components)) < len(request.components):
             faults.append("components names the same component twice")
         if faults:
@@ -76,9 +76,9 @@ class Request:
             )
         return request
 
-    def line(self, own_id: str, *, detach: bool) -> bytes:
+    def encode_line(self, own_id: str, *, detach: bool) -> bytes:
         """The build-request on the wire, with every field that a real controller cannot do without."""
-        return encode(
+        return encode_message(
             {
                 "type": "build-request",
                 "id": own_id,
@@ -93,7 +93,7 @@ class Request:
             }
         )
 
-    def _texts(self) -> list[tuple[str, str]]:
+    def _list_texts(self) -> list[tuple[str, str]]:
         fields = [(name, getattr(self, name)) for name in ("repo", "ref", "original_ref", "morphology")]
         return fields + [("a component", name) for name in self.components]
 
@@ -104,8 +104,8 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Listed:
-    """One running build, as list-requests tells it."""
+class RunningBuild:
+    """One running build, from the answer to list-requests."""
 
     id: str
     initiator: str
@@ -115,8 +115,8 @@ class Listed:
 
 
 @dataclass(frozen=True)
-class Status:
-    """One recent build, as build-status tells it; ``state`` is a word of ``STATES``, ``detail`` the text."""
+class BuildStatus:
+    """One recent build, from the answer to build-status; ``state`` is a word of ``STATES``, ``detail`` the text."""
 
     id: str
     morphology: str
@@ -156,7 +156,7 @@ class Handle:
         """A flat mapping, for a module's result."""
         return {**asdict(self), "controller": self.controller.host, "port": self.controller.port}
 
-    def is_same(self, listed: Listed) -> bool:
+    def is_same(self, listed: RunningBuild) -> bool:
         """Whether a running build is this one."""
         mine = (self.id, self.repo, self.ref, self.morphology)
         theirs = (listed.id, listed.repo, listed.ref, listed.morphology)
@@ -167,25 +167,25 @@ class Handle:
         return f"{self.id} ({self.morphology} at {self.ref}) on the controller {self.controller}"
 
 
-def question(kind: str, identifier: str) -> bytes:
+def format_question(kind: str, identifier: str) -> bytes:
     """The line of a build-status, build-cancel or list-requests."""
-    return encode({"type": kind, "id": identifier, "protocol_version": PROTOCOL_VERSION})
+    return encode_message({"type": kind, "id": identifier, "protocol_version": PROTOCOL_VERSION})
 
 
-def parse_list(text: str) -> list[Listed]:
+def parse_list(text: str) -> list[RunningBuild]:
     """The builds in the answer to list-requests. Raises :class:`ValueError` if it is none."""
     count = COUNT.match(text)
     if count is None:
-        raise ValueError(f"this is no list of requests: {text[:200]!r}")
+        raise ValueError(f"this is not a list of requests: {text[:200]!r}")
     found = [
-        Listed(
+        RunningBuild(
             id=fields["Build request ID"],
             initiator=fields.get("Initiator", ""),
             repo=fields.get("Repo", ""),
             ref=fields.get("Ref", ""),
             morphology=fields.get("Component", ""),
         )
-        for fields in map(_fields, text.split("\n\n")[1:])
+        for fields in map(_read_fields, text.split("\n\n")[1:])
         if "Build request ID" in fields
     ]
     if len(found) != int(count[1]):
@@ -193,28 +193,28 @@ def parse_list(text: str) -> list[Listed]:
     return found
 
 
-def parse_status(text: str) -> Status | None:
+def parse_status(text: str) -> BuildStatus | None:
     """The build in the answer to build-status; ``None`` if the controller does not know it (any more).
 
-    Raises :class:`ValueError` if it is no such answer.
+    Raises :class:`ValueError` if it is not such a answer.
     """
     if NO_SUCH_BUILD in text:
         return None
-    fields = _fields(text)
+    fields = _read_fields(text)
     detail = fields.get("Build status", "")
     state = next((word for beginning, word in STATES if detail.startswith(beginning)), None)
     if state is None or "Build request ID" not in fields:
-        raise ValueError(f"this is no status of a build: {text[:200]!r}")
-    return Status(fields["Build request ID"], fields.get("System build", ""), state, detail)
+        raise ValueError(f"this is not a status of a build: {text[:200]!r}")
+    return BuildStatus(fields["Build request ID"], fields.get("System build", ""), state, detail)
 
 
-def _fields(block: str) -> dict[str, str]:
+def _read_fields(block: str) -> dict[str, str]:
     """The ``Name: value`` lines of a text."""
     pairs = (line.strip().partition(": ") for line in block.splitlines())
     return {name: value.strip() for name, found, value in pairs if found}
 
 
-def _fault(name: str, value: str) -> str | None:
+def _find_fault(name: str, value: str) -> str | None:
     if not isinstance(value, str):
         return f"{name} is {value!r}, which is not text"
     if not value.strip():

@@ -14,11 +14,11 @@ from typing import Any
 from ..errors import SlipwayError, count_of
 from ..morph.cache import MorphCache, is_system
 from ..progress import Progress
-from .control import look, state_of
-from .guard import guarded
+from .control import determine_state, query_build
+from .guard import guard_builds
 from .initiator import Build, Limits
 from .log import BuildLog
-from .network import interruptible, run
+from .network import handle_interruptions, run_builds
 from .protocol import Controller, Handle, Request
 
 STDOUT = 1
@@ -26,7 +26,7 @@ STDOUT = 1
 
 @dataclass(frozen=True)
 class Order:
-    """One build that is wanted: what, by which controller, and where its logs go."""
+    """One build to submit: the request, the controller, and the directory of its logs."""
 
     controller: Controller
     request: Request
@@ -37,7 +37,7 @@ class Order:
     artifacts: Sequence[str] = ()
 
 
-def submit(
+def submit_orders(
     orders: Sequence[Order],
     *,
     limits: Limits,
@@ -57,11 +57,11 @@ def submit(
     is joined. Each result's ``resumed`` tells what had become of the handle's build (``None`` without one).
     """
     reporter = _Reporter(progress or Progress(None), names=len(orders) > 1)
-    cached = {number: _from_cache(order) for number, order in enumerate(orders) if _is_cached(order, cache)}
+    cached = {number: _describe_cached(order) for number, order in enumerate(orders) if _is_cached(order, cache)}
     wanted = {number: order for number, order in enumerate(orders) if number not in cached}
     for number in cached:
-        reporter.speaker(orders[number])("its artifacts are in the cache")
-    resumed = {n: _resumed(order, reporter.speaker(order), timeout=limits.answer) for n, order in wanted.items()}
+        reporter.make_report(orders[number])("its artifacts are in the cache")
+    resumed = {n: _resume(order, reporter.make_report(order), timeout=limits.answer) for n, order in wanted.items()}
     now = time.monotonic()
     builds = {
         number: Build(
@@ -71,26 +71,26 @@ def submit(
             now=now,
             limits=limits,
             detach=detach,
-            say=reporter.speaker(order),
+            report=reporter.make_report(order),
         )
         for number, order in wanted.items()
     }
     reporter.builds = [*builds.values()]
     if builds:
-        _carry_out(reporter.builds, guard=guard and not detach)
+        _run_builds(reporter.builds, guard=guard and not detach)
     sent = {number: {**build.result(), "resumed": resumed[number]} for number, build in builds.items()}
     return [cached.get(number) or sent[number] for number in range(len(orders))]
 
 
-def _carry_out(builds: Sequence[Build], *, guard: bool) -> None:
+def _run_builds(builds: Sequence[Build], *, guard: bool) -> None:
     """Carry all builds to their ends; failed ones raise."""
     with contextlib.ExitStack() as stack:
         watch: Callable[[str, Handle | None], None] = lambda _owner, _handle: None  # noqa: E731  # one of two
         if guard:
-            watch = stack.enter_context(guarded()).watch
+            watch = stack.enter_context(guard_builds()).watch
         owners = {id(build): str(number) for number, build in enumerate(builds)}
-        interruption = stack.enter_context(interruptible(output=STDOUT))
-        run(
+        interruption = stack.enter_context(handle_interruptions(output=STDOUT))
+        run_builds(
             builds,
             interruption=interruption,
             on_change=lambda build: watch(owners[id(build)], None if build.phase == "ended" else build.handle),
@@ -98,14 +98,14 @@ def _carry_out(builds: Sequence[Build], *, guard: bool) -> None:
     _raise_failures(builds)
 
 
-def preview(
+def preview_orders(
     orders: Sequence[Order],
     *,
     detach: bool = False,
     cache: MorphCache | None = None,
     artifacts: Callable[[Request], Sequence[str]] | None = None,
 ) -> list[dict[str, Any]]:
-    """What :func:`submit` would send, and whether it is in the cache already (``None`` if that is not known).
+    """What :func:`submit_orders` would send, and whether it is in the cache already (``None`` if that is not known).
 
     That is known of an order with known artifacts. For others ``artifacts`` names what a system is made of; it is
     in the cache when its own artifact is. Of single components nothing is known before they are asked for.
@@ -126,7 +126,7 @@ def preview(
         }
         results.append(
             {
-                **_from_cache(order),
+                **_describe_cached(order),
                 "outcome": "finished" if cached else "",
                 "request": request,
                 "cached": cached,
@@ -138,11 +138,11 @@ def preview(
 
 
 def _is_cached(order: Order, cache: MorphCache | None) -> bool:
-    return cache is not None and bool(order.artifacts) and all(cache.present(order.artifacts).values())
+    return cache is not None and bool(order.artifacts) and all(cache.find_present(order.artifacts).values())
 
 
-def _from_cache(order: Order) -> dict[str, Any]:
-    """The result of a build that nobody had to be asked for."""
+def _describe_cached(order: Order) -> dict[str, Any]:
+    """The result of an order whose artifacts are in the cache."""
     return {
         "morphology": order.request.morphology,
         "components": list(order.request.components),
@@ -163,8 +163,8 @@ def _from_cache(order: Order) -> dict[str, Any]:
     }
 
 
-def _resumed(order: Order, say: Callable[[str], None], *, timeout: float) -> str | None:
-    """What became of an earlier submission; a handle of something else is a failure."""
+def _resume(order: Order, report: Callable[[str], None], *, timeout: float) -> str | None:
+    """The state of an earlier submission; a handle of another build is a failure."""
     handle = order.handle
     if handle is None:
         return None
@@ -182,11 +182,11 @@ def _resumed(order: Order, say: Callable[[str], None], *, timeout: float) -> str
             do_next="Give the handle that this very build was submitted with, or none.",
         )
     try:
-        state = state_of(handle, *look(handle, timeout=timeout))
+        state = determine_state(handle, *query_build(handle, timeout=timeout))
     except SlipwayError as error:
         state = "unknown"
-        say(str(error))
-    say(f"the earlier {handle.id} is {state}; asking for the same again")
+        report(str(error))
+    report(f"the earlier {handle.id} is {state}; asking for the same again")
     return state
 
 
@@ -205,20 +205,20 @@ def _raise_failures(builds: Sequence[Build]) -> None:
 
 
 class _Reporter:
-    """Turns what builds say into progress lines that count the artifacts of all of them."""
+    """Writes the reports of builds as progress lines that count the artifacts of all of them."""
 
     def __init__(self, progress: Progress, *, names: bool) -> None:
         self._progress = progress
         self._names = names
         self.builds: Sequence[Build] = ()
 
-    def speaker(self, order: Order) -> Callable[[str], None]:
-        """Who speaks for one order."""
+    def make_report(self, order: Order) -> Callable[[str], None]:
+        """The callback that reports for one order."""
         prefix = f"{Path(order.request.morphology).stem}: " if self._names else ""
 
-        def say(text: str) -> None:
+        def report(text: str) -> None:
             self._progress.total = sum(build.total or 0 for build in self.builds)
             self._progress.done = sum(build.done for build in self.builds)
-            self._progress.say(f"{prefix}{text}")
+            self._progress.report(f"{prefix}{text}")
 
-        return say
+        return report

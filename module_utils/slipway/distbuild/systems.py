@@ -1,6 +1,6 @@
 # Copyright: The Slipway developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Between a release's systems and the builds that distbuild networks are asked for."""
+"""Turns a release's systems into orders for distbuild networks, and results into elements."""
 
 from __future__ import annotations
 
@@ -17,43 +17,43 @@ from .submission import Order
 ADDRESS = re.compile(r"(?:\[(?P<v6>[0-9a-fA-F:]+)\]|(?P<host>[A-Za-z0-9._-]+))(?::(?P<port>[0-9]{1,5}))?\Z")
 
 
-def controller(address: str) -> Controller:
+def parse_controller(address: str) -> Controller:
     """The controller at ``host``, ``host:port`` or ``[IPv6 address]:port``."""
     parts = ADDRESS.match(address)
     if parts is None:
         raise SlipwayError(
-            "use the controller", repr(address), "it is no address", do_next="Give HOST or HOST:PORT and run again."
+            "use the controller", repr(address), "it is not an address", do_next="Give HOST or HOST:PORT and run again."
         )
     return Controller(parts["v6"] or parts["host"], int(parts["port"] or DEFAULT_PORT))
 
 
-def system_orders(
+def make_system_orders(
     systems: Sequence[Mapping[str, Any]],
     controllers: Mapping[str, str],
     *,
-    ask: Callable[[str], Request],
+    make_request: Callable[[str], Request],
     logs: Path,
-    recorded: Iterable[Mapping[str, Any]] = (),
+    previous: Iterable[Mapping[str, Any]] = (),
 ) -> list[Order]:
-    """The builds of a release's systems, each by the controller of its architecture and with the request of ``ask``.
+    """The builds of a release's systems, each by the controller of its architecture, requested by ``make_request``.
 
-    Logs go to ``<logs>/<system>``. ``recorded`` tells what earlier builds of the same are named in the cache. An
+    Logs go to ``<logs>/<system>``. ``previous`` tells what earlier builds of the same are named in the cache. An
     architecture without a controller is a failure that names all such systems.
     """
-    known = {(entry["element"], entry["architecture"]): [entry["artifact"]] for entry in recorded}
-    homeless = [system for system in systems if system["architecture"] not in controllers]
-    if homeless:
+    known = {(entry["element"], entry["architecture"]): [entry["artifact"]] for entry in previous}
+    without_controller = [system for system in systems if system["architecture"] not in controllers]
+    if without_controller:
         raise SlipwayError(
             "build",
-            f"{len(homeless)} of {count_of(len(systems), 'system')}",
+            f"{len(without_controller)} of {count_of(len(systems), 'system')}",
             "there is no controller for their architectures",
             do_next="Name it in release_build_controllers, or leave them out by release_allow_missing_arches.",
-            findings=[f"{system['name']}: {system['architecture']}" for system in homeless],
+            findings=[f"{system['name']}: {system['architecture']}" for system in without_controller],
         )
     return [
         Order(
-            controller(controllers[system["architecture"]]),
-            ask(system["file"]),
+            parse_controller(controllers[system["architecture"]]),
+            make_request(system["file"]),
             logs / system["name"],
             artifacts=known.get((system["file"], system["architecture"]), []),
         )
@@ -61,8 +61,8 @@ def system_orders(
     ]
 
 
-def elements(results: Sequence[Mapping[str, Any]], systems: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """What was built, as buildstream_build tells it; the key is empty for what check mode would build."""
+def list_elements(results: Sequence[Mapping[str, Any]], systems: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The built elements, as buildstream_build returns them; the key is empty for what check mode would build."""
     found = []
     for result, system in zip(results, systems, strict=True):
         artifact = next((name for name in result["artifacts"] if is_system(name)), "")

@@ -18,11 +18,11 @@ from ..errors import SlipwayError
 
 try:
     import yaml
-except ImportError:  # the failure is told when a line is to be read
+except ImportError:  # the failure is raised when a line is to be read
     yaml = None  # type: ignore[assignment]  # absent on a host that speaks to no controller
 
 PROTOCOL_VERSION = 4
-#: Where one line without an end is no message of a controller; the longest one seen had 44 351 bytes.
+#: Where one line without an end is not a message of a controller; the longest one seen had 44 351 bytes.
 MAX_LINE = 16 << 20
 
 Value: TypeAlias = "str | bytes | list[str]"
@@ -34,10 +34,10 @@ HALF_CHARACTER = "\\ud"
 
 
 class UnreadableError(ValueError):
-    """A line that is no message; the text says why."""
+    """A line that is not a message; the text says why."""
 
 
-def encode(message: Mapping[str, str | int | bool | list[str]]) -> bytes:
+def encode_message(message: Mapping[str, str | int | bool | list[str]]) -> bytes:
     """One line of the wire, pure ASCII."""
     for name, value in message.items():
         if not (isinstance(value, (str, int)) or (isinstance(value, list) and all(isinstance(v, str) for v in value))):
@@ -45,7 +45,7 @@ def encode(message: Mapping[str, str | int | bool | list[str]]) -> bytes:
     return (json.dumps(json.dumps(dict(message), sort_keys=True)) + "\n").encode("ascii")
 
 
-def decode(line: bytes) -> Message:
+def decode_message(line: bytes) -> Message:
     """The message in one line (without its line end). Raises :class:`UnreadableError`."""
     try:
         document = json.loads(line.decode("utf-8"))
@@ -58,17 +58,17 @@ def decode(line: bytes) -> Message:
             "read", "the controller's answer", "Python's yaml module is missing", do_next="Install PyYAML."
         )
     try:
-        return _mapping(yaml.parse(document, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
+        return _read_mapping(yaml.parse(document, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
     except yaml.YAMLError as error:
         if HALF_CHARACTER not in document.lower():
-            raise UnreadableError(f"its string is not YAML ({_reason(error)})") from error
+            raise UnreadableError(f"its string is not YAML ({_explain_error(error)})") from error
     try:
-        return _mapping(yaml.parse(document, Loader=yaml.SafeLoader))
+        return _read_mapping(yaml.parse(document, Loader=yaml.SafeLoader))
     except (yaml.YAMLError, ValueError) as error:
-        raise UnreadableError(f"its string is not YAML ({_reason(error)})") from error
+        raise UnreadableError(f"its string is not YAML ({_explain_error(error)})") from error
 
 
-def text(message: Mapping[str, Value], name: str) -> str:
+def read_text(message: Mapping[str, Value], name: str) -> str:
     """A field as text; an absent one is empty."""
     value = message.get(name, "")
     if isinstance(value, list):
@@ -76,21 +76,21 @@ def text(message: Mapping[str, Value], name: str) -> str:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
 
 
-def raw(message: Mapping[str, Value], name: str) -> bytes:
+def read_bytes(message: Mapping[str, Value], name: str) -> bytes:
     """A field as the bytes that the build wrote; an absent one is empty."""
     value = message.get(name, "")
-    return value if isinstance(value, bytes) else text(message, name).encode("utf-8", "replace")
+    return value if isinstance(value, bytes) else read_text(message, name).encode("utf-8", "replace")
 
 
-def texts(message: Mapping[str, Value], name: str) -> list[str]:
+def read_list(message: Mapping[str, Value], name: str) -> list[str]:
     """A field that is a list of texts; anything else is empty."""
     value = message.get(name, "")
     return list(value) if isinstance(value, list) else []
 
 
-def number(message: Mapping[str, Value], name: str) -> int:
+def read_number(message: Mapping[str, Value], name: str) -> int:
     """A field that is a number; anything else is 0."""
-    digits = text(message, name)
+    digits = read_text(message, name)
     return int(digits) if digits.isdecimal() and digits.isascii() and len(digits) < 16 else 0
 
 
@@ -124,26 +124,26 @@ class LineBuffer:
         return len(self._rest)
 
 
-def _mapping(events: Iterator[Any]) -> Message:
+def _read_mapping(events: Iterator[Any]) -> Message:
     """The flat mapping of one YAML document; anything deeper or different is unreadable."""
     message: Message = {}
     opening = [next(events, None) for _unused in range(3)]
     if not isinstance(opening[2], yaml.MappingStartEvent):
         raise UnreadableError("its string holds no mapping")
     while not isinstance(event := next(events), yaml.MappingEndEvent):
-        name = _scalar(event)
+        name = _read_scalar(event)
         event = next(events)
         if isinstance(event, yaml.SequenceStartEvent):
             items = []
             while not isinstance(event := next(events), yaml.SequenceEndEvent):
-                items.append(_text(_scalar(event)))
-            message[_text(name)] = items
+                items.append(_decode_text(_read_scalar(event)))
+            message[_decode_text(name)] = items
         else:
-            message[_text(name)] = _scalar(event)
+            message[_decode_text(name)] = _read_scalar(event)
     return message
 
 
-def _scalar(event: Any) -> str | bytes:
+def _read_scalar(event: Any) -> str | bytes:
     if not isinstance(event, yaml.ScalarEvent):
         raise UnreadableError("its mapping is not flat")
     value: str = event.value
@@ -157,9 +157,9 @@ def _scalar(event: Any) -> str | bytes:
     return value
 
 
-def _text(value: str | bytes) -> str:
+def _decode_text(value: str | bytes) -> str:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
 
 
-def _reason(error: Exception) -> str:
+def _explain_error(error: Exception) -> str:
     return str(getattr(error, "problem", None) or error).splitlines()[0]

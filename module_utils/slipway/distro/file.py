@@ -100,7 +100,7 @@ def load_distro(path: str | os.PathLike[str], *, text: str | None = None, requir
     except OSError as error:
         raise SlipwayError(attempt, on, str(error.strerror), do_next=do_next) from error
     distro = read_distro(data, required=required)
-    refuse(attempt, on, distro.faults, several="faults are in it", do_next=do_next)
+    refuse(attempt, on, distro.faults, several="faults", do_next=do_next)
     return distro
 
 
@@ -110,18 +110,18 @@ def read_distro(data: bytes, *, required: Collection[str] = ()) -> Distro:
         root, twice = read(data)
     except NotPlainError as error:
         return Distro("", None, {}, {}, [str(error)], [])
-    return _Reader(faults=twice).distro(root, required)
+    return _Reader(faults=twice).read_distro(root, required)
 
 
-def normal_version(text: str) -> str | None:
+def normalise_version(text: str) -> str | None:
     """A distribution release's name: ``$Revision: 468 $`` is ``r468``; ``None`` for what cannot stand in a version."""
     found = REVISION.search(text)
     version = f"r{found.group(1)}" if found else text
     return version if DISTRO_VERSION.match(version) else None
 
 
-def expand(template: str, *, stack: str, version: str | None, release: str) -> str | None:
-    """Put name, version and release into a rule as plain text; ``None`` if it needs a version that is not there.
+def expand_rule(template: str, *, stack: str, version: str | None, release: str) -> str | None:
+    """Expand name, version and release in a rule; ``None`` if it needs a version that is missing.
 
     Raises ValueError for ``$REVISION``, which no tool can know.
     """
@@ -135,7 +135,7 @@ def expand(template: str, *, stack: str, version: str | None, release: str) -> s
 
 
 @dataclass(frozen=True)
-class _Templates:
+class _RuleTemplates:
     """Rules before expansion."""
 
     kind: str
@@ -148,91 +148,91 @@ class _Reader:
     remarks: list[str] = field(default_factory=list)
     named: Mapping[str, Node] = field(default_factory=dict)
 
-    def fault(self, where: str, node: Node, sentence: str) -> None:
+    def add_fault(self, where: str, node: Node, sentence: str) -> None:
         self.faults.append(f"{where}: {sentence} (line {node.line})" if where else f"{sentence} (line {node.line})")
 
-    def distro(self, root: Node, required: Collection[str]) -> Distro:
+    def read_distro(self, root: Node, required: Collection[str]) -> Distro:
         top = root.mapping
         if top is None:
-            self.fault("", root, f"it is {root.kind}, not a mapping with release, stacks and variants")
+            self.add_fault("", root, f"it is {root.kind}, not a mapping with release, stacks and variants")
             return Distro("", None, {}, {}, self.faults, self.remarks)
-        self.unknown("", top, TOP_KEYS)
-        name = self.name(top.get("release"), root, "release")
-        version = self.version(top.get("version"))
-        self.named = self.mapping(top.get("_rules"), "_rules")
-        stacks = self.stacks(top.get("stacks"), root, name)
+        self.note_unknown("", top, TOP_KEYS)
+        name = self.read_name(top.get("release"), root, "release")
+        version = self.read_version(top.get("version"))
+        self.named = self.read_mapping(top.get("_rules"), "_rules")
+        stacks = self.read_stacks(top.get("stacks"), root, name)
         for missing in sorted(set(required) - stacks.keys()):
-            self.fault("stacks", top.get("stacks", root), f"the stack {missing} is missing")
-        return Distro(name, version, stacks, self.variants(top.get("variants"), stacks), self.faults, self.remarks)
+            self.add_fault("stacks", top.get("stacks", root), f"the stack {missing} is missing")
+        return Distro(name, version, stacks, self.read_variants(top.get("variants"), stacks), self.faults, self.remarks)
 
-    def version(self, node: Node | None) -> str | None:
+    def read_version(self, node: Node | None) -> str | None:
         if node is None or node.value is None:
             return None
         if node.text is None:
-            self.fault("version", node, f"it is {node.kind}, not text")
+            self.add_fault("version", node, f"it is {node.kind}, not text")
             return None
-        version = normal_version(node.text)
+        version = normalise_version(node.text)
         if version is None:
-            self.fault(
+            self.add_fault(
                 "version",
                 node,
                 f"{node.text!r} cannot be part of a package's version; use letters, digits, '.', '+', '~'",
             )
         return version
 
-    def stacks(self, node: Node | None, root: Node, release: str) -> dict[str, Stack]:
+    def read_stacks(self, node: Node | None, root: Node, release: str) -> dict[str, Stack]:
         if node is None or not node.mapping:
-            self.fault("stacks", node or root, "there are no stacks")
+            self.add_fault("stacks", node or root, "there are no stacks")
             return {}
-        common = self.rules(node.mapping.get("_rules"), None, "stacks._rules")
+        common = self.read_rules(node.mapping.get("_rules"), None, "stacks._rules")
         found = {}
         for name, entry in node.mapping.items():
             if name == "_rules":
                 continue
             if not NAME.match(name):
-                self.fault("stacks", entry, f"{name!r} is no name of a stack")
+                self.add_fault("stacks", entry, f"{name!r} is not a name of a stack")
                 continue
-            found[name] = self.stack(name, entry, common, release)
+            found[name] = self.read_stack(name, entry, common, release)
         packages: dict[str, str] = {}
         for name in found:
             other = packages.setdefault(name.replace("_", "-"), name)
             if other != name:
-                self.fault("stacks", node, f"{other} and {name} would have the same package name")
+                self.add_fault("stacks", node, f"{other} and {name} would have the same package name")
         return found
 
-    def stack(self, name: str, node: Node, common: _Templates | None, release: str) -> Stack:
+    def read_stack(self, name: str, node: Node, common: _RuleTemplates | None, release: str) -> Stack:
         where = f"stacks.{name}"
-        properties = self.mapping(node, where)
-        self.unknown(where, properties, STACK_KEYS)
+        properties = self.read_mapping(node, where)
+        self.note_unknown(where, properties, STACK_KEYS)
         version = properties.get("version")
         value = None if version is None else version.text
         if version is not None and version.value is not None and (value is None or not STACK_VERSION.match(value)):
-            shown = version.kind if value is None else repr(value)
-            self.fault(f"{where}.version", version, f"{shown} cannot be the version of a package")
+            text = version.kind if value is None else repr(value)
+            self.add_fault(f"{where}.version", version, f"{text} cannot be the version of a package")
             value = None
-        templates = self.rules(properties.get("_rules"), common, f"{where}._rules")
+        templates = self.read_rules(properties.get("_rules"), common, f"{where}._rules")
         if templates is None:
             self.remarks.append(f"{where}: no rule says where its source is (line {node.line})")
             return Stack(name, value, None)
-        return Stack(name, value, self.expanded(templates, name, value, release, node))
+        return Stack(name, value, self.expand_rules(templates, name, value, release, node))
 
-    def rules(self, node: Node | None, above: _Templates | None, where: str) -> _Templates | None:
+    def read_rules(self, node: Node | None, above: _RuleTemplates | None, where: str) -> _RuleTemplates | None:
         """The rules that hold here: a new form replaces what stands ``above``, the first form overlays it."""
         if node is None or node.value is None:
             return above
         if node.text is not None:
             if node.text not in self.named:
-                self.fault(where, node, f"no _rules are named {node.text!r}")
+                self.add_fault(where, node, f"no _rules are named {node.text!r}")
                 return above
             where, node = f"_rules.{node.text}", self.named[node.text]
         mapping = node.mapping
         if mapping is None:
-            self.fault(where, node, f"rules are a mapping or the name of one, this is {node.kind}")
+            self.add_fault(where, node, f"rules are a mapping or the name of one, this is {node.kind}")
             return above
         legacy = {LEGACY_KEYS[key]: value for key, value in mapping.items() if key in LEGACY_KEYS}
         if legacy:
             base = dict(above.values) if above is not None and above.kind == "svn" else {}
-            return _Templates("svn", {**base, **self.texts(legacy, where)})
+            return _RuleTemplates("svn", {**base, **self.read_texts(legacy, where)})
         kinds = [key for key in mapping if key in RULES]
         if not kinds:
             if mapping:
@@ -241,119 +241,129 @@ class _Reader:
         if len(kinds) > 1:
             self.remarks.append(f"{where}: {kinds[0]} counts, {', '.join(kinds[1:])} does not (line {node.line})")
         kind = kinds[0]
-        return _Templates(kind, self.texts(self.mapping(mapping[kind], f"{where}.{kind}"), f"{where}.{kind}"))
+        return _RuleTemplates(
+            kind, self.read_texts(self.read_mapping(mapping[kind], f"{where}.{kind}"), f"{where}.{kind}")
+        )
 
-    def texts(self, mapping: Mapping[str, Node], where: str) -> dict[str, str]:
+    def read_texts(self, mapping: Mapping[str, Node], where: str) -> dict[str, str]:
         found = {}
         for key, node in mapping.items():
             if node.text is None:
-                self.fault(f"{where}.{key}", node, f"it is {node.kind}, not text")
+                self.add_fault(f"{where}.{key}", node, f"it is {node.kind}, not text")
             else:
                 found[key] = node.text
         return found
 
-    def expanded(self, templates: _Templates, stack: str, version: str | None, release: str, node: Node) -> Rules:
+    def expand_rules(
+        self, templates: _RuleTemplates, stack: str, version: str | None, release: str, node: Node
+    ) -> Rules:
         missing = [key for key in RULES[templates.kind] if key not in templates.values]
         if missing:
-            self.fault(f"stacks.{stack}", node, f"its {templates.kind} rules lack {', '.join(missing)}")
+            self.add_fault(f"stacks.{stack}", node, f"its {templates.kind} rules lack {', '.join(missing)}")
         values: dict[str, str | None] = {}
         for key, template in templates.values.items():
             try:
-                values[key] = expand(template, stack=stack, version=version, release=release)
+                values[key] = expand_rule(template, stack=stack, version=version, release=release)
             except ValueError as error:
-                self.fault(f"stacks.{stack}", node, f"{key}: {error}")
+                self.add_fault(f"stacks.{stack}", node, f"{key}: {error}")
         for key in TWINS & values.keys():
             values.setdefault(f"anon-{key}", values[key])
         return Rules(templates.kind, values)
 
-    def variants(self, node: Node | None, stacks: Mapping[str, Stack]) -> dict[str, Variant]:
+    def read_variants(self, node: Node | None, stacks: Mapping[str, Stack]) -> dict[str, Variant]:
         if node is None or node.value is None:
             return {}
         if node.items is None:
-            self.fault("variants", node, f"variants are a list, this is {node.kind}")
+            self.add_fault("variants", node, f"variants are a list, this is {node.kind}")
             return {}
-        defined: dict[str, _Definition] = {}
+        defined: dict[str, _VariantDefinition] = {}
         for entry in node.items:
-            for name, properties in self.variant_entry(entry):
+            for name, properties in self.read_variant_entry(entry):
                 if name in defined:
-                    self.fault("variants", entry, f"the variant {name} is there twice")
+                    self.add_fault("variants", entry, f"the variant {name} is there twice")
                 else:
-                    defined[name] = self.definition(name, properties, stacks)
+                    defined[name] = self.read_definition(name, properties, stacks)
         for name, definition in defined.items():
             for parent in definition.extends:
                 if parent not in defined:
-                    self.fault(f"variants.{name}.extends", definition.node, f"there is no variant {parent!r}")
-        for name in _in_circle(defined):
-            self.fault(f"variants.{name}", defined[name].node, "it extends itself, directly or through others")
+                    self.add_fault(f"variants.{name}.extends", definition.node, f"there is no variant {parent!r}")
+        for name in _find_circular(defined):
+            self.add_fault(f"variants.{name}", defined[name].node, "it extends itself, directly or through others")
         if self.faults:
             return {}
         whole: dict[str, tuple[str, ...]] = {}
-        for name in _parents_first(defined):
+        for name in _sort_variants(defined):
             inherited = [stack for parent in defined[name].extends for stack in whole[parent]]
             whole[name] = tuple(dict.fromkeys([*inherited, *defined[name].stacks]))
         return {name: Variant(name, definition.extends, whole[name]) for name, definition in defined.items()}
 
-    def variant_entry(self, node: Node) -> list[tuple[str, Node]]:
+    def read_variant_entry(self, node: Node) -> list[tuple[str, Node]]:
         if node.mapping is None or len(node.mapping) != 1:
-            self.fault("variants", node, "a variant is a mapping of its one name to stacks and extends")
+            self.add_fault("variants", node, "a variant is a mapping of its one name to stacks and extends")
             return []
         ((name, properties),) = node.mapping.items()
         if not NAME.match(name):
-            self.fault("variants", node, f"{name!r} is no name of a variant")
+            self.add_fault("variants", node, f"{name!r} is not a name of a variant")
             return []
         if name == ALL:
-            self.fault("variants", node, f"the name {ALL} is taken by the metapackage of all stacks")
+            self.add_fault("variants", node, f"the name {ALL} is taken by the metapackage of all stacks")
             return []
         return [(name, properties)]
 
-    def definition(self, name: str, node: Node, stacks: Mapping[str, Stack]) -> _Definition:
+    def read_definition(self, name: str, node: Node, stacks: Mapping[str, Stack]) -> _VariantDefinition:
         where = f"variants.{name}"
-        properties = self.mapping(node, where)
-        self.unknown(where, properties, VARIANT_KEYS)
+        properties = self.read_mapping(node, where)
+        self.note_unknown(where, properties, VARIANT_KEYS)
         extends = properties.get("extends")
-        parents = [extends.text] if extends is not None and extends.text is not None else self.names(extends, where)
-        own = self.names(properties.get("stacks"), where)
+        parents = (
+            [extends.text] if extends is not None and extends.text is not None else self.read_names(extends, where)
+        )
+        own = self.read_names(properties.get("stacks"), where)
         if not parents and not own:
-            self.fault(where, node, "it has neither stacks nor extends")
+            self.add_fault(where, node, "it has neither stacks nor extends")
         for stack in own:
             if stack not in stacks:
-                self.fault(f"{where}.stacks", node, f"there is no stack {stack!r}")
+                self.add_fault(f"{where}.stacks", node, f"there is no stack {stack!r}")
         if name.replace("_", "-") in {stack.replace("_", "-") for stack in stacks}:
-            self.fault(where, node, f"its metapackage would have the name of the stack {name}")
-        return _Definition(node, tuple(dict.fromkeys(parents)), tuple(own))
+            self.add_fault(where, node, f"its metapackage would have the name of the stack {name}")
+        return _VariantDefinition(node, tuple(dict.fromkeys(parents)), tuple(own))
 
-    def names(self, node: Node | None, where: str) -> list[str]:
+    def read_names(self, node: Node | None, where: str) -> list[str]:
         if node is None or node.value is None:
             return []
         if node.items is None:
-            self.fault(where, node, f"names stand in a list, this is {node.kind}")
+            self.add_fault(where, node, f"names stand in a list, this is {node.kind}")
             return []
         found = []
         for item in node.items:
             if item.text is None:
-                self.fault(where, item, f"a name is text, this is {item.kind}")
+                self.add_fault(where, item, f"a name is text, this is {item.kind}")
             else:
                 found.append(item.text)
         return found
 
-    def name(self, node: Node | None, root: Node, where: str) -> str:
+    def read_name(self, node: Node | None, root: Node, where: str) -> str:
         if node is None or node.text is None or not NAME.match(node.text):
-            shown = (
-                "it is missing" if node is None else f"{node.text!r} is no name" if node.text else f"it is {node.kind}"
+            text = (
+                "it is missing"
+                if node is None
+                else f"{node.text!r} is not a name"
+                if node.text
+                else f"it is {node.kind}"
             )
-            self.fault(where, node or root, shown)
+            self.add_fault(where, node or root, text)
             return ""
         return node.text
 
-    def mapping(self, node: Node | None, where: str) -> Mapping[str, Node]:
+    def read_mapping(self, node: Node | None, where: str) -> Mapping[str, Node]:
         if node is None or node.value is None:
             return {}
         if node.mapping is None:
-            self.fault(where, node, f"it is {node.kind}, not a mapping")
+            self.add_fault(where, node, f"it is {node.kind}, not a mapping")
             return {}
         return node.mapping
 
-    def unknown(self, where: str, mapping: Mapping[str, Node], known: Collection[str]) -> None:
+    def note_unknown(self, where: str, mapping: Mapping[str, Node], known: Collection[str]) -> None:
         prefix = f"{where}." if where else ""
         self.remarks += [
             f"{prefix}{key}: this key is ignored (line {node.line})"
@@ -363,7 +373,7 @@ class _Reader:
 
 
 @dataclass(frozen=True)
-class _Definition:
+class _VariantDefinition:
     """A variant as written."""
 
     node: Node
@@ -371,7 +381,7 @@ class _Definition:
     stacks: tuple[str, ...]
 
 
-def _parents_first(defined: Mapping[str, _Definition]) -> Iterator[str]:
+def _sort_variants(defined: Mapping[str, _VariantDefinition]) -> Iterator[str]:
     """The variants in an order in which each comes after those it extends; those in or below a circle are left out."""
     waiting = {name: set(definition.extends) & defined.keys() for name, definition in defined.items()}
     while ready := [name for name, parents in waiting.items() if not parents]:
@@ -382,13 +392,13 @@ def _parents_first(defined: Mapping[str, _Definition]) -> Iterator[str]:
         yield from ready
 
 
-def _in_circle(defined: Mapping[str, _Definition]) -> list[str]:
+def _find_circular(defined: Mapping[str, _VariantDefinition]) -> list[str]:
     """The variants that extend themselves through others."""
-    ordered = set(_parents_first(defined))
+    ordered = set(_sort_variants(defined))
     return [name for name in defined if name not in ordered and _reaches(defined, name)]
 
 
-def _reaches(defined: Mapping[str, _Definition], start: str) -> bool:
+def _reaches(defined: Mapping[str, _VariantDefinition], start: str) -> bool:
     seen: set[str] = set()
     ahead = list(defined[start].extends)
     while ahead:

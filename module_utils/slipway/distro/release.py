@@ -1,9 +1,9 @@
 # Copyright: The Slipway developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What one release of a distribution will be made of, and the gates that it must pass before anything is made.
+"""The contents of one release of a distribution, and the gates that it must pass before anything is written.
 
 Everything is taken from the distro file and the indexes of the shadow archive; the stamped control files that the
-solver sees are computed, so that a release can be judged whole before a single file is written.
+solver sees are computed, so that a release can be checked as a whole before a single file is written.
 """
 
 from __future__ import annotations
@@ -17,19 +17,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..apt import publication as aptpublication
-from ..apt import solver as aptsolver
-from ..apt.index import index_directory
-from ..deb import control as debcontrol
+from ..apt import publication, solver
+from ..apt.index import locate_index
 from ..deb import lock
-from ..deb.control import Control
+from ..deb.control import Control, decode_control, identify_package
 from ..deb.lock import Member, ReleaseSet
 from ..deb.metapackage import Metapackage
 from ..deb.version import Rule
 from ..errors import SlipwayError
 from .file import ALL, Distro
 
-#: What clients see or will see, as :mod:`aptpublication` has it.
+#: What clients see or will see, as :mod:`publication` has it.
 Packages = dict[str, dict[str, dict[str, str]]]
 
 
@@ -97,7 +95,7 @@ class Plan:
         }
 
 
-def inputs_of(
+def describe_inputs(
     distro: Distro,
     platforms: Mapping[str, Sequence[str]],
     *,
@@ -114,7 +112,7 @@ def inputs_of(
     }
 
 
-def release_of(distro: Distro) -> str:
+def find_release(distro: Distro) -> str:
     """The distribution's version; a distro file without one cannot be released."""
     if distro.version is None:
         raise SlipwayError(
@@ -129,44 +127,44 @@ def read_shadow(
     """The packages in the indexes of an archive by platform and architecture; a missing index is a failure."""
     return {
         platform: {
-            architecture: list(_entries(public, public / index_directory(platform, component, architecture)))
+            architecture: list(_read_entries(public, public / locate_index(platform, component, architecture)))
             for architecture in architectures
         }
         for platform, architectures in platforms.items()
     }
 
 
-def make(
+def plan_release(
     distro: Distro,
     shadow: Mapping[str, Mapping[str, Sequence[Entry]]],
     *,
     excludes: Mapping[str, Sequence[str]],
     names: Names,
-    published: aptpublication.Packages,
+    published: publication.Packages,
 ) -> Plan:
     """Plan the release that the distro file describes, with every finding of the gates but the solver's.
 
     ``excludes`` name stacks or packages that may be missing, each with the places (``lucid-i386``) where; an empty
     list means everywhere. ``published`` is what clients of the distribution see now.
     """
-    release = release_of(distro)
+    release = find_release(distro)
     platforms = {name: tuple(architectures) for name, architectures in shadow.items()}
     planner = _Planner(distro, release, excludes, names)
-    parts = [planner.platform(name, shadow[name]) for name in platforms]
+    parts = [planner.plan_platform(name, shadow[name]) for name in platforms]
     plan = Plan(
         distro.name,
         release,
         parts,
-        inputs_of(distro, platforms, excludes=excludes, names=names),
+        describe_inputs(distro, platforms, excludes=excludes, names=names),
         planner.findings,
         [*distro.remarks, *planner.remarks],
     )
     planner.check_excludes(platforms)
-    plan.findings += aptpublication.downgrades(published, plan.packages)
+    plan.findings += publication.find_downgrades(published, plan.packages)
     return plan
 
 
-def solve(plan: Plan, base: Mapping[str, Mapping[str, Sequence[Path]]]) -> None:
+def check_installable(plan: Plan, base: Mapping[str, Mapping[str, Sequence[Path]]]) -> None:
     """Ask the solver whether every package of the plan can be installed on its platform, and add its findings.
 
     ``base`` has the platforms' own ``Packages`` files by platform and architecture.
@@ -176,7 +174,7 @@ def solve(plan: Plan, base: Mapping[str, Mapping[str, Sequence[Path]]]) -> None:
     def ask(part: tuple[Platform, str]) -> list[str]:
         platform, architecture = part
         lists = base[platform.name][architecture]
-        found = aptsolver.check(platform.stanzas[architecture], lists, architecture=architecture)
+        found = solver.check_installable(platform.stanzas[architecture], lists, architecture=architecture)
         return [f"{platform.name}/{architecture}: {sentence}" for sentence in found]
 
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
@@ -196,22 +194,22 @@ class _Planner:
 
     def __post_init__(self) -> None:
         self.released = self.distro.released()
-        self.packages = {self.package(stack): stack for stack in self.released}
+        self.packages = {self.name_package(stack): stack for stack in self.released}
         for stack in sorted(self.distro.stacks.keys() - self.released.keys()):
             self.remarks.append(f"{stack} has no version and is not released")
 
-    def package(self, stack: str) -> str:
+    def name_package(self, stack: str) -> str:
         """The name of a stack's or a variant's package."""
         return self.names.package.format(distribution=self.distro.name, stack=stack.replace("_", "-"))
 
-    def excluded(self, place: str, *names: str) -> bool:
+    def is_excluded(self, place: str, *names: str) -> bool:
         """Whether one of these stacks or packages may be missing at ``place`` (``lucid-i386``)."""
         return any(
             name in self.excludes and (not self.excludes[name] or place in self.excludes[name]) for name in names
         )
 
     def check_excludes(self, platforms: Mapping[str, Sequence[str]]) -> None:
-        """An exclude that names nothing is a slip of the pen."""
+        """Find excludes that name neither a stack nor a package, or no platform."""
         places = {
             f"{name}-{architecture}" for name, architectures in platforms.items() for architecture in architectures
         }
@@ -219,33 +217,37 @@ class _Planner:
             if name not in self.distro.stacks and name not in self.known:
                 self.findings.append(f"{name} is excluded, and is neither a stack nor a package")
             self.findings += [
-                f"{name} is excluded for {place}, which is no platform" for place in sorted({*where} - places)
+                f"{name} is excluded for {place}, which is not a platform" for place in sorted({*where} - places)
             ]
 
-    def platform(self, name: str, shadow: Mapping[str, Sequence[Entry]]) -> Platform:
+    def plan_platform(self, name: str, shadow: Mapping[str, Sequence[Entry]]) -> Platform:
         """Choose a platform's packages, look at them, and compute what stamping makes of them."""
-        chosen = {architecture: self.choose(name, architecture, entries) for architecture, entries in shadow.items()}
-        self.compare(name, chosen)
+        chosen = {
+            architecture: self.choose_packages(name, architecture, entries) for architecture, entries in shadow.items()
+        }
+        self.compare_architectures(name, chosen)
         rule = Rule(self.release, name, self.names.stamped)
         rule.check()
         files = {entry.path: entry for entries in chosen.values() for entry in entries.values()}
-        members = {path: member for path, entry in files.items() if (member := self.member(entry, rule)) is not None}
-        stamped = self.stamp(files, members, rule)
+        members = {
+            path: member for path, entry in files.items() if (member := self.describe_member(entry, rule)) is not None
+        }
+        stamped = self.stamp_controls(files, members, rule)
         part = Platform(name, debs=sorted(members))
         for architecture, entries in chosen.items():
             mine = {entry.name: stamped[entry.path] for entry in entries.values() if entry.path in stamped}
             versions = {package: control.get("Version") or "" for package, control in mine.items()}
-            metapackages = list(self.metapackages(name, architecture, versions, rule))
+            metapackages = list(self.make_metapackages(name, architecture, versions, rule))
             part.metapackages += metapackages
             mine |= {metapackage.package: Control(metapackage.control) for metapackage in metapackages}
             part.indexes[architecture] = {
-                package: {"version": control.get("Version") or "", "demands": aptsolver.demands(control)}
+                package: {"version": control.get("Version") or "", "demands": solver.digest_demands(control)}
                 for package, control in sorted(mine.items())
             }
             part.stanzas[architecture] = [str(control) for _package, control in sorted(mine.items())]
         return part
 
-    def choose(self, platform: str, architecture: str, entries: Sequence[Entry]) -> dict[str, Entry]:
+    def choose_packages(self, platform: str, architecture: str, entries: Sequence[Entry]) -> dict[str, Entry]:
         """The packages of the distribution's stacks in one index; a missing one or another version is a finding."""
         where, place = f"{platform}/{architecture}", f"{platform}-{architecture}"
         chosen = {}
@@ -254,7 +256,7 @@ class _Planner:
             if stack is None:
                 continue
             self.known.add(entry.name)
-            if self.excluded(place, stack, entry.name):
+            if self.is_excluded(place, stack, entry.name):
                 continue
             wanted = self.names.shadow.format(version=self.released[stack], platform=platform)
             if re.sub(r"\+b[0-9]+\Z", "", entry.version) != wanted:
@@ -265,71 +267,73 @@ class _Planner:
             chosen[entry.name] = entry
         there = {entry.name for entry in entries}
         for package, stack in sorted(self.packages.items()):
-            if package not in there and not self.excluded(place, stack, package):
+            if package not in there and not self.is_excluded(place, stack, package):
                 self.findings.append(f"{where}: {package} is missing ({stack} {self.released[stack]})")
         if not chosen:
             self.findings.append(f"{where}: nothing would be released there")
         return chosen
 
-    def compare(self, platform: str, chosen: Mapping[str, Mapping[str, Entry]]) -> None:
+    def compare_architectures(self, platform: str, chosen: Mapping[str, Mapping[str, Entry]]) -> None:
         """Every package must be the same version on every architecture."""
         for package in sorted({name for entries in chosen.values() for name in entries}):
             versions = {
                 architecture: entries[package].version for architecture, entries in chosen.items() if package in entries
             }
             if len(set(versions.values())) > 1:
-                shown = ", ".join(f"{version} for {architecture}" for architecture, version in versions.items())
-                self.findings.append(f"{platform}: {package} is {shown}")
+                text = ", ".join(f"{version} for {architecture}" for architecture, version in versions.items())
+                self.findings.append(f"{platform}: {package} is {text}")
             missing = [
                 architecture
                 for architecture in chosen
-                if architecture not in versions and not self.excluded(f"{platform}-{architecture}", package)
+                if architecture not in versions and not self.is_excluded(f"{platform}-{architecture}", package)
             ]
             stack = self.packages.get(package)
             if missing and stack is None:
                 self.findings.append(f"{platform}: {package} is there for {', '.join(versions)} only")
 
-    def member(self, entry: Entry, rule: Rule) -> Member | None:
+    def describe_member(self, entry: Entry, rule: Rule) -> Member | None:
         """What the package will be; one that cannot be stamped is a finding."""
         try:
-            return lock.describe(entry.control, rule)
+            return lock.describe_member(entry.control, rule)
         except ValueError as error:
             self.findings.append(f"{entry.path}: {error}")
             return None
 
-    def stamp(self, files: Mapping[Path, Entry], members: Mapping[Path, Member], rule: Rule) -> dict[Path, Control]:
+    def stamp_controls(
+        self, files: Mapping[Path, Entry], members: Mapping[Path, Member], rule: Rule
+    ) -> dict[Path, Control]:
         """The control files after stamping."""
         fields = {self.names.marker: self.distro.name} if self.names.marker else {}
         release = ReleaseSet(members.values())
         stamped = {}
         for path, member in members.items():
             try:
-                done = lock.stamp(files[path].control, member, release=release, rule=rule, fields=fields)
+                done = lock.stamp_control(files[path].control, member, release=release, rule=rule, fields=fields)
             except ValueError as error:
                 self.findings.append(f"{path}: {error}")
                 continue
             stamped[path] = Control(done.text)
         return stamped
 
-    def metapackages(
+    def make_metapackages(
         self, platform: str, architecture: str, versions: Mapping[str, str], rule: Rule
     ) -> Iterator[Metapackage]:
         """One for each variant and one for all stacks, without those that are excluded here."""
         place = f"{platform}-{architecture}"
         stacks = {name: variant.stacks for name, variant in self.distro.variants.items()} | {ALL: tuple(self.released)}
         for variant, wanted in stacks.items():
-            present = [stack for stack in wanted if not self.excluded(place, stack, self.package(stack))]
+            present = [stack for stack in wanted if not self.is_excluded(place, stack, self.name_package(stack))]
             unreleased = [stack for stack in present if stack not in self.released]
             self.findings += [
                 f"{platform}/{architecture}: the variant {variant} has {stack}, which is not released"
                 for stack in unreleased
             ]
             depends = [
-                (self.package(stack), versions[self.package(stack)])
+                (self.name_package(stack), versions[self.name_package(stack)])
                 for stack in present
-                if self.package(stack) in versions
+                if self.name_package(stack) in versions
             ]
-            package = self.package(variant)
+            package = self.name_package(variant)
             if package in versions:
                 self.findings.append(f"{platform}/{architecture}: {package} is a package and a variant's metapackage")
             elif depends:
@@ -347,7 +351,7 @@ class _Planner:
                 self.remarks.append(f"{platform}/{architecture}: the variant {variant} has no stacks here")
 
 
-def _entries(public: Path, directory: Path) -> Iterator[Entry]:
+def _read_entries(public: Path, directory: Path) -> Iterator[Entry]:
     plain, packed = directory / "Packages", directory / "Packages.gz"
     try:
         data = plain.read_bytes() if plain.exists() else gzip.decompress(packed.read_bytes())
@@ -356,17 +360,17 @@ def _entries(public: Path, directory: Path) -> Iterator[Entry]:
             "read the shadow archive's index",
             str(plain),
             error.strerror or str(error),
-            do_next="See whether the archive has this platform and architecture, and run again.",
+            do_next="Check whether the archive has this platform and architecture, and run again.",
         ) from error
-    for paragraph in debcontrol.decode(data).split("\n\n"):
+    for paragraph in decode_control(data).split("\n\n"):
         if paragraph.strip():
-            yield _entry(public, plain, f"{paragraph.strip(chr(10))}\n")
+            yield _read_entry(public, plain, f"{paragraph.strip(chr(10))}\n")
 
 
-def _entry(public: Path, index: Path, paragraph: str) -> Entry:
+def _read_entry(public: Path, index: Path, paragraph: str) -> Entry:
     try:
         control = Control(paragraph)
-        name, version, architecture = debcontrol.identify(control)
+        name, version, architecture = identify_package(control)
     except ValueError as error:
         raise SlipwayError(
             "read the shadow archive's index", str(index), str(error), do_next="Export the archive again."

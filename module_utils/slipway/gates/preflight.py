@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """What must be right before a release begins: programs, room, the signing key, repositories, free names.
 
-Each check only looks. It returns sentences, so that everything that is wrong is told at once.
+Each check only looks. It returns sentences, so that all faults are reported at once.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SlipwayError, count_of
-from ..git.remote import remote_refs
-from ..openpgp import signing_key
+from ..git.remote import list_remote_refs
+from ..openpgp import find_signing_key
 
 GIB = 1 << 30
 DAY = 86400
@@ -35,7 +35,7 @@ class Report:
     warnings: list[str] = field(default_factory=list)
 
 
-def missing_programs(programs: Iterable[Mapping[str, str]], *, path: str | None = None) -> list[str]:
+def find_missing_programs(programs: Iterable[Mapping[str, str]], *, path: str | None = None) -> list[str]:
     """A sentence for each program (``name``, and the Debian ``package`` it comes in) that is not there."""
     searched = os.pathsep.join([os.environ.get("PATH", os.defpath) if path is None else path, *MORE_PATH])
     findings = []
@@ -47,7 +47,7 @@ def missing_programs(programs: Iterable[Mapping[str, str]], *, path: str | None 
     return findings
 
 
-def too_little_room(directory: str | os.PathLike[str], *, gib: float) -> list[str]:
+def check_room(directory: str | os.PathLike[str], *, gib: float) -> list[str]:
     """Whether the place that holds, or will hold, ``directory`` can take a release of at most ``gib`` GiB."""
     place = Path(os.path.abspath(directory))
     while not place.exists() and place != place.parent:
@@ -67,10 +67,10 @@ def too_little_room(directory: str | os.PathLike[str], *, gib: float) -> list[st
     ]
 
 
-def signing_key_report(gnupghome: str, fingerprint: str | None, *, warning_days: float, now: float) -> Report:
+def check_signing_key(gnupghome: str, fingerprint: str | None, *, warning_days: float, now: float) -> Report:
     """Whether the key can sign; that it soon cannot is a warning."""
     try:
-        key = signing_key(gnupghome, fingerprint, now=now)
+        key = find_signing_key(gnupghome, fingerprint, now=now)
     except SlipwayError as error:
         return Report([str(error)])
     if key.expires is None or key.expires - now > warning_days * DAY:
@@ -85,18 +85,18 @@ def signing_key_report(gnupghome: str, fingerprint: str | None, *, warning_days:
     )
 
 
-def unreachable(repositories: Iterable[Mapping[str, str]], *, timeout: float) -> list[str]:
+def find_unreachable(repositories: Iterable[Mapping[str, str]], *, timeout: float) -> list[str]:
     """A sentence for each repository (``name``, ``url``) that git cannot read."""
     findings = []
     for repository in repositories:
         try:
-            remote_refs(repository["url"], "HEAD", attempt=f"reach the {repository['name']} at", timeout=timeout)
+            list_remote_refs(repository["url"], "HEAD", attempt=f"reach the {repository['name']} at", timeout=timeout)
         except SlipwayError as error:
             findings.append(str(error))
     return findings
 
 
-def names_report(plan: Mapping[str, Any], records: Collection[str], *, public_directory: str | None = None) -> Report:
+def check_names(plan: Mapping[str, Any], records: Collection[str], *, public_directory: str | None = None) -> Report:
     """Whether branch, tag and public names are free, or are what an earlier run of this release made."""
     found = Report()
     commit, remote, label = plan["definitions"]["commit"], plan["remote"], plan["label"]
@@ -106,18 +106,18 @@ def names_report(plan: Mapping[str, Any], records: Collection[str], *, public_di
             found.findings.append(f"the {what} {name} exists on {there}, not on {commit}: release another version")
     if remote["tag_commit"] == commit and "tag" not in records:
         found.warnings.append(
-            f"the tag {plan['tag']} exists already on the right commit, but no record here says who made it: "
-            "somebody may have released this version from another machine"
+            f"the tag {plan['tag']} exists already on the right commit, but there is no record of it here: "
+            "this version may have been released from another machine"
         )
-    if public_directory and "publication" not in records and (there := _public(Path(public_directory), label)):
+    if public_directory and "publication" not in records and (there := _find_public(Path(public_directory), label)):
         found.warnings.append(
-            f"{there} is public already, but no record here says that this release was published: "
+            f"{there} is public already, but there is no record here of its publication: "
             "publishing accepts it only if every byte is the same"
         )
     return found
 
 
-def left_out(plan: Mapping[str, Any]) -> list[str]:
+def list_left_out(plan: Mapping[str, Any]) -> list[str]:
     """A sentence for each system that this release will not have."""
     return [
         f"{each['system']} ({each['architecture']}) is left out: {each['reason']}"
@@ -126,6 +126,6 @@ def left_out(plan: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _public(directory: Path, label: str) -> Path | None:
+def _find_public(directory: Path, label: str) -> Path | None:
     whole = directory / label
     return whole if whole.exists() else next(iter(sorted(directory.glob(f"{label}-*"))), None)

@@ -10,27 +10,27 @@ import tarfile
 from pathlib import Path
 
 from ..errors import SlipwayError
-from ..tar import member
+from ..tar import make_member
 from .tree import FILE, LINK, PROGRAM, Entry, Tree
 
 
-def pack(tree: Tree) -> bytes:
+def pack_tree(tree: Tree) -> bytes:
     """The tree as a compressed tar archive; equal trees give equal members."""
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w:gz", compresslevel=6) as archive:
         for path, entry in sorted(tree.items()):
             name, content = os.fsdecode(path), entry.content
             if entry.mode == LINK:
-                link = member(name, kind=tarfile.SYMTYPE, linkname=os.fsdecode(content), mode=0o644, mtime=0)
+                link = make_member(name, kind=tarfile.SYMTYPE, linkname=os.fsdecode(content), mode=0o644, mtime=0)
                 archive.addfile(link)
             else:
                 mode = 0o755 if entry.mode == PROGRAM else 0o644
-                archive.addfile(member(name, size=len(content), mode=mode, mtime=0), io.BytesIO(content))
+                archive.addfile(make_member(name, size=len(content), mode=mode, mtime=0), io.BytesIO(content))
     return packed.getvalue()
 
 
-def unpack(path: Path) -> dict[bytes, Entry]:
-    """The tree in an archive that :func:`pack` made. Nothing of it is written to disk."""
+def unpack_tree(path: Path) -> dict[bytes, Entry]:
+    """The tree in an archive that :func:`pack_tree` made. Nothing of it is written to disk."""
     tree = {}
     try:
         with tarfile.open(path) as archive:

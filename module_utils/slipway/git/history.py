@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypedDict
 
-from ..release.names import previous_version, tagged_versions
-from .remote import git, remote_refs, scratch, shown
+from ..release.names import find_previous_version, find_tagged_versions
+from .remote import fetch_commit, list_remote_refs, redacted, run_git
 
 #: Fields of one commit in the log, separated by bytes that no field holds.
 FORMAT = "%H%x1f%an%x1f%s%x1e"
@@ -32,21 +32,21 @@ class History:
     total: int
 
 
-def changes_since_previous(url: str, commit: str, *, project: str, version: str, limit: int = 200) -> History:
+def list_changes(url: str, commit: str, *, project: str, version: str, limit: int = 200) -> History:
     """The commits that ``commit`` of ``url`` has and the release before has not, without merges, at most ``limit``."""
-    refs = remote_refs(url, f"refs/tags/{project}-*")
-    tags = tagged_versions(project, (ref.removeprefix("refs/tags/") for ref in refs if not ref.endswith("^{}")))
-    before_this = previous_version(version, tags)
+    refs = list_remote_refs(url, f"refs/tags/{project}-*")
+    tags = find_tagged_versions(project, (ref.removeprefix("refs/tags/") for ref in refs if not ref.endswith("^{}")))
+    before_this = find_previous_version(version, tags)
     tag = None if before_this is None else tags[before_this]
-    with scratch(url, commit, depth=None) as repository:
-        ask = partial(git, attempt="read the history of", on=shown(url), cwd=repository)
+    with fetch_commit(url, commit, depth=None) as repository:
+        run_here = partial(run_git, attempt="read the history of", on=redacted(url), cwd=repository)
         wanted = [commit]
         if tag is not None:
             before = refs.get(f"refs/tags/{tag}^{{}}", refs[f"refs/tags/{tag}"])
-            ask("fetch", "--quiet", "--no-tags", "--", url, before)
+            run_here("fetch", "--quiet", "--no-tags", "--", url, before)
             wanted.append(f"^{before}")
-        total = int(ask("rev-list", "--count", "--no-merges", *wanted))
-        text = ask("log", "--no-merges", f"--max-count={limit}", f"--format={FORMAT}", *wanted)
+        total = int(run_here("rev-list", "--count", "--no-merges", *wanted))
+        text = run_here("log", "--no-merges", f"--max-count={limit}", f"--format={FORMAT}", *wanted)
     entries = [entry.strip("\n").split("\x1f") for entry in text.split("\x1e") if entry.strip("\n")]
     return History(
         previous=tag,

@@ -1,6 +1,6 @@
 # Copyright: The Slipway developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What Slipway asks of git: look at remote refs, make them once, and read history."""
+"""Git on remote repositories: list refs, create them, fetch commits."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Annotation:
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
-def shown(url: str) -> str:
+def redacted(url: str) -> str:
     """``url`` without the password that it may hold."""
     parts = urlsplit(url)
     if "@" not in parts.netloc:
@@ -74,7 +74,7 @@ def shown(url: str) -> str:
     return urlunsplit(parts._replace(netloc=f"{user.split(':', 1)[0]}@{host}"))
 
 
-def git(
+def run_git(
     *arguments: str,
     attempt: str,
     on: str,
@@ -97,7 +97,9 @@ def git(
     ).stdout
 
 
-def remote_refs(url: str, *patterns: str, attempt: str = "read the refs of", timeout: float = 60.0) -> dict[str, str]:
+def list_remote_refs(
+    url: str, *patterns: str, attempt: str = "read the refs of", timeout: float = 60.0
+) -> dict[str, str]:
     """The refs of a remote repository by name; an annotated tag also has its ``^{}`` entry.
 
     A repository that cannot be reached is a failure with git's own reason.
@@ -105,7 +107,7 @@ def remote_refs(url: str, *patterns: str, attempt: str = "read the refs of", tim
     done = run(
         ["git", "ls-remote", "--", url, *patterns],
         attempt=attempt,
-        on=shown(url),
+        on=redacted(url),
         env=ENVIRONMENT,
         timeout=timeout,
         do_next="Check its address, the network and your access to it, and run again.",
@@ -114,36 +116,36 @@ def remote_refs(url: str, *patterns: str, attempt: str = "read the refs of", tim
     if done.returncode != 0:
         raise SlipwayError(
             attempt,
-            shown(url),
-            reason(done.stderr).replace(url, shown(url)) or f"git ended with status {done.returncode}",
+            redacted(url),
+            extract_reason(done.stderr).replace(url, redacted(url)) or f"git ended with status {done.returncode}",
             do_next="Check its address, the network and your access to it, and run again.",
         )
     return {name: value for value, _unused, name in (line.partition("\t") for line in done.stdout.splitlines())}
 
 
-def reason(stderr: str) -> str:
-    """The part of git's complaint that says why, on one line."""
+def extract_reason(stderr: str) -> str:
+    """The reason in git's error output, as one line."""
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]
-    telling = [line for line in lines if not _NO_REASON.search(line)] or lines
-    return " / ".join(line.removeprefix("fatal: ") for line in telling[-2:])
+    reasons = [line for line in lines if not _NO_REASON.search(line)] or lines
+    return " / ".join(line.removeprefix("fatal: ") for line in reasons[-2:])
 
 
-def remote_commit(url: str, ref: str) -> str | None:
+def find_remote_commit(url: str, ref: str) -> str | None:
     """The commit that a remote's ref names, through an annotated tag; ``None`` when there is no such ref."""
-    refs = remote_refs(url, ref, f"{ref}^{{}}")
+    refs = list_remote_refs(url, ref, f"{ref}^{{}}")
     return refs.get(f"{ref}^{{}}") or refs.get(ref)
 
 
 @contextlib.contextmanager
-def scratch(url: str, commit: str, *, depth: int | None = 1) -> Iterator[Path]:
+def fetch_commit(url: str, commit: str, *, depth: int | None = 1) -> Iterator[Path]:
     """A temporary bare repository that holds ``commit`` of ``url``, with all history if ``depth`` is None."""
     with tempfile.TemporaryDirectory(prefix="slipway-git-") as name:
-        git("init", "--quiet", "--bare", name, attempt="make a scratch repository in", on=name)
+        run_git("init", "--quiet", "--bare", name, attempt="make a scratch repository in", on=name)
         shallow = [] if depth is None else [f"--depth={depth}"]
-        git(
+        run_git(
             *("fetch", "--quiet", "--no-tags", *shallow, "--", url, commit),
             attempt=f"fetch {commit} from",
-            on=shown(url),
+            on=redacted(url),
             cwd=name,
         )
         yield Path(name)
@@ -152,40 +154,40 @@ def scratch(url: str, commit: str, *, depth: int | None = 1) -> Iterator[Path]:
 def ensure_ref(
     url: str, ref: str, *, commit: str, annotation: Annotation | None = None, write: bool = True
 ) -> tuple[str | None, bool]:
-    """Make ``ref`` of the remote ``url`` name ``commit``, once.
+    """Create ``ref`` of the remote ``url`` at ``commit``.
 
     Returns the commit it named before (``None`` if it was absent) and whether it was made now. A ref that
     names another commit is never moved: it fails with both commits. The ref is read back after the push.
     """
     if not COMMIT.match(commit):
-        raise SlipwayError(f"set {ref} of", shown(url), f"{commit!r} is no commit", do_next="Give 40 hex digits.")
-    before = remote_commit(url, ref)
+        raise SlipwayError(f"set {ref} of", redacted(url), f"{commit!r} is not a commit", do_next="Give 40 hex digits.")
+    before = find_remote_commit(url, ref)
     if before == commit:
         return before, False
     if before is not None:
-        raise _moved(url, ref, wanted=commit, found=before)
+        raise _moved_error(url, ref, wanted=commit, found=before)
     if not write:
         return None, True
-    with scratch(url, commit) as repository:
-        source = commit if annotation is None else _tag(repository, ref, commit=commit, annotation=annotation)
+    with fetch_commit(url, commit) as repository:
+        source = commit if annotation is None else _make_tag(repository, ref, commit=commit, annotation=annotation)
         # The empty expectation makes the push fail if somebody else made the ref meanwhile.
-        git(
+        run_git(
             *("push", "--quiet", f"--force-with-lease={ref}:", "--", url, f"{source}:{ref}"),
             attempt=f"push {ref} to",
-            on=shown(url),
+            on=redacted(url),
             cwd=repository,
             do_next="Check the room there, the repository's address and your access to it, and run again.",
         )
-    after = remote_commit(url, ref)
+    after = find_remote_commit(url, ref)
     if after != commit:
-        raise _moved(url, ref, wanted=commit, found=after)
+        raise _moved_error(url, ref, wanted=commit, found=after)
     return None, True
 
 
-def _tag(repository: Path, ref: str, *, commit: str, annotation: Annotation) -> str:
+def _make_tag(repository: Path, ref: str, *, commit: str, annotation: Annotation) -> str:
     name = ref.removeprefix("refs/tags/")
     sign = ["--annotate", "--no-sign"] if annotation.signing_key is None else ["--local-user", annotation.signing_key]
-    git(
+    run_git(
         *("tag", "--file=-", *sign, name, commit),
         attempt="make the tag",
         on=name,
@@ -197,10 +199,10 @@ def _tag(repository: Path, ref: str, *, commit: str, annotation: Annotation) -> 
     return ref
 
 
-def _moved(url: str, ref: str, *, wanted: str, found: str | None) -> SlipwayError:
+def _moved_error(url: str, ref: str, *, wanted: str, found: str | None) -> SlipwayError:
     return SlipwayError(
         f"set {ref} of",
-        shown(url),
+        redacted(url),
         f"it should name {wanted}, but it names {found or 'nothing'}",
         do_next="Nothing was changed. Find out who moved it and put it back, or release under another version.",
     )

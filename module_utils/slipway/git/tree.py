@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import SlipwayError
-from .remote import Person, git
+from .remote import Person, run_git
 
 FILE = "100644"
 PROGRAM = "100755"
@@ -24,7 +24,7 @@ LINK = "120000"
 LEFTOVER = re.compile(r"(\.git|\.bst|__pycache__|.*~|\..*\.sw[op])\Z")
 
 #: Seconds after which a half made repository is one that a killed process left.
-LEFT_AFTER = 3600.0
+LEFTOVER_AGE = 3600.0
 
 
 @dataclass(frozen=True)
@@ -48,11 +48,11 @@ def read_tree(directory: Path) -> dict[bytes, Entry]:
         directories[:] = [name for name in kept if name not in links]
         for name in [*links, *(name for name in files if not LEFTOVER.match(name))]:
             path = Path(parent) / name
-            found[os.fsencode(path.relative_to(directory))] = _entry(path)
+            found[os.fsencode(path.relative_to(directory))] = _read_entry(path)
     return found
 
 
-def tree_id(tree: Tree) -> str:
+def hash_tree(tree: Tree) -> str:
     """The name that git gives to a tree."""
     children: dict[bytes, dict[bytes, Entry]] = {}
     lines: list[tuple[bytes, bytes]] = []
@@ -61,14 +61,14 @@ def tree_id(tree: Tree) -> str:
         if slash:
             children.setdefault(top, {})[rest] = entry
         else:
-            lines.append((top, b"%s %s\0%s" % (entry.mode.encode(), top, _object("blob", entry.content))))
+            lines.append((top, b"%s %s\0%s" % (entry.mode.encode(), top, _hash_object("blob", entry.content))))
     for top, below in children.items():
         # git sorts a directory as if its name ended with a slash.
-        lines.append((top + b"/", b"40000 %s\0%s" % (top, bytes.fromhex(tree_id(below)))))
-    return _object("tree", b"".join(line for _unused, line in sorted(lines))).hex()
+        lines.append((top + b"/", b"40000 %s\0%s" % (top, bytes.fromhex(hash_tree(below)))))
+    return _hash_object("tree", b"".join(line for _unused, line in sorted(lines))).hex()
 
 
-def commit(
+def commit_tree(
     repository: Path,
     tree: Tree,
     *,
@@ -82,67 +82,67 @@ def commit(
     Without a ``parent`` it is the first of a history of its own.
     """
     first, *others = refs
-    stream = b"".join(_stream(tree, first, message=message, person=person, parent=parent))
+    stream = b"".join(_format_import(tree, first, message=message, person=person, parent=parent))
     stream += b"".join(b"reset %s\nfrom :1\n\n" % ref.encode() for ref in others)
     if (repository / "HEAD").exists():
-        _import(repository, stream)
+        _import_stream(repository, stream)
     else:
-        _create(repository, stream, branch=first.removeprefix("refs/heads/"))
-    return resolve(repository)[first]
+        _create_repository(repository, stream, branch=first.removeprefix("refs/heads/"))
+    return read_refs(repository)[first]
 
 
-def resolve(repository: Path) -> dict[str, str]:
+def read_refs(repository: Path) -> dict[str, str]:
     """The refs of a local repository and the commits that they name; of an absent one, none."""
     if not (repository / "HEAD").exists():
         return {}
-    answer = _git("for-each-ref", "--format=%(refname) %(objectname)", on=repository, cwd=repository)
+    answer = _run_git("for-each-ref", "--format=%(refname) %(objectname)", on=repository, cwd=repository)
     return dict(line.split(" ", 1) for line in answer.splitlines())
 
 
-def _stream(tree: Tree, ref: str, *, message: str, person: Person, parent: str | None) -> Iterator[bytes]:
+def _format_import(tree: Tree, ref: str, *, message: str, person: Person, parent: str | None) -> Iterator[bytes]:
     who = f"{person.name} <{person.email}> {person.date} +0000".encode()
-    yield b"commit %s\nmark :1\nauthor %s\ncommitter %s\n%s" % (ref.encode(), who, who, _data(message.encode()))
+    yield b"commit %s\nmark :1\nauthor %s\ncommitter %s\n%s" % (ref.encode(), who, who, _format_data(message.encode()))
     if parent is not None:
         yield b"from %s\n" % parent.encode()
     yield b"deleteall\n"
     for path, entry in sorted(tree.items()):
-        yield b"M %s inline %s\n%s" % (entry.mode.encode(), _quoted(path), _data(entry.content))
+        yield b"M %s inline %s\n%s" % (entry.mode.encode(), _quote_path(path), _format_data(entry.content))
     yield b"\n"
 
 
-def _create(repository: Path, stream: bytes, *, branch: str) -> None:
-    """Make the repository elsewhere and move it into its place when it is whole."""
+def _create_repository(repository: Path, stream: bytes, *, branch: str) -> None:
+    """Create the repository beside its place and move it there when it is complete."""
     repository.parent.mkdir(parents=True, exist_ok=True)
     prefix = f".making-{repository.name}-"
     for left in repository.parent.glob(f"{prefix}*"):
-        if time.time() - left.stat().st_mtime > LEFT_AFTER:
+        if time.time() - left.stat().st_mtime > LEFTOVER_AGE:
             shutil.rmtree(left)
     with tempfile.TemporaryDirectory(prefix=prefix, dir=repository.parent) as name:
         new = Path(name) / "new"
-        _git("init", "--quiet", "--bare", f"--initial-branch={branch}", str(new), on=repository)
-        _import(new, stream)
+        _run_git("init", "--quiet", "--bare", f"--initial-branch={branch}", str(new), on=repository)
+        _import_stream(new, stream)
         if repository.is_dir() and not any(repository.iterdir()):
             repository.rmdir()
         shutil.move(new, repository)
 
 
-def _import(repository: Path, stream: bytes) -> None:
+def _import_stream(repository: Path, stream: bytes) -> None:
     words = ("fast-import", "--quiet", "--force", "--date-format=raw")
-    _git(*words, on=repository, cwd=repository, stdin=stream)
+    _run_git(*words, on=repository, cwd=repository, stdin=stream)
 
 
-def _git(*words: str, on: Path, cwd: Path | None = None, stdin: bytes | None = None) -> str:
-    return git(
+def _run_git(*words: str, on: Path, cwd: Path | None = None, stdin: bytes | None = None) -> str:
+    return run_git(
         *words,
         attempt="keep the repository",
         on=str(on),
         cwd=cwd,
         stdin=stdin,
-        do_next="See whether it is a git repository that you may write to, and run again.",
+        do_next="Check whether it is a git repository that you may write to, and run again.",
     )
 
 
-def _entry(path: Path) -> Entry:
+def _read_entry(path: Path) -> Entry:
     if path.is_symlink():
         return Entry(LINK, os.fsencode(path.readlink()))
     if not path.is_file():
@@ -152,15 +152,15 @@ def _entry(path: Path) -> Entry:
     return Entry(PROGRAM if path.stat().st_mode & 0o100 else FILE, path.read_bytes())
 
 
-def _object(kind: str, content: bytes) -> bytes:
+def _hash_object(kind: str, content: bytes) -> bytes:
     header = f"{kind} {len(content)}\0".encode()
     return hashlib.sha1(header + content, usedforsecurity=False).digest()
 
 
-def _data(content: bytes) -> bytes:
+def _format_data(content: bytes) -> bytes:
     return b"data %d\n%s\n" % (len(content), content)
 
 
-def _quoted(path: bytes) -> bytes:
+def _quote_path(path: bytes) -> bytes:
     escaped = path.replace(b"\\", b"\\\\").replace(b'"', b'\\"').replace(b"\n", b"\\n")
     return b'"%s"' % escaped

@@ -1,6 +1,6 @@
 # Copyright: The Slipway developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Debian base systems as tar archives: made once by mmdebstrap, the same bytes whoever makes them."""
+"""Debian base systems as tar archives: made once by mmdebstrap, reproducible to the byte."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from typing import Any
 from .. import pigz
 from ..errors import SlipwayError
 from ..files import write_atomic
-from ..locks import flocked
+from ..locks import hold_flock
 from ..process import run
 from ..progress import Progress
-from ..release.records import dumps
-from ..tar import member, write_permissions
+from ..release.records import format_json
+from ..tar import make_member, write_permissions
 
 #: Counts up when the same recipe gives other bytes than before.
 FORMAT = 1
@@ -96,24 +96,24 @@ class Base:
 def ensure_bases(
     recipes: Sequence[Recipe], directory: Path, *, jobs: int, progress: Progress, write: bool = True
 ) -> list[Base | None]:
-    """Have every base in ``directory``; ``None`` stands for one that is not there yet and was not to be written.
+    """Ensure every base in ``directory``; ``None`` stands for a missing one that is not to be written.
 
     A base is the file ``<name>-<12 of its sha256>.tar.gz`` and a note ``<name>.json`` that says from which recipe
     it came. One whose note says another recipe is made again, beside the old one: files are never changed.
     """
-    found = [_noted(directory, recipe) for recipe in recipes]
+    found = [_find_existing(directory, recipe) for recipe in recipes]
     absent = [recipe for recipe, base in zip(recipes, found, strict=True) if base is None]
     if not absent or not write:
         return list(found)
     progress.total = len(absent)
     directory.mkdir(parents=True, exist_ok=True)
-    with flocked(directory / ".lock", attempt="make base systems in", on=str(directory), timeout=LOCK_TIMEOUT):
+    with hold_flock(directory / ".lock", attempt="make base systems in", on=str(directory), timeout=LOCK_TIMEOUT):
         for leftover in directory.glob(".making-*"):
             shutil.rmtree(leftover)
         with ThreadPoolExecutor(max_workers=max(1, jobs)) as pool:
             # Those that run maintainer scripts take longest: they begin first.
             order = sorted(absent, key=lambda recipe: recipe.method != "install")
-            tries = [pool.submit(_ensure, recipe, directory, progress=progress) for recipe in order]
+            tries = [pool.submit(_ensure_base, recipe, directory, progress=progress) for recipe in order]
         failures = [error for error in (one.exception() for one in tries) if error is not None]
     if failures:
         raise failures[0]
@@ -121,7 +121,7 @@ def ensure_bases(
     return [base or made[recipe.name] for recipe, base in zip(recipes, found, strict=True)]
 
 
-def _noted(directory: Path, recipe: Recipe) -> Base | None:
+def _find_existing(directory: Path, recipe: Recipe) -> Base | None:
     try:
         note: dict[str, Any] = json.loads((directory / f"{recipe.name}.json").read_text(encoding="utf-8"))
         there = (directory / note["file"]).stat().st_size == note["size"]
@@ -132,58 +132,58 @@ def _noted(directory: Path, recipe: Recipe) -> Base | None:
     return Base(recipe.name, note["file"], note["sha256"], note["size"], made=False)
 
 
-def _ensure(recipe: Recipe, directory: Path, *, progress: Progress) -> Base:
-    made_meanwhile = _noted(directory, recipe)
+def _ensure_base(recipe: Recipe, directory: Path, *, progress: Progress) -> Base:
+    made_meanwhile = _find_existing(directory, recipe)
     if made_meanwhile is not None:
         progress.step(f"{recipe.name}: is there now")
         return made_meanwhile
-    base = _make(recipe, directory, progress=progress)
+    base = _make_base(recipe, directory, progress=progress)
     progress.step(f"{recipe.name}: {base.file}, {base.size / 1e6:.0f} MB")
     return base
 
 
-def _make(recipe: Recipe, directory: Path, *, progress: Progress) -> Base:
+def _make_base(recipe: Recipe, directory: Path, *, progress: Progress) -> Base:
     with tempfile.TemporaryDirectory(prefix=".making-", dir=directory) as name:
         work = Path(name)
         # mmdebstrap leaves root's rights for its own user namespace, which must be able to get in.
         work.chmod(0o755)
-        _bootstrap(recipe, work / "raw.tar", log=directory / f"{recipe.name}.log", progress=progress)
-        progress.say(f"{recipe.name}: writing the archive")
-        canonical(work / "raw.tar", work / "base.tar", epoch=recipe.epoch, links=recipe.links)
+        _run_mmdebstrap(recipe, work / "raw.tar", log=directory / f"{recipe.name}.log", progress=progress)
+        progress.report(f"{recipe.name}: writing the archive")
+        write_canonical(work / "raw.tar", work / "base.tar", epoch=recipe.epoch, links=recipe.links)
         (work / "raw.tar").unlink()
-        packed = pigz.compress(
+        packed = pigz.compress_file(
             work / "base.tar", work / "base.tar.gz", level=LEVEL, threads=pigz.MIN_THREADS, accept=lambda _: None
         )
         file = f"{recipe.name}-{packed.sha256[:12]}.tar.gz"
         (work / "base.tar.gz").replace(directory / file)
     note = {"name": recipe.name, "key": recipe.key(), "file": file, "sha256": packed.sha256, "size": packed.size}
-    write_atomic(directory / f"{recipe.name}.json", dumps(note | {"recipe": asdict(recipe)}))
+    write_atomic(directory / f"{recipe.name}.json", format_json(note | {"recipe": asdict(recipe)}))
     return Base(recipe.name, file, packed.sha256, packed.size, made=True)
 
 
-def _bootstrap(recipe: Recipe, target: Path, *, log: Path, progress: Progress) -> None:
+def _run_mmdebstrap(recipe: Recipe, target: Path, *, log: Path, progress: Progress) -> None:
     log.unlink(missing_ok=True)
     errors: list[str] = []
-    attempt, do_next = "make the base system", "If a mirror could not be reached, run again."
+    attempt, do_next = "make the base system", "If a mirror was unreachable, run again."
 
     def on_line(line: str) -> None:
-        said = line.removeprefix("I: ")
+        message = line.removeprefix("I: ")
         if line.startswith("E: "):
             errors.append(line.removeprefix("E: "))
-        elif said != line and said.startswith(("downloading", "extracting", "installing", "creating")):
-            progress.say(f"{recipe.name}: {said}")
+        elif message != line and message.startswith(("downloading", "extracting", "installing", "creating")):
+            progress.report(f"{recipe.name}: {message}")
 
-    env = {"SOURCE_DATE_EPOCH": str(recipe.epoch), **_proxies()}
-    ask = partial(run, attempt=attempt, on=recipe.name, do_next=do_next, env=env, timeout=TIMEOUT, log=log)
+    env = {"SOURCE_DATE_EPOCH": str(recipe.epoch), **_read_proxies()}
+    run_logged = partial(run, attempt=attempt, on=recipe.name, do_next=do_next, env=env, timeout=TIMEOUT, log=log)
     try:
-        ask(command(recipe, target), on_line=on_line)
+        run_logged(format_command(recipe, target), on_line=on_line)
     except SlipwayError as error:
         # Its first error is the reason, those after it only say that there was one.
         came_back = errors[0] if errors else error.came_back
         raise SlipwayError(attempt, recipe.name, came_back, do_next=do_next, log=str(log)) from error
 
 
-def command(recipe: Recipe, target: Path) -> list[str]:
+def format_command(recipe: Recipe, target: Path) -> list[str]:
     """The mmdebstrap command that writes the raw base to ``target``."""
     paths = [f"path-exclude={pattern}" for pattern in recipe.exclude]
     paths += [f"path-include={pattern}" for pattern in recipe.keep]
@@ -209,7 +209,7 @@ def command(recipe: Recipe, target: Path) -> list[str]:
     ]
 
 
-def canonical(source: Path, target: Path, *, epoch: int, links: Mapping[str, str]) -> None:
+def write_canonical(source: Path, target: Path, *, epoch: int, links: Mapping[str, str]) -> None:
     """Write the tree in the tar file ``source`` to ``target`` so that equal trees are equal bytes.
 
     Names are sorted and plain, times at most ``epoch``; hard links become files of their own, as in any content store;
@@ -219,15 +219,15 @@ def canonical(source: Path, target: Path, *, epoch: int, links: Mapping[str, str
         members = {}
         for info in old:
             name = info.name.removeprefix("./").strip("/")
-            if name not in ("", ".") and not _left_out(name) and not info.isdev():
+            if name not in ("", ".") and not _is_left_out(name) and not info.isdev():
                 members[name] = info
         for name, info in sorted(members.items()):
             content = old.extractfile(info) if info.isreg() or info.islnk() else None
             size = old.getmember(info.linkname).size if info.islnk() else info.size
-            new.addfile(_plain(info, name, size=size, epoch=epoch), content)
+            new.addfile(_make_member(info, name, size=size, epoch=epoch), content)
         for name, aim in sorted(links.items()):
             if name not in members:
-                new.addfile(member(name, kind=tarfile.SYMTYPE, mode=0o777, mtime=epoch, linkname=aim))
+                new.addfile(make_member(name, kind=tarfile.SYMTYPE, mode=0o777, mtime=epoch, linkname=aim))
         _add_permissions(new, members, epoch=epoch)
 
 
@@ -236,17 +236,17 @@ def _add_permissions(tar: tarfile.TarFile, members: Mapping[str, tarfile.TarInfo
     for count in range(1, len(parts)):
         parent = "/".join(parts[:count])
         if parent not in members:
-            tar.addfile(member(parent, kind=tarfile.DIRTYPE, mode=0o755, mtime=epoch))
+            tar.addfile(make_member(parent, kind=tarfile.DIRTYPE, mode=0o755, mtime=epoch))
     text = write_permissions(members).encode()
-    tar.addfile(member(PERMISSIONS, size=len(text), mode=0o644, mtime=epoch), io.BytesIO(text))
+    tar.addfile(make_member(PERMISSIONS, size=len(text), mode=0o644, mtime=epoch), io.BytesIO(text))
 
 
-def _left_out(name: str) -> bool:
+def _is_left_out(name: str) -> bool:
     return any(fnmatchcase(name, pattern) for pattern in LEFT_OUT)
 
 
-def _plain(info: tarfile.TarInfo, name: str, *, size: int, epoch: int) -> tarfile.TarInfo:
-    return member(
+def _make_member(info: tarfile.TarInfo, name: str, *, size: int, epoch: int) -> tarfile.TarInfo:
+    return make_member(
         name,
         kind=tarfile.REGTYPE if info.islnk() else info.type,
         size=size,
@@ -258,7 +258,7 @@ def _plain(info: tarfile.TarInfo, name: str, *, size: int, epoch: int) -> tarfil
     )
 
 
-def _proxies() -> dict[str, str]:
+def _read_proxies() -> dict[str, str]:
     """The machine's apt proxies as environment variables: these do not stay in the base."""
     answer = run(
         ["apt-config", "shell", "http_proxy", "Acquire::http::Proxy", "https_proxy", "Acquire::https::Proxy"],
@@ -270,18 +270,18 @@ def _proxies() -> dict[str, str]:
     return {name: value for name, value in found.items() if value and value != "DIRECT"}
 
 
-def refuse_unknown(recipes: Sequence[Recipe]) -> None:
+def check_recipes(recipes: Sequence[Recipe]) -> None:
     """Raise with every fault of the recipes."""
     faults = [f"{one.name}: it has no architecture" for one in recipes if not one.architectures]
-    faults += [f"{one.name}: the method extract needs packages" for one in recipes if _empty(one)]
+    faults += [f"{one.name}: the method extract needs packages" for one in recipes if _lacks_packages(one)]
     names = [one.name for one in recipes]
     faults += [f"{name}: it is there twice" for name in sorted(set(names)) if names.count(name) > 1]
     faults += [f"{name}: a name is one path component" for name in names if "/" in name or name.startswith(".")]
     if faults:
         raise SlipwayError(
-            "make", "base systems", "some are not well described", do_next="Correct the list.", findings=faults
+            "make", "base systems", "some recipes are not valid", do_next="Correct the list.", findings=faults
         )
 
 
-def _empty(recipe: Recipe) -> bool:
+def _lacks_packages(recipe: Recipe) -> bool:
     return recipe.method == "extract" and not recipe.packages

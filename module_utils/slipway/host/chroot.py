@@ -8,8 +8,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..apt.sources import resolved
-from ..files import sync_directory, temporary_beside
+from ..apt.sources import resolve_mirrors
+from ..files import name_temporary, sync_directory
 from ..process import run
 
 
@@ -17,18 +17,18 @@ def make_chroot(path: Path, suite: str, architecture: str, *, sources: Sequence[
     """Write the archive ``path`` with a minimal system that can build, without root; it appears when it is whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
     # mmdebstrap tells from the name how to compress.
-    making = temporary_beside(path).with_suffix("".join(path.suffixes))
+    making = name_temporary(path).with_suffix("".join(path.suffixes))
     log = path.parent / f"{suite}-{architecture}.log"
     log.unlink(missing_ok=True)
     try:
         run(
             [
                 *("mmdebstrap", "--mode=unshare", "--variant=buildd", f"--architectures={architecture}"),
-                *(suite, str(making), *resolved(sources)),
+                *(suite, str(making), *resolve_mirrors(sources)),
             ],
             attempt="make the chroot",
             on=str(path),
-            do_next="See that the mirror answers and that this user has ids in /etc/subuid, and run again.",
+            do_next="Check that the mirror answers and that this user has ids in /etc/subuid, and run again.",
             timeout=timeout,
             log=log,
         )

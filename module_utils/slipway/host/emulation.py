@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import SlipwayError
-from ..process import last_lines, run
+from ..process import run, summarise_output
 
 BINFMT = Path("/proc/sys/fs/binfmt_misc")
 #: Baserock's names of architectures by what a machine calls itself.
@@ -34,9 +34,12 @@ class Offer:
     why: str = ""
 
 
-def offers(wanted: Sequence[str], *, machine: str | None = None, binfmt: Path = BINFMT) -> list[Offer]:
-    """What this machine offers of the ``wanted`` architectures."""
-    return [Offer(each, offered=True) if each in _own(machine) else _emulated(each, binfmt=binfmt) for each in wanted]
+def list_offers(wanted: Sequence[str], *, machine: str | None = None, binfmt: Path = BINFMT) -> list[Offer]:
+    """Whether this machine can build for each of the ``wanted`` architectures."""
+    return [
+        Offer(each, offered=True) if each in _list_native(machine) else _check_emulated(each, binfmt=binfmt)
+        for each in wanted
+    ]
 
 
 def enable_emulation(
@@ -46,23 +49,23 @@ def enable_emulation(
     binfmt: Path = BINFMT,
     enable: Callable[[str, Path], str] | None = None,
 ) -> tuple[list[str], list[str]]:
-    """Switch on the interpreters that ``wanted`` architectures need; which are on now, and what kept others off."""
+    """Enable the interpreters that ``wanted`` architectures need; return the enabled ones, and why others are not."""
     enabled, refusals = [], []
-    for interpreter in sorted({QEMU[each] for each in wanted if each in QEMU and each not in _own(machine)}):
-        if fault := fault_of(interpreter, binfmt):
+    for interpreter in sorted({QEMU[each] for each in wanted if each in QEMU and each not in _list_native(machine)}):
+        if fault := find_fault(interpreter, binfmt):
             refusal = (enable or enable_as_root)(interpreter, binfmt)
-            if refusal or fault_of(interpreter, binfmt):
+            if refusal or find_fault(interpreter, binfmt):
                 refusals.append(f"{fault}; {refusal}" if refusal else fault)
             else:
                 enabled.append(interpreter)
     return enabled, refusals
 
 
-def _own(machine: str | None) -> tuple[str, ...]:
+def _list_native(machine: str | None) -> tuple[str, ...]:
     return NATIVE.get(machine or platform.machine(), ())
 
 
-def fault_of(interpreter: str, binfmt: Path = BINFMT) -> str:
+def find_fault(interpreter: str, binfmt: Path = BINFMT) -> str:
     """Why the kernel does not start an interpreter everywhere by itself; empty when it does."""
     try:
         lines = (binfmt / interpreter).read_text(encoding="utf-8").splitlines()
@@ -77,27 +80,27 @@ def fault_of(interpreter: str, binfmt: Path = BINFMT) -> str:
 
 
 def enable_as_root(interpreter: str, binfmt: Path = BINFMT) -> str:
-    """Mount binfmt_misc if it is not, and have an installed qemu registered; why that failed, or nothing."""
+    """Mount binfmt_misc if needed, and register an installed qemu; return why that failed, or nothing."""
     if os.geteuid() != 0:
-        return "only root can switch it on"
+        return "only root can enable it"
     if not (binfmt / "register").exists():
-        _try(["mount", "-t", "binfmt_misc", "binfmt_misc", str(binfmt)])
-    if fault_of(interpreter, binfmt):
-        said = _try(["update-binfmts", "--enable", interpreter])
-        return said if fault_of(interpreter, binfmt) else ""
+        _try_command(["mount", "-t", "binfmt_misc", "binfmt_misc", str(binfmt)])
+    if find_fault(interpreter, binfmt):
+        complaint = _try_command(["update-binfmts", "--enable", interpreter])
+        return complaint if find_fault(interpreter, binfmt) else ""
     return ""
 
 
-def _emulated(architecture: str, *, binfmt: Path) -> Offer:
+def _check_emulated(architecture: str, *, binfmt: Path) -> Offer:
     if architecture not in QEMU:
         return Offer(architecture, offered=False, why="neither the machine nor a known qemu runs its programs")
-    fault = fault_of(QEMU[architecture], binfmt)
+    fault = find_fault(QEMU[architecture], binfmt)
     return Offer(architecture, offered=not fault, why=fault)
 
 
-def _try(words: Sequence[str]) -> str:
+def _try_command(words: Sequence[str]) -> str:
     try:
-        done = run(words, attempt="switch on", on="binfmt_misc", timeout=60, ok_codes=range(-64, 256))
+        done = run(words, attempt="enable", on="binfmt_misc", timeout=60, ok_codes=range(-64, 256))
     except SlipwayError as error:
         return str(error)
-    return last_lines(done.stderr or done.stdout) if done.returncode else ""
+    return summarise_output(done.stderr or done.stdout) if done.returncode else ""

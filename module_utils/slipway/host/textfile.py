@@ -24,7 +24,7 @@ VALIDATION_TIMEOUT = 60.0
 
 @dataclass(frozen=True)
 class TextFile:
-    """``text`` at ``path`` with ``mode``; without ``owner`` and ``group`` nobody in particular has it."""
+    """``text`` at ``path`` with ``mode``; without ``owner`` and ``group`` these are left as they are."""
 
     path: Path
     text: str
@@ -32,7 +32,7 @@ class TextFile:
     owner: str | None = None
     group: str | None = None
 
-    def owners(self) -> tuple[int, int]:
+    def resolve_owners(self) -> tuple[int, int]:
         """The ids of owner and group, -1 where they are not given; an unknown name is a LookupError."""
         uid = -1 if self.owner is None else pwd.getpwnam(self.owner).pw_uid
         gid = -1 if self.group is None else grp.getgrnam(self.group).gr_gid
@@ -40,7 +40,7 @@ class TextFile:
 
 
 @dataclass(frozen=True)
-class Found:
+class FileState:
     """A file as it is on the host."""
 
     text: str
@@ -51,14 +51,14 @@ class Found:
     def matches(self, file: TextFile) -> bool:
         """Whether ``file`` needs no change; an owner that is not known yet is one that this file does not have."""
         try:
-            uid, gid = file.owners()
+            uid, gid = file.resolve_owners()
         except LookupError:
             return False
         return (self.text, self.mode) == (file.text, file.mode) and uid in (-1, self.uid) and gid in (-1, self.gid)
 
 
 def ensure_text_files(files: Sequence[TextFile], *, validate: Sequence[str] = (), dry: bool = False) -> dict[str, Any]:
-    """Write the files that are other ones, and say which these were, as modules do.
+    """Write the files that differ; return the result of a module.
 
     ``validate`` is a command that judges the files in their places. What was there before comes back when it fails.
     """
@@ -66,8 +66,8 @@ def ensure_text_files(files: Sequence[TextFile], *, validate: Sequence[str] = ()
     changed = [file for file, found in before.items() if found is None or not found.matches(file)]
     if not dry:
         for file in changed:
-            with telling(file.path):
-                write_file(file.path, Found(file.text, file.mode, *file.owners()))
+            with name_in_errors(file.path):
+                write_file(file.path, FileState(file.text, file.mode, *file.resolve_owners()))
         if validate:
             validate_files({file.path: before[file] for file in changed}, validate)
     return {
@@ -77,17 +77,17 @@ def ensure_text_files(files: Sequence[TextFile], *, validate: Sequence[str] = ()
     }
 
 
-def read_file(path: Path) -> Found | None:
-    """The file at ``path``, if there is one."""
-    with telling(path):
+def read_file(path: Path) -> FileState | None:
+    """Read the file at ``path``, if there is one."""
+    with name_in_errors(path):
         if not path.exists():
             return None
         status = path.stat()
-        return Found(path.read_text(encoding="utf-8"), status.st_mode & 0o7777, status.st_uid, status.st_gid)
+        return FileState(path.read_text(encoding="utf-8"), status.st_mode & 0o7777, status.st_uid, status.st_gid)
 
 
-def write_file(path: Path, wanted: Found) -> None:
-    """Make ``path`` such a file, and the directories above it."""
+def write_file(path: Path, wanted: FileState) -> None:
+    """Write the file and create the directories above it."""
     for directory in reversed(path.parents):
         if not directory.exists():
             directory.mkdir(exist_ok=True)
@@ -97,7 +97,7 @@ def write_file(path: Path, wanted: Found) -> None:
         os.chown(path, wanted.uid, wanted.gid)
 
 
-def validate_files(before: Mapping[Path, Found | None], command: Sequence[str]) -> None:
+def validate_files(before: Mapping[Path, FileState | None], command: Sequence[str]) -> None:
     """Run ``command``; where it fails, take back what was written over ``before``."""
     names = " and ".join(map(str, before))
     taken_back = "What was there before is back. Correct the text" if before else "Correct what the message names"
@@ -106,12 +106,12 @@ def validate_files(before: Mapping[Path, Found | None], command: Sequence[str]) 
         run(command, attempt="use", on=names or "the files as they are", timeout=VALIDATION_TIMEOUT, do_next=do_next)
     except SlipwayError:
         for path, found in before.items():
-            with telling(path):
+            with name_in_errors(path):
                 write_file(path, found) if found else path.unlink()
         raise
 
 
-def describe_change(file: TextFile, found: Found | None) -> dict[str, str]:
+def describe_change(file: TextFile, found: FileState | None) -> dict[str, str]:
     """The difference that Ansible shows."""
     header = str(file.path)
     text = found.text if found else ""
@@ -119,10 +119,10 @@ def describe_change(file: TextFile, found: Found | None) -> dict[str, str]:
 
 
 @contextmanager
-def telling(path: Path) -> Iterator[None]:
-    """What the system refuses names the file."""
+def name_in_errors(path: Path) -> Iterator[None]:
+    """Name the file in errors of the operating system."""
     try:
         yield
     except (OSError, UnicodeDecodeError, LookupError) as error:
-        do_next = "See who may write there, and run again."
+        do_next = "Check who may write there, and run again."
         raise SlipwayError("write", str(path), str(error), do_next=do_next) from error

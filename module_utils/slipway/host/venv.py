@@ -18,11 +18,11 @@ from ..process import run
 NOTE = "slipway.json"
 LOG = "slipway.log"
 CONSTRAINTS = "constraints.txt"
-DO_NEXT = "See that this host reaches a package index or the given wheels, and run again."
+DO_NEXT = "Check that this host reaches a package index or the given wheels, and run again."
 
 
 @dataclass(frozen=True)
-class Wanted:
+class Environment:
     """``packages`` as pip knows them, in the versions that the lines ``constraints`` allow."""
 
     directory: Path
@@ -37,14 +37,15 @@ class Wanted:
         return hashlib.sha256(content.encode()).hexdigest()
 
 
-def lacking(wanted: Wanted) -> list[str]:
+def find_missing(wanted: Environment) -> list[str]:
     """What an environment lacks, each as a word or two, found out without starting anything."""
     if not os.access(wanted.directory / "bin/python", os.X_OK):
         return ["the environment"]
     there = {
-        normal(path.name.split("-")[0]) for path in wanted.directory.glob("lib/python3*/site-packages/*.dist-info")
+        normalise_name(path.name.split("-")[0])
+        for path in wanted.directory.glob("lib/python3*/site-packages/*.dist-info")
     }
-    found = [package for package in wanted.packages if normal(re.split(r"[^\w.-]", package)[0]) not in there]
+    found = [package for package in wanted.packages if normalise_name(re.split(r"[^\w.-]", package)[0]) not in there]
     try:
         noted = json.loads((wanted.directory / NOTE).read_text(encoding="utf-8"))["key"]
     except (OSError, ValueError, KeyError, TypeError):
@@ -52,8 +53,8 @@ def lacking(wanted: Wanted) -> list[str]:
     return found if found or noted == wanted.key() else ["these versions"]
 
 
-def install(wanted: Wanted, *, timeout: float) -> None:
-    """Make the environment or bring it up to date; it is noted as whole when it is."""
+def install_packages(wanted: Environment, *, timeout: float) -> None:
+    """Create or update the environment; a note marks it as complete."""
     directory = wanted.directory
     log = directory / LOG
     directory.mkdir(parents=True, exist_ok=True)
@@ -78,16 +79,16 @@ def install(wanted: Wanted, *, timeout: float) -> None:
         log=log,
     )
     write_atomic(directory / NOTE, json.dumps({"key": wanted.key()}).encode())
-    if left := lacking(wanted):
+    if left := find_missing(wanted):
         raise SlipwayError(
             f"install {', '.join(left)} into",
             str(directory),
-            "pip said that all went well, but it is not there",
+            "pip succeeded, but they are not installed",
             do_next="Name packages as pip lists them.",
             log=str(log),
         )
 
 
-def normal(name: str) -> str:
+def normalise_name(name: str) -> str:
     """A package's name as all spellings of it are the same."""
     return re.sub(r"[-_.]+", "-", name).lower()

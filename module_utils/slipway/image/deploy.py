@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SlipwayError, refuse
-from ..files import sha256, sha256_all, sync_directory
-from ..locks import flocked
+from ..files import hash_file, hash_files, sync_directory
+from ..locks import hold_flock
 from ..progress import Progress
-from .job import Job, version
-from .tree import Changes, rewrite
+from .job import Job, read_version
+from .tree import Changes, rewrite_tree
 from .writers import WRITERS
 
 #: Writes the tree of a build artifact to a tar file; the second path is a directory for its own use.
@@ -69,10 +69,10 @@ class Deployment:
         for subsystem in self.subsystems:
             yield from subsystem.walk()
 
-    def tree(self) -> str:
+    def describe_tree(self) -> str:
         """Equal for deployments whose files are made from the same tree."""
         nested = [
-            (each.location, each.name, each.type, sorted(each.settings.items()), each.tree())
+            (each.location, each.name, each.type, sorted(each.settings.items()), each.describe_tree())
             for each in self.subsystems
         ]
         return json.dumps([self.system, self.settings.get("PERMISSIONS"), nested])
@@ -88,7 +88,7 @@ class Release:
 
 
 @dataclass(frozen=True)
-class Made:
+class DeployedFile:
     """The file of a deployment."""
 
     name: str
@@ -96,7 +96,7 @@ class Made:
     sha256: str
 
 
-def faults(deployments: Iterable[Deployment]) -> list[str]:
+def find_faults(deployments: Iterable[Deployment]) -> list[str]:
     """What is wrong with the types and settings of ``deployments``, one sentence each."""
     found = []
     for deployment in (each for top in deployments for each in top.walk()):
@@ -109,52 +109,52 @@ def faults(deployments: Iterable[Deployment]) -> list[str]:
     return found
 
 
-def deploy(
+def deploy_files(
     deployments: Sequence[Deployment],
     *,
     release: Release,
     directory: Path,
     artifacts: Mapping[str, str],
     checkout: Checkout,
-    recorded: Mapping[str, Made],
+    previous: Mapping[str, DeployedFile],
     progress: Progress | None = None,
     write: bool = True,
-) -> tuple[dict[str, Made], list[str]]:
-    """Have the file of every deployment in ``directory``; return those that are there, and which are made now.
+) -> tuple[dict[str, DeployedFile], list[str]]:
+    """Ensure the file of every deployment in ``directory``; return the files, and the names of those made now.
 
-    ``artifacts`` are the build artifacts by system, ``recorded`` the files of an earlier run by their names. A file
+    ``artifacts`` are the build artifacts by system, ``previous`` the files of an earlier run by their names. A file
     that is there as recorded stays; one that is not as recorded is a failure and stays too; one that nobody
     recorded was interrupted and is made again. Without ``write`` nothing is touched, and ``artifacts`` may lack.
     """
     _refuse_faults(deployments, artifacts=artifacts if write else None)
-    with _alone(directory) if write else contextlib.nullcontext():
-        kept = _verified(directory, [each.file for each in deployments], recorded=recorded)
-        todo = [each for each in deployments if each.file not in kept]
+    with _lock_directory(directory) if write else contextlib.nullcontext():
+        present = _verify_existing(directory, [each.file for each in deployments], previous=previous)
+        todo = [each for each in deployments if each.file not in present]
         if write:
             for leftover in directory.glob(f"{WORK}*"):
                 shutil.rmtree(leftover)
             progress = progress or Progress(None)
             progress.total += len(todo)
-            maker = _Maker(release, directory, artifacts, checkout, recorded, progress)
-            kept |= _make_all(todo, maker, directory=directory)
-    return kept, [each.file for each in todo]
+            maker = _Maker(release, directory, artifacts, checkout, previous, progress)
+            present |= _make_all(todo, maker, directory=directory)
+    return present, [each.file for each in todo]
 
 
-def _alone(directory: Path) -> AbstractContextManager[None]:
-    """Work in ``directory`` when nobody else does; what an ended release started may still be at it."""
+def _lock_directory(directory: Path) -> AbstractContextManager[None]:
+    """Lock ``directory``; processes of an ended release may still work in it."""
     directory.mkdir(parents=True, exist_ok=True)
-    return flocked(directory, attempt="make files in", on=str(directory), timeout=LOCK_WAIT)
+    return hold_flock(directory, attempt="make files in", on=str(directory), timeout=LOCK_WAIT)
 
 
-def tools(deployments: Iterable[Deployment]) -> dict[str, str]:
+def read_tool_versions(deployments: Iterable[Deployment]) -> dict[str, str]:
     """The versions of the programs that the types of ``deployments`` are made with."""
     types = {each.type for top in deployments for each in top.walk()}
     programs = dict.fromkeys(program for name in sorted(types) for program in WRITERS[name].programs)
-    return {program[0]: version(program) for program in programs}
+    return {program[0]: read_version(program) for program in programs}
 
 
 def _refuse_faults(deployments: Sequence[Deployment], *, artifacts: Mapping[str, str] | None) -> None:
-    found = faults(deployments)
+    found = find_faults(deployments)
     if artifacts is not None:
         wanted = dict.fromkeys(each.system for top in deployments for each in top.walk())
         found += [f"{system} has not been built" for system in wanted if system not in artifacts]
@@ -166,39 +166,41 @@ def _refuse_faults(deployments: Sequence[Deployment], *, artifacts: Mapping[str,
     )
 
 
-def _verified(directory: Path, names: Sequence[str], *, recorded: Mapping[str, Made]) -> dict[str, Made]:
+def _verify_existing(
+    directory: Path, names: Sequence[str], *, previous: Mapping[str, DeployedFile]
+) -> dict[str, DeployedFile]:
     """The recorded files that are there; one that is not as recorded is a failure."""
-    paths = {name: directory / name for name in names if name in recorded and (directory / name).exists()}
-    digests = sha256_all(paths.values())
-    found = {name: Made(name, path.stat().st_size, digests[path]) for name, path in paths.items()}
+    paths = {name: directory / name for name in names if name in previous and (directory / name).exists()}
+    digests = hash_files(paths.values())
+    found = {name: DeployedFile(name, path.stat().st_size, digests[path]) for name, path in paths.items()}
     wrong = [
-        f"{name} has the SHA-256 {made.sha256}, its record says {recorded[name].sha256}"
+        f"{name} has the SHA-256 {made.sha256}, its record says {previous[name].sha256}"
         for name, made in found.items()
-        if made.sha256 != recorded[name].sha256
+        if made.sha256 != previous[name].sha256
     ]
     if wrong:
         raise SlipwayError(
             "trust the files in",
             str(directory),
-            "they are not what was made",
-            do_next="Find out who changed them; remove them to have them made again from the same artifacts.",
+            "they differ from what was deployed",
+            do_next="Find out who changed them; remove them to deploy them again from the same artifacts.",
             findings=wrong,
         )
     return found
 
 
-def _make_all(todo: Sequence[Deployment], maker: _Maker, *, directory: Path) -> dict[str, Made]:
-    """Make what is to do; deployments of the same tree after each other, the others on all cores."""
+def _make_all(todo: Sequence[Deployment], maker: _Maker, *, directory: Path) -> dict[str, DeployedFile]:
+    """Make all files; deployments of the same tree one after the other, the rest on all cores."""
     groups: dict[str, list[Deployment]] = {}
     if not todo:
         return {}
     for deployment in todo:
-        groups.setdefault(deployment.tree(), []).append(deployment)
+        groups.setdefault(deployment.describe_tree(), []).append(deployment)
     with (
         tempfile.TemporaryDirectory(prefix=WORK, dir=directory) as work,
         ThreadPoolExecutor(max_workers=os.cpu_count()) as pool,
     ):
-        ends = list(pool.map(lambda group: maker.group(group, Path(tempfile.mkdtemp(dir=work))), groups.values()))
+        ends = list(pool.map(lambda group: maker.make_group(group, Path(tempfile.mkdtemp(dir=work))), groups.values()))
     errors = [end for end in ends if isinstance(end, SlipwayError)]
     if len(errors) == 1:
         raise errors[0]
@@ -206,7 +208,7 @@ def _make_all(todo: Sequence[Deployment], maker: _Maker, *, directory: Path) -> 
         raise SlipwayError(
             "deploy",
             f"{len(errors)} systems",
-            "each for its own reason",
+            "each for a different reason",
             do_next="Correct them and run again; the other files are made.",
             findings=[str(error) for error in errors],
         )
@@ -219,44 +221,47 @@ class _Maker:
     directory: Path
     artifacts: Mapping[str, str]
     checkout: Checkout
-    recorded: Mapping[str, Made]
+    previous: Mapping[str, DeployedFile]
     progress: Progress
 
-    def group(self, deployments: Sequence[Deployment], work: Path) -> list[Made] | SlipwayError:
+    def make_group(self, deployments: Sequence[Deployment], work: Path) -> list[DeployedFile] | SlipwayError:
         """Make the files of deployments that have the same tree; a failure is returned."""
         first = deployments[0]
         try:
-            self.progress.say(f"{first.architecture}: taking {first.system} out of the cache")
-            tree = self._tree(first, work)
-            return [self._file(deployment, tree, work) for deployment in deployments]
+            self.progress.report(f"{first.architecture}: taking {first.system} out of the cache")
+            tree = self._make_tree(first, work)
+            return [self._make_file(deployment, tree, work) for deployment in deployments]
         except SlipwayError as error:
             return error
         except OSError as error:
             return SlipwayError(
-                "deploy", first.system, str(error), do_next="See that the disk is not full, and run again."
+                "deploy", first.system, str(error), do_next="Check that the disk is not full, and run again."
             )
 
-    def _tree(self, deployment: Deployment, work: Path) -> Path:
+    def _make_tree(self, deployment: Deployment, work: Path) -> Path:
         """The canonical tar of a deployment's system, with its subsystems inside."""
         home = Path(tempfile.mkdtemp(prefix="tree-", dir=work))
         added = {}
         for count, subsystem in enumerate(deployment.subsystems):
             added[subsystem.location] = home / f"subsystem-{count}"
-            self._write(subsystem, self._tree(subsystem, work), target=home / f"subsystem-{count}", work=work)
+            self._write_file(subsystem, self._make_tree(subsystem, work), target=home / f"subsystem-{count}", work=work)
         built, tree = home / "built.tar", home / "tree.tar"
         self.checkout(self.artifacts[deployment.system], built, home)
-        mark = {"IMAGE_ID": _identifier(deployment.system), "IMAGE_VERSION": _identifier(self.release.version)}
+        mark = {
+            "IMAGE_ID": _make_identifier(deployment.system),
+            "IMAGE_VERSION": _make_identifier(self.release.version),
+        }
         permissions = deployment.settings.get("PERMISSIONS")
-        rewrite(built, tree, changes=Changes(self.release.epoch, permissions, mark, added))
+        rewrite_tree(built, tree, changes=Changes(self.release.epoch, permissions, mark, added))
         built.unlink()
         return tree
 
-    def _file(self, deployment: Deployment, tree: Path, work: Path) -> Made:
-        self.progress.say(f"{deployment.architecture}: making {deployment.file} ({deployment.type})")
+    def _make_file(self, deployment: Deployment, tree: Path, work: Path) -> DeployedFile:
+        self.progress.report(f"{deployment.architecture}: making {deployment.file} ({deployment.type})")
         target = work / deployment.file
-        self._write(deployment, tree, target=target, work=work)
-        made = Made(deployment.file, target.stat().st_size, sha256(target))
-        known = self.recorded.get(made.name, made)
+        self._write_file(deployment, tree, target=target, work=work)
+        made = DeployedFile(deployment.file, target.stat().st_size, hash_file(target))
+        known = self.previous.get(made.name, made)
         if made.sha256 != known.sha256:
             raise SlipwayError(
                 "make again",
@@ -271,7 +276,7 @@ class _Maker:
         self.progress.step(f"{deployment.architecture}: {made.name} is made, {-(-made.size // (1 << 20))} MiB")
         return made
 
-    def _write(self, deployment: Deployment, tree: Path, *, target: Path, work: Path) -> None:
+    def _write_file(self, deployment: Deployment, tree: Path, *, target: Path, work: Path) -> None:
         job = Job(
             name=deployment.name,
             label=self.release.label,
@@ -285,6 +290,6 @@ class _Maker:
         shutil.rmtree(job.work)
 
 
-def _identifier(text: str) -> str:
+def _make_identifier(text: str) -> str:
     """A name as os-release(5) allows it: lower case, digits, dot, underscore, hyphen."""
     return re.sub(r"[^a-z0-9._-]", "-", text.lower())

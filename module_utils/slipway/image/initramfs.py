@@ -8,7 +8,7 @@ import tarfile
 from pathlib import Path
 
 from ..process import run
-from ..tar import member
+from ..tar import make_member
 from .job import Job
 
 #: The device nodes without which the kernel gives the first program of an initramfs no console.
@@ -20,7 +20,9 @@ def write_initramfs(job: Job, target: Path) -> None:
     nodes = job.work / "nodes.tar"
     with tarfile.open(nodes, "x:") as tar:
         for name, (mode, *device) in INITRAMFS_NODES.items():
-            tar.addfile(member(name, kind=tarfile.CHRTYPE, mode=mode, mtime=job.epoch, device=(device[0], device[1])))
+            tar.addfile(
+                make_member(name, kind=tarfile.CHRTYPE, mode=mode, mtime=job.epoch, device=(device[0], device[1]))
+            )
     run(
         [
             *("bsdtar", "-c", "-z", "--options=gzip:!timestamp,gzip:compression-level=9", "--format=newc"),
@@ -28,5 +30,5 @@ def write_initramfs(job: Job, target: Path) -> None:
         ],
         attempt="make the initramfs",
         on=job.name,
-        do_next="Install Debian's package libarchive-tools, and see that the disk is not full.",
+        do_next="Install Debian's package libarchive-tools, and check that the disk is not full.",
     )

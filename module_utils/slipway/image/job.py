@@ -30,12 +30,12 @@ class Job:
     tree: Path
     work: Path
 
-    def unique(self, purpose: str) -> str:
+    def make_uuid(self, purpose: str) -> str:
         """A UUID that is this deployment's own in every run."""
         return str(uuid.uuid5(uuid.NAMESPACE_URL, f"slipway:{self.label}:{self.name}:{purpose}"))
 
 
-def version(program: tuple[str, str]) -> str:
+def read_version(program: tuple[str, str]) -> str:
     """What a program says of its version, in its first line."""
     done = run(program, attempt="ask for the version of", on=program[0], env={"PATH": program_path()})
     return (done.stdout.strip() or done.stderr.strip()).splitlines()[0]

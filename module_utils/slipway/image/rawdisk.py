@@ -13,9 +13,9 @@ from pathlib import Path
 
 from ..errors import SlipwayError
 from ..process import run
-from ..tar import member
+from ..tar import make_member
 from .job import MIB, Job, program_path
-from .tree import read
+from .tree import read_members
 
 SIZE = re.compile(r"(\d{1,15})([KMGT]?)\Z", re.IGNORECASE | re.ASCII)
 SMALLEST_DISK = 16 * MIB
@@ -44,17 +44,17 @@ KINDS = {
 }
 
 
-def disk_size(settings: Mapping[str, str]) -> int | None:
+def read_disk_size(settings: Mapping[str, str]) -> int | None:
     """The bytes that ``DISK_SIZE`` says, such as ``2G``; ``None`` if it says none."""
     match = SIZE.match(settings.get("DISK_SIZE", ""))
     return None if match is None else int(match[1]) << {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}[match[2].upper()]
 
 
-def disk_faults(settings: Mapping[str, str]) -> list[str]:
+def find_disk_faults(settings: Mapping[str, str]) -> list[str]:
     """What is wrong with the settings of a raw disk."""
     if "DISK_SIZE" not in settings:
         return ["a raw disk needs the setting DISK_SIZE, such as 2G"]
-    size = disk_size(settings)
+    size = read_disk_size(settings)
     if size is None:
         return [f"DISK_SIZE is {settings['DISK_SIZE']!r}, not a number of bytes or one with K, M, G or T"]
     if size < SMALLEST_DISK or size % 512:
@@ -68,10 +68,10 @@ def write_rawdisk(job: Job, target: Path) -> None:
     Needs no root. What would differ from run to run is fixed: UUIDs are derived, and times are written into
     every inode afterwards, because mke2fs takes over the access and change times of the files it copies.
     """
-    size = disk_size(job.settings) or 0
+    size = read_disk_size(job.settings) or 0
     (job.work / "input").mkdir()
     image, staged = job.work / "input" / "root.ext4", job.work / "root"
-    script = _stage(job, staged)
+    script = _stage_tree(job, staged)
     _make_ext4(job, image, staged=staged, mebibytes=size // MIB - 2)
     _fix_inodes(job, image, script=script)
     shutil.rmtree(staged)
@@ -81,12 +81,12 @@ def write_rawdisk(job: Job, target: Path) -> None:
   size = {size}
   hdimage {{
     partition-table-type = "gpt"
-    disk-uuid = "{job.unique("disk")}"
+    disk-uuid = "{job.make_uuid("disk")}"
     align = 1M
   }}
   partition root {{
     partition-type-uuid = "{ROOT_PARTITION.get(job.architecture, LINUX_PARTITION)}"
-    partition-uuid = "{job.unique("partition")}"
+    partition-uuid = "{job.make_uuid("partition")}"
     image = "root.ext4"
     offset = 1M
   }}
@@ -102,17 +102,17 @@ def write_rawdisk(job: Job, target: Path) -> None:
         attempt="make the raw disk",
         on=job.name,
         cwd=job.work,
-        do_next="Install Debian's package genimage, and see that the disk is not full.",
+        do_next="Install Debian's package genimage, and check that the disk is not full.",
     )
     os.replace(job.work / "output" / "disk.img", target)
 
 
-def _stage(job: Job, root: Path) -> list[str]:
+def _stage_tree(job: Job, root: Path) -> list[str]:
     """Unpack the tree for mke2fs; return debugfs commands for all that an ordinary user cannot give a file."""
     root.mkdir()
-    top = member("", kind=tarfile.DIRTYPE, mode=0o755, mtime=0)
+    top = make_member("", kind=tarfile.DIRTYPE, mode=0o755, mtime=0)
     members, script = [top], []
-    for info, content in read(job.tree):
+    for info, content in read_members(job.tree):
         path = f"{root}/{info.name}"
         members.append(info)
         if info.isdir():
@@ -124,21 +124,21 @@ def _stage(job: Job, root: Path) -> list[str]:
                 shutil.copyfileobj(content, stream, MIB)
                 os.fchmod(stream.fileno(), info.mode & 0o777 | 0o400)
         else:
-            script += _node(info)
+            script += _format_mknod(info)
     for info in reversed(members):
-        script += _inode(info, f"{root}/{info.name}", epoch=job.epoch)
+        script += _format_inode(info, f"{root}/{info.name}", epoch=job.epoch)
     # The count of kilobytes ever written would tell who made the file system.
     return [*script, "set_super_value kbytes_written 0"]
 
 
-def _node(info: tarfile.TarInfo) -> list[str]:
+def _format_mknod(info: tarfile.TarInfo) -> list[str]:
     """debugfs commands that make a device node or a pipe."""
     kind = "p" if info.isfifo() else f"{'c' if info.ischr() else 'b'} {info.devmajor} {info.devminor}"
     parent, name = os.path.split(f"/{info.name}")
-    return [f"cd {_quoted(parent)}", f"mknod {_quoted(name)} {kind}", "cd /"]
+    return [f"cd {_quote_path(parent)}", f"mknod {_quote_path(name)} {kind}", "cd /"]
 
 
-def _inode(info: tarfile.TarInfo, staged: str, *, epoch: int) -> list[str]:
+def _format_inode(info: tarfile.TarInfo, staged: str, *, epoch: int) -> list[str]:
     """debugfs commands that set what an inode does not get, or not for certain, from the staged file."""
     fixed = {"ctime": f"@{epoch}", "ctime_extra": "0", "atime": f"@{epoch}", "atime_extra": "0"}
     wanted = {"mode": KINDS[info.type] | info.mode, "uid": info.uid, "gid": info.gid}
@@ -150,11 +150,11 @@ def _inode(info: tarfile.TarInfo, staged: str, *, epoch: int) -> list[str]:
     else:
         fixed |= {"mtime": f"@{epoch}", "mtime_extra": "0"}
     fixed |= {name: f"0{value:o}" for name, value in wanted.items() if has.get(name) != value}
-    path = _quoted(f"/{info.name}")
+    path = _quote_path(f"/{info.name}")
     return [f"set_inode_field {path} {name} {value}" for name, value in fixed.items()]
 
 
-def _quoted(path: str) -> str:
+def _quote_path(path: str) -> str:
     if any(ord(character) < 32 for character in path):
         raise SlipwayError(
             "make a raw disk with the file",
@@ -166,11 +166,11 @@ def _quoted(path: str) -> str:
 
 
 def _make_ext4(job: Job, image: Path, *, staged: Path, mebibytes: int) -> None:
-    sizes = [info.size for info, _unused in read(job.tree)]
+    sizes = [info.size for info, _unused in read_members(job.tree)]
     files = len(sizes)
     config = job.work / "mke2fs.conf"
     config.write_text("[fs_types]\n  ext4 = {\n  }\n")
-    identity = job.unique("filesystem")
+    identity = job.make_uuid("filesystem")
     extended = f"hash_seed={identity},root_owner=0:0,lazy_itable_init=1,lazy_journal_init=1,nodiscard"
     try:
         run(
@@ -181,7 +181,7 @@ def _make_ext4(job: Job, image: Path, *, staged: Path, mebibytes: int) -> None:
             ],
             attempt="make the file system of",
             on=job.name,
-            env=_e2fs_environment(job),
+            env=_make_environment(job),
         )
     except SlipwayError as error:
         raise SlipwayError(
@@ -200,20 +200,20 @@ def _fix_inodes(job: Job, image: Path, *, script: list[str]) -> None:
         ["debugfs", "-w", "-f", str(commands), str(image)],
         attempt="set owners and times in the file system of",
         on=job.name,
-        env=_e2fs_environment(job),
+        env=_make_environment(job),
     )
     # debugfs ends with 0 whatever happens; after the line with its version it says only what went wrong.
-    said = [line for line in done.stderr.splitlines() if line.strip() and not line.startswith("debugfs ")]
-    if said:
+    complaints = [line for line in done.stderr.splitlines() if line.strip() and not line.startswith("debugfs ")]
+    if complaints:
         raise SlipwayError(
             "set owners and times in the file system of",
             job.name,
-            f"debugfs said {said[0]!r}",
-            do_next="See that the disk is not full, and run again.",
+            f"debugfs wrote {complaints[0]!r}",
+            do_next="Check that the disk is not full, and run again.",
         )
 
 
-def _e2fs_environment(job: Job) -> dict[str, str]:
+def _make_environment(job: Job) -> dict[str, str]:
     return {
         "E2FSPROGS_FAKE_TIME": str(job.epoch),
         "MKE2FS_CONFIG": str(job.work / "mke2fs.conf"),

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, TypeAlias
 
 from ..errors import SlipwayError
-from ..tar import Owned, inside, member, read_permissions
+from ..tar import Ownership, make_member, normalise_path, read_permissions
 
 OS_RELEASE = ("usr/lib/os-release", "etc/os-release")
 NODES = (tarfile.SYMTYPE, tarfile.DIRTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE)
@@ -46,31 +46,33 @@ class Member:
     content: Content | None = None
 
 
-def rewrite(source: Path, target: Path, *, changes: Changes) -> None:
+def rewrite_tree(source: Path, target: Path, *, changes: Changes) -> None:
     """Write the tree in the tar file ``source`` to ``target``: sorted, with fixed times, owners and modes.
 
     Regular files become files of their own; hard links are not kept. Names that lead out of the tree, or
-    through something that is no directory, are refused.
+    through something that is not a directory, are refused.
     """
     with tarfile.open(source, "r:") as old, tarfile.open(target, "x:", format=tarfile.PAX_FORMAT) as new:
-        members = _members(old)
-        permissions = {} if changes.permissions is None else _permissions(old, members, changes.permissions)
+        members = _read_members(old)
+        permissions = {} if changes.permissions is None else _read_permissions(old, members, changes.permissions)
         if changes.os_release:
-            _mark(old, members, changes.os_release)
+            _mark_os_release(old, members, changes.os_release)
         for path, file in changes.added.items():
-            _add(members, path, file)
+            _add_file(members, path, file)
         for name in sorted(members):
-            with _opened(old, members[name].content) as (content, size):
-                info = _canonical(name, members[name].info, size=size, owned=permissions.get(name), epoch=changes.epoch)
+            with _ContentStream(old, members[name].content) as (content, size):
+                info = _make_member(
+                    name, members[name].info, size=size, owned=permissions.get(name), epoch=changes.epoch
+                )
                 new.addfile(info, content)
 
 
-def _members(tar: tarfile.TarFile) -> dict[str, Member]:
+def _read_members(tar: tarfile.TarFile) -> dict[str, Member]:
     """Every file of a tree by its plain path, with all its parents."""
     members: dict[str, Member] = {}
     faults = []
     for info in tar:
-        name = inside(info.name)
+        name = normalise_path(info.name)
         if name is None:
             faults.append(f"{info.name!r} leads out of the tree")
         elif not (info.isreg() or info.islnk() or info.type in NODES):
@@ -78,7 +80,7 @@ def _members(tar: tarfile.TarFile) -> dict[str, Member]:
         elif name:
             members[name] = Member(info, info if info.isreg() or info.islnk() else None)
     for name in list(members):
-        faults += _adopt(members, name)
+        faults += _add_parents(members, name)
     if faults:
         raise SlipwayError(
             "take over the tree in",
@@ -90,20 +92,22 @@ def _members(tar: tarfile.TarFile) -> dict[str, Member]:
     return members
 
 
-def _adopt(members: dict[str, Member], name: str) -> list[str]:
+def _add_parents(members: dict[str, Member], name: str) -> list[str]:
     """Add the missing parents of ``name``; return what is wrong with the others."""
     parts = name.split("/")[:-1]
     parents = ["/".join(parts[: count + 1]) for count in range(len(parts))]
     for parent in parents:
         if parent not in members:
-            members[parent] = Member(member(parent, kind=tarfile.DIRTYPE, mode=0o755, mtime=0))
+            members[parent] = Member(make_member(parent, kind=tarfile.DIRTYPE, mode=0o755, mtime=0))
     return [
-        f"{name!r} is below {parent!r}, which is no directory" for parent in parents if not members[parent].info.isdir()
+        f"{name!r} is below {parent!r}, which is not a directory"
+        for parent in parents
+        if not members[parent].info.isdir()
     ]
 
 
-def _permissions(old: tarfile.TarFile, members: Mapping[str, Member], path: str) -> dict[str, Owned]:
-    name = inside(path.lstrip("/"))
+def _read_permissions(old: tarfile.TarFile, members: Mapping[str, Member], path: str) -> dict[str, Ownership]:
+    name = normalise_path(path.lstrip("/"))
     if name is None or name not in members or members[name].content is None:
         raise SlipwayError(
             "read the permissions in",
@@ -111,18 +115,18 @@ def _permissions(old: tarfile.TarFile, members: Mapping[str, Member], path: str)
             "the system has no such file",
             do_next="Correct the deployment's setting PERMISSIONS in the cluster file.",
         )
-    with _opened(old, members[name].content) as (content, _unused):
+    with _ContentStream(old, members[name].content) as (content, _unused):
         if content is None:
             raise AssertionError("content is always set here")
         return read_permissions(content.read().decode("utf-8", "surrogateescape"), where=path)
 
 
-def _mark(old: tarfile.TarFile, members: dict[str, Member], settings: Mapping[str, str]) -> None:
-    """Put ``settings`` into the tree's os-release, if it has one."""
+def _mark_os_release(old: tarfile.TarFile, members: dict[str, Member], settings: Mapping[str, str]) -> None:
+    """Add ``settings`` to the tree's os-release, if it has one."""
     name = next((each for each in OS_RELEASE if each in members and members[each].content is not None), None)
     if name is None:
         return
-    with _opened(old, members[name].content) as (content, _unused):
+    with _ContentStream(old, members[name].content) as (content, _unused):
         if content is None:
             raise AssertionError("content is always set here")
         lines = content.read().decode("utf-8", "surrogateescape").splitlines()
@@ -131,11 +135,11 @@ def _mark(old: tarfile.TarFile, members: dict[str, Member], settings: Mapping[st
     members[name] = Member(members[name].info, text.encode("utf-8", "surrogateescape"))
 
 
-def _add(members: dict[str, Member], path: str, file: Path) -> None:
-    name = inside(path.lstrip("/"))
-    faults = ["it leads out of the tree"] if not name else _adopt(members, name)
+def _add_file(members: dict[str, Member], path: str, file: Path) -> None:
+    name = normalise_path(path.lstrip("/"))
+    faults = ["it leads out of the tree"] if not name else _add_parents(members, name)
     if name in members and members[name].content is None:
-        faults.append("the system has something else there that is no file")
+        faults.append("the system has something else there")
     if not name or faults:
         raise SlipwayError(
             "put a subsystem into its system at",
@@ -143,11 +147,11 @@ def _add(members: dict[str, Member], path: str, file: Path) -> None:
             "; ".join(faults),
             do_next="Correct the subsystem's location in the cluster file.",
         )
-    members[name] = Member(member(name, mode=0o644, mtime=0), file)
+    members[name] = Member(make_member(name, mode=0o644, mtime=0), file)
 
 
-class _opened:  # noqa: N801 - it is used like a function
-    """A member's content, open for reading, and its size; ``(None, 0)`` for what is no file."""
+class _ContentStream:
+    """A member's content, open for reading, and its size; ``(None, 0)`` for what is not a file."""
 
     def __init__(self, old: tarfile.TarFile, content: Content | None) -> None:
         self._stream: IO[bytes] | None
@@ -170,9 +174,9 @@ class _opened:  # noqa: N801 - it is used like a function
             self._stream.close()
 
 
-def _canonical(name: str, was: tarfile.TarInfo, *, size: int, owned: Owned | None, epoch: int) -> tarfile.TarInfo:
+def _make_member(name: str, was: tarfile.TarInfo, *, size: int, owned: Ownership | None, epoch: int) -> tarfile.TarInfo:
     uid, gid = (0, 0) if owned is None else (owned.uid, owned.gid)
-    return member(
+    return make_member(
         name,
         kind=was.type if was.type in NODES else tarfile.REGTYPE,
         size=size,
@@ -185,7 +189,7 @@ def _canonical(name: str, was: tarfile.TarInfo, *, size: int, owned: Owned | Non
     )
 
 
-def read(archive: Path) -> Iterator[tuple[tarfile.TarInfo, IO[bytes] | None]]:
+def read_members(archive: Path) -> Iterator[tuple[tarfile.TarInfo, IO[bytes] | None]]:
     """The members of a canonical tar, parents first, each with its content if it is a regular file."""
     with tarfile.open(archive, "r:") as tar:
         for info in tar:

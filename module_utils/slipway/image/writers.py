@@ -12,11 +12,11 @@ from pathlib import Path
 
 from .initramfs import write_initramfs
 from .job import Job
-from .rawdisk import disk_faults, write_rawdisk
+from .rawdisk import find_disk_faults, write_rawdisk
 
 
-def no_faults(_settings: Mapping[str, str]) -> list[str]:
-    """Settings make no difference to this type."""
+def accept_settings(_settings: Mapping[str, str]) -> list[str]:
+    """Accept all settings."""
     return []
 
 
@@ -28,7 +28,7 @@ class Writer:
     """
 
     write: Callable[[Job, Path], None]
-    faults: Callable[[Mapping[str, str]], list[str]] = no_faults
+    faults: Callable[[Mapping[str, str]], list[str]] = accept_settings
     programs: tuple[tuple[str, str], ...] = ()
 
 
@@ -44,5 +44,5 @@ def write_tar(job: Job, target: Path) -> None:
 WRITERS: dict[str, Writer] = {
     "tar": Writer(write_tar),
     "initramfs": Writer(write_initramfs, programs=(("bsdtar", "--version"),)),
-    "rawdisk": Writer(write_rawdisk, disk_faults, (("genimage", "--version"), ("mke2fs", "-V"))),
+    "rawdisk": Writer(write_rawdisk, find_disk_faults, (("genimage", "--version"), ("mke2fs", "-V"))),
 }

@@ -1,8 +1,8 @@
 # Copyright: The Slipway developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A mason: builds the head of the definitions with the tools of one release, over and over, and says how that goes.
+"""A mason: builds the head of the definitions with the tools of one release, continuously, and publishes the result.
 
-Each call of :func:`look` is one look at the branch. What was tried stands in the published status, which is also
+Each call of :func:`build_head` is one look at the branch. What was tried stands in the published status, which is also
 where the next look reads it.
 """
 
@@ -26,15 +26,15 @@ from ..buildstream.log import Event
 from ..buildstream.session import BuildError, Fault
 from ..errors import SlipwayError
 from ..files import write_atomic
-from ..git.remote import ENVIRONMENT, git, remote_refs, shown
-from ..locks import flocked
-from ..plan.systems import systems_at
+from ..git.remote import ENVIRONMENT, list_remote_refs, redacted, run_git
+from ..locks import hold_flock
+from ..plan.systems import list_systems_at
 from ..process import run
-from .status import BUILDING, FAILED, FORMAT, PASSED, WAITING, page, seconds, stamp
+from .status import BUILDING, FAILED, FORMAT, PASSED, WAITING, format_time, parse_time, render_page
 
-#: What may go well another time, since it hangs on other machines.
-PASSING = frozenset({"fetch", "pull", "push", "track"})
-TRY = re.compile(r"[0-9a-f]{12}-[0-9]{8}T[0-9]{6}Z\Z")
+#: What may succeed later, since it depends on other machines.
+RETRIED_ACTIONS = frozenset({"fetch", "pull", "push", "track"})
+LOG_DIRECTORY = re.compile(r"[0-9a-f]{12}-[0-9]{8}T[0-9]{6}Z\Z")
 
 Entry = dict[str, Any]
 
@@ -73,48 +73,48 @@ def read_settings(path: Path) -> Settings:
         ) from error
 
 
-def look(
+def build_head(
     settings: Settings,
     *,
     build: Callable[..., object] = build_all,
     clock: Callable[[], float] = time.time,
 ) -> Entry | None:
-    """Look at the branch once, and build its head if that is due; return what became of it, ``None`` if it was not.
+    """Read the branch once, and build its head if that is due; return its entry, or ``None``.
 
-    A Trove that does not answer is told on the status page, and is no failure of the mason.
+    A Trove that does not answer is reported on the status page, and is not a failure of the mason.
     """
-    with flocked(settings.work / "lock", attempt="work as a mason in", on=str(settings.work), timeout=5):
-        status = Published(settings, clock)
+    with hold_flock(settings.work / "lock", attempt="work as a mason in", on=str(settings.work), timeout=5):
+        status = StatusPublisher(settings, clock)
         try:
-            commit = _head(settings)
+            commit = _find_head(settings)
         except SlipwayError as error:
-            status.trouble(str(error))
+            status.report_trouble(str(error))
             return None
-        status.looked(commit)
-        if not due(status.entry(commit), release=settings.release, retry=settings.retry, now=clock()):
+        status.report_head(commit)
+        if not is_due(status.find_entry(commit), release=settings.release, retry=settings.retry, now=clock()):
             return None
-        entry = status.begin(commit)
-        with status.beating():
-            _try(settings, status, entry, build)
+        entry = status.begin_build(commit)
+        with status.heartbeat():
+            _build_commit(settings, status, entry, build)
         return entry
 
 
-def due(entry: Mapping[str, Any] | None, *, release: str, retry: float, now: float) -> bool:
+def is_due(entry: Mapping[str, Any] | None, *, release: str, retry: float, now: float) -> bool:
     """Whether to build a commit: it is new, was tried with other tools, was interrupted, or may go well now."""
     if entry is None or entry["tools"]["release"] != release or not entry["ended"]:
         return True
-    ended = seconds(entry["ended"])
+    ended = parse_time(entry["ended"])
     return bool(entry["retry"]) and (ended is None or not 0 <= now - ended < retry)
 
 
-class Published:
+class StatusPublisher:
     """The status and the logs in the directory that the web server serves; each change is written at once."""
 
     def __init__(self, settings: Settings, clock: Callable[[], float]) -> None:
         self._settings = settings
         self._clock = clock
         self._lock = threading.RLock()
-        self._builds = _earlier(settings.public / "status.json")
+        self._builds = _read_earlier(settings.public / "status.json")
         self._head = self._builds["commit"]
         self._looked = self._builds["looked"]
         self._bst = self._builds["bst"]
@@ -123,29 +123,29 @@ class Published:
 
     def now(self) -> str:
         """The time, as the status has it."""
-        return stamp(self._clock())
+        return format_time(self._clock())
 
-    def entry(self, commit: str) -> Entry | None:
+    def find_entry(self, commit: str) -> Entry | None:
         """What became of a commit the last time."""
         return next((entry for entry in self._entries if entry["commit"] == commit), None)
 
-    def trouble(self, sentence: str) -> None:
-        """Say what keeps the mason from looking."""
+    def report_trouble(self, sentence: str) -> None:
+        """Publish what prevents the mason from reading the branch."""
         self._trouble = sentence
         self.write()
 
-    def looked(self, commit: str) -> None:
-        """Say that the branch was looked at, and what it names."""
+    def report_head(self, commit: str) -> None:
+        """Publish the head of the branch and when it was read."""
         self._head, self._looked, self._trouble = commit, self.now(), ""
         self.write()
 
-    def begin(self, commit: str) -> Entry:
+    def begin_build(self, commit: str) -> Entry:
         """A new try at a commit, in the place of an earlier one; the oldest tries and logs are forgotten."""
         now = self._clock()
         entry: Entry = {
             "commit": commit,
             "state": WAITING,
-            "started": stamp(now),
+            "started": format_time(now),
             "ended": None,
             "tools": {"release": self._settings.release, "bst": ""},
             "logs": f"logs/{commit[:12]}-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime(now))}/",
@@ -157,15 +157,15 @@ class Published:
             others = [each for each in self._entries if each["commit"] != commit]
             self._entries = [entry, *others][: self._settings.keep]
             self.write()
-            self._forget({each["logs"] for each in self._entries})
+            self._remove_old_logs({each["logs"] for each in self._entries})
         return entry
 
-    def tools(self, entry: Entry, bst: str) -> None:
-        """Say which BuildStream builds."""
+    def set_tools(self, entry: Entry, bst: str) -> None:
+        """Publish the version of BuildStream."""
         self._bst = bst
-        self.change(entry["tools"], bst=bst)
+        self.update(entry["tools"], bst=bst)
 
-    def change(self, part: Entry, **values: object) -> None:
+    def update(self, part: Entry, **values: object) -> None:
         """Change a part of the status, and publish it."""
         with self._lock:
             part.update(values)
@@ -177,7 +177,7 @@ class Published:
             status = {
                 "format": FORMAT,
                 "name": self._settings.name,
-                "definitions": shown(self._settings.definitions),
+                "definitions": redacted(self._settings.definitions),
                 "branch": self._settings.branch,
                 "cluster": self._settings.cluster,
                 "architectures": list(self._settings.architectures),
@@ -189,11 +189,11 @@ class Published:
                 "builds": self._entries,
             }
             write_atomic(self._settings.public / "status.json", json.dumps(status, indent=1).encode() + b"\n")
-            write_atomic(self._settings.public / "index.html", page(status).encode())
+            write_atomic(self._settings.public / "index.html", render_page(status).encode())
 
     @contextlib.contextmanager
-    def beating(self) -> Iterator[None]:
-        """Publish from time to time meanwhile, so that a long build does not look like a mason that has died."""
+    def heartbeat(self) -> Iterator[None]:
+        """Publish regularly during a build, so that a long build does not look like a dead mason."""
         ended = threading.Event()
 
         def beat() -> None:
@@ -208,14 +208,14 @@ class Published:
             ended.set()
             thread.join()
 
-    def _forget(self, kept: set[str]) -> None:
+    def _remove_old_logs(self, kept: set[str]) -> None:
         logs = self._settings.public / "logs"
         for directory in logs.iterdir() if logs.is_dir() else ():
-            if TRY.match(directory.name) and f"logs/{directory.name}/" not in kept:
+            if LOG_DIRECTORY.match(directory.name) and f"logs/{directory.name}/" not in kept:
                 shutil.rmtree(directory, ignore_errors=True)
 
 
-def _earlier(path: Path) -> Entry:
+def _read_earlier(path: Path) -> Entry:
     """What an earlier look published; nothing if that was none of ours."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
@@ -226,31 +226,31 @@ def _earlier(path: Path) -> Entry:
     return {"commit": "", "looked": "", "builds": [], "bst": ""}
 
 
-def _head(settings: Settings) -> str:
+def _find_head(settings: Settings) -> str:
     ref = f"refs/heads/{settings.branch}"
-    refs = remote_refs(settings.definitions, ref, attempt="look at the definitions at")
+    refs = list_remote_refs(settings.definitions, ref, attempt="look at the definitions at")
     if ref not in refs:
         raise SlipwayError(
             "look at the definitions at",
-            shown(settings.definitions),
+            redacted(settings.definitions),
             f"there is no branch {settings.branch}",
             do_next="Wait until it is mirrored, or correct mason_branch.",
         )
     return refs[ref]
 
 
-def _try(settings: Settings, status: Published, entry: Entry, build: Callable[..., object]) -> None:
-    """Check a commit out and build its systems; whatever happens stands in ``entry`` in the end."""
+def _build_commit(settings: Settings, status: StatusPublisher, entry: Entry, build: Callable[..., object]) -> None:
+    """Check a commit out and build its systems; ``entry`` has the result."""
     try:
-        source = _checked_out(settings, entry["commit"])
-        status.tools(entry, _version(settings))
-    except SlipwayError as error:  # the Trove or this host, not the commit
-        status.change(entry, state=FAILED, ended=status.now(), retry=True, trouble=str(error))
+        source = _check_out(settings, entry["commit"])
+        status.set_tools(entry, _read_bst_version(settings))
+    except SlipwayError as error:  # the Trove or this host is at fault, not the commit
+        status.update(entry, state=FAILED, ended=status.now(), retry=True, trouble=str(error))
         return
     try:
-        systems = _systems(settings, source, entry["commit"])
+        systems = _find_systems(settings, source, entry["commit"])
     except SlipwayError as error:
-        status.change(entry, state=FAILED, ended=status.now(), trouble=str(error))
+        status.update(entry, state=FAILED, ended=status.now(), trouble=str(error))
         return
     logs = settings.public / entry["logs"]
     logs.mkdir(parents=True, exist_ok=True)
@@ -270,20 +270,20 @@ def _try(settings: Settings, status: Published, entry: Entry, build: Callable[..
             builds,
             log_directory=logs,
             timeout=settings.build_timeout,
-            told=attempt.told,
+            on_event=attempt.on_event,
         )
     except BuildError as error:
-        attempt.ended(error.lost)
+        attempt.finish(error.lost)
     except SlipwayError as error:  # no sandbox, or a server that does not take what was built
-        attempt.ended({(each["architecture"], each["file"]): [Fault("push", str(error), logs)] for each in systems})
+        attempt.finish({(each["architecture"], each["file"]): [Fault("push", str(error), logs)] for each in systems})
     else:
-        attempt.ended({})
+        attempt.finish({})
 
 
 class _Attempt:
     """What is known of each system while and after a commit is built."""
 
-    def __init__(self, status: Published, entry: Entry, systems: Sequence[Mapping[str, str]]) -> None:
+    def __init__(self, status: StatusPublisher, entry: Entry, systems: Sequence[Mapping[str, str]]) -> None:
         self._status = status
         self._entry = entry
         now = status.now()
@@ -294,20 +294,20 @@ class _Attempt:
                 "started": now,
                 "ended": None,
                 "message": "",
-                "log": self._log(f"build-{each['architecture']}.log"),
+                "log": self._log_address(f"build-{each['architecture']}.log"),
             }
             for each in systems
         ]
         self._systems = dict(zip(((each["architecture"], each["file"]) for each in systems), parts, strict=True))
-        status.change(entry, state=BUILDING, systems=parts)
+        status.update(entry, state=BUILDING, systems=parts)
 
-    def told(self, architecture: str, event: Event) -> None:
+    def on_event(self, architecture: str, event: Event) -> None:
         """A system whose own element is built has passed."""
         system = self._systems.get((architecture, event.element))
         if system is not None and (event.action, event.outcome) in (("build", "done"), ("pull", "done")):
-            self._status.change(system, state=PASSED, ended=self._status.now())
+            self._status.update(system, state=PASSED, ended=self._status.now())
 
-    def ended(self, lost: Mapping[tuple[str, str], Sequence[Fault]]) -> None:
+    def finish(self, lost: Mapping[tuple[str, str], Sequence[Fault]]) -> None:
         """All is done; ``lost`` says why systems are not built."""
         now = self._status.now()
         for key, system in self._systems.items():
@@ -315,24 +315,24 @@ class _Attempt:
             if faults:
                 message = "; ".join(fault.sentence for fault in faults)
                 log = faults[0].log
-                name = self._log(log.name) if log.is_file() else ""
+                name = self._log_address(log.name) if log.is_file() else ""
                 system.update(state=FAILED, ended=now, message=message, log=name)
             else:
                 system.update(state=PASSED, ended=system["ended"] or now)
-        self._status.change(
+        self._status.update(
             self._entry,
             state=FAILED if lost else PASSED,
             ended=now,
-            retry=any(fault.action in PASSING for faults in lost.values() for fault in faults),
+            retry=any(fault.action in RETRIED_ACTIONS for faults in lost.values() for fault in faults),
         )
 
-    def _log(self, name: str) -> str:
+    def _log_address(self, name: str) -> str:
         return f"{self._entry['logs']}{quote(name)}"
 
 
-def _systems(settings: Settings, source: Path, commit: str) -> list[dict[str, str]]:
+def _find_systems(settings: Settings, source: Path, commit: str) -> list[dict[str, str]]:
     """The systems of the cluster that this mason builds."""
-    every = systems_at(source, commit, cluster=settings.cluster)
+    every = list_systems_at(source, commit, cluster=settings.cluster)
     wanted = [each for each in every if each["architecture"] in settings.architectures]
     if not wanted:
         raise SlipwayError(
@@ -344,14 +344,14 @@ def _systems(settings: Settings, source: Path, commit: str) -> list[dict[str, st
     return wanted
 
 
-def _checked_out(settings: Settings, commit: str) -> Path:
+def _check_out(settings: Settings, commit: str) -> Path:
     """The definitions at a commit in the mason's own work tree, and nothing else there."""
     source = settings.work / "definitions"
     if not (source / ".git").is_dir():
         source.mkdir(parents=True, exist_ok=True)
-        git("init", "--quiet", str(source), attempt="make a work tree in", on=str(source))
-    where = shown(settings.definitions)
-    git(
+        run_git("init", "--quiet", str(source), attempt="make a work tree in", on=str(source))
+    where = redacted(settings.definitions)
+    run_git(
         *("fetch", "--quiet", "--no-tags", "--depth=1", "--", settings.definitions, commit),
         attempt=f"fetch {commit} from",
         on=where,
@@ -359,11 +359,11 @@ def _checked_out(settings: Settings, commit: str) -> Path:
         timeout=settings.git_timeout,
     )
     for words in (("checkout", "--quiet", "--force", "--detach", commit), ("clean", "--quiet", "-ffdx")):
-        git(*words, attempt=f"check {commit} out into", on=str(source), cwd=source, timeout=settings.git_timeout)
+        run_git(*words, attempt=f"check {commit} out into", on=str(source), cwd=source, timeout=settings.git_timeout)
     return source
 
 
-def _version(settings: Settings) -> str:
+def _read_bst_version(settings: Settings) -> str:
     """Which BuildStream this is."""
     done = run(
         [settings.bst, "--version"],

@@ -18,17 +18,17 @@ WAITING, BUILDING, PASSED, FAILED = "waiting", "building", "passed", "failed"
 FORMAT = 1
 TIME = "%Y-%m-%dT%H:%M:%SZ"
 #: Of what a mason says, as much as belongs into a sentence.
-SHOWN = 200
+MAX_TEXT = 200
 
 Status = Mapping[str, Any]
 
 
-def stamp(seconds: float) -> str:
+def format_time(seconds: float) -> str:
     """A time as the status has it."""
     return time.strftime(TIME, time.gmtime(seconds))
 
 
-def seconds(text: object) -> int | None:
+def parse_time(text: object) -> int | None:
     """The time that a status has, in seconds since 1970."""
     try:
         return calendar.timegm(time.strptime(str(text), TIME))
@@ -36,7 +36,7 @@ def seconds(text: object) -> int | None:
         return None
 
 
-def page(status: Status) -> str:
+def render_page(status: Status) -> str:
     """The status as a page for people, without scripts."""
     builds = status["builds"]
     trouble = f'\n<p class="failed">{html.escape(status["trouble"])}</p>' if status["trouble"] else ""
@@ -51,7 +51,7 @@ def page(status: Status) -> str:
         bst=html.escape(status["tools"]["bst"] or "not asked yet"),
         architectures=html.escape(", ".join(status["architectures"])),
         trouble=trouble,
-        rows="\n".join(row for build in builds for row in _rows(build)),
+        rows="\n".join(row for build in builds for row in _render_rows(build)),
     )
 
 
@@ -89,7 +89,7 @@ th, td {{ text-align: left; padding: .3em .8em; border-bottom: 1px solid #ccc; v
 """
 
 
-def _rows(build: Status) -> list[str]:
+def _render_rows(build: Status) -> list[str]:
     """The rows of one commit; the first names it."""
     commit = f"<code>{html.escape(build['commit'][:12])}</code><br>{html.escape(build['tools']['release'])}"
     systems = [(each["file"], each["architecture"], each) for each in build["systems"]]
@@ -113,7 +113,7 @@ def _rows(build: Status) -> list[str]:
     return rows
 
 
-def faults(
+def find_faults(
     status: object,
     *,
     url: str,
@@ -123,78 +123,89 @@ def faults(
     now: float,
     max_age: float,
 ) -> list[str]:
-    """What a mason's status has against releasing ``commit``, in sentences; nothing if it built all ``systems``.
+    """The objections of a mason's status to releasing ``commit``; none if it built all ``systems``.
 
     ``systems`` (each with ``file`` and ``architecture``) may be of other architectures too. ``previous`` are the names
     of the release whose tools the mason must have; empty if there is none. The status is not trusted to have any form.
     """
     mason = f"the mason at {url}"
     if not isinstance(status, Mapping) or status.get("format") != FORMAT:
-        return [f"{mason} serves no status of a mason, or one of another format: see that the address is right"]
-    written = seconds(status.get("written"))
+        return [f"{mason} serves no status of a mason, or one of another format: check that the address is right"]
+    written = parse_time(status.get("written"))
     if written is None or abs(now - written) > max_age:
-        since = "at an unknown time" if written is None else f"at {stamp(written)}"
+        since = "at an unknown time" if written is None else f"at {format_time(written)}"
         return [
             f"the status of {mason} is stale: it was written {since}, not within {max_age:.0f} s of now: "
             "see that slipway-mason.timer runs there, and compare the clocks"
         ]
-    wanted = [each for each in systems if each["architecture"] in _texts(status.get("architectures"))]
-    build = next((each for each in _mappings(status.get("builds")) if each.get("commit") == commit), None)
+    wanted = [each for each in systems if each["architecture"] in _select_texts(status.get("architectures"))]
+    build = next((each for each in _select_mappings(status.get("builds")) if each.get("commit") == commit), None)
     if build is None:
-        trouble = _text(status.get("trouble"))
+        trouble = _shorten_text(status.get("trouble"))
         return [
-            f"{mason} has not tried {commit}: it is at {_text(status.get('commit')) or 'nothing yet'} of "
-            f"{_text(status.get('branch'))}; "
-            + (f"it says: {trouble}" if trouble else "wait for it, or have it build the branch that is released")
+            f"{mason} has not tried {commit}: it is at {_shorten_text(status.get('commit')) or 'nothing yet'} of "
+            f"{_shorten_text(status.get('branch'))}; "
+            + (
+                f"it says: {trouble}"
+                if trouble
+                else "wait for it, or configure it to build the branch that is released"
+            )
         ] * bool(wanted)
     tools = build.get("tools")
-    release = _text(tools.get("release")) if isinstance(tools, Mapping) else ""
+    release = _shorten_text(tools.get("release")) if isinstance(tools, Mapping) else ""
     if previous and release not in previous:
         return [
             f"{mason} built {commit} with the tools of {release or 'an unknown release'}, and the previous release is "
             f"{sorted(previous)[-1]}: provision the mason with the tools of that one"
         ] * bool(wanted)
-    found = [_fault(build, each, mason=mason, url=url, commit=commit, release=release) for each in wanted]
+    found = [_find_fault(build, each, mason=mason, url=url, commit=commit, release=release) for each in wanted]
     return [each for each in found if each is not None]
 
 
 def covers(status: object, architecture: str) -> bool:
     """Whether the mason of this status builds for the architecture."""
-    return isinstance(status, Mapping) and architecture in _texts(status.get("architectures"))
+    return isinstance(status, Mapping) and architecture in _select_texts(status.get("architectures"))
 
 
-def _fault(build: Status, system: Mapping[str, str], *, mason: str, url: str, commit: str, release: str) -> str | None:
+def _find_fault(
+    build: Status, system: Mapping[str, str], *, mason: str, url: str, commit: str, release: str
+) -> str | None:
     key = system["file"], system["architecture"]
-    said = next(
-        (each for each in _mappings(build.get("systems")) if (each.get("file"), each.get("architecture")) == key), None
+    published = next(
+        (
+            each
+            for each in _select_mappings(build.get("systems"))
+            if (each.get("file"), each.get("architecture")) == key
+        ),
+        None,
     )
     what = f"{key[0]} ({key[1]})"
-    state = (build if said is None else said).get("state")
-    if said is None and state != PASSED:
-        trouble = _text(build.get("trouble"))
+    state = (build if published is None else published).get("state")
+    if published is None and state != PASSED:
+        trouble = _shorten_text(build.get("trouble"))
         return f"{mason} could not build {what} of {commit}" + (f": {trouble}" if trouble else "")
-    if said is None:
+    if published is None:
         return f"{mason} did not build {what} of {commit}: see that it builds the cluster that is released"
     if state == PASSED:
         return None
     if state in (WAITING, BUILDING):
         return f"{mason} is not done with {what} of {commit}: wait until it is, and run again"
-    reason = _text(said.get("message")) or "it failed"
-    log = f"; its log is {urljoin(url, _text(said.get('log')))}" if said.get("log") else ""
+    reason = _shorten_text(published.get("message")) or "it failed"
+    log = f"; its log is {urljoin(url, _shorten_text(published.get('log')))}" if published.get("log") else ""
     return f"the tools of {release} did not build {what} of {commit} on {mason}: {reason}{log}"
 
 
-def _mappings(value: object) -> list[Status]:
+def _select_mappings(value: object) -> list[Status]:
     return [each for each in value if isinstance(each, Mapping)] if isinstance(value, list) else []
 
 
-def _texts(value: object) -> list[str]:
+def _select_texts(value: object) -> list[str]:
     return [each for each in value if isinstance(each, str)] if isinstance(value, list) else []
 
 
-def _text(value: object) -> str:
+def _shorten_text(value: object) -> str:
     """A text out of a status, as one printable line that is not too long."""
     if not isinstance(value, str):
         return ""
     line = " ".join("".join(each if each.isprintable() else " " for each in value).split())
-    return line if len(line) <= SHOWN else f"{line[:SHOWN]}..."
+    return line if len(line) <= MAX_TEXT else f"{line[:MAX_TEXT]}..."

@@ -1,1 +1,1 @@
-"""What modules share: their options, and how they tell what happened."""
+"""What modules share: their options, and how they report their results."""

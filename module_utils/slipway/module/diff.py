@@ -9,12 +9,12 @@ from collections.abc import Iterable, Mapping
 Diff = dict[str, str]
 
 
-def added_lines(lines: Iterable[str]) -> Diff:
+def diff_added(lines: Iterable[str]) -> Diff:
     """Show lines where there was nothing, such as the names of files that are made."""
     return {"before": "", "after": "".join(f"{line}\n" for line in lines)}
 
 
-def changed_texts(texts: Mapping[str, tuple[str, str]]) -> list[Diff]:
+def diff_texts(texts: Mapping[str, tuple[str, str]]) -> list[Diff]:
     """Show each text before and after, by its name."""
     return [
         {"before_header": name, "after_header": name, "before": before, "after": after}

@@ -40,6 +40,6 @@ GIT_AUTHOR: Options = {
     "epoch": {"type": "int", "default": 0},
 }
 MORPH_LIST_COMMAND: Options = {"list_command": {"type": "list", "elements": "str"}, "chdir": {"type": "path"}}
-# Where keys are, and which of them signs, is no secret.
+# Where keys are, and which of them signs, is not a secret.
 OPENPGP: Options = {"gnupghome": {"type": "path"}, "signing_key": {"type": "str", "no_log": False}}
 PROGRESS: Options = {"progress": {"type": "path"}}

@@ -1,6 +1,6 @@
 # Copyright: The Slipway developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""How a module tells Ansible what happened."""
+"""How a module reports its result to Ansible."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def report(module: AnsibleModule, act: Callable[[], dict[str, Any]]) -> None:
     except SlipwayError as error:
         module.fail_json(msg=str(error), findings=error.findings, log=error.log)
     except OSError as error:
-        module.fail_json(msg=str(refused(error)))
+        module.fail_json(msg=str(explain_refusal(error)))
     module.exit_json(**result)
 
 
-def refused(error: OSError) -> SlipwayError:
-    """What to do about it, for those who did not write the code that it came from."""
-    do_next = "See what is there, and run the same command again."
+def explain_refusal(error: OSError) -> SlipwayError:
+    """The failure for what the operating system refused, with what to do about it."""
+    do_next = "Check what is there, and run the same command again."
     if error.errno in (errno.EACCES, errno.EPERM):
         try:
             account = pwd.getpwuid(os.geteuid()).pw_name

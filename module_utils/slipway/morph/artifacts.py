@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import SlipwayError, count_of
-from ..files import replacing
+from ..files import replace_file
 from ..process import run
 from ..progress import Progress
-from ..room import Place, room_for
+from ..room import Place, require_room
 from ..ssh import OPTIONS as SSH_OPTIONS
 from .cache import MorphCache, check_names, is_optional
 
@@ -42,7 +42,7 @@ class Transfer:
 
     @property
     def place(self) -> Place | None:
-        """The directory, where its host can be asked about it: an rsync daemon cannot."""
+        """The directory, if its host can be queried about it: an rsync daemon cannot."""
         there = ON_A_HOST.match(self.destination)
         if there is not None:
             # As another user than the one who is let in, rsync has other rights.
@@ -63,7 +63,7 @@ class Outcome:
     bytes: int = 0
 
 
-def publish(
+def publish_artifacts(
     names: Sequence[str],
     *,
     local: MorphCache,
@@ -75,38 +75,38 @@ def publish(
     progress: Progress | None = None,
     write: bool = True,
 ) -> Outcome:
-    """Make the public cache hold all of ``names``.
+    """Publish all of ``names`` to the public cache.
 
     What it lacks is fetched from the local cache to ``directory``, ``jobs`` at a time, ``timeout`` seconds each,
     sent by one rsync, and asked for again. Whole files of an earlier run are used again. Metadata and build logs
     of sources may be absent; anything else that cannot be fetched whole is a failure that names all of it.
     """
-    told = progress or Progress(None)
+    reporter = progress or Progress(None)
     check_names(names, attempt="publish artifacts to", on=public.url)
-    present = public.present(names)
+    present = public.find_present(names)
     outcome = Outcome(len(present), sorted(name for name, there in present.items() if not there))
-    told.say(f"{len(outcome.missing)} of {outcome.total} artifacts are missing in {public.url}")
-    wanted = _available(outcome.missing, local)
+    reporter.report(f"{len(outcome.missing)} of {outcome.total} artifacts are missing in {public.url}")
+    wanted = _select_available(outcome.missing, local)
     outcome.absent = sorted({*outcome.missing} - {*wanted})
     if not wanted or not write:
         return outcome
-    sizes = _fetch_all(wanted, local=local, directory=directory, jobs=jobs, timeout=timeout, progress=told)
+    sizes = _fetch_all(wanted, local=local, directory=directory, jobs=jobs, timeout=timeout, progress=reporter)
     outcome.absent = sorted({*outcome.missing} - {*sizes})
     if not sizes:
         return outcome
-    told.say(f"sending {count_of(len(sizes), 'file')}, {sum(sizes.values())} bytes, to {transfer.destination}")
-    _send(sizes, directory=directory, transfer=transfer)
-    _check(sorted(sizes), public=public, transfer=transfer)
+    reporter.report(f"sending {count_of(len(sizes), 'file')}, {sum(sizes.values())} bytes, to {transfer.destination}")
+    _send_files(sizes, directory=directory, transfer=transfer)
+    _check_published(sorted(sizes), public=public, transfer=transfer)
     outcome.published, outcome.bytes = sorted(sizes), sum(sizes.values())
     for name in outcome.published:
         (directory / name).unlink(missing_ok=True)
-    told.say(f"{public.url} has all of them now")
+    reporter.report(f"{public.url} has all of them now")
     return outcome
 
 
-def _available(names: Sequence[str], local: MorphCache) -> list[str]:
+def _select_available(names: Sequence[str], local: MorphCache) -> list[str]:
     """What the local cache has; it may lack only what is optional."""
-    there = local.present(names)
+    there = local.find_present(names)
     lacking = [name for name in names if not there[name] and not is_optional(name)]
     if lacking:
         raise SlipwayError(
@@ -147,37 +147,37 @@ def _fetch_all(
         raise SlipwayError(
             f"fetch {len(failures)} of {count_of(len(names), 'artifact')} from",
             local.url,
-            "they are not there whole",
+            "they are missing or incomplete",
             do_next="Nothing was sent. Build the systems again, or repair the cache, and run again.",
             findings=sorted(failures),
         )
     return {name: size for name, size in sizes.items() if size}
 
 
-class _NothingError(Exception):
+class _EmptyError(Exception):
     """There is no content to keep."""
 
 
 def _fetch(name: str, *, local: MorphCache, directory: Path, timeout: float) -> int | None:
-    """Have one artifact whole in ``directory``; its length, 0 if it is empty, ``None`` if it is absent."""
+    """Fetch one artifact to ``directory``; its length, 0 if it is empty, ``None`` if it is absent."""
     path = directory / name
     if path.is_file() and (size := path.stat().st_size) and size == local.size(name):
         return size
     length = None
     try:
-        with replacing(path) as stream:
+        with replace_file(path) as stream:
             length = local.fetch(name, stream, timeout=timeout)
             if not length:
-                raise _NothingError
-    except _NothingError:
+                raise _EmptyError
+    except _EmptyError:
         path.unlink(missing_ok=True)
     return length
 
 
-def _send(sizes: Mapping[str, int], *, directory: Path, transfer: Transfer) -> None:
+def _send_files(sizes: Mapping[str, int], *, directory: Path, transfer: Transfer) -> None:
     """One rsync; each file appears under its name when it is whole."""
     attempt, on, place = f"send {count_of(len(sizes), 'artifact')} to", transfer.destination, transfer.place
-    with contextlib.nullcontext() if place is None else room_for(sizes, place, attempt=attempt, on=on):
+    with contextlib.nullcontext() if place is None else require_room(sizes, place, attempt=attempt, on=on):
         run(
             [
                 *("rsync", "--times", "--perms", "--chmod=F0644", "--protect-args", "--from0", "--files-from=-"),
@@ -192,13 +192,13 @@ def _send(sizes: Mapping[str, int], *, directory: Path, transfer: Transfer) -> N
         )
 
 
-def _check(names: Sequence[str], *, public: MorphCache, transfer: Transfer) -> None:
-    missing = [name for name, there in public.present(names).items() if not there]
+def _check_published(names: Sequence[str], *, public: MorphCache, transfer: Transfer) -> None:
+    missing = [name for name, there in public.find_present(names).items() if not there]
     if missing:
         raise SlipwayError(
             f"publish {len(missing)} of {count_of(len(names), 'artifact')} to",
             public.url,
             f"they were sent to {transfer.destination} and are still missing there",
-            do_next="See that this is the directory of that cache server, and that it may read the files.",
+            do_next="Check that this is the directory of that cache server, and that it may read the files.",
             findings=missing,
         )

@@ -32,25 +32,25 @@ class MorphCache:
         self._timeout = timeout
         self.url = self._service.url
 
-    def present(self, names: Iterable[str]) -> dict[str, bool]:
-        """For each name, whether the cache has it; asked in batches of 1024.
+    def find_present(self, names: Iterable[str]) -> dict[str, bool]:
+        """For each name, whether the cache has it; queried in batches of 1024.
 
         An answer that leaves out a name is a failure: taking that as "has it" would lose the artifact.
         """
         found: dict[str, bool] = {}
-        for batch in _batches(sorted(set(names))):
-            found.update(self._present(batch))
+        for batch in _split_batches(sorted(set(names))):
+            found.update(self._ask_present(batch))
         return found
 
     def size(self, name: str) -> int | None:
         """The length of an artifact in bytes; ``None`` if it is absent."""
-        return self._service.size(_artifact(name), attempt=f"look for {name} in", timeout=self._timeout)
+        return self._service.fetch_size(_artifact_path(name), attempt=f"look for {name} in", timeout=self._timeout)
 
     def fetch(self, name: str, target: IO[bytes], *, timeout: float) -> int | None:
         """Write an artifact to ``target`` and return its length; ``None`` if it is absent."""
-        return self._service.download(_artifact(name), target, attempt=f"fetch {name} from", timeout=timeout)
+        return self._service.download(_artifact_path(name), target, attempt=f"fetch {name} from", timeout=timeout)
 
-    def sha1(self, repo: str, ref: str) -> str | None:
+    def resolve_ref(self, repo: str, ref: str) -> str | None:
         """The object that a ref of a mirrored repository names (of an annotated tag, the tag); ``None`` if unknown."""
         attempt = f"read {ref} of {repo} from"
         path = f"/1.0/sha1s?{urlencode({'repo': repo, 'ref': ref})}"
@@ -62,10 +62,10 @@ class MorphCache:
         except (ValueError, KeyError, TypeError):
             value = ""
         if not SHA1.match(value):
-            raise self._service.refused(attempt, answer)
+            raise self._service.answer_error(attempt, answer)
         return value
 
-    def _present(self, batch: Sequence[str]) -> dict[str, bool]:
+    def _ask_present(self, batch: Sequence[str]) -> dict[str, bool]:
         attempt = f"ask for {count_of(len(batch), 'artifact')} of"
         answer = self._service.ask(
             "POST",
@@ -80,13 +80,13 @@ class MorphCache:
         except ValueError:
             reply = None
         if not isinstance(reply, dict):
-            raise self._service.refused(attempt, answer)
+            raise self._service.answer_error(attempt, answer)
         unanswered = [name for name in batch if not isinstance(reply.get(name), bool)]
         if unanswered:
             raise SlipwayError(
                 attempt,
                 self.url,
-                f"the answer says nothing of {len(unanswered)} of them",
+                f"the answer does not mention {len(unanswered)} of them",
                 do_next="See the cache server's log and run again.",
                 findings=unanswered[:20],
             )
@@ -116,7 +116,7 @@ def list_artifacts(
         argv = [
             part
             for word in command
-            for part in (some if word in ("{system}", "{systems}") else [_filled(word, repo=repo, ref=ref)])
+            for part in (some if word in ("{system}", "{systems}") else [_fill_word(word, repo=repo, ref=ref)])
         ]
         attempt, on = "list the artifacts of", ", ".join(some)
         output = run(argv, attempt=attempt, on=on, cwd=cwd, timeout=timeout).stdout
@@ -129,15 +129,15 @@ def list_artifacts(
 
 
 def check_names(names: Iterable[str], *, attempt: str, on: str) -> None:
-    """Fail if anything among ``names`` is no name of an artifact."""
-    strange = [name for name in names if not NAME.match(name)]
-    if strange:
+    """Fail if anything among ``names`` is not a name of an artifact."""
+    unexpected = [name for name in names if not NAME.match(name)]
+    if unexpected:
         raise SlipwayError(
             attempt,
             on,
-            f"{count_of(len(strange), 'line')} without the name of an artifact",
+            f"{count_of(len(unexpected), 'line')} without the name of an artifact",
             do_next="Make the command write names only (for morph: --quiet), one a line, and run again.",
-            findings=[repr(name)[:200] for name in strange[:20]],
+            findings=[repr(name)[:200] for name in unexpected[:20]],
         )
 
 
@@ -151,14 +151,14 @@ def is_system(name: str) -> bool:
     return SYSTEM.match(name) is not None
 
 
-def _artifact(name: str) -> str:
+def _artifact_path(name: str) -> str:
     return f"/1.0/artifacts?filename={quote(name, safe='')}"
 
 
-def _filled(word: str, *, repo: str, ref: str) -> str:
+def _fill_word(word: str, *, repo: str, ref: str) -> str:
     return word.replace("{repo}", repo).replace("{ref}", ref)
 
 
-def _batches(names: Sequence[str]) -> Iterator[Sequence[str]]:
+def _split_batches(names: Sequence[str]) -> Iterator[Sequence[str]]:
     for start in range(0, len(names), BATCH):
         yield names[start : start + BATCH]

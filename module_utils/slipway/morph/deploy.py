@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SlipwayError
-from ..files import sha256, sync_directory
+from ..files import hash_file, sync_directory
 from ..process import run
 from ..progress import Progress
-from ..release.artifact import Artifact, artifacts, different, observed
+from ..release.artifact import Artifact, find_differences, inspect_files, read_artifacts
 
 #: Where morph writes, so that nobody takes half a file for a whole one.
 WORK = ".morph-"
@@ -31,7 +31,7 @@ class Site:
     trove_host: str = ""
     cache_server: str = ""
 
-    def words(self, cluster: str, deployment: str, *, location: Path, label: str) -> list[str]:
+    def format_command(self, cluster: str, deployment: str, *, location: Path, label: str) -> list[str]:
         """The command that makes one deployment."""
         options = {
             "--config": self.config,
@@ -49,7 +49,7 @@ class Site:
         ]
 
 
-def deploy(
+def deploy_files(
     deployments: Sequence[Mapping[str, Any]],
     *,
     cluster: str,
@@ -57,46 +57,46 @@ def deploy(
     directory: Path,
     label: str,
     site: Site,
-    recorded: Sequence[Mapping[str, Any]] = (),
+    previous: Sequence[Mapping[str, Any]] = (),
     logs: Path,
     timeout: float,
     progress: Progress | None = None,
     write: bool = True,
 ) -> tuple[dict[str, Artifact], list[str]]:
-    """Have the file of every deployment in ``directory``; return those that are there, and which are made now.
+    """Ensure the file of every deployment in ``directory``; return the files, and the names of those made now.
 
-    ``deployments`` have ``name`` and ``file``. A file that is there as ``recorded`` stays; one that is not as
+    ``deployments`` have ``name`` and ``file``. A file that is there as ``previous`` stays; one that is not as
     recorded is a failure and stays too; one that nobody recorded was interrupted and is made again. morph is run in
     ``definitions``, for one deployment after the other, and writes to ``logs``.
     """
-    known = artifacts(recorded, attempt="read the record of")
-    kept = observed(directory, known)
-    if changed := different(known, kept):
+    known = read_artifacts(previous, attempt="read the record of")
+    present = inspect_files(directory, known)
+    if changed := find_differences(known, present):
         raise SlipwayError(
             "trust the files in",
             str(directory),
-            "they are not what was made",
+            "they differ from what was deployed",
             do_next="Find out who changed them, and put them back.",
             findings=changed,
         )
-    todo = [each for each in deployments if each["file"] not in kept]
+    todo = [each for each in deployments if each["file"] not in present]
     if write and todo:
-        told = progress or Progress(None)
-        told.total += len(todo)
+        reporter = progress or Progress(None)
+        reporter.total += len(todo)
         directory.mkdir(parents=True, exist_ok=True)
         logs.mkdir(parents=True, exist_ok=True)
         for leftover in directory.glob(f"{WORK}*"):
             shutil.rmtree(leftover)
         for each in todo:
-            told.say(f"deploying {each['file']}")
+            reporter.report(f"deploying {each['file']}")
             log = logs / f"deploy-{each['file']}.log"
-            made = _make(each, cluster, definitions, directory, label, site=site, log=log, timeout=timeout)
-            kept[made.name] = made
-            told.step(f"{made.name}: {made.size} bytes")
-    return kept, [each["file"] for each in todo]
+            made = _deploy_file(each, cluster, definitions, directory, label, site=site, log=log, timeout=timeout)
+            present[made.name] = made
+            reporter.step(f"{made.name}: {made.size} bytes")
+    return present, [each["file"] for each in todo]
 
 
-def _make(
+def _deploy_file(
     deployment: Mapping[str, Any],
     cluster: str,
     definitions: Path,
@@ -112,7 +112,7 @@ def _make(
     try:
         location = work / deployment["file"]
         run(
-            site.words(cluster, deployment["name"], location=location, label=label),
+            site.format_command(cluster, deployment["name"], location=location, label=label),
             attempt=attempt,
             on=on,
             cwd=definitions,
@@ -124,11 +124,11 @@ def _make(
             raise SlipwayError(
                 attempt,
                 on,
-                "morph ended well, and there is no file, or an empty one",
-                do_next="See that the deployment's type makes a single file.",
+                "morph succeeded, but the file is missing or empty",
+                do_next="Check that the deployment's type makes a single file.",
                 log=str(log),
             )
-        made = Artifact(deployment["file"], location.stat().st_size, sha256(location))
+        made = Artifact(deployment["file"], location.stat().st_size, hash_file(location))
         with location.open("rb") as stream:
             os.fsync(stream.fileno())
         location.replace(directory / deployment["file"])

@@ -21,7 +21,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 
-from ..release.names import FILE_NAME, MAX_FILE_NAME, begins_with_label, file_name
+from ..release.names import FILE_NAME, MAX_FILE_NAME, begins_with_label, make_file_name
 from ..yamltext import Node, NotPlainError, read
 
 TOP_KEYS = ("name", "kind", "description", "systems")
@@ -92,16 +92,16 @@ def read_cluster(data: bytes, *, label: str, types: Collection[str] = ()) -> Clu
     except NotPlainError as error:
         return Cluster((), [str(error)], [])
     reader = _Reader(label, types, faults=twice)
-    systems = reader.cluster(root)
+    systems = reader.read_cluster(root)
     return Cluster(tuple(systems), reader.faults, reader.remarks)
 
 
-def sanitised(name: str) -> str:
+def sanitise_path(name: str) -> str:
     """Baserock's rule: a name with ``/`` is a path; another one gets ``.morph`` unless it has a suffix."""
     return name if "/" in name or name.endswith(SUFFIXES) else f"{name}.morph"
 
 
-def system_architecture(file: str, data: bytes) -> tuple[str | None, list[str]]:
+def read_system_architecture(file: str, data: bytes) -> tuple[str | None, list[str]]:
     """The architecture that a system's file states, ``None`` if it states none, and the file's faults."""
     try:
         root, twice = read(data)
@@ -112,21 +112,21 @@ def system_architecture(file: str, data: bytes) -> tuple[str | None, list[str]]:
     if mapping is None:
         return None, [f"{file}: it is {root.kind}, not a mapping"]
     if file.endswith(".morph"):
-        kind = _text(mapping.get("kind"))
+        kind = _read_text(mapping.get("kind"))
         if kind != "system":
             faults.append(f"{file}: its kind is {kind or 'missing'}, not system")
-        stated = _text(mapping.get("arch"))
+        stated = _read_text(mapping.get("arch"))
     else:
-        stated = _text(_below(_below(mapping.get("public"), "slipway"), "arch"))
-    return (None if stated is None else canonical_architecture(stated)), faults
+        stated = _read_text(_read_below(_read_below(mapping.get("public"), "slipway"), "arch"))
+    return (None if stated is None else canonicalise_architecture(stated)), faults
 
 
-def canonical_architecture(name: str) -> str:
+def canonicalise_architecture(name: str) -> str:
     """The one name of an architecture that has several."""
     return SAME_ARCHITECTURE.get(name, name)
 
 
-def guess(word: str, known: Collection[str]) -> str:
+def suggest(word: str, known: Collection[str]) -> str:
     """A question that names what may have been meant, or nothing."""
     near = get_close_matches(word, list(known), n=1, cutoff=0.7)
     return f" (did you mean {near[0]}?)" if near else ""
@@ -141,60 +141,60 @@ class _Reader:
     names: dict[str, str] = field(default_factory=dict)
     published: dict[str, tuple[str, str]] = field(default_factory=dict)
 
-    def fault(self, where: str, node: Node, sentence: str) -> None:
+    def add_fault(self, where: str, node: Node, sentence: str) -> None:
         self.faults.append(f"{where}: {sentence} (line {node.line})" if where else f"{sentence} (line {node.line})")
 
-    def cluster(self, root: Node) -> list[System]:
+    def read_cluster(self, root: Node) -> list[System]:
         top = root.mapping
         if top is None:
-            self.fault("", root, f"it is {root.kind}, not a mapping with kind: cluster")
+            self.add_fault("", root, f"it is {root.kind}, not a mapping with kind: cluster")
             return []
-        kind = _text(top.get("kind"))
+        kind = _read_text(top.get("kind"))
         if kind != "cluster":
-            found = "it has no kind" if kind is None else f"it is of the kind {_shown(kind)}"
-            self.fault("kind", top.get("kind", root), f"{found}; a release needs a file with kind: cluster")
+            found = "it has no kind" if kind is None else f"it is of the kind {_quote(kind)}"
+            self.add_fault("kind", top.get("kind", root), f"{found}; a release needs a file with kind: cluster")
             return []
         for key in (key for key in top if key not in TOP_KEYS):
-            self.fault(_shown(key), top[key], f"this key is not known in a cluster{guess(key, TOP_KEYS)}")
+            self.add_fault(_quote(key), top[key], f"this key is not known in a cluster{suggest(key, TOP_KEYS)}")
         systems = top.get("systems", root)
         if "systems" not in top or not systems.items:
-            self.fault("systems", systems, "the cluster lists no systems; give at least one")
+            self.add_fault("systems", systems, "the cluster lists no systems; give at least one")
             return []
-        found_systems = (self.system(node, f"systems[{number}]", ()) for number, node in enumerate(systems.items))
+        found_systems = (self.read_system(node, f"systems[{number}]", ()) for number, node in enumerate(systems.items))
         return [system for system in found_systems if system is not None]
 
-    def system(self, node: Node, where: str, parents: tuple[str, ...]) -> System | None:
+    def read_system(self, node: Node, where: str, parents: tuple[str, ...]) -> System | None:
         entry = node.mapping
         if entry is None:
-            self.fault(where, node, f"a system is a mapping with morph and deploy, this is {node.kind}")
+            self.add_fault(where, node, f"a system is a mapping with morph and deploy, this is {node.kind}")
             return None
         self.remarks += [
-            f"{where}.{_shown(key)}: this key is ignored{guess(key, ENTRY_KEYS)} (line {entry[key].line})"
+            f"{where}.{_quote(key)}: this key is ignored{suggest(key, ENTRY_KEYS)} (line {entry[key].line})"
             for key in entry
             if key not in ENTRY_KEYS
         ]
-        file = self.file(node, entry, f"{where}.morph")
-        arch = self.optional_text(entry.get("arch"), f"{where}.arch")
-        deployments = self.deployments(node, entry, where, nested=bool(parents))
-        subsystems = self.subsystems(entry.get("subsystems"), f"{where}.subsystems", (*parents, where))
+        file = self.read_file(node, entry, f"{where}.morph")
+        arch = self.read_optional_text(entry.get("arch"), f"{where}.arch")
+        deployments = self.read_deployments(node, entry, where, nested=bool(parents))
+        subsystems = self.read_subsystems(entry.get("subsystems"), f"{where}.subsystems", (*parents, where))
         if file is None:
             return None
         return System(
             where,
             node.line,
             file,
-            None if arch is None else canonical_architecture(arch),
+            None if arch is None else canonicalise_architecture(arch),
             tuple(deployments),
             tuple(subsystems),
         )
 
-    def subsystems(self, node: Node | None, where: str, parents: tuple[str, ...]) -> list[System]:
+    def read_subsystems(self, node: Node | None, where: str, parents: tuple[str, ...]) -> list[System]:
         if node is None or node.value is None:
             return []
         if node.items is None:
-            self.fault(where, node, f"subsystems are a list, this is {node.kind}")
+            self.add_fault(where, node, f"subsystems are a list, this is {node.kind}")
             return []
-        found = [self.system(item, f"{where}[{number}]", parents) for number, item in enumerate(node.items)]
+        found = [self.read_system(item, f"{where}[{number}]", parents) for number, item in enumerate(node.items)]
         systems = [system for system in found if system is not None]
         taken: dict[str, str] = {}
         for deployment in (each for system in systems for each in system.deployments):
@@ -206,12 +206,12 @@ class _Reader:
                 )
         return systems
 
-    def file(self, node: Node, entry: dict[str, Node], where: str) -> str | None:
+    def read_file(self, node: Node, entry: dict[str, Node], where: str) -> str | None:
         stated = entry.get("morph", node)
-        if not _text(stated) or "morph" not in entry:
-            self.fault(where, stated, "the system's file is missing; name one, such as systems/minimal-system.bst")
+        if not _read_text(stated) or "morph" not in entry:
+            self.add_fault(where, stated, "the system's file is missing; name one, such as systems/minimal-system.bst")
             return None
-        file = sanitised(str(stated.text))
+        file = sanitise_path(str(stated.text))
         if not SYSTEM_FILE.match(file) or file != posixpath.normpath(file) or file.startswith(("/", "../", "-")):
             sentence = "is not a plain path inside the definitions; give one such as systems/minimal-system.bst"
         elif not file.endswith(SUFFIXES):
@@ -220,90 +220,96 @@ class _Reader:
             sentence = "has a file name that does not begin with a letter or digit"
         else:
             return file
-        self.fault(where, stated, f"{_shown(file)} {sentence}")
+        self.add_fault(where, stated, f"{_quote(file)} {sentence}")
         return None
 
-    def deployments(self, node: Node, entry: dict[str, Node], where: str, *, nested: bool) -> list[Deployment]:
-        defaults = self.settings(entry.get("deploy-defaults"), f"{where}.deploy-defaults")
+    def read_deployments(self, node: Node, entry: dict[str, Node], where: str, *, nested: bool) -> list[Deployment]:
+        defaults = self.read_settings(entry.get("deploy-defaults"), f"{where}.deploy-defaults")
         deploy = entry.get("deploy")
         if deploy is None or not deploy.mapping:
             wrong = deploy is not None and deploy.value is not None and deploy.mapping is None
             what = f"deployments are a mapping, this is {deploy.kind}" if wrong and deploy else "it has no deployment"
-            self.fault(f"{where}.deploy", deploy or node, f"{what}; give at least one, with type and location")
+            self.add_fault(f"{where}.deploy", deploy or node, f"{what}; give at least one, with type and location")
             return []
         found = (
-            self.deployment(name, value, defaults, where=f"{where}.deploy.{_shown(name)}", nested=nested)
+            self.read_deployment(name, value, defaults, where=f"{where}.deploy.{_quote(name)}", nested=nested)
             for name, value in deploy.mapping.items()
         )
         return [deployment for deployment in found if deployment is not None]
 
-    def deployment(
+    def read_deployment(
         self, name: str, node: Node, defaults: dict[str, Node], *, where: str, nested: bool
     ) -> Deployment | None:
         before = len(self.faults)
-        self.name(name, node, where)
-        merged = {**defaults, **self.settings(node, where)}
-        kind = self.type(merged.get("type"), node, f"{where}.type")
+        self.check_name(name, node, where)
+        merged = {**defaults, **self.read_settings(node, where)}
+        kind = self.read_type(merged.get("type"), node, f"{where}.type")
         stated = merged.get("location")
-        location = _text(stated)
+        location = _read_text(stated)
         if stated is not None and stated.compound:
-            pass  # the settings' reader told it
+            pass  # read_settings reports it
         elif stated is None or not location:
-            self.fault(f"{where}.location", stated or node, "the location is missing; give a file name")
+            self.add_fault(f"{where}.location", stated or node, "the location is missing; give a file name")
         elif nested:
-            self.inner_location(location, stated, f"{where}.location")
+            self.check_inner_location(location, stated, f"{where}.location")
         else:
-            self.location(location, stated, where)
+            self.check_location(location, stated, where)
         if len(self.faults) > before:
             return None
         settings = {
-            key: value.text or "" for key, value in sorted(merged.items()) if key not in STEERING and not _secret(key)
+            key: value.text or ""
+            for key, value in sorted(merged.items())
+            if key not in STEERING and not _is_secret(key)
         }
         return Deployment(where, node.line, name, str(kind), str(location), settings)
 
-    def name(self, name: str, node: Node, where: str) -> None:
+    def check_name(self, name: str, node: Node, where: str) -> None:
         if not DEPLOYMENT_NAME.match(name) or len(name) > MAX_NAME:
             sentence = "may hold letters, digits, points, hyphens and underscores, and begins with a letter or digit"
-            self.fault(where, node, f"the deployment's name {_shown(name)} {sentence} (at most {MAX_NAME} characters)")
+            self.add_fault(
+                where, node, f"the deployment's name {_quote(name)} {sentence} (at most {MAX_NAME} characters)"
+            )
         elif (other := self.names.setdefault(name, where)) != where:
-            self.fault(where, node, f"the deployment's name {name} is already used at {other}; give each its own")
+            self.add_fault(where, node, f"the deployment's name {name} is already used at {other}; give each its own")
 
-    def type(self, stated: Node | None, node: Node, where: str) -> str | None:
+    def read_type(self, stated: Node | None, node: Node, where: str) -> str | None:
         if stated is not None and stated.compound:
-            return None  # the settings' reader told it
-        text = (_text(stated) or "").removeprefix("extensions/")
+            return None  # read_settings reports it
+        text = (_read_text(stated) or "").removeprefix("extensions/")
         known = f"; known are {', '.join(sorted(self.types))}" if self.types else ""
         if not text:
-            self.fault(where, stated or node, f"the type is missing; say what is made, such as tar or rawdisk{known}")
+            self.add_fault(
+                where, stated or node, f"the type is missing; say what is made, such as tar or rawdisk{known}"
+            )
         elif not TYPE.match(text) or (self.types and text not in self.types):
-            self.fault(
-                where, stated or node, f"{_shown(text)} is not a type of deployment{guess(text, self.types)}{known}"
+            self.add_fault(
+                where, stated or node, f"{_quote(text)} is not a type of deployment{suggest(text, self.types)}{known}"
             )
         return text
 
-    def location(self, location: str, node: Node, where: str) -> None:
+    def check_location(self, location: str, node: Node, where: str) -> None:
         place = f"{where}.location"
-        name = file_name(self.label, location)
+        name = make_file_name(self.label, location)
         if "/" in location:
-            self.fault(place, node, f"{_shown(location)} holds '/'; give the bare name of a file")
+            self.add_fault(place, node, f"{_quote(location)} holds '/'; give the bare name of a file")
         elif begins_with_label(location, self.label):
-            self.fault(
+            self.add_fault(
                 place,
                 node,
-                f"{_shown(location)} begins with the release's label {self.label}, which is put before it anyway; "
+                f"{_quote(location)} begins with the release's label {self.label}, which is put before it anyway; "
                 "leave the label out",
             )
         elif not FILE_NAME.match(location) or len(name) > MAX_FILE_NAME:
-            self.fault(
+            self.add_fault(
                 place,
                 node,
-                f"{_shown(location)} is not a safe file name; use letters, digits and . _ + ~ - (at most "
+                f"{_quote(location)} is not a safe file name; use letters, digits and . _ + ~ - (at most "
                 f"{MAX_FILE_NAME - len(self.label) - 1} of them) and begin with a letter or digit",
             )
         else:
-            self.publish(location, node, where)
+            self.check_published_names(location, node, where)
 
-    def publish(self, location: str, node: Node, where: str) -> None:
+    def check_published_names(self, location: str, node: Node, where: str) -> None:
         for suffix in PACKAGED:
             other, theirs = self.published.setdefault(location + suffix, (where, location))
             if other != where:
@@ -311,10 +317,10 @@ class _Reader:
                 clash = (
                     f"{location} and the location {theirs} of {other} would both be published as {location + suffix}"
                 )
-                self.fault(f"{where}.location", node, f"{same if theirs == location else clash}; give each its own")
+                self.add_fault(f"{where}.location", node, f"{same if theirs == location else clash}; give each its own")
                 return
 
-    def inner_location(self, location: str, node: Node, where: str) -> None:
+    def check_inner_location(self, location: str, node: Node, where: str) -> None:
         parts = location.split("/")
         if location.startswith("/"):
             sentence = "begins with '/'; give the path inside the parent's tree, such as boot/initramfs.gz"
@@ -324,43 +330,43 @@ class _Reader:
             sentence = "is not a plain path; use letters, digits and the characters . _ + ~ @ - between single slashes"
         else:
             return
-        self.fault(where, node, f"{_shown(location)} {sentence}")
+        self.add_fault(where, node, f"{_quote(location)} {sentence}")
 
-    def settings(self, node: Node | None, where: str) -> dict[str, Node]:
+    def read_settings(self, node: Node | None, where: str) -> dict[str, Node]:
         if node is None or node.value is None:
             return {}
         if node.mapping is None:
-            self.fault(where, node, f"settings are a mapping, this is {node.kind}")
+            self.add_fault(where, node, f"settings are a mapping, this is {node.kind}")
             return {}
         for key, value in node.mapping.items():
             if key not in STEERING and not SETTING_NAME.match(key):
-                self.fault(
-                    f"{where}.{_shown(key)}", value, "the name of a setting holds letters, digits and underscores"
+                self.add_fault(
+                    f"{where}.{_quote(key)}", value, "the name of a setting holds letters, digits and underscores"
                 )
             if value.compound:
-                self.fault(f"{where}.{_shown(key)}", value, f"a setting is text, this is {value.kind}")
+                self.add_fault(f"{where}.{_quote(key)}", value, f"a setting is text, this is {value.kind}")
         return node.mapping
 
-    def optional_text(self, node: Node | None, where: str) -> str | None:
+    def read_optional_text(self, node: Node | None, where: str) -> str | None:
         if node is None or node.value is None:
             return None
         if not node.text:
-            self.fault(where, node, f"this is {node.kind}, not text")
+            self.add_fault(where, node, f"this is {node.kind}, not text")
         return node.text
 
 
-def _below(node: Node | None, key: str) -> Node | None:
+def _read_below(node: Node | None, key: str) -> Node | None:
     return node.mapping.get(key) if node is not None and node.mapping is not None else None
 
 
-def _text(node: Node | None) -> str | None:
+def _read_text(node: Node | None) -> str | None:
     return None if node is None else node.text
 
 
-def _secret(key: str) -> bool:
+def _is_secret(key: str) -> bool:
     return "PASSWORD" in key.upper()
 
 
-def _shown(text: str) -> str:
+def _quote(text: str) -> str:
     plain = text.isprintable() and len(text) <= MAX_NAME and " " not in text and text != ""
     return text if plain else repr(text if len(text) <= MAX_NAME else text[:MAX_NAME] + "...")

@@ -12,19 +12,19 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from ..errors import SlipwayError
-from ..git import remote as git
+from ..git.remote import ENVIRONMENT, fetch_commit, run_git
 from ..process import run
-from .cluster import guess
+from .cluster import suggest
 
 
 @contextlib.contextmanager
-def hold_commit(url: str, commit: str) -> Iterator[Path]:
+def open_commit(url: str, commit: str) -> Iterator[Path]:
     """A repository that holds ``commit``: the one of ``url`` itself if it is a directory here, else a copy of it."""
     if not Path(url).is_dir():
-        with git.scratch(url, commit) as repository:
+        with fetch_commit(url, commit) as repository:
             yield repository
         return
-    git.git(
+    run_git(
         *("cat-file", "-e", f"{commit}^{{commit}}"),
         attempt="find the commit to release in",
         on=url,
@@ -37,43 +37,43 @@ def hold_commit(url: str, commit: str) -> Iterator[Path]:
 class Definitions:
     """The files of one commit in a repository that holds it."""
 
-    def __init__(self, repository: Path, commit: str, shown: str) -> None:
+    def __init__(self, repository: Path, commit: str, name: str) -> None:
         self.repository = repository
         self.commit = commit
-        self.shown = shown
+        self.name = name
 
     def read(self, paths: Iterable[str]) -> dict[str, bytes | None]:
-        """The contents of files, ``None`` for what is no file; links inside the repository are followed."""
+        """The contents of files, ``None`` for what is not a file; links inside the repository are followed."""
         wanted = list(dict.fromkeys(paths))
-        return dict(zip(wanted, self._objects([f"{self.commit}:{path}" for path in wanted]), strict=True))
+        return dict(zip(wanted, self._read_objects([f"{self.commit}:{path}" for path in wanted]), strict=True))
 
-    def cluster(self, path: str) -> bytes:
+    def read_cluster(self, path: str) -> bytes:
         """The cluster file; when it is missing, the failure names what may have been meant."""
         data = self.read([path])[path]
         if data is None:
-            same = [name for name in self.paths() if posixpath.basename(name) == posixpath.basename(path)]
-            hint = f" (did you mean {same[0]}?)" if same else guess(path, self.paths())
+            same = [name for name in self.list_paths() if posixpath.basename(name) == posixpath.basename(path)]
+            hint = f" (did you mean {same[0]}?)" if same else suggest(path, self.list_paths())
             raise SlipwayError(
                 "read the cluster",
                 path,
-                f"there is no such file in {self.shown}{hint}",
+                f"there is no such file in {self.name}{hint}",
                 do_next="Nothing was changed. Set release_cluster to a cluster file of the definitions and run again.",
             )
         return data
 
-    def epoch(self) -> int:
+    def read_epoch(self) -> int:
         """When the commit was made, in seconds since the epoch."""
-        (data,) = self._objects([self.commit])
+        (data,) = self._read_objects([self.commit])
         stamp = re.search(rb"^committer .* (-?\d+) [+-]\d{4}$", data or b"", re.MULTILINE)
         return max(0, int(stamp[1])) if stamp else 0
 
-    def paths(self) -> list[str]:
+    def list_paths(self) -> list[str]:
         """Every file of the commit."""
-        done = self._git("ls-tree", "-r", "-z", "--name-only", self.commit)
+        done = self._run_git("ls-tree", "-r", "-z", "--name-only", self.commit)
         return [os.fsdecode(name) for name in done.split(b"\0") if name]
 
-    def _objects(self, specs: Sequence[str]) -> list[bytes | None]:
-        rest = self._git(
+    def _read_objects(self, specs: Sequence[str]) -> list[bytes | None]:
+        rest = self._run_git(
             "cat-file", "--batch", "--follow-symlinks", stdin="".join(f"{spec}\n" for spec in specs).encode()
         )
         found: list[bytes | None] = []
@@ -88,13 +88,13 @@ class Definitions:
             rest = rest[size + 1 :]
         return found
 
-    def _git(self, *arguments: str, stdin: bytes | None = None) -> bytes:
+    def _run_git(self, *arguments: str, stdin: bytes | None = None) -> bytes:
         return run(
             ["git", *arguments],
             attempt="read",
-            on=self.shown,
+            on=self.name,
             cwd=self.repository,
-            env=git.ENVIRONMENT,
+            env=ENVIRONMENT,
             stdin=stdin,
             timeout=60,
         ).raw

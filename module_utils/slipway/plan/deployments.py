@@ -10,11 +10,11 @@ from ..image.writers import WRITERS
 from ..release import names
 from .cluster import Cluster, Deployment, System
 from .request import Plan, Request
-from .systems import Resolved
+from .systems import ResolvedSystems
 
 
 def find_setting_faults(cluster: Cluster) -> list[str]:
-    """What our own writers of files have against the settings of the deployments."""
+    """The faults that Slipway's own writers find in the settings of the deployments."""
     return [
         f"{deployment.where}: {fault} (line {deployment.line})"
         for system in cluster.walk()
@@ -23,8 +23,8 @@ def find_setting_faults(cluster: Cluster) -> list[str]:
     ]
 
 
-def find_missing(cluster: Cluster, resolved: Resolved, request: Request, faults: list[str]) -> set[str]:
-    """Where the systems stand that nobody can build and that may be left out; others become faults."""
+def find_missing(cluster: Cluster, resolved: ResolvedSystems, request: Request, faults: list[str]) -> set[str]:
+    """The entries of systems that no host builds and that may be left out; others become faults."""
     without: dict[str, list[str]] = {}
     missing = set()
     for entry in cluster.walk():
@@ -45,24 +45,29 @@ def find_missing(cluster: Cluster, resolved: Resolved, request: Request, faults:
 
 
 def list_deployments(
-    cluster: Cluster, resolved: Resolved, label: str, missing: Collection[str]
+    cluster: Cluster, resolved: ResolvedSystems, label: str, missing: Collection[str]
 ) -> tuple[list[Plan], list[Plan]]:
     """What is made of the systems that can be built, and what is left out with the reason."""
-    made: list[Plan] = []
+    described: list[Plan] = []
     skipped: dict[tuple[str, str], Plan] = {}
     for entry in cluster.systems:
         lacking = [each for each in entry.walk() if each.where in missing]
         if not lacking and all(each.where in resolved.file for each in entry.walk()):
-            made += [
-                {**_deployment(entry, deployment, resolved), "file": names.file_name(label, deployment.location)}
+            described += [
+                {
+                    **_describe_deployment(entry, deployment, resolved),
+                    "file": names.make_file_name(label, deployment.location),
+                }
                 for deployment in entry.deployments
             ]
         for each in [entry, *(each for each in lacking if each is not entry)] if lacking else []:
-            _skip(skipped, each, resolved, lacking)
-    return made, list(skipped.values())
+            _skip_system(skipped, each, resolved, lacking)
+    return described, list(skipped.values())
 
 
-def _skip(skipped: dict[tuple[str, str], Plan], entry: System, resolved: Resolved, lacking: Sequence[System]) -> None:
+def _skip_system(
+    skipped: dict[tuple[str, str], Plan], entry: System, resolved: ResolvedSystems, lacking: Sequence[System]
+) -> None:
     if entry.where not in resolved.file:
         return
     system = resolved.file[entry.where], resolved.architecture[entry.where]
@@ -81,7 +86,7 @@ def _skip(skipped: dict[tuple[str, str], Plan], entry: System, resolved: Resolve
     found["deployments"] += [deployment.name for deployment in entry.deployments]
 
 
-def _deployment(entry: System, deployment: Deployment, resolved: Resolved) -> Plan:
+def _describe_deployment(entry: System, deployment: Deployment, resolved: ResolvedSystems) -> Plan:
     file, architecture = resolved.file[entry.where], resolved.architecture[entry.where]
     return {
         "name": deployment.name,
@@ -92,7 +97,9 @@ def _deployment(entry: System, deployment: Deployment, resolved: Resolved) -> Pl
         "location": deployment.location,
         "settings": dict(deployment.settings),
         "subsystems": [
-            _deployment(subsystem, each, resolved) for subsystem in entry.subsystems for each in subsystem.deployments
+            _describe_deployment(subsystem, each, resolved)
+            for subsystem in entry.subsystems
+            for each in subsystem.deployments
         ],
     }
 

@@ -1,6 +1,6 @@
 # Copyright: The Slipway developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What the records of building and deploying say, and what can be concluded from them."""
+"""The records of builds and deployments, and what follows from them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Plan = Mapping[str, Any]
 Records = Mapping[str, Any]
 
 
-def builds_by_architecture(systems: Iterable[Mapping[str, Any]], options: Mapping[str, Any]) -> list[dict[str, Any]]:
+def group_builds(systems: Iterable[Mapping[str, Any]], options: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The files of the systems of each architecture, with the options that they are built with."""
     files: dict[str, list[str]] = {}
     for system in systems:
@@ -22,7 +22,7 @@ def builds_by_architecture(systems: Iterable[Mapping[str, Any]], options: Mappin
     ]
 
 
-def build_inputs(system: Mapping[str, Any], plan: Plan, options: Mapping[str, Any]) -> dict[str, Any]:
+def describe_build_inputs(system: Mapping[str, Any], plan: Plan, options: Mapping[str, Any]) -> dict[str, Any]:
     """What the artifact of one of the plan's systems depends on."""
     return {
         "definitions": plan["definitions"]["path"],
@@ -33,7 +33,9 @@ def build_inputs(system: Mapping[str, Any], plan: Plan, options: Mapping[str, An
     }
 
 
-def build_records(results: Iterable[Mapping[str, Any]], plan: Plan, options: Mapping[str, Any]) -> list[dict[str, Any]]:
+def make_build_records(
+    results: Iterable[Mapping[str, Any]], plan: Plan, options: Mapping[str, Any]
+) -> list[dict[str, Any]]:
     """The records of what was built, ``elements`` and ``tools`` by host; an element without a key gives none.
 
     Check mode may return such.
@@ -42,7 +44,7 @@ def build_records(results: Iterable[Mapping[str, Any]], plan: Plan, options: Map
     return [
         {
             "stage": f"build-{system['name']}",
-            "inputs": build_inputs(system, plan, options),
+            "inputs": describe_build_inputs(system, plan, options),
             "outputs": {"key": built["key"], "artifact": built["artifact"]},
             "tools": result.get("tools") or {},
         }
@@ -53,33 +55,33 @@ def build_records(results: Iterable[Mapping[str, Any]], plan: Plan, options: Map
     ]
 
 
-def recorded_builds(records: Records, plan: Plan, options: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The systems that were built from what the plan says, with their artifacts; other records tell nothing."""
+def find_previous_builds(records: Records, plan: Plan, options: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The systems that were built from the inputs of the plan, with their artifacts; other records do not count."""
     found = []
     for system in plan["systems"]:
         record = records.get(f"build-{system['name']}")
-        if record is not None and record["inputs"] == build_inputs(system, plan, options):
+        if record is not None and record["inputs"] == describe_build_inputs(system, plan, options):
             outputs = {name: record["outputs"][name] for name in ("key", "artifact")}
             found.append({"element": system["file"], "architecture": system["architecture"], **outputs})
     return found
 
 
-def artifacts(records: Records, plan: Plan) -> dict[str, str]:
+def find_artifacts(records: Records, plan: Plan) -> dict[str, str]:
     """The build artifact of each system that has a record, by the system's name."""
     stages = {system["name"]: records.get(f"build-{system['name']}") for system in plan["systems"]}
     return {name: record["outputs"]["artifact"] for name, record in stages.items() if record is not None}
 
 
-def deploy_records(
+def make_deploy_records(
     files: Iterable[Mapping[str, Any]], plan: Plan, records: Records, tools: Mapping[str, str]
 ) -> list[dict[str, Any]]:
     """The records of the files that were made."""
     deployments = {deployment["name"]: deployment for deployment in plan["deployments"]}
-    built = artifacts(records, plan)
+    built = find_artifacts(records, plan)
     return [
         {
             "stage": f"deploy-{file['deployment']}",
-            "inputs": {"epoch": plan["epoch"], **_deploy_inputs(deployments[file["deployment"]], built)},
+            "inputs": {"epoch": plan["epoch"], **_describe_deploy_inputs(deployments[file["deployment"]], built)},
             "outputs": dict(file),
             "tools": dict(tools),
         }
@@ -87,12 +89,12 @@ def deploy_records(
     ]
 
 
-def _deploy_inputs(deployment: Mapping[str, Any], built: Mapping[str, str]) -> dict[str, Any]:
+def _describe_deploy_inputs(deployment: Mapping[str, Any], built: Mapping[str, str]) -> dict[str, Any]:
     return {
         "system": deployment["system_name"],
         "artifact": built.get(deployment["system_name"]),
         "type": deployment["type"],
         "location": deployment["location"],
         "settings": dict(deployment["settings"]),
-        "subsystems": {each["name"]: _deploy_inputs(each, built) for each in deployment["subsystems"]},
+        "subsystems": {each["name"]: _describe_deploy_inputs(each, built) for each in deployment["subsystems"]},
     }

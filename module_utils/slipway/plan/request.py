@@ -1,6 +1,6 @@
 # Copyright: The Slipway developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What somebody wants released, and the plan that answers it."""
+"""The request for a release, and the plan for it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Plan = dict[str, Any]
 
 @dataclass(frozen=True)
 class Request:
-    """What somebody wants released, and where; ``build_hosts`` maps an architecture to its hosts.
+    """What to release, and where; ``build_hosts`` maps an architecture to its hosts.
 
     ``coordinator`` is the host that keeps the release.
 
@@ -44,8 +44,8 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Planned:
-    """The plan, the records that stand already, and what is odd but no fault."""
+class PlanResult:
+    """The plan, the records that exist, and warnings."""
 
     plan: Plan
     records: dict[str, Record]

@@ -13,31 +13,31 @@ from pathlib import Path, PurePosixPath
 
 from ..errors import refuse
 from ..yamltext import NotPlainError, read
-from .cluster import Cluster, guess, read_cluster, sanitised, system_architecture
+from .cluster import Cluster, read_cluster, read_system_architecture, sanitise_path, suggest
 from .definitions import Definitions
 from .request import ARCHITECTURES, Plan
 
 
 @dataclass(frozen=True)
-class Resolved:
-    """The systems of a cluster with what their files say; keys are where an entry stands."""
+class ResolvedSystems:
+    """The systems of a cluster with the contents of their files; keys are the places of entries."""
 
     architecture: dict[str, str] = field(default_factory=dict)
     file: dict[str, str] = field(default_factory=dict)
     name: dict[tuple[str, str], str] = field(default_factory=dict)
 
 
-def systems_at(repository: Path, commit: str, *, cluster: str) -> list[Plan]:
+def list_systems_at(repository: Path, commit: str, *, cluster: str) -> list[Plan]:
     """Every system (``name``, ``file``, ``architecture``) of a cluster at a commit that ``repository`` holds."""
     definitions = Definitions(repository, commit, f"the definitions at {commit[:12]}")
-    found = read_cluster(definitions.cluster(sanitised(cluster)), label=commit[:12])
-    resolved, faults = resolve(found, definitions, ARCHITECTURES)
+    found = read_cluster(definitions.read_cluster(sanitise_path(cluster)), label=commit[:12])
+    resolved, faults = resolve_systems(found, definitions, ARCHITECTURES)
     refuse(
         "read the cluster",
-        f"{sanitised(cluster)} at {commit[:12]}",
+        f"{sanitise_path(cluster)} at {commit[:12]}",
         [*found.faults, *faults],
-        several="faults are in it",
-        do_next="Mend this and run again.",
+        several="faults",
+        do_next="Fix this and run again.",
     )
     systems = {where: (resolved.file[where], resolved.architecture[where]) for where in resolved.file}
     return [
@@ -46,49 +46,53 @@ def systems_at(repository: Path, commit: str, *, cluster: str) -> list[Plan]:
     ]
 
 
-def resolve(cluster: Cluster, definitions: Definitions, known: Collection[str]) -> tuple[Resolved, list[str]]:
+def resolve_systems(
+    cluster: Cluster, definitions: Definitions, known: Collection[str]
+) -> tuple[ResolvedSystems, list[str]]:
     """Find every system's file and architecture, and give each system its name."""
     entries = list(cluster.walk())
     if not entries:
-        return Resolved(), []
-    prefix = _element_path(definitions)
-    resolved, faults = Resolved(), []
+        return ResolvedSystems(), []
+    prefix = _read_element_path(definitions)
+    resolved, faults = ResolvedSystems(), []
     contents = definitions.read(path for entry in entries for path in (entry.file, posixpath.join(prefix, entry.file)))
-    told: set[str] = set()
+    listed: set[str] = set()
     for entry in entries:
-        file, data = _element(entry.file, prefix, contents)
+        file, data = _find_element(entry.file, prefix, contents)
         if data is None:
             near = [
-                path.removeprefix(f"{prefix}/") for path in definitions.paths() if path.endswith((".bst", ".morph"))
+                path.removeprefix(f"{prefix}/")
+                for path in definitions.list_paths()
+                if path.endswith((".bst", ".morph"))
             ]
-            hint = guess(entry.file, near)
+            hint = suggest(entry.file, near)
             faults.append(
-                f"{entry.where}.morph: there is no file {entry.file} in {definitions.shown}{hint} (line {entry.line})"
+                f"{entry.where}.morph: there is no file {entry.file} in {definitions.name}{hint} (line {entry.line})"
             )
             continue
-        stated, wrong = system_architecture(file, data)
-        faults += [fault for fault in wrong if fault not in told]
-        told.update(wrong)
+        stated, wrong = read_system_architecture(file, data)
+        faults += [fault for fault in wrong if fault not in listed]
+        listed.update(wrong)
         architecture = entry.arch or stated
         if architecture is None and not wrong:
-            faults.append(f"{entry.where}: {_no_architecture(file)} (line {entry.line})")
+            faults.append(f"{entry.where}: {_explain_no_architecture(file)} (line {entry.line})")
         elif architecture is not None and architecture not in known:
             by = f"{entry.where}.arch" if entry.arch else f"{entry.where}.morph: {file}"
             faults.append(
-                f"{by}: {architecture!r} is not a known architecture{guess(architecture, known)}; "
+                f"{by}: {architecture!r} is not a known architecture{suggest(architecture, known)}; "
                 f"known are {', '.join(sorted(known))} (line {entry.line})"
             )
         elif architecture is not None:
             resolved.architecture[entry.where] = architecture
             resolved.file[entry.where] = file
     resolved.name.update(
-        _system_names({(resolved.file[where], resolved.architecture[where]) for where in resolved.file})
+        _name_systems({(resolved.file[where], resolved.architecture[where]) for where in resolved.file})
     )
     return resolved, faults
 
 
-def _element_path(definitions: Definitions) -> str:
-    """Where a BuildStream project keeps its elements; empty when that is the top, or it is no such project."""
+def _read_element_path(definitions: Definitions) -> str:
+    """Where a BuildStream project keeps its elements; empty when that is the top, or it is not such a project."""
     data = definitions.read(["project.conf"])["project.conf"]
     try:
         root, _unused = read(data or b"{}")
@@ -98,7 +102,7 @@ def _element_path(definitions: Definitions) -> str:
     return "" if stated is None or stated.text in (None, ".") else posixpath.normpath(str(stated.text))
 
 
-def _element(file: str, prefix: str, contents: Mapping[str, bytes | None]) -> tuple[str, bytes | None]:
+def _find_element(file: str, prefix: str, contents: Mapping[str, bytes | None]) -> tuple[str, bytes | None]:
     """A system's file as its build tool calls it (elements: without the element path), and its content."""
     if file.endswith(".bst") and prefix:
         below = contents.get(posixpath.join(prefix, file))
@@ -110,7 +114,7 @@ def _element(file: str, prefix: str, contents: Mapping[str, bytes | None]) -> tu
     return file, contents.get(file)
 
 
-def _no_architecture(file: str) -> str:
+def _explain_no_architecture(file: str) -> str:
     if file.endswith(".bst"):
         return (
             f"{file} does not say its architecture; add `public: {{slipway: {{arch: x86_64}}}}` to it, "
@@ -119,7 +123,7 @@ def _no_architecture(file: str) -> str:
     return f"{file} does not say its architecture; add `arch: x86_64` to it"
 
 
-def _system_names(systems: Collection[tuple[str, str]]) -> dict[tuple[str, str], str]:
+def _name_systems(systems: Collection[tuple[str, str]]) -> dict[tuple[str, str], str]:
     """Short names of systems: the file's own, with its directories, architecture or a digest only where needed."""
     stems = {system: PurePosixPath(system[0]).stem for system in systems}
     exact = {each: f"{stems[each]}-{each[1]}-{hashlib.sha256(each[0].encode()).hexdigest()[:8]}" for each in systems}

@@ -1,17 +1,17 @@
 # Copyright: The Slipway developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What the public Trove says of a release."""
+"""The state of a release on the public Trove."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..git import remote as git
+from ..git.remote import COMMIT, list_remote_refs
 from ..release import names
 
 
 @dataclass(frozen=True)
-class Remote:
+class RemoteState:
     """What the public Trove holds of this release; commits are ``None`` where there is none."""
 
     branch_commit: str | None
@@ -22,26 +22,26 @@ class Remote:
     newer_tags: list[str]
 
 
-def look_at_trove(url: str, called: names.Names, *, ref: str, timeout: float = 60.0) -> Remote:
-    """See in one call what the public Trove has of this release, and what was released before it."""
-    branch = f"refs/heads/{called.branch}"
+def query_trove(url: str, release_names: names.Names, *, ref: str, timeout: float = 60.0) -> RemoteState:
+    """Query in one call what the public Trove has of this release, and the release before it."""
+    branch = f"refs/heads/{release_names.branch}"
     candidates = [ref] if ref == "HEAD" or ref.startswith("refs/") else [f"refs/heads/{ref}", f"refs/tags/{ref}"]
-    tags = f"refs/tags/{called.project}-*"
+    tags = f"refs/tags/{release_names.project}-*"
     wanted = [pattern for candidate in candidates for pattern in (candidate, f"{candidate}^{{}}")]
-    refs = git.remote_refs(url, branch, tags, *wanted, attempt="reach the definitions at", timeout=timeout)
+    refs = list_remote_refs(url, branch, tags, *wanted, attempt="reach the definitions at", timeout=timeout)
 
     def commit(name: str) -> str | None:
         return refs.get(f"{name}^{{}}") or refs.get(name)
 
     found = (name.removeprefix("refs/tags/") for name in refs if name.startswith("refs/tags/"))
-    tagged = names.tagged_versions(called.project, (name for name in found if not name.endswith("^{}")))
-    previous = names.previous_version(called.version, tagged)
+    tagged = names.find_tagged_versions(release_names.project, (name for name in found if not name.endswith("^{}")))
+    previous = names.find_previous_version(release_names.version, tagged)
     previous_tag = None if previous is None else tagged[previous]
-    key = names.version_key(called.version)
-    return Remote(
+    key = names.version_key(release_names.version)
+    return RemoteState(
         branch_commit=commit(branch),
-        tag_commit=commit(f"refs/tags/{called.tag}"),
-        ref_commit=ref if git.COMMIT.match(ref) else next(filter(None, map(commit, candidates)), None),
+        tag_commit=commit(f"refs/tags/{release_names.tag}"),
+        ref_commit=ref if COMMIT.match(ref) else next(filter(None, map(commit, candidates)), None),
         previous_tag=previous_tag,
         previous_commit=None if previous_tag is None else commit(f"refs/tags/{previous_tag}"),
         newer_tags=[tag for version, tag in tagged.items() if names.version_key(version) > key],

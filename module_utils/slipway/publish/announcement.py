@@ -18,7 +18,7 @@ from pathlib import Path
 from unicodedata import category
 
 from ..errors import SlipwayError
-from ..locks import flocked
+from ..locks import hold_flock
 
 MESSAGE_ID = re.compile(r"<[A-Za-z0-9._+~=-]{1,120}@[A-Za-z0-9.-]{1,120}>\Z")
 ADDRESS = re.compile(r"[^\s<>@,;:\"()\[\]\\\x00-\x1f\x7f]+@[A-Za-z0-9.-]+\Z")
@@ -39,17 +39,17 @@ class Relay:
     timeout: float = 30.0
 
 
-def compose(
+def compose_mail(
     *, sender: str, recipients: Sequence[str], subject: str, body: str, message_id: str, date: int
 ) -> EmailMessage:
     """A plain text mail; ``date`` in seconds since the epoch. What could forge headers is refused."""
-    faults = [f"{text!r} is no mail address" for text in (sender, *recipients) if not _is_address(text)]
+    faults = [f"{text!r} is not a mail address" for text in (sender, *recipients) if not _is_address(text)]
     if not recipients:
         faults.append("there are no recipients")
     if not MESSAGE_ID.match(message_id):
-        faults.append(f"{message_id!r} is no Message-ID of the form <name@domain>")
+        faults.append(f"{message_id!r} is not a Message-ID of the form <name@domain>")
     if not subject.strip() or len(subject.splitlines()) > 1 or any(category(letter) == "Cc" for letter in subject):
-        faults.append(f"{subject!r} is no subject of one line")
+        faults.append(f"{subject!r} is not a subject of one line")
     if not body.strip():
         faults.append("the text is empty")
     if faults:
@@ -68,7 +68,7 @@ def compose(
     return mail
 
 
-def found_in(maildir: Path, message_id: str) -> Path | None:
+def find_mail(maildir: Path, message_id: str) -> Path | None:
     """The message of that Message-ID in a maildir, read or unread."""
     parser = email.parser.BytesHeaderParser(policy=email.policy.compat32)
     for folder in ("new", "cur"):
@@ -82,67 +82,69 @@ def found_in(maildir: Path, message_id: str) -> Path | None:
     return None
 
 
-def deliver(maildir: Path, mail: EmailMessage) -> bool:
-    """Put the mail into a maildir (made if absent) unless its Message-ID is there; whether it was delivered now."""
+def deliver_mail(maildir: Path, mail: EmailMessage) -> bool:
+    """Deliver the mail to a maildir (created if absent) unless its Message-ID is there; whether it was new."""
     message_id = str(mail["Message-ID"])
     try:
         for folder in ("tmp", "new", "cur"):
             (maildir / folder).mkdir(mode=0o700, parents=True, exist_ok=True)
-        with flocked(maildir, attempt="deliver to", on=str(maildir), timeout=60):
-            if found_in(maildir, message_id) is not None:
+        with hold_flock(maildir, attempt="deliver to", on=str(maildir), timeout=60):
+            if find_mail(maildir, message_id) is not None:
                 return False
             mailbox.Maildir(maildir, create=False).add(mail.as_bytes())
     except OSError as error:
-        raise SlipwayError("deliver to", str(maildir), str(error), do_next="Mend it and run again.") from error
+        raise SlipwayError("deliver to", str(maildir), str(error), do_next="Fix it and run again.") from error
     return True
 
 
-def send(relay: Relay, mail: EmailMessage) -> list[str]:
+def send_mail(relay: Relay, mail: EmailMessage) -> list[str]:
     """Give the mail to an SMTP server; the recipients that it refused while it took the mail for others.
 
     A failure means that nobody got it.
     """
     context = ssl.create_default_context(cafile=relay.ca_path) if relay.tls != "none" else None
     try:
-        with _connected(relay, context) as server:
+        with _connect_relay(relay, context) as server:
             if relay.tls == "starttls":
                 server.starttls(context=context)
             if relay.user is not None:
                 server.login(relay.user, relay.password or "")
             refused = server.send_message(mail)
     except smtplib.SMTPRecipientsRefused as error:
-        reasons = [f"{address}: {code} {_text(said)}" for address, (code, said) in sorted(error.recipients.items())]
+        reasons = [
+            f"{address}: {code} {_decode_text(said)}" for address, (code, said) in sorted(error.recipients.items())
+        ]
         raise SlipwayError(
             "send the announcement through",
             relay.host,
             "it refused every recipient",
-            do_next="Correct the recipients, or ask the server's keeper, and run again.",
+            do_next="Correct the recipients, or ask the server's administrator, and run again.",
             findings=reasons,
         ) from error
     except smtplib.SMTPResponseException as error:
-        raise _refusal(relay, f"{error.smtp_code} {_text(error.smtp_error)}") from error
+        raise _relay_error(relay, f"{error.smtp_code} {_decode_text(error.smtp_error)}") from error
     except (OSError, smtplib.SMTPException) as error:
-        raise _refusal(relay, str(error) or type(error).__name__) from error
+        raise _relay_error(relay, str(error) or type(error).__name__) from error
     return sorted(refused)
 
 
-def _connected(relay: Relay, context: ssl.SSLContext | None) -> smtplib.SMTP:
+def _connect_relay(relay: Relay, context: ssl.SSLContext | None) -> smtplib.SMTP:
     if relay.tls == "implicit":
         return smtplib.SMTP_SSL(relay.host, relay.port, timeout=relay.timeout, context=context)
     return smtplib.SMTP(relay.host, relay.port, timeout=relay.timeout)
 
 
-def _refusal(relay: Relay, said: str) -> SlipwayError:
+def _relay_error(relay: Relay, answer: str) -> SlipwayError:
     return SlipwayError(
         "send the announcement through",
         f"{relay.host}:{relay.port}",
-        said,
+        answer,
         do_next="Check the mail settings; nothing was sent. Run again with the tag announce.",
     )
 
 
-def _text(said: bytes | str) -> str:
-    return said.decode("utf-8", "replace") if isinstance(said, bytes) else said
+def _decode_text(answer: bytes | str) -> str:
+    return answer.decode("utf-8", "replace") if isinstance(answer, bytes) else answer
 
 
 def _is_address(text: str) -> bool:

@@ -1,6 +1,6 @@
 # Copyright: The Slipway developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What readers really get: files fetched through public addresses and compared with their digests."""
+"""Verify what readers get: fetch files from public addresses and compare their digests."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from urllib.error import HTTPError
 from urllib.parse import quote, urlsplit
 
 from ..errors import SlipwayError
-from ..http import FAILURES, Limit, opened, reason, receive
+from ..http import FAILURES, Limit, explain_failure, open_url, receive_body
 from ..progress import Progress
-from ..release.artifact import Artifact, checked_name
+from ..release.artifact import Artifact, check_name
 from ..wait import wait_for
 
 SCHEMES = ("file", "http", "https")
@@ -23,14 +23,14 @@ AT_ONCE = 4
 
 
 @dataclass(frozen=True)
-class Place:
+class ServedFile:
     """One file at one address."""
 
     url: str
     artifact: Artifact
 
 
-def verify(
+def verify_channels(
     channels: Sequence[str],
     path: str,
     files: Sequence[Artifact],
@@ -48,10 +48,14 @@ def verify(
     that is still wrong fails at once. ``idle_timeout`` bounds a silence, ``fetch_timeout`` one file. ``ca_path`` is
     a file of certificates to trust instead of the system's.
     """
-    shown, trust = progress or Progress(None), ssl.create_default_context(cafile=ca_path)
-    places = [Place(_address(channel, path, file.name), file) for channel in _checked(channels) for file in files]
-    shown.total = len(places)
-    wrong: dict[Place, str] = {}
+    reporter, trust = progress or Progress(None), ssl.create_default_context(cafile=ca_path)
+    places = [
+        ServedFile(_format_address(channel, path, file.name), file)
+        for channel in _check_channels(channels)
+        for file in files
+    ]
+    reporter.total = len(places)
+    wrong: dict[ServedFile, str] = {}
     waiting = list(places)
 
     def fetch_all() -> list[str]:
@@ -63,13 +67,13 @@ def verify(
                     wrong[place] = fault
         waiting = list(wrong)
         if wrong and timeout > 0:
-            shown.say(f"{len(wrong)} of {len(places)} files are not served yet: {next(iter(wrong.values()))}")
+            reporter.report(f"{len(wrong)} of {len(places)} files are not served yet: {next(iter(wrong.values()))}")
         return list(wrong.values())
 
-    def fetch(place: Place) -> str | None:
-        fault = _fault(place, Limit(fetch_timeout, idle_timeout), trust)
+    def fetch(place: ServedFile) -> str | None:
+        fault = _find_fault(place, Limit(fetch_timeout, idle_timeout), trust)
         if fault is None:
-            shown.step(f"{place.url} is right")
+            reporter.step(f"{place.url} is right")
         return fault
 
     try:
@@ -88,19 +92,19 @@ def verify(
             "verify",
             f"{path} at {', '.join(channels)}",
             f"{len(wrong)} of {len(places)} files are not served with the right bytes{within}",
-            do_next="Mend the channel, or wait until its mirrors have caught up, and run again.",
+            do_next="Fix the channel, or wait until its mirrors have caught up, and run again.",
             findings=sorted(wrong.values()),
         ) from None
     return [place.url for place in places]
 
 
-def _checked(channels: Sequence[str]) -> Sequence[str]:
+def _check_channels(channels: Sequence[str]) -> Sequence[str]:
     faults = [channel for channel in channels if not _is_address(channel)]
     if faults or not channels:
         raise SlipwayError(
             "verify",
             "the channels",
-            f"these are no addresses: {faults}" if faults else "there are none",
+            f"these are not addresses: {faults}" if faults else "there are none",
             do_next=f"Give addresses that begin with {', '.join(f'{scheme}://' for scheme in SCHEMES)}.",
         )
     return channels
@@ -113,23 +117,23 @@ def _is_address(channel: str) -> bool:
         return False
 
 
-def _address(channel: str, path: str, name: str) -> str:
+def _format_address(channel: str, path: str, name: str) -> str:
     base = quote(channel.rstrip("/"), safe="%/:?#[]@!$&'()*+,;=~")  # a path may hold spaces
-    label = f"/{quote(checked_name(path, attempt='verify the release'))}" if path else ""
+    label = f"/{quote(check_name(path, attempt='verify the release'))}" if path else ""
     return f"{base}{label}/{quote(name)}"
 
 
-def _fault(place: Place, limit: Limit, trust: ssl.SSLContext) -> str | None:
+def _find_fault(place: ServedFile, limit: Limit, trust: ssl.SSLContext) -> str | None:
     """What is wrong with what one address serves; None if it is right."""
     wanted = place.artifact
     digest = hashlib.sha256()
     try:
-        with opened(place.url, limit, trust=trust) as answer:
-            size = receive(answer, digest.update, size=wanted.size)
+        with open_url(place.url, limit, trust=trust) as answer:
+            size = receive_body(answer, digest.update, size=wanted.size)
     except HTTPError as error:
         return f"{place.url} answers {error.code} {error.reason}"
     except FAILURES as error:
-        return f"{place.url} cannot be read: {reason(error)}"
-    if fault := wanted.differs(size, digest.hexdigest()):
+        return f"{place.url} cannot be read: {explain_failure(error)}"
+    if fault := wanted.describe_difference(size, digest.hexdigest()):
         return f"{place.url}: {fault}"
     return None

@@ -3,8 +3,8 @@
 """The public directory of a download server: releases appear whole, and their bytes never change.
 
 ``private/<label>/`` is where the files of a release arrive, ``public/<label>/`` where readers find them.
-Both are on one file system. What arrived whole is gathered in ``private/.<label>.publishing/``, which no
-uploader writes to, not even one that outlived its run; one rename of it makes the whole release public.
+Both are on one file system. Complete files are moved to ``private/.<label>.publishing/``, the staging directory,
+which no uploader writes to, not even one that outlived its run; one rename of it makes the whole release public.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from pathlib import Path
 
 from ..errors import SlipwayError
 from ..files import sync_directory
-from ..locks import flocked
+from ..locks import hold_flock
 from ..progress import Progress
-from ..release.artifact import Artifact, checked_name, different, observed
+from ..release.artifact import Artifact, check_name, find_differences, inspect_files
 
 #: Where an interrupted rsync keeps what it has of a file.
 PARTIAL_DIRECTORY = ".partial"
@@ -34,7 +34,7 @@ NEVER = "Public bytes never change. Find out which are right; to publish other b
 
 @dataclass(frozen=True)
 class Server:
-    """The two directories, and the release they are asked about."""
+    """The two directories of a server, and a release."""
 
     private: Path
     public: Path
@@ -43,13 +43,13 @@ class Server:
     flat_links: bool = True
 
     @property
-    def staged(self) -> Path:
+    def incoming(self) -> Path:
         """Where the release's files arrive."""
         return self.private / self.label
 
     @property
-    def gathered(self) -> Path:
-        """Where they are put together to become public at once."""
+    def staging(self) -> Path:
+        """The staging directory, which becomes public by one rename."""
         return self.private / f".{self.label}.publishing"
 
     @property
@@ -65,8 +65,8 @@ class Server:
 
 
 @dataclass
-class Found:
-    """How things stand: names not public, names that are neither public nor staged, flat links not made."""
+class PublicationState:
+    """What remains to be done: names not public, names that have not arrived either, missing flat links."""
 
     unpublished: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
@@ -79,103 +79,113 @@ class Found:
         return bool(self.unpublished or self.links or self.leftovers)
 
 
-def probe(server: Server, *, progress: Progress | None = None) -> Found:
-    """Look and change nothing; other bytes than those wanted, or files nobody knows, are a failure."""
-    _check(server)
-    faults = _strangers(server)
-    seen = _look(server.published, server.files, progress)
-    faults += [f"public: {fault}" for fault in different(server.files, seen)]
-    faults += _taken_links(server)
+def probe_release(server: Server, *, progress: Progress | None = None) -> PublicationState:
+    """Inspect the directories; other bytes than those wanted, or unexpected files, are a failure."""
+    _check_server(server)
+    faults = _find_unexpected_files(server)
+    seen = _inspect_files(server.published, server.files, progress)
+    faults += [f"public: {fault}" for fault in find_differences(server.files, seen)]
+    faults += _find_taken_links(server)
     if faults:
-        raise SlipwayError("publish", str(server.published), "it is not as it must be", do_next=NEVER, findings=faults)
+        raise SlipwayError(
+            "publish", str(server.published), "it differs from the release", do_next=NEVER, findings=faults
+        )
     unpublished = [file for file in server.files if file.name not in seen]
-    staged = _arrived(server, unpublished, progress)
-    wrong = {file.name for file in unpublished if file.name in staged and different([file], staged)}
-    return Found(
+    arrived = _find_arrived(server, unpublished, progress)
+    wrong = {file.name for file in unpublished if file.name in arrived and find_differences([file], arrived)}
+    return PublicationState(
         unpublished=[file.name for file in unpublished],
-        missing=[file.name for file in unpublished if file.name not in staged or file.name in wrong],
+        missing=[file.name for file in unpublished if file.name not in arrived or file.name in wrong],
         links=[name for name in server.links() if not (server.public / name).is_symlink()],
-        leftovers=server.staged.exists() or server.gathered.exists(),
+        leftovers=server.incoming.exists() or server.staging.exists(),
     )
 
 
-def publish(server: Server, *, progress: Progress | None = None) -> Found:
-    """Make the staged release public, and prove it by hashing it there; return what was done.
+def publish_release(server: Server, *, progress: Progress | None = None) -> PublicationState:
+    """Publish the release that arrived, and verify it by hashing it there; return what was done.
 
     The first time, the complete directory appears in one step. Later, files that are gone are moved in
     again without overwriting anything.
     """
-    shown = progress or Progress(None)
-    shown.total = len(server.files)
-    _check(server)
+    reporter = progress or Progress(None)
+    reporter.total = len(server.files)
+    _check_server(server)
     server.public.mkdir(mode=0o755, parents=True, exist_ok=True)
     try:
-        with _locked(server):
-            found = probe(server, progress=shown)
+        with _lock_directories(server):
+            found = probe_release(server, progress=reporter)
             if found.unpublished:
-                _require_staged(server, found)
-                _move(server, found)
-                shown.total += len(server.files)
-                shown.say(f"{server.label} is public, hashing it there")
+                _require_arrived(server, found)
+                _move_files(server, found)
+                reporter.total += len(server.files)
+                reporter.report(f"{server.label} is public, hashing it there")
             for name in found.links:
                 (server.public / name).symlink_to(server.links()[name])
             sync_directory(server.public)
             if found.unpublished:
-                _confirm(server, shown)
-            _clear(server)
+                _verify_published(server, reporter)
+            _remove_private(server)
             return found
     except OSError as error:
-        raise SlipwayError("publish", str(server.published), str(error), do_next="Mend it and run again.") from error
+        raise SlipwayError("publish", str(server.published), str(error), do_next="Fix it and run again.") from error
 
 
-def _check(server: Server) -> None:
-    checked_name(server.label, attempt="publish the release")
+def _check_server(server: Server) -> None:
+    check_name(server.label, attempt="publish the release")
     if not server.files:
         raise SlipwayError("publish", server.label, "it has no files", do_next="Package it first.")
     for path in (server.private, server.public):
         if not path.is_absolute():
             raise SlipwayError("publish", server.label, f"{path} is not an absolute path", do_next="Correct it.")
     if server.published.is_symlink() or (server.published.exists() and not server.published.is_dir()):
-        raise SlipwayError("publish", str(server.published), "it exists and is no directory", do_next=NEVER)
+        raise SlipwayError("publish", str(server.published), "it exists and is not a directory", do_next=NEVER)
 
 
-def _look(directory: Path, files: Sequence[Artifact], progress: Progress | None) -> dict[str, Artifact]:
-    return observed(directory, files, on_done=lambda seen: progress.step(f"hashed {seen.name}") if progress else None)
+def _inspect_files(directory: Path, files: Sequence[Artifact], progress: Progress | None) -> dict[str, Artifact]:
+    return inspect_files(
+        directory, files, on_done=lambda seen: progress.step(f"hashed {seen.name}") if progress else None
+    )
 
 
-def _arrived(server: Server, files: Sequence[Artifact], progress: Progress | None = None) -> dict[str, Artifact]:
-    """What is in private. A run that was killed may have gathered some of it; what arrived since then replaces that."""
-    return {**_look(server.gathered, files, progress), **_look(server.staged, files, progress)}
+def _find_arrived(server: Server, files: Sequence[Artifact], progress: Progress | None = None) -> dict[str, Artifact]:
+    """The private files. A killed run may have moved some to staging; what arrived since then replaces them."""
+    return {**_inspect_files(server.staging, files, progress), **_inspect_files(server.incoming, files, progress)}
 
 
 @contextlib.contextmanager
-def _locked(server: Server) -> Iterator[None]:
+def _lock_directories(server: Server) -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         for directory in (server.public, server.private):
             if directory.is_dir():
-                stack.enter_context(flocked(directory, attempt="publish", on=str(server.published), timeout=LOCK_WAIT))
+                stack.enter_context(
+                    hold_flock(directory, attempt="publish", on=str(server.published), timeout=LOCK_WAIT)
+                )
         yield
 
 
-def _strangers(server: Server) -> list[str]:
+def _find_unexpected_files(server: Server) -> list[str]:
     """Files in the release's directories that are neither of the release nor our own leftovers."""
     known = {file.name for file in server.files}
-    faults = [f"public: {name} is no file of this release" for name in _names(server.published) if name not in known]
-    faults += [
-        f"{server.gathered}: {name} is no file of this release" for name in _names(server.gathered) if name not in known
+    faults = [
+        f"public: {name} is not a file of this release" for name in _list_names(server.published) if name not in known
     ]
-    for name in _names(server.staged):
+    faults += [
+        f"{server.staging}: {name} is not a file of this release"
+        for name in _list_names(server.staging)
+        if name not in known
+    ]
+    for name in _list_names(server.incoming):
         temporary = TEMPORARY.match(name)
         if not (name in known or name == PARTIAL_DIRECTORY or (temporary and temporary["name"] in known)):
-            faults.append(f"{server.staged}: {name} is no file of this release")
+            faults.append(f"{server.incoming}: {name} is not a file of this release")
     return faults
 
 
-def _names(directory: Path) -> list[str]:
+def _list_names(directory: Path) -> list[str]:
     return sorted(path.name for path in directory.iterdir()) if directory.is_dir() else []
 
 
-def _taken_links(server: Server) -> list[str]:
+def _find_taken_links(server: Server) -> list[str]:
     """Flat names that are something else already."""
     faults = []
     for name, target in server.links().items():
@@ -184,29 +194,29 @@ def _taken_links(server: Server) -> list[str]:
             if os.readlink(path) != target:
                 faults.append(f"{path} is a link to {os.readlink(path)} instead of {target}")
         elif path.exists():
-            faults.append(f"{path} exists and is no link to {target}")
+            faults.append(f"{path} exists and is not a link to {target}")
     return faults
 
 
-def _require_staged(server: Server, found: Found) -> None:
+def _require_arrived(server: Server, found: PublicationState) -> None:
     if not found.missing:
         return
     absent = [file for file in server.files if file.name in found.missing]
-    staged = _arrived(server, absent)
+    arrived = _find_arrived(server, absent)
     raise SlipwayError(
         "publish",
         str(server.published),
-        f"{len(absent)} of {len(server.files)} files did not arrive whole in {server.staged}",
+        f"{len(absent)} of {len(server.files)} files did not arrive whole in {server.incoming}",
         do_next="Upload them again and run again.",
         findings=[
-            *different(absent, staged),
-            *(f"{file.name} is missing" for file in absent if file.name not in staged),
+            *find_differences(absent, arrived),
+            *(f"{file.name} is missing" for file in absent if file.name not in arrived),
         ],
     )
 
 
-def _move(server: Server, found: Found) -> None:
-    """Everything wanted is staged and has its digest: make it public."""
+def _move_files(server: Server, found: PublicationState) -> None:
+    """Make the files public; all of them have arrived with the right digests."""
     if server.private.stat().st_dev != server.public.stat().st_dev:
         raise SlipwayError(
             "publish",
@@ -214,27 +224,27 @@ def _move(server: Server, found: Found) -> None:
             f"{server.private} and {server.public} are on different file systems, so it would not appear at once",
             do_next="Put both on one file system and run again.",
         )
-    server.gathered.mkdir(mode=0o755, exist_ok=True)
-    server.gathered.chmod(0o755)
+    server.staging.mkdir(mode=0o755, exist_ok=True)
+    server.staging.chmod(0o755)
     for name in found.unpublished:
-        if (server.staged / name).exists():
-            os.replace(server.staged / name, server.gathered / name)
-        _settle_file(server.gathered / name)
-    sync_directory(server.gathered)
+        if (server.incoming / name).exists():
+            os.replace(server.incoming / name, server.staging / name)
+        _take_ownership(server.staging / name)
+    sync_directory(server.staging)
     if len(found.unpublished) < len(server.files):
         for name in found.unpublished:
             # link(2), unlike rename(2), never overwrites.
-            os.link(server.gathered / name, server.published / name, follow_symlinks=False)
+            os.link(server.staging / name, server.published / name, follow_symlinks=False)
         sync_directory(server.published)
     else:
         # Of what could be there, rename(2) replaces nothing but an empty directory.
-        os.rename(server.gathered, server.published)
+        os.rename(server.staging, server.published)
         sync_directory(server.private)
     sync_directory(server.public)
 
 
-def _settle_file(path: Path) -> None:
-    """Let the file belong to the publisher, so that the account that uploaded it has no say in public bytes."""
+def _take_ownership(path: Path) -> None:
+    """Change the owner to the publisher, so that the account that uploaded the file cannot change public bytes."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     try:
         if os.fstat(descriptor).st_uid != os.geteuid():
@@ -245,19 +255,23 @@ def _settle_file(path: Path) -> None:
         os.close(descriptor)
 
 
-def _confirm(server: Server, progress: Progress) -> None:
-    seen = _look(server.published, server.files, progress)
-    faults = different(server.files, seen)
+def _verify_published(server: Server, progress: Progress) -> None:
+    seen = _inspect_files(server.published, server.files, progress)
+    faults = find_differences(server.files, seen)
     faults += [f"{file.name} is not there" for file in server.files if file.name not in seen]
     if faults:
         raise SlipwayError(
-            "confirm", str(server.published), "it has other bytes than were moved there", do_next=NEVER, findings=faults
+            "confirm",
+            str(server.published),
+            "its files changed while they were published",
+            do_next=NEVER,
+            findings=faults,
         )
 
 
-def _clear(server: Server) -> None:
+def _remove_private(server: Server) -> None:
     """Remove the release's private directories; all of it is known to be ours."""
-    for directory in (server.staged, server.gathered):
+    for directory in (server.incoming, server.staging):
         if directory.exists():
             shutil.rmtree(directory)
             sync_directory(server.private)

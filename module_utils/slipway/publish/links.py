@@ -11,9 +11,9 @@ from pathlib import Path
 
 from ..errors import SlipwayError
 from ..files import link_atomic, sync_directory
-from ..locks import flocked
-from ..release.artifact import checked_name, name_fault
-from ..release.names import version_key, version_of
+from ..locks import hold_flock
+from ..release.artifact import check_name, find_name_fault
+from ..release.names import extract_version, version_key
 from .directory import LOCK_WAIT
 
 CURRENT = "current"
@@ -22,7 +22,7 @@ SHARED = ("SHA256SUMS", "SHA256SUMS.asc", "manifest.json")
 
 
 @dataclass(frozen=True)
-class Move:
+class LinkChange:
     """One link: what it named before and what it names now; None means that it is not there."""
 
     name: str
@@ -31,10 +31,10 @@ class Move:
 
 
 @dataclass(frozen=True)
-class Pointing:
+class LinksUpdate:
     """What happened: the links that moved; and the label that stays current because it is newer, if so."""
 
-    moves: list[Move]
+    moves: list[LinkChange]
     newer: str | None = None
 
 
@@ -49,8 +49,8 @@ class Release:
 
     @property
     def version(self) -> str:
-        """The version in its label; empty if that is no label of the project."""
-        return version_of(self.label, self.project) or ""
+        """The version in its label; empty if that is not a label of the project."""
+        return extract_version(self.label, self.project) or ""
 
     def links(self) -> dict[str, str]:
         """Every link that names this release and its target, in an order in which none ever dangles."""
@@ -63,44 +63,44 @@ class Release:
         }
 
 
-def point(release: Release, *, allow_downgrade: bool = False, check: bool = False) -> Pointing:
-    """Have the links name this release, unless they name a newer one.
+def update_links(release: Release, *, allow_downgrade: bool = False, check: bool = False) -> LinksUpdate:
+    """Update the links to name this release, unless they name a newer one.
 
     Each link is replaced in one step, and its target exists before. A link of a deployment that this release
     does not have would name an old release for ever, and is removed. ``check`` only says what would move.
     """
-    _check(release)
+    _check_release(release)
     if check:
-        return _point(release, allow_downgrade=allow_downgrade, check=True)
+        return _update_links(release, allow_downgrade=allow_downgrade, check=True)
     try:
-        with flocked(release.public, attempt="point to", on=release.label, timeout=LOCK_WAIT):
-            return _point(release, allow_downgrade=allow_downgrade, check=False)
+        with hold_flock(release.public, attempt="point to", on=release.label, timeout=LOCK_WAIT):
+            return _update_links(release, allow_downgrade=allow_downgrade, check=False)
     except OSError as error:
-        raise SlipwayError("point to", release.label, str(error), do_next="Mend it and run again.") from error
+        raise SlipwayError("point to", release.label, str(error), do_next="Fix it and run again.") from error
 
 
-def _check(release: Release) -> None:
-    checked_name(release.label, attempt="point to the release")
+def _check_release(release: Release) -> None:
+    check_name(release.label, attempt="point to the release")
     if not release.version:
         raise SlipwayError(
-            "point to", release.label, f"it is no release of {release.project}", do_next="Correct it and run again."
+            "point to", release.label, f"it is not a release of {release.project}", do_next="Correct it and run again."
         )
-    faults = [fault for name in release.files if (fault := name_fault(name)) is not None]
+    faults = [fault for name in release.files if (fault := find_name_fault(name)) is not None]
     if faults:
         raise SlipwayError("point to", release.label, "names are not usable", do_next="Correct them.", findings=faults)
 
 
-def _point(release: Release, *, allow_downgrade: bool, check: bool) -> Pointing:
+def _update_links(release: Release, *, allow_downgrade: bool, check: bool) -> LinksUpdate:
     wanted = release.links()
-    now = {name: _target(release.public / name) for name in wanted}
+    now = {name: _read_target(release.public / name) for name in wanted}
     current = now[CURRENT]
     if current is not None and not allow_downgrade and _is_newer(release, current):
-        return Pointing([], newer=current)
+        return LinksUpdate([], newer=current)
     if not check:
         _require_targets(release)
-    stale = [name for name in _own_links(release) if name not in wanted]
-    moves = [Move(name, now[name], target) for name, target in wanted.items() if now[name] != target]
-    moves += [Move(name, _target(release.public / name), None) for name in stale]
+    stale = [name for name in _find_own_links(release) if name not in wanted]
+    moves = [LinkChange(name, now[name], target) for name, target in wanted.items() if now[name] != target]
+    moves += [LinkChange(name, _read_target(release.public / name), None) for name in stale]
     for move in [] if check else moves:
         if move.after is None:
             (release.public / move.name).unlink()
@@ -108,7 +108,7 @@ def _point(release: Release, *, allow_downgrade: bool, check: bool) -> Pointing:
             link_atomic(release.public / move.name, move.after)
     if moves and not check:
         sync_directory(release.public)
-    return Pointing(moves)
+    return LinksUpdate(moves)
 
 
 def _require_targets(release: Release) -> None:
@@ -125,27 +125,27 @@ def _require_targets(release: Release) -> None:
 
 def _is_newer(release: Release, label: str) -> bool:
     """Whether the current label is a newer version of the same project."""
-    version = version_of(label, release.project)
+    version = extract_version(label, release.project)
     if version is None:
         raise SlipwayError(
             "point to",
             release.label,
-            f"{release.public / CURRENT} names {label}, which is no release of {release.project}",
+            f"{release.public / CURRENT} names {label}, which is not a release of {release.project}",
             do_next="Give every project a public directory of its own, or remove the link.",
         )
     return version_key(version) > version_key(release.version)
 
 
-def _target(path: Path) -> str | None:
-    """What a link names; a name that is no link is a failure, because it is not ours to replace."""
+def _read_target(path: Path) -> str | None:
+    """What a link names; a name that is not a link is a failure, because it is not ours to replace."""
     if path.is_symlink():
         return os.readlink(path).rstrip("/")
     if path.exists():
-        raise SlipwayError("replace the link", str(path), "it is no link", do_next="Move it away and run again.")
+        raise SlipwayError("replace the link", str(path), "it is not a link", do_next="Move it away and run again.")
     return None
 
 
-def _own_links(release: Release) -> list[str]:
+def _find_own_links(release: Release) -> list[str]:
     """Links of this project's deployments, whatever release they name."""
     if not release.public.is_dir():
         return []

@@ -18,10 +18,10 @@ from typing import Any
 from .. import openpgp, pigz
 from ..errors import SlipwayError
 from ..files import write_atomic
-from ..locks import flocked
+from ..locks import hold_flock
 from ..progress import Progress
-from ..release.artifact import Artifact, artifacts, checked_name, different, observed
-from ..release.records import dumps
+from ..release.artifact import Artifact, check_name, find_differences, inspect_files, read_artifacts
+from ..release.records import format_json
 
 MANIFEST = "manifest.json"
 SUMS = "SHA256SUMS"
@@ -29,10 +29,10 @@ SIGNATURE = "SHA256SUMS.asc"
 #: What was compressed by a run that did not end, and from what; gone when the package is whole.
 JOURNAL = ".unfinished.json"
 MANIFEST_FORMAT = 1
-SAY_EVERY = 10.0
+REPORT_INTERVAL = 10.0
 LOCK_WAIT = 600.0
 
-PUT_BACK = (
+RESTORE = (
     "Bytes that may be public never change: put the recorded bytes back, for example from where they are published, "
     "and run again."
 )
@@ -52,19 +52,19 @@ class Image:
 
 
 @dataclass(frozen=True)
-class Recorded:
-    """What an earlier run of this stage left on record: its files by name, and the date of its signature."""
+class PreviousPackage:
+    """The record of an earlier run of this stage: its files by name, and the date of its signature."""
 
     files: Mapping[str, Artifact] = field(default_factory=dict)
     signed_at: int | None = None
 
 
 @dataclass(frozen=True)
-class Package:
-    """What is in the directory; in check mode sizes and digests of what is not made yet are None."""
+class PackageResult:
+    """The contents of the directory; in check mode sizes and digests of missing files are None."""
 
     files: list[Artifact]
-    companions: list[Artifact]
+    sidecars: list[Artifact]
     made: list[str]
     signed_by: str | None
     signed_at: int | None
@@ -75,7 +75,7 @@ class _Work:
     """One run over one directory."""
 
     directory: Path
-    recorded: Recorded
+    previous: PreviousPackage
     check: bool
     progress: Progress
     level: int
@@ -83,10 +83,10 @@ class _Work:
     tool: str = ""
 
 
-def images(values: Iterable[Mapping[str, Any]], *, known: bool = True) -> list[Image]:
+def read_images(values: Iterable[Mapping[str, Any]], *, known: bool = True) -> list[Image]:
     """Check what the deploy records say of the images: ``{name, size, sha256, ...facts}``, sorted by name."""
     listed = list(values)
-    checked = artifacts(listed, attempt="package the images", known=known)
+    checked = read_artifacts(listed, attempt="package the images", known=known)
     facts = {
         value["name"]: {key: fact for key, fact in value.items() if key not in {"name", "size", "sha256"}}
         for value in listed
@@ -94,15 +94,15 @@ def images(values: Iterable[Mapping[str, Any]], *, known: bool = True) -> list[I
     return [Image(artifact, facts[artifact.name]) for artifact in checked]
 
 
-def recorded(outputs: Mapping[str, Any] | None) -> Recorded:
+def read_previous(outputs: Mapping[str, Any] | None) -> PreviousPackage:
     """Read the outputs of this stage's record; None when there is no record."""
     if not outputs:
-        return Recorded()
-    listed = artifacts([*outputs["files"], *outputs["companions"]], attempt="read the package record", known=False)
-    return Recorded({file.name: file for file in listed if file.sha256 is not None}, outputs.get("signed_at"))
+        return PreviousPackage()
+    listed = read_artifacts([*outputs["files"], *outputs["sidecars"]], attempt="read the package record", known=False)
+    return PreviousPackage({file.name: file for file in listed if file.sha256 is not None}, outputs.get("signed_at"))
 
 
-def package(
+def package_release(
     source: Path,
     images: Sequence[Image],
     *,
@@ -112,36 +112,36 @@ def package(
     gnupghome: Path,
     fingerprint: str | None = None,
     level: int = 6,
-    recorded: Recorded | None = None,
+    previous: PreviousPackage | None = None,
     progress: Progress | None = None,
     check: bool = False,
-) -> Package:
-    """Make what is missing in ``directory`` and prove by its digest what is there.
+) -> PackageResult:
+    """Make the files that are missing in ``directory`` and verify the digests of the others.
 
     A file that has other bytes than the record (or the manifest of a run before) is a failure that names it
     and both digests, before anything is made. ``check`` only says what would be made.
     """
-    checked_name(label, attempt="package the release")
-    work = _Work(directory, recorded or Recorded(), check, progress or Progress(None), level)
+    check_name(label, attempt="package the release")
+    work = _Work(directory, previous or PreviousPackage(), check, progress or Progress(None), level)
     _refuse_other_names(work, images)
     if check:
-        return _package(work, source, images, label, manifest, gnupghome, fingerprint)
+        return _package_files(work, source, images, label, manifest, gnupghome, fingerprint)
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        with flocked(directory, attempt="package", on=label, timeout=LOCK_WAIT):
+        with hold_flock(directory, attempt="package", on=label, timeout=LOCK_WAIT):
             for leftover in directory.glob(".*.tmp"):
                 leftover.unlink()
-            return _package(work, source, images, label, manifest, gnupghome, fingerprint)
+            return _package_files(work, source, images, label, manifest, gnupghome, fingerprint)
     except OSError as error:
-        raise SlipwayError("package", label, str(error), do_next="Mend it and run again.") from error
+        raise SlipwayError("package", label, str(error), do_next="Fix it and run again.") from error
 
 
-def sums(files: Iterable[Artifact]) -> bytes:
+def format_checksums(files: Iterable[Artifact]) -> bytes:
     """The text of SHA256SUMS as coreutils writes it, sorted by name."""
     return "".join(f"{file.sha256}  {file.name}\n" for file in sorted(files)).encode()
 
 
-def _package(
+def _package_files(
     work: _Work,
     source: Path,
     images: Sequence[Image],
@@ -149,28 +149,31 @@ def _package(
     manifest: Mapping[str, Any],
     gnupghome: Path,
     fingerprint: str | None,
-) -> Package:
+) -> PackageResult:
     packed = _compress_all(work, source, images)
     unknown = any(file.sha256 is None for file in packed.values())
-    sidecars = [
-        _settle(work, f"{file.name}.sha256", None if file.sha256 is None else sums([file])) for file in packed.values()
+    digests = [
+        _write_if_changed(work, f"{file.name}.sha256", None if file.sha256 is None else format_checksums([file]))
+        for file in packed.values()
     ]
-    content = None if unknown else dumps(_manifest(images, packed, label=label, level=work.level, facts=manifest))
-    listed = sorted([*packed.values(), _settle(work, MANIFEST, content)])
-    checksums = _settle(work, SUMS, None if unknown else sums(listed))
-    signature, signed = _sign(work, gnupghome, fingerprint)
+    content = (
+        None if unknown else format_json(_make_manifest(images, packed, label=label, level=work.level, facts=manifest))
+    )
+    listed = sorted([*packed.values(), _write_if_changed(work, MANIFEST, content)])
+    checksums = _write_if_changed(work, SUMS, None if unknown else format_checksums(listed))
+    signature, signed = _sign_checksums(work, gnupghome, fingerprint)
     if not work.check:
         (work.directory / JOURNAL).unlink(missing_ok=True)
-    return Package(
+    return PackageResult(
         files=listed,
-        companions=sorted([*sidecars, checksums, signature]),
+        sidecars=sorted([*digests, checksums, signature]),
         made=sorted(work.made),
         signed_by=signed.fingerprint if signed else None,
         signed_at=signed.made if signed else None,
     )
 
 
-def _manifest(
+def _make_manifest(
     images: Sequence[Image], packed: Mapping[str, Artifact], *, label: str, level: int, facts: Mapping[str, Any]
 ) -> dict[str, Any]:
     return {
@@ -187,15 +190,15 @@ def _manifest(
 
 def _refuse_other_names(work: _Work, images: Sequence[Image]) -> None:
     """A record of other files than those to be packaged is drift, found before anything is compressed."""
-    if not work.recorded.files:
+    if not work.previous.files:
         return
     wanted = {image.packed for image in images}
     wanted |= {f"{name}.sha256" for name in wanted} | {MANIFEST, SUMS, SIGNATURE}
     faults = [
-        f"{name} is on record, but is no file of this release now" for name in work.recorded.files.keys() - wanted
+        f"{name} is on record, but is not a file of this release now" for name in work.previous.files.keys() - wanted
     ]
     faults += [
-        f"{name} is a file of this release now, but is not on record" for name in wanted - work.recorded.files.keys()
+        f"{name} is a file of this release now, but is not on record" for name in wanted - work.previous.files.keys()
     ]
     if faults:
         raise SlipwayError(
@@ -209,33 +212,33 @@ def _refuse_other_names(work: _Work, images: Sequence[Image]) -> None:
 
 def _compress_all(work: _Work, source: Path, images: Sequence[Image]) -> dict[str, Artifact]:
     """The compressed form of every image, by name."""
-    before = {**_of_manifest(work, images), **work.recorded.files}
+    before = {**_read_manifest(work, images), **work.previous.files}
     known = [before[image.packed] for image in images if image.packed in before]
-    seen = observed(work.directory, [Artifact(image.packed, None, None) for image in images])
-    faults = different(known, seen)
+    seen = inspect_files(work.directory, [Artifact(image.packed, None, None) for image in images])
+    faults = find_differences(known, seen)
     if faults:
         raise SlipwayError(
-            "confirm the package in", str(work.directory), "files changed", do_next=PUT_BACK, findings=faults
+            "confirm the package in", str(work.directory), "files changed", do_next=RESTORE, findings=faults
         )
     journal = _Journal(work)
     kept = {
         image.packed: seen[image.packed]
         for image in images
-        if image.packed in seen and (image.packed in before or journal.vouches(image, seen[image.packed]))
+        if image.packed in seen and (image.packed in before or journal.vouches_for(image, seen[image.packed]))
     }
     missing = [image for image in images if image.packed not in kept]
     work.made += [image.packed for image in missing]
     work.progress.total = len(missing) + 1
     if work.check:
-        return {**kept, **{image.packed: _expected(work, image) for image in missing}}
+        return {**kept, **{image.packed: _expect_artifact(work, image) for image in missing}}
     if missing:
-        work.tool = pigz.version()
+        work.tool = pigz.read_version()
         kept |= _compress_missing(work, source, missing, journal)
     return kept
 
 
-def _expected(work: _Work, image: Image) -> Artifact:
-    return work.recorded.files.get(image.packed) or Artifact(image.packed, None, None)
+def _expect_artifact(work: _Work, image: Image) -> Artifact:
+    return work.previous.files.get(image.packed) or Artifact(image.packed, None, None)
 
 
 def _compress_missing(work: _Work, source: Path, missing: Sequence[Image], journal: _Journal) -> dict[str, Artifact]:
@@ -245,7 +248,7 @@ def _compress_missing(work: _Work, source: Path, missing: Sequence[Image], journ
 
     def one(image: Image) -> Artifact | None:
         try:
-            return _compress(work, source, image, journal, threads=cores // at_once)
+            return _compress_image(work, source, image, journal, threads=cores // at_once)
         except SlipwayError as error:
             faults.append(str(error))
             work.progress.step(f"{image.packed} failed")
@@ -258,35 +261,35 @@ def _compress_missing(work: _Work, source: Path, missing: Sequence[Image], journ
             "package",
             str(source),
             f"{len(faults)} of {len(missing)} images failed",
-            do_next="Mend what is listed and run again; what was compressed is kept.",
+            do_next="Fix what is listed and run again; what was compressed is kept.",
             findings=sorted(faults),
         )
     return {file.name: file for file in made}
 
 
-def _compress(work: _Work, source: Path, image: Image, journal: _Journal, *, threads: int) -> Artifact:
+def _compress_image(work: _Work, source: Path, image: Image, journal: _Journal, *, threads: int) -> Artifact:
     total = image.artifact.size or 1
-    said_at = time.monotonic()
-    work.progress.say(f"compressing {image.artifact.name} ({_megabytes(total)})")
+    reported_at = time.monotonic()
+    work.progress.report(f"compressing {image.artifact.name} ({_format_size(total)})")
 
     def on_read(count: int) -> None:
-        nonlocal said_at
-        if time.monotonic() - said_at >= SAY_EVERY:
-            said_at = time.monotonic()
-            work.progress.say(f"compressing {image.artifact.name}: {100 * count // total} %")
+        nonlocal reported_at
+        if time.monotonic() - reported_at >= REPORT_INTERVAL:
+            reported_at = time.monotonic()
+            work.progress.report(f"compressing {image.artifact.name}: {100 * count // total} %")
 
-    def accept(done: pigz.Compressed) -> None:
-        if fault := image.artifact.differs(done.source_size, done.source_sha256):
+    def accept(done: pigz.CompressionResult) -> None:
+        if fault := image.artifact.describe_difference(done.source_size, done.source_sha256):
             raise SlipwayError(
                 "package",
                 str(source / image.artifact.name),
                 f"it changed since it was deployed: {fault}",
                 do_next="Remove it to have it made again, and run again.",
             )
-        if fault := _drift(work, Artifact(image.packed, done.size, done.sha256)):
-            raise SlipwayError("package", image.packed, fault, do_next=PUT_BACK)
+        if fault := _find_drift(work, Artifact(image.packed, done.size, done.sha256)):
+            raise SlipwayError("package", image.packed, fault, do_next=RESTORE)
 
-    done = pigz.compress(
+    done = pigz.compress_file(
         source / image.artifact.name,
         work.directory / image.packed,
         level=work.level,
@@ -296,32 +299,32 @@ def _compress(work: _Work, source: Path, image: Image, journal: _Journal, *, thr
     )
     made = Artifact(image.packed, done.size, done.sha256)
     journal.note(image, made)
-    work.progress.step(f"{image.packed} has {_megabytes(done.size)}")
+    work.progress.step(f"{image.packed} has {_format_size(done.size)}")
     return made
 
 
-def _drift(work: _Work, now: Artifact) -> str | None:
+def _find_drift(work: _Work, now: Artifact) -> str | None:
     """How bytes made now are not those on record, if there is a record."""
-    before = work.recorded.files.get(now.name)
-    fault = before.differs(now.size or 0, now.sha256 or "") if before else None
+    before = work.previous.files.get(now.name)
+    fault = before.describe_difference(now.size or 0, now.sha256 or "") if before else None
     return f"made again it comes out with other bytes than its record says: {fault}" if fault else None
 
 
-def _settle(work: _Work, name: str, content: bytes | None) -> Artifact:
-    """Have a small file with this content; None means that the content is not known yet (check mode)."""
+def _write_if_changed(work: _Work, name: str, content: bytes | None) -> Artifact:
+    """Write a small file if it differs; None means that the content is not known yet (check mode)."""
     path = work.directory / name
     if content is None:
         work.made.append(name)
-        return work.recorded.files.get(name) or Artifact(name, None, None)
+        return work.previous.files.get(name) or Artifact(name, None, None)
     wanted = Artifact(name, len(content), hashlib.sha256(content).hexdigest())
-    if fault := _drift(work, wanted):
-        raise SlipwayError("package", name, fault, do_next=PUT_BACK)
+    if fault := _find_drift(work, wanted):
+        raise SlipwayError("package", name, fault, do_next=RESTORE)
     if path.is_file() and path.read_bytes() == content:
         return wanted
-    if path.exists() and name in work.recorded.files:
-        faults = different([wanted], observed(work.directory, [wanted]))
+    if path.exists() and name in work.previous.files:
+        faults = find_differences([wanted], inspect_files(work.directory, [wanted]))
         raise SlipwayError(
-            "confirm the package in", str(work.directory), "files changed", do_next=PUT_BACK, findings=faults
+            "confirm the package in", str(work.directory), "files changed", do_next=RESTORE, findings=faults
         )
     work.made.append(name)
     if not work.check:
@@ -329,21 +332,21 @@ def _settle(work: _Work, name: str, content: bytes | None) -> Artifact:
     return wanted
 
 
-def _sign(work: _Work, gnupghome: Path, fingerprint: str | None) -> tuple[Artifact, openpgp.Signature | None]:
+def _sign_checksums(work: _Work, gnupghome: Path, fingerprint: str | None) -> tuple[Artifact, openpgp.Signature | None]:
     """Keep the signature that is good, or make one; a lost one comes back with its recorded date and bytes."""
     data, path = work.directory / SUMS, work.directory / SIGNATURE
-    wanted = None if fingerprint is None else openpgp.normal_fingerprint(fingerprint)
+    wanted = None if fingerprint is None else openpgp.normalise_fingerprint(fingerprint)
     unsigned = Artifact(SIGNATURE, None, None)
-    before = work.recorded.files.get(SIGNATURE)
-    seen = observed(work.directory, [unsigned])
-    if before and (faults := different([before], seen)):
+    before = work.previous.files.get(SIGNATURE)
+    seen = inspect_files(work.directory, [unsigned])
+    if before and (faults := find_differences([before], seen)):
         raise SlipwayError(
-            "confirm the package in", str(work.directory), "files changed", do_next=PUT_BACK, findings=faults
+            "confirm the package in", str(work.directory), "files changed", do_next=RESTORE, findings=faults
         )
     sums_would_come = work.check and SUMS in work.made
     if sums_would_come and before and SIGNATURE in seen:
         return before, None  # what it signs will come back with the recorded bytes
-    found = None if sums_would_come else openpgp.good_signature(gnupghome, data=data, signature=path)
+    found = None if sums_would_come else openpgp.verify_signature(gnupghome, data=data, signature=path)
     # What is on record stays, whichever key of the keyring signs from now on.
     if found is not None and (before or wanted in {None, found.fingerprint}):
         return seen[SIGNATURE], found
@@ -351,24 +354,24 @@ def _sign(work: _Work, gnupghome: Path, fingerprint: str | None) -> tuple[Artifa
         raise SlipwayError(
             "confirm the signature",
             str(path),
-            f"it is the recorded one, but it is no good signature by any key in {gnupghome}",
+            f"it is the recorded one, but it is not a good signature by any key in {gnupghome}",
             do_next="Put back the key that signed it, and run again.",
         )
     work.made.append(SIGNATURE)
     if work.check:
         return before or unsigned, None
-    key = openpgp.signing_key(gnupghome, wanted)
-    work.progress.say(f"signing {SUMS} with {key.fingerprint}")
-    openpgp.sign_detached(gnupghome, key.fingerprint, data=data, signature=path, at=work.recorded.signed_at)
-    made = observed(work.directory, [unsigned])[SIGNATURE]
-    if fault := _drift(work, made):
+    key = openpgp.find_signing_key(gnupghome, wanted)
+    work.progress.report(f"signing {SUMS} with {key.fingerprint}")
+    openpgp.sign_detached(gnupghome, key.fingerprint, data=data, signature=path, at=work.previous.signed_at)
+    made = inspect_files(work.directory, [unsigned])[SIGNATURE]
+    if fault := _find_drift(work, made):
         path.unlink()
-        raise SlipwayError("sign", str(data), fault, do_next=PUT_BACK)
+        raise SlipwayError("sign", str(data), fault, do_next=RESTORE)
     work.progress.step(f"{SUMS} is signed")
-    return made, openpgp.good_signature(gnupghome, data=data, signature=path)
+    return made, openpgp.verify_signature(gnupghome, data=data, signature=path)
 
 
-def _of_manifest(work: _Work, images: Sequence[Image]) -> dict[str, Artifact]:
+def _read_manifest(work: _Work, images: Sequence[Image]) -> dict[str, Artifact]:
     """What the manifest of a run before says of these very images at this level."""
     try:
         manifest = json.loads((work.directory / MANIFEST).read_text(encoding="utf-8"))
@@ -381,7 +384,7 @@ def _of_manifest(work: _Work, images: Sequence[Image]) -> dict[str, Artifact]:
             if (entry := described.get(image.artifact.sha256)) is not None and entry["name"] == image.packed
         }
     except (OSError, ValueError, KeyError, TypeError):
-        return {}  # none, or not one of ours: everything is then compressed anew and compared with the record
+        return {}  # none, or not one of ours: everything is then compressed again and compared with the record
 
 
 class _Journal:
@@ -394,23 +397,23 @@ class _Journal:
         try:
             self._entries: dict[str, Any] = dict(json.loads(self._path.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError):
-            self._entries = {}  # none, or cut off: what it would vouch for is made again
+            self._entries = {}  # absent or truncated: the files are compressed again
 
-    def vouches(self, image: Image, seen: Artifact) -> bool:
+    def vouches_for(self, image: Image, seen: Artifact) -> bool:
         """Whether ``seen`` was made from this very image, by this very tool."""
         if image.packed not in self._entries:
             return False
-        self._work.tool = self._work.tool or pigz.version()
-        return bool(self._entries[image.packed] == self._entry(image, seen))
+        self._work.tool = self._work.tool or pigz.read_version()
+        return bool(self._entries[image.packed] == self._make_entry(image, seen))
 
     def note(self, image: Image, made: Artifact) -> None:
         with self._lock:
-            self._entries[image.packed] = self._entry(image, made)
-            write_atomic(self._path, dumps(self._entries))
+            self._entries[image.packed] = self._make_entry(image, made)
+            write_atomic(self._path, format_json(self._entries))
 
-    def _entry(self, image: Image, made: Artifact) -> list[Any]:
+    def _make_entry(self, image: Image, made: Artifact) -> list[Any]:
         return [image.artifact.sha256, self._work.tool, self._work.level, made.sha256]
 
 
-def _megabytes(size: int) -> str:
+def _format_size(size: int) -> str:
     return f"{size / 1e6:.1f} MB"

@@ -19,9 +19,9 @@ from urllib.parse import quote, urlsplit
 
 from ..errors import SlipwayError
 from ..files import link_atomic, sync_directory, write_atomic
-from ..locks import flocked
-from ..release.artifact import SHA256, name_fault
-from ..release.names import check_project, version_key, version_of
+from ..locks import hold_flock
+from ..release.artifact import SHA256, find_name_fault
+from ..release.names import check_project, extract_version, version_key
 from .directory import LOCK_WAIT
 from .links import CURRENT
 from .package import MANIFEST, SIGNATURE, SUMS
@@ -56,7 +56,7 @@ class Site:
 
 @dataclass(frozen=True)
 class File:
-    """A public file; the digest is what SHA256SUMS says, None for a companion that is not in it."""
+    """A public file; the digest is what SHA256SUMS says, None for a sidecar that is not in it."""
 
     name: str
     size: int
@@ -74,62 +74,64 @@ class Release:
 
 
 @dataclass
-class Renewal:
+class PagesUpdate:
     """What was written, and what was removed because its release is gone; before and after by name."""
 
     before: dict[str, str | None] = field(default_factory=dict)
     after: dict[str, str | None] = field(default_factory=dict)
 
 
-def describe(site: Site) -> dict[str, Any]:
+def describe_site(site: Site) -> dict[str, Any]:
     """What the pages show, as plain values: the releases, newest first, and the label of the current one."""
-    _check(site)
+    _check_site(site)
     try:
-        shown = [_describe(site, release) for release in releases(site)]
-        return {"releases": shown, "current": current_of(site)}
+        described = [_describe_release(site, release) for release in list_releases(site)]
+        return {"releases": described, "current": find_current(site)}
     except OSError as error:
-        raise SlipwayError("index", str(site.public), str(error), do_next="Mend it and run again.") from error
+        raise SlipwayError("index", str(site.public), str(error), do_next="Fix it and run again.") from error
 
 
-def renew(site: Site, pages: Mapping[str, str], *, coming: str | None = None, check: bool = False) -> Renewal:
-    """Have ``pages``, by their names, say what is public now; each is replaced in one step, the list after the others.
+def update_pages(
+    site: Site, pages: Mapping[str, str], *, coming: str | None = None, check: bool = False
+) -> PagesUpdate:
+    """Write ``pages``, by their names, for what is public now; each is replaced in one step, the list last.
 
     ``coming`` is the label of a release that may not be public yet when ``check`` only says what would be written.
     """
-    _check(site)
+    _check_site(site)
     _check_pages(site, pages)
     try:
         if check:
-            return _renew(site, pages, coming, check=True)
-        with flocked(site.public, attempt="index", on=str(site.public), timeout=LOCK_WAIT):
-            return _renew(site, pages, None, check=False)
+            return _update_pages(site, pages, coming, check=True)
+        with hold_flock(site.public, attempt="index", on=str(site.public), timeout=LOCK_WAIT):
+            return _update_pages(site, pages, None, check=False)
     except OSError as error:
-        raise SlipwayError("index", str(site.public), str(error), do_next="Mend it and run again.") from error
+        raise SlipwayError("index", str(site.public), str(error), do_next="Fix it and run again.") from error
 
 
-def releases(site: Site) -> list[Release]:
+def list_releases(site: Site) -> list[Release]:
     """The releases of the project that are public, newest first."""
     found = []
     for path in site.public.iterdir() if site.public.is_dir() else ():
-        version = version_of(path.name, site.project)
+        version = extract_version(path.name, site.project)
         if version is not None and path.is_dir() and not path.is_symlink():
-            found.append(Release(path.name, version, _files(path), _manifest(path)))
+            found.append(Release(path.name, version, _list_files(path), _read_manifest(path)))
     return sorted(found, key=lambda release: version_key(release.version), reverse=True)
 
 
-def current_of(site: Site) -> str | None:
+def find_current(site: Site) -> str | None:
     """The label that the link ``current`` names."""
     link = site.public / CURRENT
     return link.readlink().name if link.is_symlink() else None
 
 
-def _check(site: Site) -> None:
+def _check_site(site: Site) -> None:
     check_project(site.project)
     faults = []
     if not site.public.is_absolute():
         faults.append(f"{site.public} is not an absolute path")
     if site.notes_url and urlsplit(site.notes_url).scheme not in {"http", "https"}:
-        faults.append(f"{site.notes_url!r} is no address beginning with http or https")
+        faults.append(f"{site.notes_url!r} is not an address beginning with http or https")
     if faults:
         raise SlipwayError(
             "index", str(site.public), "settings are not usable", do_next="Correct them.", findings=faults
@@ -138,7 +140,7 @@ def _check(site: Site) -> None:
 
 def _check_pages(site: Site, pages: Mapping[str, str]) -> None:
     """Refuse pages that are not those of what is public, or that would not be known again as ours."""
-    due = {TOP, *(f"{release.label}.html" for release in releases(site))}
+    due = {TOP, *(f"{release.label}.html" for release in list_releases(site))}
     faults = [f"{name} is due and not given" for name in sorted(due - pages.keys())]
     faults += [f"{name} is the page of no public release" for name in sorted(pages.keys() - due)]
     faults += [f"{name} lacks {MARK}" for name, text in sorted(pages.items()) if MARK not in text]
@@ -152,17 +154,17 @@ def _check_pages(site: Site, pages: Mapping[str, str]) -> None:
         )
 
 
-def _renew(site: Site, pages: Mapping[str, str], coming: str | None, *, check: bool) -> Renewal:
-    current, listed = current_of(site), [name for name in pages if name != TOP]
+def _update_pages(site: Site, pages: Mapping[str, str], coming: str | None, *, check: bool) -> PagesUpdate:
+    current, listed = find_current(site), [name for name in pages if name != TOP]
     wanted = {name: pages[name] for name in (*listed, TOP)}
-    done, stale = Renewal(), _stale(site, wanted)
-    before = {name: _ours(site.public / name) for name in [*wanted, *stale]}
+    done, stale = PagesUpdate(), _find_stale(site, wanted)
+    before = {name: _read_ours(site.public / name) for name in [*wanted, *stale]}
     for name, text in wanted.items():
         if before[name] != text:
             done.before[name], done.after[name] = before[name], text
             if not check:
                 write_atomic(site.public / name, text.encode())
-    _point(site, current, wanted, done, check=check)
+    _point_current(site, current, wanted, done, check=check)
     for name in stale:
         done.before[name], done.after[name] = before[name], None
         if not check:
@@ -174,21 +176,23 @@ def _renew(site: Site, pages: Mapping[str, str], coming: str | None, *, check: b
     return done
 
 
-def _point(site: Site, current: str | None, wanted: Mapping[str, str], done: Renewal, *, check: bool) -> None:
+def _point_current(
+    site: Site, current: str | None, wanted: Mapping[str, str], done: PagesUpdate, *, check: bool
+) -> None:
     """``current.html`` leads to the page of the current release."""
     target, path = f"{current}.html", site.public / CURRENT_PAGE
     now = str(path.readlink()) if path.is_symlink() else None
     if target not in wanted or now == target:
         return
     if now is None and path.exists():
-        raise _not_ours(path)
+        raise _not_ours_error(path)
     done.before[CURRENT_PAGE] = None if now is None else f"-> {now}\n"
     done.after[CURRENT_PAGE] = f"-> {target}\n"
     if not check:
         link_atomic(path, target)
 
 
-def _stale(site: Site, wanted: Mapping[str, str]) -> list[str]:
+def _find_stale(site: Site, wanted: Mapping[str, str]) -> list[str]:
     """Pages of ours whose release is gone."""
     if not site.public.is_dir():
         return []
@@ -199,12 +203,12 @@ def _stale(site: Site, wanted: Mapping[str, str]) -> list[str]:
     )
 
 
-def _ours(path: Path) -> str | None:
+def _read_ours(path: Path) -> str | None:
     """The text of a page that is there; something else under its name is a failure, because it is not ours."""
     if not path.exists() and not path.is_symlink():
         return None
     if path.is_symlink() or not path.is_file() or not _is_ours(path):
-        raise _not_ours(path)
+        raise _not_ours_error(path)
     return path.read_text(encoding="utf-8", errors="replace")
 
 
@@ -212,22 +216,22 @@ def _is_ours(path: Path) -> bool:
     return MARK in path.read_text(encoding="utf-8", errors="replace")
 
 
-def _not_ours(path: Path) -> SlipwayError:
+def _not_ours_error(path: Path) -> SlipwayError:
     return SlipwayError("write the page", str(path), "something else is there", do_next="Move it away and run again.")
 
 
-def _files(directory: Path) -> list[File]:
-    sums = _sums(directory / SUMS)
+def _list_files(directory: Path) -> list[File]:
+    sums = _read_checksums(directory / SUMS)
     with os.scandir(directory) as entries:
         files = [
             File(entry.name, entry.stat(follow_symlinks=False).st_size, sums.get(entry.name))
             for entry in entries
-            if entry.is_file(follow_symlinks=False) and name_fault(entry.name) is None
+            if entry.is_file(follow_symlinks=False) and find_name_fault(entry.name) is None
         ]
     return sorted(files, key=lambda file: (file.name in LAST, file.name))
 
 
-def _sums(path: Path) -> dict[str, str]:
+def _read_checksums(path: Path) -> dict[str, str]:
     if not path.is_file():
         return {}
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
@@ -235,20 +239,20 @@ def _sums(path: Path) -> dict[str, str]:
     return {name: digest for name, digest in found.items() if SHA256.match(digest)}
 
 
-def _manifest(directory: Path) -> dict[str, Any]:
+def _read_manifest(directory: Path) -> dict[str, Any]:
     """What the manifest says; a release without a readable one has a page that says less."""
     try:
-        said = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))
+        found = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return said if isinstance(said, dict) else {}
+    return found if isinstance(found, dict) else {}
 
 
 def _is_sidecar(name: str, names: set[str]) -> bool:
     return name.endswith(SIDECAR) and name.removesuffix(SIDECAR) in names
 
 
-def _describe(site: Site, release: Release) -> dict[str, Any]:
+def _describe_release(site: Site, release: Release) -> dict[str, Any]:
     names = {file.name for file in release.files}
     return {
         "label": release.label,
@@ -264,10 +268,10 @@ def _describe(site: Site, release: Release) -> dict[str, Any]:
         "files": [
             {
                 "name": file.name,
-                "url": _url(release, file.name),
+                "url": _make_url(release, file.name),
                 "size": file.size,
                 "sha256": file.sha256,
-                "sidecar": {"name": sidecar, "url": _url(release, sidecar)} if sidecar in names else None,
+                "sidecar": {"name": sidecar, "url": _make_url(release, sidecar)} if sidecar in names else None,
             }
             for file in release.files
             if not _is_sidecar(file.name, names)
@@ -280,5 +284,5 @@ def _describe(site: Site, release: Release) -> dict[str, Any]:
     }
 
 
-def _url(release: Release, name: str) -> str:
+def _make_url(release: Release, name: str) -> str:
     return f"{quote(release.label)}/{quote(name)}"

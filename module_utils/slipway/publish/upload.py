@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import SlipwayError
-from ..files import CHUNK, replacing
-from ..locks import flocked
+from ..files import CHUNK, replace_file
+from ..locks import hold_flock
 from ..process import run
 from ..progress import Progress
-from ..release.artifact import Artifact, different, observed
-from ..room import Place, room_for
+from ..release.artifact import Artifact, find_differences, inspect_files
+from ..room import Place, require_room
 from ..ssh import OPTIONS as SSH_OPTIONS
 from .directory import LOCK_WAIT, PARTIAL_DIRECTORY
 
@@ -46,12 +46,12 @@ class SshHost:
     arguments: Sequence[str] = ()
 
     def check(self) -> None:
-        """Refuse what ssh or rsync could take for something else than a host or a user."""
+        """Refuse hosts and users that ssh or rsync could misinterpret."""
         faults = []
         if not HOST.match(self.host):
-            faults.append(f"the host {self.host!r} is no host name or address")
+            faults.append(f"the host {self.host!r} is not a host name or address")
         if self.user is not None and not USER.match(self.user):
-            faults.append(f"the user {self.user!r} is no user name")
+            faults.append(f"the user {self.user!r} is not a user name")
         if self.port is not None and not 0 < self.port < 65536:
             faults.append(f"the port {self.port} is none")
         faults += [
@@ -62,20 +62,20 @@ class SshHost:
                 "upload to", repr(self.host), "settings are not usable", do_next="Correct them.", findings=faults
             )
 
-    def target(self, directory: Path) -> str:
+    def format_target(self, directory: Path) -> str:
         """The destination in rsync's form."""
         address = f"[{self.host}]" if ":" in self.host else self.host
         return f"{self.user}@{address}:{directory}/" if self.user else f"{address}:{directory}/"
 
-    def remote_shell(self) -> str:
+    def format_remote_shell(self) -> str:
         """The ssh command as rsync's option ``-e`` reads it: words, quoted where needed."""
-        return " ".join(_quoted(word) for word in self._words())
+        return " ".join(_quote_word(word) for word in self._list_words())
 
-    def command(self) -> list[str]:
+    def format_command(self) -> list[str]:
         """The words that a command for the server follows."""
-        return [*self._words(), *(["-l", self.user] if self.user else []), "--", self.host]
+        return [*self._list_words(), *(["-l", self.user] if self.user else []), "--", self.host]
 
-    def _words(self) -> list[str]:
+    def _list_words(self) -> list[str]:
         port = [f"Port={self.port}"] if self.port is not None else []
         # A shared connection that began here would outlive rsync and hold its output.
         first, last = (
@@ -85,7 +85,7 @@ class SshHost:
         return ["ssh", *first, *self.arguments, *last]
 
 
-def upload(
+def upload_files(
     source: Path,
     files: Sequence[Artifact],
     *,
@@ -96,13 +96,13 @@ def upload(
     progress: Progress | None = None,
     check: bool = False,
 ) -> list[str]:
-    """Have the files in ``directory`` (there, or on ``host``), sending only what is not there yet; the names sent.
+    """Upload the files to ``directory`` (local, or on ``host``), only those that are missing; return the names sent.
 
     The sources' digests are checked first. ``timeout`` bounds all of it and ``idle_timeout`` a silence of
     the other side, in seconds. ``check`` only says what would be sent.
     """
-    shown = progress or Progress(None)
-    shown.total = len(files)
+    reporter = progress or Progress(None)
+    reporter.total = len(files)
     if host is not None:
         host.check()
     if not directory.is_absolute():
@@ -114,24 +114,26 @@ def upload(
     _check_sources(source, files)
     try:
         if host is None:
-            return _copy(source, files, directory, shown, check=check)
-        return _rsync(source, files, directory, host, timeout, idle_timeout, shown, check=check)
+            return _copy_files(source, files, directory, reporter, check=check)
+        return _rsync_files(source, files, directory, host, timeout, idle_timeout, reporter, check=check)
     except OSError as error:
-        raise SlipwayError("upload to", str(directory), str(error), do_next="Mend it and run again.") from error
+        raise SlipwayError("upload to", str(directory), str(error), do_next="Fix it and run again.") from error
 
 
 def _check_sources(source: Path, files: Sequence[Artifact]) -> None:
-    seen = observed(source, files)
-    faults = [*different(files, seen), *(f"{file.name} is missing" for file in files if file.name not in seen)]
+    seen = inspect_files(source, files)
+    faults = [*find_differences(files, seen), *(f"{file.name} is missing" for file in files if file.name not in seen)]
     if faults:
         raise SlipwayError(
             "upload from", str(source), "it is not what was packaged", do_next="Package it again.", findings=faults
         )
 
 
-def _copy(source: Path, files: Sequence[Artifact], directory: Path, progress: Progress, *, check: bool) -> list[str]:
-    there = observed(directory, files)
-    wrong = {name for name, seen in there.items() if different([_by_name(files, name)], {name: seen})}
+def _copy_files(
+    source: Path, files: Sequence[Artifact], directory: Path, progress: Progress, *, check: bool
+) -> list[str]:
+    there = inspect_files(directory, files)
+    wrong = {name for name, seen in there.items() if find_differences([_find_artifact(files, name)], {name: seen})}
     wanted = [file for file in files if file.name not in there or file.name in wrong]
     if check or not wanted:
         return [file.name for file in wanted]
@@ -140,7 +142,7 @@ def _copy(source: Path, files: Sequence[Artifact], directory: Path, progress: Pr
 
     def one(file: Artifact) -> None:
         digest = hashlib.sha256()
-        with open(source / file.name, "rb", buffering=0) as reader, replacing(directory / file.name) as writer:
+        with open(source / file.name, "rb", buffering=0) as reader, replace_file(directory / file.name) as writer:
             while chunk := reader.read(CHUNK):
                 digest.update(chunk)
                 writer.write(chunk)
@@ -152,8 +154,8 @@ def _copy(source: Path, files: Sequence[Artifact], directory: Path, progress: Pr
 
     # Publishing takes the same lock, so that it meets no copy that is under way.
     with (
-        room_for(_sizes(wanted), Place(str(directory)), attempt="upload to", on=str(directory)),
-        flocked(directory.parent, attempt="upload to", on=str(directory), timeout=LOCK_WAIT),
+        require_room(_list_sizes(wanted), Place(str(directory)), attempt="upload to", on=str(directory)),
+        hold_flock(directory.parent, attempt="upload to", on=str(directory), timeout=LOCK_WAIT),
         ThreadPoolExecutor(max_workers=os.cpu_count()) as pool,
     ):
         directory.mkdir(exist_ok=True)
@@ -161,15 +163,15 @@ def _copy(source: Path, files: Sequence[Artifact], directory: Path, progress: Pr
     return [file.name for file in wanted]
 
 
-def _sizes(files: Sequence[Artifact]) -> dict[str, int]:
+def _list_sizes(files: Sequence[Artifact]) -> dict[str, int]:
     return {file.name: file.size or 0 for file in files}
 
 
-def _by_name(files: Sequence[Artifact], name: str) -> Artifact:
+def _find_artifact(files: Sequence[Artifact], name: str) -> Artifact:
     return next(file for file in files if file.name == name)
 
 
-def _rsync(
+def _rsync_files(
     source: Path,
     files: Sequence[Artifact],
     directory: Path,
@@ -185,14 +187,14 @@ def _rsync(
     A server that takes uploads and nothing else leaves a file alone that arrived whole before, whatever its bytes:
     where something was not sent, a second look says whether it is the same.
     """
-    target, place = host.target(directory), Place(str(directory), host.command(), PARTIAL_DIRECTORY)
+    target, place = host.format_target(directory), Place(str(directory), host.format_command(), PARTIAL_DIRECTORY)
 
     def look(*options: str) -> list[str]:
-        return _transfer(source, files, directory, host, timeout, idle_timeout, progress, options)
+        return _run_rsync(source, files, directory, host, timeout, idle_timeout, progress, options)
 
     if check:
         return look("--dry-run")
-    with room_for(_sizes(files), place, attempt="upload to", on=target, timeout=timeout):
+    with require_room(_list_sizes(files), place, attempt="upload to", on=target, timeout=timeout):
         sent = look()
     if len(sent) < len(files) and (refused := look("--dry-run")):
         raise SlipwayError(
@@ -205,7 +207,7 @@ def _rsync(
     return sent
 
 
-def _transfer(
+def _run_rsync(
     source: Path,
     files: Sequence[Artifact],
     directory: Path,
@@ -232,15 +234,15 @@ def _transfer(
             *("--no-s", "--no-old-args"),
             *("--files-from=-", "--from0", "--checksum", "--perms", "--chmod=D755,F644", "--mkpath"),
             *(f"--partial-dir={PARTIAL_DIRECTORY}", f"--timeout={idle_timeout}"),
-            *("--rsh", host.remote_shell(), f"--out-format={SENT} %b %n"),
+            *("--rsh", host.format_remote_shell(), f"--out-format={SENT} %b %n"),
             *options,
             "--",
             f"{source}/",
-            host.target(directory),
+            host.format_target(directory),
         ],
         attempt="upload to",
-        on=host.target(directory),
-        do_next="Mend it, or this machine's way in without a question (ssh, known_hosts, keys), and run again.",
+        on=host.format_target(directory),
+        do_next="Fix it, or this machine's access without a prompt (ssh, known_hosts, keys), and run again.",
         stdin=b"".join(os.fsencode(file.name) + b"\0" for file in files),
         timeout=timeout,
         on_line=on_line,
@@ -248,6 +250,6 @@ def _transfer(
     return sorted(sent)
 
 
-def _quoted(word: str) -> str:
-    """rsync splits at spaces and knows quotes, in which a doubled quote stands for itself."""
+def _quote_word(word: str) -> str:
+    """Quote a word for rsync, which splits at spaces; a doubled quote is a quote."""
     return "'" + word.replace("'", "''") + "'"

@@ -33,14 +33,14 @@ class Artifact:
         """The form in records and module results."""
         return asdict(self)
 
-    def differs(self, size: int, sha256: str) -> str | None:
+    def describe_difference(self, size: int, sha256: str) -> str | None:
         """How bytes of that size and digest are not this artifact; None when they are, or when it is not known."""
         if self.sha256 in {None, sha256}:
             return None
         return f"{self.name} has sha256 {sha256} ({size} bytes) instead of {self.sha256} ({self.size} bytes)"
 
 
-def name_fault(name: object) -> str | None:
+def find_name_fault(name: object) -> str | None:
     """What is wrong with a file name that came from outside; None for a good one."""
     if isinstance(name, str) and len(name) <= MAX_NAME and FILE_NAME.match(name):
         return None
@@ -50,15 +50,15 @@ def name_fault(name: object) -> str | None:
     )
 
 
-def checked_name(name: object, *, attempt: str) -> str:
+def check_name(name: object, *, attempt: str) -> str:
     """``name`` if it is safe, else a failure."""
-    fault = name_fault(name)
+    fault = find_name_fault(name)
     if fault is not None:
         raise SlipwayError(attempt, "", fault, do_next="Correct the name and run again.")
     return str(name)
 
 
-def artifacts(values: Iterable[Mapping[str, Any]], *, attempt: str, known: bool = True) -> list[Artifact]:
+def read_artifacts(values: Iterable[Mapping[str, Any]], *, attempt: str, known: bool = True) -> list[Artifact]:
     """Check a list of ``{name, size, sha256, ...}`` and sort it by name; every fault is listed at once.
 
     With ``known`` false, sizes and digests may be absent or null: files that do not exist yet.
@@ -67,7 +67,7 @@ def artifacts(values: Iterable[Mapping[str, Any]], *, attempt: str, known: bool 
     faults: list[str] = []
     for value in values:
         name, size, sha256 = value.get("name"), value.get("size"), value.get("sha256")
-        fault = name_fault(name)
+        fault = find_name_fault(name)
         if fault is None and (known or sha256 is not None) and not (isinstance(sha256, str) and SHA256.match(sha256)):
             fault = f"{name} has the digest {sha256!r}, which is not a SHA-256 of 64 hexadecimal digits"
         if fault is None and (known or size is not None) and not _is_count(size):
@@ -85,7 +85,7 @@ def artifacts(values: Iterable[Mapping[str, Any]], *, attempt: str, known: bool 
     return sorted(found)
 
 
-def observed(
+def inspect_files(
     directory: Path, wanted: Sequence[Artifact], *, on_done: Callable[[Artifact], None] | None = None
 ) -> dict[str, Artifact]:
     """Size and digest of every wanted file that is in ``directory`` now, by name; symbolic links do not count.
@@ -97,7 +97,7 @@ def observed(
         path = directory / artifact.name
         if path.is_symlink() or not path.is_file():
             return None
-        seen = Artifact(artifact.name, path.stat().st_size, files.sha256(path))
+        seen = Artifact(artifact.name, path.stat().st_size, files.hash_file(path))
         if on_done is not None:
             on_done(seen)
         return seen
@@ -106,10 +106,10 @@ def observed(
         return {seen.name: seen for seen in pool.map(look, wanted) if seen is not None}
 
 
-def different(wanted: Sequence[Artifact], seen: Mapping[str, Artifact]) -> list[str]:
-    """One sentence for every wanted file that was seen with other bytes."""
+def find_differences(wanted: Sequence[Artifact], seen: Mapping[str, Artifact]) -> list[str]:
+    """A sentence for every wanted file that has other bytes."""
     sentences = (
-        artifact.differs(seen[artifact.name].size or 0, seen[artifact.name].sha256 or "")
+        artifact.describe_difference(seen[artifact.name].size or 0, seen[artifact.name].sha256 or "")
         for artifact in wanted
         if artifact.name in seen
     )

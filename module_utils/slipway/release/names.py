@@ -39,24 +39,24 @@ class Names:
     tag: str
 
 
-def names(project: object, version: object) -> Names:
+def make_names(project: object, version: object) -> Names:
     """The names of a release; a project or a version that cannot be used is a failure that says why."""
     checked_project, checked_version = check_project(project), check_version(version)
     label = f"{checked_project}-{checked_version}"
-    if fault := ref_fault(label):
+    if fault := find_ref_fault(label):
         raise SlipwayError(
             "use the version", repr(checked_version), f"as the tag {label} {fault}", do_next=HOW_TO_WRITE
         )
     return Names(checked_project, checked_version, label, f"{checked_project}/release/{label}", label)
 
 
-def version_of(label: str, project: str) -> str | None:
-    """The version in the label of one of the project's releases; ``None`` if it is no such label."""
+def extract_version(label: str, project: str) -> str | None:
+    """The version in the label of one of the project's releases; ``None`` if it is not such a label."""
     version = label.removeprefix(f"{project}-")
     return version if version != label and VERSION.match(version) else None
 
 
-def file_name(label: str, location: str) -> str:
+def make_file_name(label: str, location: str) -> str:
     """The name under which a deployment with this ``location`` is published."""
     return f"{label}-{location}"
 
@@ -71,10 +71,10 @@ def check_version(version: object) -> str:
         raise SlipwayError(
             "use the version",
             repr(version),
-            f"it is {_kind(version)} and not text, so what was written may be lost (26.40 arrives as 26.4)",
+            f"it is {_describe_kind(version)} and not text, so what was written may be lost (26.40 arrives as 26.4)",
             do_next="""Quote it: -e '{"version": "X.Y"}', or write -e version=X.Y.""",
         )
-    if fault := _version_fault(version):
+    if fault := _find_version_fault(version):
         raise SlipwayError("use the version", repr(version), fault, do_next=HOW_TO_WRITE)
     return version
 
@@ -83,14 +83,14 @@ def check_project(project: object) -> str:
     """``project`` if it can begin branch, tag and file names."""
     fault = None
     if not isinstance(project, str) or not project:
-        fault = "it is empty" if project in (None, "") else f"it is {_kind(project)} and not text"
+        fault = "it is empty" if project in (None, "") else f"it is {_describe_kind(project)} and not text"
     elif len(project) > MAX_PROJECT:
         fault = f"it is longer than {MAX_PROJECT} characters"
     elif not PROJECT.match(project):
         fault = (
             "it may hold letters, digits, points, hyphens and underscores, and begins and ends with a letter or digit"
         )
-    elif ref := ref_fault(project):
+    elif ref := find_ref_fault(project):
         fault = f"as part of a branch's name {ref}"
     if fault is not None:
         raise SlipwayError(
@@ -114,14 +114,14 @@ def is_final(version: str) -> bool:
     return version_key(version)[1] == 1
 
 
-def tagged_versions(project: str, tags: Iterable[str]) -> dict[str, str]:
+def find_tagged_versions(project: str, tags: Iterable[str]) -> dict[str, str]:
     """The versions among ``tags`` that are this project's releases: version to tag, oldest first."""
     prefix = f"{project}-"
     found = {tag[len(prefix) :]: tag for tag in tags if tag.startswith(prefix)}
     return {version: found[version] for version in sorted(filter(VERSION.match, found), key=version_key)}
 
 
-def previous_version(version: str, versions: Iterable[str]) -> str | None:
+def find_previous_version(version: str, versions: Iterable[str]) -> str | None:
     """The newest of ``versions`` before ``version``; a version without suffix follows one without suffix."""
     key = version_key(version)
     earlier = [other for other in versions if version_key(other) < key and (is_final(other) or not is_final(version))]
@@ -134,7 +134,7 @@ def begins_with_label(location: str, label: str) -> bool:
     return location.startswith(label) and not _LONGER_VERSION.match(rest)
 
 
-def ref_fault(name: str) -> str | None:
+def find_ref_fault(name: str) -> str | None:
     """Why git would refuse ``name`` as a ref or as a part of one; ``None`` when it would not."""
     if not name:
         return "it is empty"
@@ -151,7 +151,7 @@ def ref_fault(name: str) -> str | None:
     return None
 
 
-def _version_fault(version: str) -> str | None:
+def _find_version_fault(version: str) -> str | None:
     if len(version) > MAX_VERSION:
         return f"it is longer than {MAX_VERSION} characters"
     for character, meaning in (
@@ -169,7 +169,7 @@ def _version_fault(version: str) -> str | None:
     return None if VERSION.match(version) else "it is not of the form X.Y"
 
 
-def _kind(value: object) -> str:
+def _describe_kind(value: object) -> str:
     if isinstance(value, bool):
         return "a truth value"
     if isinstance(value, (int, float)):

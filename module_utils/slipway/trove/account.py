@@ -1,6 +1,6 @@
 # Copyright: The Slipway developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Work as the user whom a directory belongs to, when we are root."""
+"""Run a function as the owner of a directory, when we are root."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from ..errors import SlipwayError
 Result = TypeVar("Result")
 
 
-def as_owner(directory: Path, act: Callable[[], Result]) -> Result:
-    """Return what ``act`` returns, called as the owner of ``directory`` if we are root and it is somebody else's.
+def run_as_owner(directory: Path, act: Callable[[], Result]) -> Result:
+    """Call ``act`` as the owner of ``directory`` if we are root and it is another user's; return its result.
 
     What is written stays the owner's, and root runs no program in a repository that another user configures. It
     happens in a process of its own: what ``act`` returns or raises is sent back, what it changes in memory is not.
@@ -37,21 +37,21 @@ def as_owner(directory: Path, act: Callable[[], Result]) -> Result:
             f"there is no user with the number {owner}",
             do_next="Give the directory to the user who keeps it, and run again.",
         ) from error
-    return _forked(person, act)
+    return _run_forked(person, act)
 
 
-def nearest(path: Path) -> Path:
+def find_existing(path: Path) -> Path:
     """``path``, or the nearest directory above it that is there."""
     return next(one for one in (path, *path.parents) if one.exists())
 
 
-def _forked(person: pwd.struct_passwd, act: Callable[[], Result]) -> Result:
+def _run_forked(person: pwd.struct_passwd, act: Callable[[], Result]) -> Result:
     ours, theirs = multiprocessing.Pipe(duplex=False)
     child = os.fork()
     if child == 0:
         try:
             ours.close()
-            theirs.send(_outcome(person, act))
+            theirs.send(_call_as(person, act))
         finally:
             os._exit(0)
     theirs.close()
@@ -59,7 +59,7 @@ def _forked(person: pwd.struct_passwd, act: Callable[[], Result]) -> Result:
         result, error = ours.recv()
     except EOFError:
         raise SlipwayError(
-            "work as", person.pw_name, "the process ended without a word", do_next="Run the same command again."
+            "work as", person.pw_name, "the process ended without a result", do_next="Run the same command again."
         ) from None
     finally:
         ours.close()
@@ -70,7 +70,7 @@ def _forked(person: pwd.struct_passwd, act: Callable[[], Result]) -> Result:
     return value
 
 
-def _outcome(person: pwd.struct_passwd, act: Callable[[], Result]) -> tuple[Result | None, Exception | None]:
+def _call_as(person: pwd.struct_passwd, act: Callable[[], Result]) -> tuple[Result | None, Exception | None]:
     try:
         os.initgroups(person.pw_name, person.pw_gid)
         os.setgid(person.pw_gid)

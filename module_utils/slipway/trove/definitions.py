@@ -11,9 +11,9 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from ..errors import SlipwayError
-from ..git import tree as snapshot
-from ..git.remote import Person, git
-from ..yamltext import Node, NotPlainError, Span, read_mapping, replace
+from ..git.remote import Person, run_git
+from ..git.tree import LINK, Entry, Tree, commit_tree, hash_tree, read_refs, read_tree
+from ..yamltext import Node, NotPlainError, Span, read_mapping, replace_scalars
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Pin:
 
 
 @dataclass(frozen=True)
-class Published:
+class PublishedBranch:
     """The branch's head after publication.
 
     ``changed`` names the files that the branch did not have as they are now; ``foreign`` is a reason not to touch
@@ -38,7 +38,7 @@ class Published:
     foreign: str | None = None
 
 
-def write_pins(data: bytes, pins: Sequence[Pin], *, file: str) -> bytes:
+def pin_element(data: bytes, pins: Sequence[Pin], *, file: str) -> bytes:
     """An element, or a file that one includes, with every source that a pin matches at the pin's URL and ref.
 
     A source is any mapping with a ``url``, also in a conditional. Only the values of ``url`` and ``ref`` change,
@@ -46,18 +46,18 @@ def write_pins(data: bytes, pins: Sequence[Pin], *, file: str) -> bytes:
     """
     written: dict[Span, str] = {}
     faults: list[str] = []
-    for source in _mappings(read_mapping(data, file=file)):
+    for source in _walk_mappings(read_mapping(data, file=file)):
         url = source["url"].text if "url" in source else None
         pin = next((pin for pin in pins if url is not None and fnmatchcase(url, pin.match)), None)
         if pin is None:
             continue
-        fault = _unpinnable(source)
+        fault = _find_pin_fault(source)
         if fault is not None:
             faults.append(f"line {source['url'].line}: {url}: {fault}")
             continue
         written |= {source["url"].span: pin.url, source["ref"].span: pin.ref}
     try:
-        text = replace(data.decode(), written) if written and not faults else ""
+        text = replace_scalars(data.decode(), written) if written and not faults else ""
     except NotPlainError as error:
         faults.append(str(error))
     if faults:
@@ -70,16 +70,16 @@ def write_pins(data: bytes, pins: Sequence[Pin], *, file: str) -> bytes:
     return text.encode() if written else data
 
 
-def pinned_tree(directory: Path, pins: Sequence[Pin]) -> dict[bytes, snapshot.Entry]:
+def read_pinned_tree(directory: Path, pins: Sequence[Pin]) -> dict[bytes, Entry]:
     """The files of the definitions in ``directory``, its elements pinned."""
     if not (directory / "project.conf").is_file():
         raise SlipwayError(
             "publish the definitions in", str(directory), "there is no project.conf", do_next="Correct the path."
         )
-    return pinned(snapshot.read_tree(directory), pins)
+    return pin_tree(read_tree(directory), pins)
 
 
-def pinned(tree: snapshot.Tree, pins: Sequence[Pin]) -> dict[bytes, snapshot.Entry]:
+def pin_tree(tree: Tree, pins: Sequence[Pin]) -> dict[bytes, Entry]:
     """The files of definitions, their elements pinned, and the files that these include."""
     done = dict(tree)
     if not pins:
@@ -93,52 +93,52 @@ def pinned(tree: snapshot.Tree, pins: Sequence[Pin]) -> dict[bytes, snapshot.Ent
             "BuildStream reads no ref from their elements",
             do_next="Set ref-storage to inline in project.conf.",
         )
-    ahead = [(path, "") for path, entry in tree.items() if path.endswith(b".bst") and entry.mode != snapshot.LINK]
+    ahead = [(path, "") for path, entry in tree.items() if path.endswith(b".bst") and entry.mode != LINK]
     seen = {path for path, _unused in ahead}
     while ahead:
         path, includer = ahead.pop()
         entry = tree.get(path)
-        if entry is None or entry.mode == snapshot.LINK:
+        if entry is None or entry.mode == LINK:
             raise SlipwayError(
                 "pin the sources of",
                 includer,
-                f"it includes {_name(path)}, which is no file of the definitions",
+                f"it includes {_decode_path(path)}, which is not a file of the definitions",
                 do_next="Correct the path.",
             )
-        done[path] = snapshot.Entry(entry.mode, write_pins(entry.content, pins, file=_name(path)))
-        included = set(_included(entry.content, file=_name(path))) - seen
+        done[path] = Entry(entry.mode, pin_element(entry.content, pins, file=_decode_path(path)))
+        included = set(_find_includes(entry.content, file=_decode_path(path))) - seen
         seen |= included
-        ahead += [(each, _name(path)) for each in included]
+        ahead += [(each, _decode_path(path)) for each in included]
     return done
 
 
-def publish(
-    tree: snapshot.Tree, repository: Path, *, branch: str, message: str, person: Person, write: bool = True
-) -> Published:
-    """Have ``tree`` at the head of ``branch`` of the bare ``repository``, as long as nobody else committed there.
+def publish_definitions(
+    tree: Tree, repository: Path, *, branch: str, message: str, person: Person, write: bool = True
+) -> PublishedBranch:
+    """Publish ``tree`` at the head of ``branch`` of the bare ``repository``, unless somebody else committed there.
 
     The branch is ours while every commit of it is by ``person``'s name and address.
     """
     ref = f"refs/heads/{branch}"
-    head = snapshot.resolve(repository).get(ref)
-    if head is not None and _tree_of(repository, head) == snapshot.tree_id(tree):
-        return Published(head, {})
-    foreign = None if head is None else _foreign(repository, head, person=person)
+    head = read_refs(repository).get(ref)
+    if head is not None and _read_tree_id(repository, head) == hash_tree(tree):
+        return PublishedBranch(head, {})
+    foreign = None if head is None else _find_foreign_commit(repository, head, person=person)
     if foreign is not None:
-        return Published(head, {}, foreign)
-    before = {} if head is None else _texts(repository, head)
-    after = {_name(path): entry.content.decode("utf-8", "replace") for path, entry in tree.items()}
+        return PublishedBranch(head, {}, foreign)
+    before = {} if head is None else _read_texts(repository, head)
+    after = {_decode_path(path): entry.content.decode("utf-8", "replace") for path, entry in tree.items()}
     names = sorted({*before, *after})
     changed = {
         name: (before.get(name, ""), after.get(name, "")) for name in names if before.get(name) != after.get(name)
     }
     if not write:
-        return Published(head, changed)
-    new = snapshot.commit(repository, tree, refs=[ref], message=message, person=person, parent=head)
-    return Published(new, changed)
+        return PublishedBranch(head, changed)
+    new = commit_tree(repository, tree, refs=[ref], message=message, person=person, parent=head)
+    return PublishedBranch(new, changed)
 
 
-def _unpinnable(source: Mapping[str, Node]) -> str | None:
+def _find_pin_fault(source: Mapping[str, Node]) -> str | None:
     """Why a source that a pin matches cannot be pinned."""
     ref = source.get("ref")
     if ref is None:
@@ -146,35 +146,35 @@ def _unpinnable(source: Mapping[str, Node]) -> str | None:
     if ref.compound:
         return f"its ref is {ref.kind}"
     choices = {} if "(?)" not in source else {"(?)": source["(?)"]}
-    if any("ref" in choice and "url" not in choice for choice in _mappings(choices)):
+    if any("ref" in choice and "url" not in choice for choice in _walk_mappings(choices)):
         return "a conditional gives it another ref, without a url"
     return None
 
 
-def _mappings(value: Node | Mapping[str, Node]) -> Iterator[Mapping[str, Node]]:
+def _walk_mappings(value: Node | Mapping[str, Node]) -> Iterator[Mapping[str, Node]]:
     """A mapping and all below it."""
     mapping = value.mapping if isinstance(value, Node) else value
     if mapping is not None:
         yield mapping
     for below in (value.items or []) if isinstance(value, Node) and mapping is None else (mapping or {}).values():
-        yield from _mappings(below)
+        yield from _walk_mappings(below)
 
 
-def _included(data: bytes, *, file: str) -> Iterator[bytes]:
+def _find_includes(data: bytes, *, file: str) -> Iterator[bytes]:
     """The files of the same project that a file includes."""
-    for mapping in _mappings(read_mapping(data, file=file)):
+    for mapping in _walk_mappings(read_mapping(data, file=file)):
         stated = mapping.get("(@)")
         for each in [] if stated is None else stated.items or [stated]:
             if each.text is not None and ":" not in each.text:
                 yield posixpath.normpath(each.text).encode()
 
 
-def _tree_of(repository: Path, commit: str) -> str:
-    return _ask(repository, "rev-parse", f"{commit}^{{tree}}").strip()
+def _read_tree_id(repository: Path, commit: str) -> str:
+    return _run_git(repository, "rev-parse", f"{commit}^{{tree}}").strip()
 
 
-def _foreign(repository: Path, head: str, *, person: Person) -> str | None:
-    answer = _ask(repository, "log", "--format=%h%x00%an <%ae>%x00%cn <%ce>", head)
+def _find_foreign_commit(repository: Path, head: str, *, person: Person) -> str | None:
+    answer = _run_git(repository, "log", "--format=%h%x00%an <%ae>%x00%cn <%ce>", head)
     ours = f"{person.name} <{person.email}>"
     for line in answer.splitlines():
         commit, author, committer = line.split("\0")
@@ -183,14 +183,14 @@ def _foreign(repository: Path, head: str, *, person: Person) -> str | None:
     return None
 
 
-def _texts(repository: Path, commit: str) -> dict[str, str]:
-    names = [name for name in _ask(repository, "ls-tree", "-r", "-z", "--name-only", commit).split("\0") if name]
-    return {name: _ask(repository, "cat-file", "blob", f"{commit}:{name}") for name in names}
+def _read_texts(repository: Path, commit: str) -> dict[str, str]:
+    names = [name for name in _run_git(repository, "ls-tree", "-r", "-z", "--name-only", commit).split("\0") if name]
+    return {name: _run_git(repository, "cat-file", "blob", f"{commit}:{name}") for name in names}
 
 
-def _name(path: bytes) -> str:
+def _decode_path(path: bytes) -> str:
     return path.decode("utf-8", "replace")
 
 
-def _ask(repository: Path, *words: str) -> str:
-    return git(*words, cwd=repository, attempt="read the definitions in", on=str(repository))
+def _run_git(repository: Path, *words: str) -> str:
+    return run_git(*words, cwd=repository, attempt="read the definitions in", on=str(repository))

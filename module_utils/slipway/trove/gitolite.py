@@ -1,6 +1,6 @@
 # Copyright: The Slipway developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Who may do what with the repositories of a Trove: gitolite's configuration, written from plain values."""
+"""Access to the repositories of a Trove: gitolite's configuration, written from plain values."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 from ..errors import SlipwayError
 from ..files import write_atomic
 from ..process import run
-from . import manifest as trovemanifest
+from .manifest import list_repositories
 
 NAME = re.compile(r"[0-9a-zA-Z][-0-9a-zA-Z._+]*\Z")
 #: The user by whose name gitolite knows what anybody may read.
@@ -64,7 +64,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Access:
-    """Everything that gitolite is told. ``protected`` refs (patterns) are made and moved forward, nothing else."""
+    """The access rules. ``protected`` refs (patterns) are made and moved forward, nothing else."""
 
     users: tuple[User, ...]
     admins: tuple[str, ...]
@@ -72,13 +72,13 @@ class Access:
     protected: tuple[str, ...]
 
 
-def configuration(access: Access) -> str:
+def format_configuration(access: Access) -> str:
     """The text of gitolite.conf.
 
     gitolite takes the first line that matches, in the order of the file and over all the patterns that a repository
     matches. So what protects refs comes before everything that would allow more.
     """
-    check(access)
+    check_access(access)
     admins = " ".join(access.admins)
     everything = "[0-9a-zA-Z].*"
     lines = [
@@ -90,11 +90,13 @@ def configuration(access: Access) -> str:
         "    - = @all",
     ]
     for rule in access.rules:
-        lines += _stanza(rule.pattern, [("RW", ref, (*rule.writers, *rule.creators)) for ref in access.protected])
-    lines += _stanza(everything, [("RW", ref, access.admins) for ref in access.protected])
-    lines += _stanza(everything, [("-", ref, ("@all",)) for ref in access.protected])
+        lines += _format_stanza(
+            rule.pattern, [("RW", ref, (*rule.writers, *rule.creators)) for ref in access.protected]
+        )
+    lines += _format_stanza(everything, [("RW", ref, access.admins) for ref in access.protected])
+    lines += _format_stanza(everything, [("-", ref, ("@all",)) for ref in access.protected])
     for rule in access.rules:
-        lines += _stanza(
+        lines += _format_stanza(
             rule.pattern,
             [
                 ("C", "", rule.creators),
@@ -102,37 +104,37 @@ def configuration(access: Access) -> str:
                 ("R", "", (*rule.readers, *([ANYBODY, "@all"] if rule.public else []))),
             ],
         )
-    lines += _stanza(everything, [("C", "", access.admins), ("RW+", "", access.admins)])
+    lines += _format_stanza(everything, [("C", "", access.admins), ("RW+", "", access.admins)])
     return "\n".join(lines) + "\n"
 
 
-def check(access: Access) -> None:
+def check_access(access: Access) -> None:
     """Refuse names, keys and patterns that would mean something else in gitolite's files."""
     wrong = []
     known = [user.name for user in access.users]
     wrong += [f"the user {name!r} is there twice" for name in sorted({name for name in known if known.count(name) > 1})]
     for user in access.users:
         if not NAME.match(user.name) or user.name in (ANYBODY, "gitweb"):
-            wrong.append(f"{user.name!r} is no name for a user")
-        wrong += [f"a key of {user.name!r} is no public SSH key" for key in user.keys if not KEY.match(key)]
+            wrong.append(f"{user.name!r} is not a name for a user")
+        wrong += [f"a key of {user.name!r} is not a public SSH key" for key in user.keys if not KEY.match(key)]
         if not user.keys:
             wrong.append(f"the user {user.name!r} has no key")
     named = [(name, "admins") for name in access.admins]
     for rule in access.rules:
         if not PATTERN.match(rule.pattern):
-            wrong.append(f"{rule.pattern!r} is no pattern of repositories")
+            wrong.append(f"{rule.pattern!r} is not a pattern of repositories")
         named += [(name, rule.pattern) for name in (*rule.writers, *rule.creators, *rule.readers)]
     wrong += [f"{name!r} of {where} is none of the users" for name, where in named if name not in known]
-    wrong += [f"{ref!r} is no pattern of refs" for ref in access.protected if not REF.match(ref)]
+    wrong += [f"{ref!r} is not a pattern of refs" for ref in access.protected if not REF.match(ref)]
     if wrong:
         raise SlipwayError(
-            "say who may use", "the Trove", "what is asked for is not valid", do_next="Correct it.", findings=wrong
+            "configure the access to", "the Trove", "the settings are not valid", do_next="Correct it.", findings=wrong
         )
 
 
-def files(access: Access, *, code: str) -> dict[str, str]:
+def make_files(access: Access, *, code: str) -> dict[str, str]:
     """What is to be below the home directory of gitolite's user: path -> text."""
-    wanted = {".gitolite.rc": SETTINGS.format(code=code), ".gitolite/conf/gitolite.conf": configuration(access)}
+    wanted = {".gitolite.rc": SETTINGS.format(code=code), ".gitolite/conf/gitolite.conf": format_configuration(access)}
     for user in access.users:
         for number, key in enumerate(user.keys):
             # gitolite takes several keys of one user from as many directories.
@@ -140,23 +142,23 @@ def files(access: Access, *, code: str) -> dict[str, str]:
     return wanted
 
 
-def apply(
+def apply_access(
     home: Path, repositories: Path, access: Access, *, code: str, write: bool = True
 ) -> dict[str, tuple[str, str]]:
-    """Have gitolite work in this way, in every repository; return the texts that changed, before and after.
+    """Apply the access rules to every repository; return the texts that changed, before and after.
 
     A repository that lacks gitolite's hooks counts as a changed text named by its path.
     """
-    wanted = files(access, code=code)
-    before = {name: _text(home / name) for name in {*wanted, *_keys(home)}}
+    wanted = make_files(access, code=code)
+    before = {name: _read_text(home / name) for name in {*wanted, *_list_keys(home)}}
     changed = {
         name: (before[name], wanted.get(name, "")) for name in sorted(before) if before[name] != wanted.get(name, "")
     }
-    changed |= {f"{path}.git/hooks": ("", "gitolite's\n") for path in _without_hooks(repositories)}
+    changed |= {f"{path}.git/hooks": ("", "gitolite's\n") for path in _find_unhooked(repositories)}
     digest = hashlib.sha256(repr(sorted(wanted.items())).encode()).hexdigest() + "\n"
     mark = home / ".gitolite" / MARK
-    if not changed and _text(mark) != digest:
-        changed = {f".gitolite/{MARK}": (_text(mark), digest)}
+    if not changed and _read_text(mark) != digest:
+        changed = {f".gitolite/{MARK}": (_read_text(mark), digest)}
     if not changed or not write:
         return changed
     # Whatever happens from here on, the next run sees that this one did not come to its end.
@@ -178,35 +180,35 @@ def apply(
             timeout=TIMEOUT,
             do_next="Look at its message, and at gitolite's log below .gitolite/logs, and run again.",
         )
-    still = _without_hooks(repositories)
+    still = _find_unhooked(repositories)
     if still:
         raise SlipwayError(
             "set up gitolite in",
             str(home),
             f"{', '.join(still)} did not get its hooks",
-            do_next="See who owns these repositories, and run again.",
+            do_next="Check who owns these repositories, and run again.",
         )
     write_atomic(mark, digest.encode(), mode=0o600)
     return changed
 
 
-def _stanza(pattern: str, lines: Sequence[tuple[str, str, Sequence[str]]]) -> list[str]:
+def _format_stanza(pattern: str, lines: Sequence[tuple[str, str, Sequence[str]]]) -> list[str]:
     rows = [f"    {' '.join(filter(None, (right, ref)))} = {' '.join(who)}" for right, ref, who in lines if who]
     return ["", f"repo {pattern}", *rows] if rows else []
 
 
-def _keys(home: Path) -> list[str]:
+def _list_keys(home: Path) -> list[str]:
     top = home / ".gitolite/keydir"
     return [str(path.relative_to(home)) for path in top.rglob("*.pub")]
 
 
-def _text(path: Path) -> str:
+def _read_text(path: Path) -> str:
     return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
 
 
-def _without_hooks(toplevel: Path) -> list[str]:
+def _find_unhooked(toplevel: Path) -> list[str]:
     hooked = []
-    for path in trovemanifest.repositories(toplevel):
+    for path in list_repositories(toplevel):
         link = toplevel / f"{path}.git/hooks/update"
         if not (link.is_symlink() and ".gitolite/hooks/" in os.readlink(link)):
             hooked.append(path)

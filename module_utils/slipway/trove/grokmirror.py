@@ -7,17 +7,17 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..errors import SlipwayError
-from ..git.remote import git
-from ..locks import posix_locked
+from ..git.remote import run_git
+from ..locks import hold_posix_lock
 from ..wait import wait_for
 
 #: The upstream Trove may be away for a moment.
 TRIES = 3
 
 
-def mirrored_commit(repository: Path, ref: str) -> str | None:
+def find_mirrored_commit(repository: Path, ref: str) -> str | None:
     """The commit that ``ref`` of a mirror names; ``None`` when it has no such ref."""
-    answer = git(
+    answer = run_git(
         *("for-each-ref", "--format=%(objectname) %(*objectname)", ref),
         attempt="read the refs of",
         on=str(repository),
@@ -27,7 +27,7 @@ def mirrored_commit(repository: Path, ref: str) -> str | None:
     return words[-1] if words else None
 
 
-def promote(
+def promote_mirror(
     toplevel: Path, path: str, *, ref: str, commit: str, timeout: float, interval: float = 2.0, write: bool = True
 ) -> bool:
     """Wait until the mirror of ``path`` below ``toplevel`` has ``commit`` at ``ref``, fetching it at once.
@@ -42,27 +42,27 @@ def promote(
             f"promote {path} on",
             str(toplevel),
             "the local Trove has no mirror of it",
-            do_next="Let grokmirror mirror it once (`grok-pull -c` with the Trove's configuration) and run again.",
+            do_next="Mirror it once (`grok-pull -c` with the Trove's configuration) and run again.",
         )
-    if mirrored_commit(repository, ref) == commit:
+    if find_mirrored_commit(repository, ref) == commit:
         return False
     if not write:
         return True
 
     tries = iter(range(TRIES - 1, -1, -1))
 
-    def fetched() -> str | None:
+    def update_mirror() -> str | None:
         lock = repository.with_name(f".{repository.name}.lock")
-        with posix_locked(lock, attempt=f"promote {path} on", on=str(toplevel), timeout=timeout):
+        with hold_posix_lock(lock, attempt=f"promote {path} on", on=str(toplevel), timeout=timeout):
             try:
-                git("remote", "update", "--prune", attempt="update the mirror", on=str(repository), cwd=repository)
+                run_git("remote", "update", "--prune", attempt="update the mirror", on=str(repository), cwd=repository)
             except SlipwayError:
                 if not next(tries, 0):
                     raise
-        return mirrored_commit(repository, ref)
+        return find_mirrored_commit(repository, ref)
 
     wait_for(
-        fetched,
+        update_mirror,
         lambda found: found == commit,
         lambda found: found != commit,
         attempt=f"promote {path} on",

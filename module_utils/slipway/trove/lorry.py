@@ -23,7 +23,7 @@ DEFAULT_URL = "http://127.0.0.1:12765"
 JOBS = 3
 
 
-def host_and_port(url: str) -> str:
+def extract_host_and_port(url: str) -> str:
     """Where the service at ``url`` listens, for a tunnel to it."""
     parts = urlsplit(url)
     return f"{parts.hostname}:{parts.port or 80}"
@@ -38,49 +38,49 @@ class LorryController:
         self.url = service.url
 
     def is_maintained(self) -> bool:
-        """Whether this is the maintained Lorry, whose queue nobody can change; neither of the two is a failure."""
+        """Whether this is the maintained Lorry, whose queue cannot be changed; any other service is a failure."""
         answer = self._ask("GET", "/1.0/status")
-        if answer.status == 200 and "running_queue" in self._mapping(answer):
+        if answer.status == 200 and "running_queue" in self._parse_mapping(answer):
             return False
         lorries = self._ask("GET", "/1.0/list-lorries")
         if lorries.status != 200:
-            raise self._service.refused("find Lorry Controller at", answer)
+            raise self._service.answer_error("find Lorry Controller at", answer)
         return True
 
     def runs_queue(self) -> bool:
         """Whether jobs are given out at all."""
-        return self._mapping(self._wanted("GET", "/1.0/status")).get("running_queue") is not False
+        return self._parse_mapping(self._ask_successfully("GET", "/1.0/status")).get("running_queue") is not False
 
-    def queue(self) -> list[str]:
+    def list_queue(self) -> list[str]:
         """The paths in the queue, next to run first."""
-        queue = self._mapping(self._wanted("GET", "/1.0/list-queue")).get("queue")
+        queue = self._parse_mapping(self._ask_successfully("GET", "/1.0/list-queue")).get("queue")
         return [str(one.get("path") if isinstance(one, dict) else one) for one in queue or []]
 
     def move_to_top(self, path: str) -> None:
-        """Let a repository be the next that a minion gets."""
-        self._wanted("POST", "/1.0/move-to-top", {"path": path})
+        """Move a repository to the head of the queue."""
+        self._ask_successfully("POST", "/1.0/move-to-top", {"path": path})
 
-    def lorry(self, path: str) -> dict[str, Any] | None:
+    def find_lorry(self, path: str) -> dict[str, Any] | None:
         """What is known of a repository; ``None`` if it is not mirrored."""
         answer = self._ask("GET", f"/1.0/lorry/{quote(path)}")
-        return None if answer.status == 404 else self._mapping(self._good(answer))
+        return None if answer.status == 404 else self._parse_mapping(self._require_success(answer))
 
-    def listed_lorry(self, path: str) -> dict[str, Any] | None:
+    def find_listed_lorry(self, path: str) -> dict[str, Any] | None:
         """The same from the maintained Lorry's list."""
-        answer = self._wanted("GET", "/1.0/list-lorries")
+        answer = self._ask_successfully("GET", "/1.0/list-lorries")
         try:
             listed = json.loads(answer.body)
         except ValueError as error:
-            raise self._service.refused("ask", answer) from error
+            raise self._service.answer_error("ask", answer) from error
         if isinstance(listed, dict):
             listed = listed.get("lorries")
         if not isinstance(listed, list) or not all(isinstance(one, dict) for one in listed):
-            raise self._service.refused("ask", answer)
+            raise self._service.answer_error("ask", answer)
         return next((one for one in listed if path in (one.get("path"), one.get("name"))), None)
 
-    def job(self, identifier: object) -> dict[str, Any]:
+    def read_job(self, identifier: object) -> dict[str, Any]:
         """A job: ``exit`` is ``no`` while it runs, then its status; ``output`` is what it wrote."""
-        return self._mapping(self._wanted("GET", f"/1.0/job/{quote(str(identifier), safe='')}"))
+        return self._parse_mapping(self._ask_successfully("GET", f"/1.0/job/{quote(str(identifier), safe='')}"))
 
     def _ask(self, method: str, path: str, form: Mapping[str, str] | None = None) -> Answer:
         # A POST without a body is refused, an empty one too.
@@ -93,47 +93,47 @@ class LorryController:
             timeout=self._timeout,
         )
 
-    def _wanted(self, method: str, path: str, form: Mapping[str, str] | None = None) -> Answer:
-        return self._good(self._ask(method, path, form))
+    def _ask_successfully(self, method: str, path: str, form: Mapping[str, str] | None = None) -> Answer:
+        return self._require_success(self._ask(method, path, form))
 
-    def _good(self, answer: Answer) -> Answer:
+    def _require_success(self, answer: Answer) -> Answer:
         if answer.status != 200:
-            raise self._service.refused("ask", answer)
+            raise self._service.answer_error("ask", answer)
         return answer
 
-    def _mapping(self, answer: Answer) -> dict[str, Any]:
+    def _parse_mapping(self, answer: Answer) -> dict[str, Any]:
         try:
             value = json.loads(answer.body)
         except ValueError:
             value = None
         if not isinstance(value, dict):
-            raise self._service.refused("ask", answer)
+            raise self._service.answer_error("ask", answer)
         return value
 
 
-def promote(
+def promote_repository(
     api: LorryController,
     path: str,
     *,
     commit: str,
-    mirrored: Callable[[], str | None],
+    read_mirrored: Callable[[], str | None],
     timeout: float,
     interval: float = 2.0,
     write: bool = True,
-    say: Callable[[str], None] = lambda _text: None,
+    report: Callable[[str], None] = lambda _text: None,
 ) -> bool:
-    """Have the repository ``path`` mirrored now; return whether anything had to be done.
+    """Mirror the repository ``path`` now; return whether anything had to be done.
 
-    ``mirrored`` tells what the mirror's ref names (40 hex digits, or ``None``). Returns when a job has run and
+    ``read_mirrored`` tells what the mirror's ref names (40 hex digits, or ``None``). Returns when a job has run and
     that is ``commit``. A stopped queue, an unknown path and a failed job are failures at once.
     """
-    if mirrored() == commit:
+    if read_mirrored() == commit:
         return False
-    watch: _Watch = (_MaintainedWatch if api.is_maintained() else _Watch)(api, path, commit, mirrored, say)
+    watch: _Watch = (_MaintainedWatch if api.is_maintained() else _Watch)(api, path, commit, read_mirrored, report)
     watch.begin(write=write)
     if write:
         wait_for(
-            watch.look,
+            watch.poll,
             lambda state: state == "promoted",
             lambda state: state != "promoted",
             attempt=f"promote {path} on",
@@ -153,127 +153,135 @@ class _Watch:
         api: LorryController,
         path: str,
         commit: str,
-        mirrored: Callable[[], str | None],
-        say: Callable[[str], None],
+        read_mirrored: Callable[[], str | None],
+        report: Callable[[str], None],
     ) -> None:
-        self._api, self._path, self._commit, self._mirrored, self._say = api, path, commit, mirrored, say
+        self._api, self._path, self._commit, self._read_mirrored, self._report = (
+            api,
+            path,
+            commit,
+            read_mirrored,
+            report,
+        )
         self._last_run: Any = None
         self._job: Any = None
         self._jobs = 0
-        self._told = ""
+        self._reported = ""
 
     def begin(self, *, write: bool) -> None:
         """Make sure that a promotion is possible, and ask for it."""
-        lorry = self._lorry()
+        lorry = self._find_lorry()
         self._last_run, self._job = lorry.get("last_run"), lorry.get("running_job")
         self._check_queue()
         if write:
-            self._ask_for_it()
+            self._request_job()
 
-    def look(self) -> str:
+    def poll(self) -> str:
         """How far it is: ``promoted``, or a sentence."""
-        state = self._state()
-        if state != self._told:
-            self._told = state
-            self._say(state)
+        state = self._determine_state()
+        if state != self._reported:
+            self._reported = state
+            self._report(state)
         return state
 
-    def _state(self) -> str:
-        lorry = self._lorry()
+    def _determine_state(self) -> str:
+        lorry = self._find_lorry()
         running = lorry.get("running_job")
         if running is not None:
             self._job = running
             return f"job {running} runs"
-        found = self._mirrored()
+        found = self._read_mirrored()
         if found == self._commit:
             return "promoted"
         if self._job is not None:
-            self._judge(self._api.job(self._job), found)
+            self._check_job(self._api.read_job(self._job), found)
         elif lorry.get("last_run") != self._last_run:
-            self._ran("a job", found)
+            self._count_job("a job", found)
         else:
             self._check_queue()
-            return self._place()
+            return self._describe_place()
         self._last_run, self._job = lorry.get("last_run"), None
-        self._ask_for_it()
+        self._request_job()
         return f"a job ran, and the mirror's ref names {found or 'nothing'}; asked for another"
 
-    def _judge(self, job: Mapping[str, Any], found: str | None) -> None:
+    def _check_job(self, job: Mapping[str, Any], found: str | None) -> None:
         """A job ended without the commit in the mirror: did it fail, or look too early?"""
         status = str(job.get("exit"))
         if status not in ("0", "no"):
-            raise self._failed(
-                f"job {self._job} ended with status {status}: {_last_words(job.get('output'))}",
+            raise self._make_error(
+                f"job {self._job} ended with status {status}: {_shorten_output(job.get('output'))}",
                 "Correct what it says (the whole output is in Lorry Controller's job) and run again.",
             )
-        self._ran(f"job {self._job}", found)
+        self._count_job(f"job {self._job}", found)
 
-    def _ran(self, job: str, found: str | None) -> None:
+    def _count_job(self, job: str, found: str | None) -> None:
         self._jobs += 1
         if self._jobs >= JOBS:
-            raise self._failed(
-                f"{job} was the {self._jobs}. that ran, and the mirror's ref names {found or 'nothing'}, "
+            raise self._make_error(
+                f"{self._jobs} jobs have run, the last was {job}, and the mirror's ref names {found or 'nothing'}, "
                 f"not {self._commit}",
                 "Its upstream does not have the commit there: push it, and run again.",
             )
 
-    def _ask_for_it(self) -> None:
+    def _request_job(self) -> None:
         self._api.move_to_top(self._path)
-        self._say(f"{self._path} is at the head of the queue")
+        self._report(f"{self._path} is at the head of the queue")
 
     def _check_queue(self) -> None:
         if not self._api.runs_queue():
-            raise self._failed(
+            raise self._make_error(
                 "the queue is stopped, so no job will run",
                 f"Start it on the Trove (curl -d '' {self._api.url}/1.0/start-queue) and run again.",
             )
 
-    def _place(self) -> str:
-        queue = self._api.queue()
+    def _describe_place(self) -> str:
+        queue = self._api.list_queue()
         if self._path not in queue:
             return "it is not in the queue, and no job of it runs"
         return f"it is number {queue.index(self._path) + 1} of {len(queue)} in the queue"
 
-    def _lorry(self) -> dict[str, Any]:
-        return self._known(self._api.lorry(self._path))
+    def _find_lorry(self) -> dict[str, Any]:
+        return self._require_known(self._api.find_lorry(self._path))
 
-    def _known(self, lorry: dict[str, Any] | None) -> dict[str, Any]:
+    def _require_known(self, lorry: dict[str, Any] | None) -> dict[str, Any]:
         if lorry is None:
-            raise self._failed(
+            raise self._make_error(
                 "the Trove does not mirror it",
-                "Add it to the Trove's lorries, have them read (POST /1.0/read-configuration), and run again.",
+                "Add it to the Trove's lorries, reload them (POST /1.0/read-configuration), and run again.",
             )
         return lorry
 
-    def _failed(self, came_back: str, do_next: str) -> SlipwayError:
+    def _make_error(self, came_back: str, do_next: str) -> SlipwayError:
         return SlipwayError(f"promote {self._path} on", self._api.url, came_back, do_next=do_next)
 
 
 class _MaintainedWatch(_Watch):
-    """The maintained Lorry takes no wishes: it is waited for."""
+    """The maintained Lorry has no queue to change: wait for it."""
 
     def begin(self, *, write: bool) -> None:
-        self._lorry()
+        self._find_lorry()
         if write:
-            self._say("this Lorry has no move-to-top: waiting until it mirrors by itself")
+            self._report("this Lorry has no move-to-top: waiting until it mirrors by itself")
 
-    def _state(self) -> str:
-        lorry = self._lorry()
+    def _determine_state(self) -> str:
+        lorry = self._find_lorry()
         if lorry.get("running_job") is not None:
             return f"job {lorry['running_job']} runs"
-        found = self._mirrored()
+        found = self._read_mirrored()
         if found == self._commit:
             return "promoted"
-        results = f", with the result {_last_words(lorry['last_run_results'])}" if lorry.get("last_run_results") else ""
+        results = (
+            f", with the result {_shorten_output(lorry['last_run_results'])}" if lorry.get("last_run_results") else ""
+        )
         return (
             f"waiting until Lorry mirrors it by itself (there is no move-to-top); it last ran at "
             f"{lorry.get('last_run')}{results}; the mirror's ref names {found or 'nothing'}"
         )
 
-    def _lorry(self) -> dict[str, Any]:
-        return self._known(self._api.listed_lorry(self._path))
+    def _find_lorry(self) -> dict[str, Any]:
+        return self._require_known(self._api.find_listed_lorry(self._path))
 
 
-def _last_words(output: object) -> str:
+def _shorten_output(output: object) -> str:
     words = " ".join(str(output or "it has no output").split())
     return words if len(words) <= 600 else f"... {words[-600:]}"

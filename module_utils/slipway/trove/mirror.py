@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import SlipwayError
-from ..git import tree as snapshot
+from ..git.tree import read_refs
 from ..process import run
 from ..wait import wait_for
-from . import manifest as trovemanifest
-from .manifest import program, repositories
+from .manifest import NAME, compute_fingerprint, fetch_manifest, find_program, list_repositories, read_manifest
 
 TIMEOUT = 1800.0
 ALL = "all of it"
@@ -29,11 +28,11 @@ class Difference:
     lacks: str
 
 
-def differences(upstream: Path, mirror: Path) -> list[Difference]:
+def find_differences(upstream: Path, mirror: Path) -> list[Difference]:
     """What ``mirror`` lacks of the refs of the repositories below ``upstream``."""
     found = []
-    for path in repositories(upstream):
-        theirs, ours = (snapshot.resolve(top / f"{path}.git") for top in (upstream, mirror))
+    for path in list_repositories(upstream):
+        theirs, ours = (read_refs(top / f"{path}.git") for top in (upstream, mirror))
         if not ours:
             found.append(Difference(path, ALL))
         elif theirs != ours:
@@ -42,7 +41,7 @@ def differences(upstream: Path, mirror: Path) -> list[Difference]:
     return found
 
 
-def mirror(
+def mirror_directory(
     upstream: Path,
     mirror: Path,
     *,
@@ -51,23 +50,25 @@ def mirror(
     programs: Path | None = None,
     write: bool = True,
 ) -> list[Difference]:
-    """Let grokmirror make one pass if ``mirror`` lacks anything of ``upstream``; return what it lacked.
+    """Run one pass of grokmirror if ``mirror`` lacks anything of ``upstream``; return what it lacked.
 
     The upstream's manifest is written first, so that the pass sees what is there now.
     """
-    lacking = differences(upstream, mirror)
+    lacking = find_differences(upstream, mirror)
     if not lacking or not write:
         return lacking
-    _check(configuration, mirror)
+    _check_configuration(configuration, mirror)
     mirror.mkdir(parents=True, exist_ok=True)
     log.parent.mkdir(parents=True, exist_ok=True)
-    listing = ["grok-manifest", "-m", str(upstream / trovemanifest.NAME), "-t", str(upstream), "-l", str(log)]
-    gone = sorted({*trovemanifest.read(upstream)} - {*repositories(upstream)})
+    listing = ["grok-manifest", "-m", str(upstream / NAME), "-t", str(upstream), "-l", str(log)]
+    gone = sorted({*read_manifest(upstream)} - {*list_repositories(upstream)})
     if gone:  # grok-manifest fails at what it has to remove by itself
-        _grok([*listing, "-x", *(str(upstream / f"{path}.git") for path in gone)], "forget repositories of", programs)
-    _grok([*listing, "-i", "*/.making-*"], "list the repositories of", programs)
-    _grok(["grok-pull", "-c", str(configuration)], "mirror the Trove by", programs)
-    still = differences(upstream, mirror)
+        _run_grokmirror(
+            [*listing, "-x", *(str(upstream / f"{path}.git") for path in gone)], "forget repositories of", programs
+        )
+    _run_grokmirror([*listing, "-i", "*/.making-*"], "list the repositories of", programs)
+    _run_grokmirror(["grok-pull", "-c", str(configuration)], "mirror the Trove by", programs)
+    still = find_differences(upstream, mirror)
     if still:
         raise SlipwayError(
             "mirror",
@@ -80,11 +81,11 @@ def mirror(
     return lacking
 
 
-def remote_differences(site: str, mirror: Path) -> list[Difference]:
+def find_remote_differences(site: str, mirror: Path) -> list[Difference]:
     """What ``mirror`` lacks of the Trove at ``site``, an HTTP address, as that one's manifest says."""
     found = []
-    for path, wanted in sorted(trovemanifest.fetched(site).items()):
-        ours = trovemanifest.fingerprint(snapshot.resolve(mirror / f"{path}.git"))
+    for path, wanted in sorted(fetch_manifest(site).items()):
+        ours = compute_fingerprint(read_refs(mirror / f"{path}.git"))
         if ours != wanted:
             found.append(Difference(path, ALL if ours is None else "what is new"))
     return found
@@ -99,28 +100,30 @@ def mirror_site(
     timeout: float = TIMEOUT,
     write: bool = True,
 ) -> list[Difference]:
-    """Let grokmirror make one pass if ``mirror`` lacks anything of the Trove at ``site``; return what it lacked.
+    """Run one pass of grokmirror if ``mirror`` lacks anything of the Trove at ``site``; return what it lacked.
 
     A service that mirrors the same may be at it already, so what the pass leaves is waited for, all in all
     ``timeout`` seconds. Each repository needs to be as the manifest says only once: others may go on pushing.
     """
     if not write and not mirror.exists():
         return [Difference("the whole Trove", ALL)]
-    lacking = remote_differences(site, mirror)
+    lacking = find_remote_differences(site, mirror)
     if not lacking or not write:
         return lacking
-    log = _check(configuration, mirror, site=site)
+    log = _check_configuration(configuration, mirror, site=site)
     left = {one.path: one for one in lacking}
     started = time.monotonic()
-    _grok(["grok-pull", "--no-mtime-check", "-c", str(configuration)], "mirror the Trove by", programs, timeout)
+    _run_grokmirror(
+        ["grok-pull", "--no-mtime-check", "-c", str(configuration)], "mirror the Trove by", programs, timeout
+    )
 
-    def look() -> str:
-        for path in {*left} - {one.path for one in remote_differences(site, mirror)}:
+    def find_left() -> str:
+        for path in {*left} - {one.path for one in find_remote_differences(site, mirror)}:
             del left[path]
         return ", ".join(f"{one.path} lacks {one.lacks}" for one in left.values())
 
     wait_for(
-        look,
+        find_left,
         lambda state: not state,
         bool,
         attempt="mirror",
@@ -133,9 +136,9 @@ def mirror_site(
     return lacking
 
 
-def _grok(words: Sequence[str], attempt: str, programs: Path | None = None, timeout: float = TIMEOUT) -> None:
+def _run_grokmirror(words: Sequence[str], attempt: str, programs: Path | None = None, timeout: float = TIMEOUT) -> None:
     run(
-        [program(words[0], programs), *words[1:]],
+        [find_program(words[0], programs), *words[1:]],
         attempt=attempt,
         on="grokmirror",
         timeout=timeout,
@@ -143,22 +146,22 @@ def _grok(words: Sequence[str], attempt: str, programs: Path | None = None, time
     )
 
 
-def _check(configuration: Path, toplevel: Path, *, site: str | None = None) -> str | None:
+def _check_configuration(configuration: Path, toplevel: Path, *, site: str | None = None) -> str | None:
     """Make sure that the configuration is about these Troves; return the log that it names."""
     parser = configparser.ConfigParser(interpolation=None)
     try:
         parser.read_string(configuration.read_text(encoding="utf-8"))
-        said = parser["core"]["toplevel"]
+        configured = parser["core"]["toplevel"]
         mirrored = parser["remote"]["site"] if site is not None else None
     except (OSError, KeyError, configparser.Error) as error:
         raise SlipwayError(
             "read grokmirror's configuration", str(configuration), str(error), do_next="Provision the Trove again."
         ) from error
-    if Path(said) != toplevel:
+    if Path(configured) != toplevel:
         raise SlipwayError(
             "mirror to",
             str(toplevel),
-            f"{configuration} keeps another Trove, {said}",
+            f"{configuration} keeps another Trove, {configured}",
             do_next="Correct one of the two paths.",
         )
     if mirrored != site:

@@ -13,13 +13,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..apt.sources import resolved
-from ..deb.version import compare
+from ..apt.sources import resolve_mirrors
+from ..deb.version import compare_versions
 from ..errors import SlipwayError
-from ..files import sha256
-from ..git import tree as snapshot
+from ..files import hash_file
 from ..git.remote import Person
-from ..locks import flocked
+from ..git.tree import FILE, LINK, PROGRAM, Entry, commit_tree, read_refs
+from ..locks import hold_flock
 from ..process import run
 from ..progress import Progress
 
@@ -30,7 +30,7 @@ TIMEOUT = 900.0
 
 
 @dataclass(frozen=True)
-class Wanted:
+class SourceRequest:
     """A source package and the repository that its upstream source becomes; ``version`` is upstream's."""
 
     package: str
@@ -39,7 +39,7 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Imported:
+class ImportedSource:
     """What a repository holds, and whether it was imported now."""
 
     package: str
@@ -58,131 +58,133 @@ class Archive:
 
 
 def ensure_imports(
-    wanted: Sequence[Wanted],
+    wanted: Sequence[SourceRequest],
     toplevel: Path,
     *,
     archive: Archive,
     progress: Progress,
     refresh: bool = False,
     write: bool = True,
-) -> list[Imported | None]:
-    """Have a repository ``<path>.git`` below ``toplevel`` for each wanted source package.
+) -> list[ImportedSource | None]:
+    """Ensure a repository ``<path>.git`` below ``toplevel`` for each wanted source package.
 
     What was imported once stays, unless another version is asked for or ``refresh`` asks the archive for a newer one.
     ``None`` stands for one that is not there and was not to be written.
     """
-    found = [None if refresh else _held(one, toplevel) for one in wanted]
+    found = [None if refresh else _find_imported(one, toplevel) for one in wanted]
     absent = [one for one, held in zip(wanted, found, strict=True) if held is None]
     if not absent or not write:
         return list(found)
     progress.total = len(absent)
-    with flocked(archive.cache / ".lock", attempt="import sources into", on=str(toplevel), timeout=TIMEOUT):
+    with hold_flock(archive.cache / ".lock", attempt="import sources into", on=str(toplevel), timeout=TIMEOUT):
         for left in archive.cache.glob(".apt-*"):
             shutil.rmtree(left)
-        tarballs = fetch(absent, archive, refresh=refresh, progress=progress)
+        tarballs = fetch_tarballs(absent, archive, refresh=refresh, progress=progress)
         made = {}
         for one in absent:
-            made[one.path] = _import(one, tarballs[one.package], toplevel)
+            made[one.path] = _import_source(one, tarballs[one.package], toplevel)
             progress.step(f"{one.path}: {made[one.path].version} from {tarballs[one.package].name}")
     return [held or made[one.path] for one, held in zip(wanted, found, strict=True)]
 
 
-def fetch(wanted: Sequence[Wanted], archive: Archive, *, refresh: bool, progress: Progress) -> dict[str, Path]:
+def fetch_tarballs(
+    wanted: Sequence[SourceRequest], archive: Archive, *, refresh: bool, progress: Progress
+) -> dict[str, Path]:
     """The upstream tarball of each package: from the cache, or else from the archive."""
     archive.cache.mkdir(parents=True, exist_ok=True)
-    found = {one.package: _cached(one, archive.cache) for one in wanted}
-    ask = [one for one in wanted if refresh or found[one.package] is None]
-    if ask:
-        progress.say(f"fetching {', '.join(one.package for one in ask)}")
-        names = _download([one.package for one in ask], archive)
-        found |= {one.package: _chosen(one, names, archive.cache) for one in ask}
+    found = {one.package: _find_cached(one, archive.cache) for one in wanted}
+    needed = [one for one in wanted if refresh or found[one.package] is None]
+    if needed:
+        progress.report(f"fetching {', '.join(one.package for one in needed)}")
+        names = _download_tarballs([one.package for one in needed], archive)
+        found |= {one.package: _choose_tarball(one, names, archive.cache) for one in needed}
     return {package: path for package, path in found.items() if path is not None}
 
 
-def files_of(tarball: Path) -> tuple[dict[bytes, snapshot.Entry], int]:
+def read_tarball(tarball: Path) -> tuple[dict[bytes, Entry], int]:
     """The files of an upstream tarball, without a directory that all share, and the time of its newest one."""
     with tarfile.open(tarball) as tar:
-        members = [info for info in tar if _safe(tarball, info)]
+        members = [info for info in tar if _is_wanted(tarball, info)]
         newest = max((int(info.mtime) for info in members), default=0)
-        strip = _shared(members)
+        strip = _count_shared(members)
         files = {}
         for info in members:
-            path = os.fsencode("/".join(_parts(info.name)[strip:]))
+            path = os.fsencode("/".join(_split_path(info.name)[strip:]))
             if info.issym():
-                files[path] = snapshot.Entry(snapshot.LINK, os.fsencode(info.linkname))
+                files[path] = Entry(LINK, os.fsencode(info.linkname))
             elif info.isreg() or info.islnk():
                 content = tar.extractfile(info)
                 if content is None:
                     raise AssertionError("content is always set here")
-                mode = snapshot.PROGRAM if info.mode & 0o100 else snapshot.FILE
-                files[path] = snapshot.Entry(mode, content.read())
+                mode = PROGRAM if info.mode & 0o100 else FILE
+                files[path] = Entry(mode, content.read())
     if not files:
-        raise _unusable(tarball, "it holds no files")
+        raise _tarball_error(tarball, "it holds no files")
     return files, max(newest, 0)
 
 
-def upstream_version(name: str) -> tuple[str, str]:
+def parse_tarball_name(name: str) -> tuple[str, str]:
     """Source package and upstream version of a tarball's name."""
     match = ORIG.match(name)
     if match is None:
-        raise SlipwayError("read the name", name, "it is no source tarball of Debian", do_next="Remove it.")
+        raise SlipwayError("read the name", name, "it is not a source tarball of Debian", do_next="Remove it.")
     return match["source"], match["version"]
 
 
-def tag_of(version: str) -> str:
+def make_tag(version: str) -> str:
     """The tag of an upstream version: what git does not take in names is written as DEP 14 says."""
     return re.sub(r"\.(?=\.|$|lock$)", ".#", version.replace(":", "%").replace("~", "_"))
 
 
-def _held(one: Wanted, toplevel: Path) -> Imported | None:
-    refs = snapshot.resolve(_repository(one, toplevel))
+def _find_imported(one: SourceRequest, toplevel: Path) -> ImportedSource | None:
+    refs = read_refs(_locate_repository(one, toplevel))
     tags = {name.removeprefix("refs/tags/"): commit for name, commit in refs.items() if name.startswith("refs/tags/")}
     if one.version is not None:
-        commit = tags.get(tag_of(one.version))
-        return None if commit is None else Imported(one.package, one.path, one.version, commit, made=False)
+        commit = tags.get(make_tag(one.version))
+        return None if commit is None else ImportedSource(one.package, one.path, one.version, commit, made=False)
     head = refs.get(BRANCH)
     versions = [tag for tag, commit in tags.items() if commit == head]
-    return None if head is None else Imported(one.package, one.path, (versions or [""])[0], head, made=False)
+    return None if head is None else ImportedSource(one.package, one.path, (versions or [""])[0], head, made=False)
 
 
-def _import(one: Wanted, tarball: Path, toplevel: Path) -> Imported:
-    repository = _repository(one, toplevel)
-    version = upstream_version(tarball.name)[1]
-    tag = f"refs/tags/{tag_of(version)}"
-    refs = snapshot.resolve(repository)
+def _import_source(one: SourceRequest, tarball: Path, toplevel: Path) -> ImportedSource:
+    repository = _locate_repository(one, toplevel)
+    version = parse_tarball_name(tarball.name)[1]
+    tag = f"refs/tags/{make_tag(version)}"
+    refs = read_refs(repository)
     if tag in refs:
-        return Imported(one.package, one.path, version, refs[tag], made=False)
-    files, newest = files_of(tarball)
+        return ImportedSource(one.package, one.path, version, refs[tag], made=False)
+    files, newest = read_tarball(tarball)
     # Each version is a history of its own: the same tarball is the same commit, whatever was imported before.
     ours = refs.get(BRANCH) in {None, *(commit for name, commit in refs.items() if name.startswith("refs/tags/"))}
-    commit = snapshot.commit(
+    commit = commit_tree(
         repository,
         files,
         refs=[BRANCH, tag] if ours else [tag],
-        message=f"Import {tarball.name}\n\nsha256: {sha256(tarball)}\n",
+        message=f"Import {tarball.name}\n\nsha256: {hash_file(tarball)}\n",
         person=Person(*IMPORTER, newest),
     )
-    return Imported(one.package, one.path, version, commit, made=True)
+    return ImportedSource(one.package, one.path, version, commit, made=True)
 
 
-def _repository(one: Wanted, toplevel: Path) -> Path:
+def _locate_repository(one: SourceRequest, toplevel: Path) -> Path:
     return toplevel / f"{one.path}.git"
 
 
-def _cached(one: Wanted, cache: Path) -> Path | None:
+def _find_cached(one: SourceRequest, cache: Path) -> Path | None:
     best: Path | None = None
     for path in cache.glob("*.tar.*"):
         match = ORIG.match(path.name)
         if match is None or match["source"] != one.package or one.version not in (None, match["version"]):
             continue
-        if best is None or compare(match["version"], upstream_version(best.name)[1]) > 0:
+        if best is None or compare_versions(match["version"], parse_tarball_name(best.name)[1]) > 0:
             best = path
     return best
 
 
-def _chosen(one: Wanted, names: Mapping[str, str], cache: Path) -> Path:
+def _choose_tarball(one: SourceRequest, names: Mapping[str, str], cache: Path) -> Path:
     name = names[one.package]
-    version = upstream_version(name)[1]
+    version = parse_tarball_name(name)[1]
     if one.version not in (None, version):
         raise SlipwayError(
             f"import {one.package} {one.version} from",
@@ -193,14 +195,14 @@ def _chosen(one: Wanted, names: Mapping[str, str], cache: Path) -> Path:
     return cache / name
 
 
-def _download(packages: Sequence[str], archive: Archive) -> dict[str, str]:
+def _download_tarballs(packages: Sequence[str], archive: Archive) -> dict[str, str]:
     """Fetch upstream tarballs into the cache; the names of their files by package."""
     with tempfile.TemporaryDirectory(prefix=".apt-", dir=archive.cache) as name:
-        options = _private_apt(Path(name), archive.sources)
-        _apt([*options, "update"], "read the list of sources from", name)
+        options = _prepare_apt(Path(name), archive.sources)
+        _run_apt([*options, "update"], "read the list of sources from", name)
         names = {}
         for package in packages:
-            uris = _apt([*options, "source", "--tar-only", "--print-uris", package], f"find {package} in", name)
+            uris = _run_apt([*options, "source", "--tar-only", "--print-uris", package], f"find {package} in", name)
             found = [word for word in uris.split() if (match := ORIG.match(word)) and match["source"] == package]
             if not found:
                 raise SlipwayError(
@@ -210,15 +212,15 @@ def _download(packages: Sequence[str], archive: Archive) -> dict[str, str]:
                     do_next="Give the name of a source package, and look at the sources that were asked.",
                 )
             names[package] = found[0]
-        _apt([*options, "source", "--tar-only", "--download-only", *packages], "fetch sources from", name)
+        _run_apt([*options, "source", "--tar-only", "--download-only", *packages], "fetch sources from", name)
         for file in names.values():
             (Path(name) / file).replace(archive.cache / file)
     return names
 
 
-def _private_apt(directory: Path, sources: Sequence[str]) -> list[str]:
-    """Options by which apt uses ``sources`` and ``directory``, and leaves the machine's own lists alone."""
-    (directory / "sources.list").write_text("".join(f"{line}\n" for line in resolved(sources)), encoding="utf-8")
+def _prepare_apt(directory: Path, sources: Sequence[str]) -> list[str]:
+    """Options that make apt use ``sources`` and ``directory`` in place of the machine's own lists."""
+    (directory / "sources.list").write_text("".join(f"{line}\n" for line in resolve_mirrors(sources)), encoding="utf-8")
     for below in ("lists/partial", "cache/archives/partial"):
         (directory / below).mkdir(parents=True)
     values = {
@@ -232,7 +234,7 @@ def _private_apt(directory: Path, sources: Sequence[str]) -> list[str]:
     return [f"-o{name}={value}" for name, value in values.items()]
 
 
-def _apt(words: Sequence[str], attempt: str, directory: str) -> str:
+def _run_apt(words: Sequence[str], attempt: str, directory: str) -> str:
     return run(
         ["apt-get", "--quiet", *words],
         attempt=attempt,
@@ -243,23 +245,23 @@ def _apt(words: Sequence[str], attempt: str, directory: str) -> str:
     ).stdout
 
 
-def _parts(name: str) -> list[str]:
+def _split_path(name: str) -> list[str]:
     return [part for part in name.split("/") if part not in ("", ".")]
 
 
-def _safe(tarball: Path, info: tarfile.TarInfo) -> bool:
+def _is_wanted(tarball: Path, info: tarfile.TarInfo) -> bool:
     """Whether a member becomes a file; one that leads elsewhere fails."""
-    parts = _parts(info.name)
+    parts = _split_path(info.name)
     if info.name.startswith("/") or ".." in parts:
-        raise _unusable(tarball, f"{info.name!r} leads out of it")
+        raise _tarball_error(tarball, f"{info.name!r} leads out of it")
     return bool(parts) and ".git" not in parts and (info.isreg() or info.issym() or info.islnk())
 
 
-def _shared(members: Sequence[tarfile.TarInfo]) -> int:
+def _count_shared(members: Sequence[tarfile.TarInfo]) -> int:
     """1 if all members are below one directory, else 0."""
-    tops = {parts[0] for parts in (_parts(info.name) for info in members)}
-    return int(len(tops) == 1 and all(len(_parts(info.name)) > 1 for info in members))
+    tops = {parts[0] for parts in (_split_path(info.name) for info in members)}
+    return int(len(tops) == 1 and all(len(_split_path(info.name)) > 1 for info in members))
 
 
-def _unusable(tarball: Path, why: str) -> SlipwayError:
-    return SlipwayError("import", str(tarball), why, do_next="Remove it and run again to fetch it anew.")
+def _tarball_error(tarball: Path, why: str) -> SlipwayError:
+    return SlipwayError("import", str(tarball), why, do_next="Remove it and run again to fetch it again.")

@@ -1,4 +1,4 @@
-"""Look once at the definitions, and build their head if that is due: see the role mason."""
+"""Read the definitions once, and build their head if that is due: see the role mason."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import sys
 from pathlib import Path
 
 from slipway.errors import SlipwayError
-from slipway.mason.service import look, read_settings
+from slipway.mason.service import build_head, read_settings
 
 
 def main() -> int:
-    """Say what was tried; a commit that cannot be built is no failure of this program."""
+    """Print what was built; a commit that fails is not a failure of this program."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("settings", type=Path, help="a JSON file, as the provisioning writes it")
     try:
-        entry = look(read_settings(parser.parse_args().settings))
+        entry = build_head(read_settings(parser.parse_args().settings))
     except SlipwayError as error:
         print(error, file=sys.stderr)
         return 1

@@ -23,7 +23,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from slipway.http import FAILURES, fetch, reason
+from slipway.http import FAILURES, explain_failure, fetch_url
 
 MIRRORED, QUEUED, FAILED, PUBLISHED = "mirrored", "queued", "failed", "published"
 #: The order in which people want to see them.
@@ -59,25 +59,33 @@ class Refs:
     moved: int | None
 
 
-def status(settings: Mapping[str, Any], before: Mapping[str, Any], *, now: int) -> dict[str, Any]:
+def make_status(settings: Mapping[str, Any], before: Mapping[str, Any], *, now: int) -> dict[str, Any]:
     """The whole status, out of what is on this machine and what the upstream Trove says of itself."""
     toplevel = Path(settings["toplevel"])
     upstream, trouble = settings.get("upstream") or "", ""
     if upstream:
         try:
-            wanted = manifest(_fetched(f"{upstream}/{MANIFEST}"))
+            wanted = parse_manifest(_fetch(f"{upstream}/{MANIFEST}"))
         except (OSError, EOFError, ValueError, TypeError, zlib.error) as error:
-            wanted, trouble = manifest_of(toplevel), f"{upstream} cannot be asked: {error}"
+            wanted, trouble = read_manifest(toplevel), f"{upstream} cannot be asked: {error}"
     else:
-        wanted = manifest_of(toplevel)
-    failures = said(tail(Path(settings["log"])), toplevel) if settings.get("log") else {}
+        wanted = read_manifest(toplevel)
+    failures = parse_log(read_tail(Path(settings["log"])), toplevel) if settings.get("log") else {}
     earlier = {one["path"]: one for one in before.get("repositories", [])}
     found = [
-        judged(path, entry, refs(toplevel / f"{path}.git"), earlier.get(path), failures, mirror=bool(upstream), now=now)
+        judge_repository(
+            path,
+            entry,
+            read_refs(toplevel / f"{path}.git"),
+            earlier.get(path),
+            failures,
+            mirror=bool(upstream),
+            now=now,
+        )
         for path, entry in wanted.items()
     ]
     found.sort(key=lambda one: (ORDER.index(one.state), one.path))
-    services = {name: _active(name) for name in settings.get("services", [])}
+    services = {name: _read_service_state(name) for name in settings.get("services", [])}
     return {
         "name": settings["name"],
         "time": now,
@@ -89,7 +97,7 @@ def status(settings: Mapping[str, Any], before: Mapping[str, Any], *, now: int) 
     }
 
 
-def judged(
+def judge_repository(
     path: str,
     entry: Mapping[str, Any],
     have: Refs,
@@ -99,7 +107,7 @@ def judged(
     mirror: bool,
     now: int,
 ) -> Repository:
-    """How one repository stands. When it was mirrored is when it was first seen as the upstream has it."""
+    """The state of one repository. It counts as mirrored since it was first seen equal to the upstream's."""
     changed = entry.get("modified")
     changed = int(changed) if isinstance(changed, int | float) else None
     if not mirror:
@@ -114,11 +122,11 @@ def judged(
     return Repository(path, state, changed, known.get("mirrored"), have.fingerprint, have.branches, message)
 
 
-def manifest(packed: bytes) -> dict[str, dict[str, Any]]:
-    """The entries of a manifest's bytes, by path without ``.git``; what is no path of a repository is left out."""
+def parse_manifest(packed: bytes) -> dict[str, dict[str, Any]]:
+    """The entries of a manifest's bytes, by path without ``.git``; what is not a path of a repository is left out."""
     entries = json.loads(gzip.decompress(packed))
     if not isinstance(entries, dict):
-        raise TypeError("its manifest is no object")
+        raise TypeError("its manifest is not an object")
     found = {}
     for name, entry in entries.items():
         parts = name.removeprefix("/").split("/")
@@ -128,15 +136,15 @@ def manifest(packed: bytes) -> dict[str, dict[str, Any]]:
     return found
 
 
-def manifest_of(toplevel: Path) -> dict[str, dict[str, Any]]:
+def read_manifest(toplevel: Path) -> dict[str, dict[str, Any]]:
     """The entries of a manifest on this machine; of an absent or broken one, none."""
     try:
-        return manifest((toplevel / MANIFEST).read_bytes())
+        return parse_manifest((toplevel / MANIFEST).read_bytes())
     except (OSError, EOFError, ValueError, TypeError, zlib.error):
         return {}
 
 
-def refs(repository: Path) -> Refs:
+def read_refs(repository: Path) -> Refs:
     """What a repository has; of an absent one, nothing."""
     if not (repository / "HEAD").exists():
         return Refs(None, 0, None)
@@ -147,10 +155,10 @@ def refs(repository: Path) -> Refs:
         return Refs(None, 0, None)
     names = [line.split(b" ", 1)[1] for line in done.stdout.splitlines()]
     branches = sum(name.startswith(b"refs/heads/") for name in names)
-    return Refs(hashlib.sha1(done.stdout, usedforsecurity=False).hexdigest(), branches, _moved(repository))
+    return Refs(hashlib.sha1(done.stdout, usedforsecurity=False).hexdigest(), branches, _find_last_change(repository))
 
 
-def said(lines: Iterable[str], toplevel: Path) -> dict[str, str]:
+def parse_log(lines: Iterable[str], toplevel: Path) -> dict[str, str]:
     """What grokmirror's log complains of, by path: the last words about each repository since it was last begun."""
     failures: dict[str, str] = {}
     current = ""
@@ -163,15 +171,15 @@ def said(lines: Iterable[str], toplevel: Path) -> dict[str, str]:
             continue
         text, current = match["text"].strip(), ""
         if text.startswith("fetch: "):
-            failures.pop(_name(text.removeprefix("fetch: ")), None)
+            failures.pop(_extract_path(text.removeprefix("fetch: ")), None)
         elif text.startswith("Stderr (") and match["level"] == "WARNING":
             where, _unused, words = text.removeprefix("Stderr (").partition("): ")
-            current = _name(where.strip().removeprefix(os.path.realpath(toplevel)))
+            current = _extract_path(where.strip().removeprefix(os.path.realpath(toplevel)))
             failures[current] = words
     return failures
 
 
-def tail(path: Path) -> list[str]:
+def read_tail(path: Path) -> list[str]:
     """The last lines of a file, if there is one."""
     try:
         with path.open("rb") as stream:
@@ -181,16 +189,16 @@ def tail(path: Path) -> list[str]:
         return []
 
 
-def page(found: Mapping[str, Any]) -> str:
+def render_page(found: Mapping[str, Any]) -> str:
     """The status as a page for people, without scripts."""
     name = html.escape(found["name"])
     counts = ", ".join(f"{count} {state}" for state, count in found["counts"].items() if count) or "no repositories"
-    intro = f"<p>As of {_when(found['time'])}: {counts}.</p>"
+    intro = f"<p>As of {_format_time(found['time'])}: {counts}.</p>"
     if found["upstream"]:
         intro += f"\n<p>It mirrors <code>{html.escape(found['upstream'])}</code>.</p>"
     trouble = "".join(f'\n<p class="failed">{html.escape(text)}</p>' for text in found["trouble"])
     head = ["Repository", "State", "Changed", *(["Mirrored"] if found["upstream"] else []), "Branches"]
-    rows = "\n".join(_row(one, mirror=bool(found["upstream"])) for one in found["repositories"])
+    rows = "\n".join(_render_row(one, mirror=bool(found["upstream"])) for one in found["repositories"])
     return PAGE.format(
         name=name, intro=intro, trouble=trouble, head="".join(f"<th>{word}</th>" for word in head), rows=rows
     )
@@ -227,49 +235,49 @@ th, td {{ text-align: left; padding: .3em .8em; border-bottom: 1px solid #ccc; v
 """
 
 
-def _row(one: Mapping[str, Any], *, mirror: bool) -> str:
+def _render_row(one: Mapping[str, Any], *, mirror: bool) -> str:
     message = f"<br>{html.escape(one['message'])}" if one["message"] else ""
     cells = [
         f"<td>{html.escape(one['path'])}</td>",
         f'<td class="{one["state"]}">{one["state"]}{message}</td>',
-        f"<td>{_when(one['changed'])}</td>",
-        *([f"<td>{_when(one['mirrored'])}</td>"] if mirror else []),
+        f"<td>{_format_time(one['changed'])}</td>",
+        *([f"<td>{_format_time(one['mirrored'])}</td>"] if mirror else []),
         f"<td>{one['branches']}</td>",
     ]
     return f"<tr>{''.join(cells)}</tr>"
 
 
-def _when(seconds: int | None) -> str:
+def _format_time(seconds: int | None) -> str:
     return "" if seconds is None else time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(seconds))
 
 
-def _name(gitdir: str) -> str:
+def _extract_path(gitdir: str) -> str:
     return gitdir.strip().removeprefix("/").removesuffix(".git")
 
 
-def _moved(repository: Path) -> int | None:
+def _find_last_change(repository: Path) -> int | None:
     newest = 0.0
     for parent, _directories, files in os.walk(repository / "refs"):
         for path in [parent, *(os.path.join(parent, name) for name in files)]:
-            newest = max(newest, _mtime(path))
-    return int(max(newest, _mtime(repository / "packed-refs"))) or None
+            newest = max(newest, _read_mtime(path))
+    return int(max(newest, _read_mtime(repository / "packed-refs"))) or None
 
 
-def _mtime(path: str | Path) -> float:
+def _read_mtime(path: str | Path) -> float:
     try:
         return os.stat(path).st_mtime
     except OSError:
         return 0.0
 
 
-def _fetched(url: str) -> bytes:
+def _fetch(url: str) -> bytes:
     try:
-        return fetch(url, size=LARGEST, timeout=TIMEOUT, proxies=False)
+        return fetch_url(url, size=LARGEST, timeout=TIMEOUT, proxies=False)
     except FAILURES as error:
-        raise OSError(reason(error)) from error
+        raise OSError(explain_failure(error)) from error
 
 
-def _active(service: str) -> str:
+def _read_service_state(service: str) -> str:
     done = subprocess.run(
         ["systemctl", "is-active", "--", service], capture_output=True, text=True, timeout=20, check=False
     )
@@ -299,9 +307,9 @@ def main(words: list[str] | None = None) -> int:
         before = json.loads(target.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         before = {}
-    found = status(settings, before, now=int(time.time()))
+    found = make_status(settings, before, now=int(time.time()))
     _write(target, json.dumps(found, indent=1) + "\n")
-    _write(directory / "index.html", page(found))
+    _write(directory / "index.html", render_page(found))
     return 0
 
 

@@ -1,6 +1,6 @@
 # Copyright: The Slipway developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Let an ssh key do one thing: send files of a release to ``<directory>/<label>/`` with rsync.
+"""Restrict an ssh key to one thing: sending files of a release to ``<directory>/<label>/`` with rsync.
 
 It is both the forced command of the key (``upload-guard <directory>``) and the login shell of the account, which
 sshd starts as ``upload-guard -c "upload-guard <directory>"``. What the client asked for is in SSH_ORIGINAL_COMMAND.
@@ -49,7 +49,7 @@ class RefusedError(Exception):
 
 
 @dataclass
-class Wish:
+class UploadRequest:
     """What of the client's command goes into ours."""
 
     label: str
@@ -59,15 +59,15 @@ class Wish:
     timeout: int = IDLE_TIMEOUT
 
 
-def command(directory: str, asked: str | None) -> tuple[str, list[str], bool]:
+def make_command(directory: str, asked: str | None) -> tuple[str, list[str], bool]:
     """The directory to be written to, the rsync command for it, and whether it only looks."""
-    wish = understood(directory, asked)
-    target = os.path.join(directory, wish.label)
-    dry = "n" in wish.letters
+    request = parse_request(directory, asked)
+    target = os.path.join(directory, request.label)
+    dry = "n" in request.letters
     options = [
-        f"-{'n' if dry else ''}cpR{wish.abilities}",
-        wish.report,
-        f"--timeout={wish.timeout}",
+        f"-{'n' if dry else ''}cpR{request.abilities}",
+        request.report,
+        f"--timeout={request.timeout}",
         # A dry run writes nothing, and tells truly what differs.
         *([] if dry else ["--ignore-existing"]),
         f"--partial-dir={PARTIAL}",
@@ -76,8 +76,8 @@ def command(directory: str, asked: str | None) -> tuple[str, list[str], bool]:
     return target, options, dry
 
 
-def understood(directory: str, asked: str | None) -> Wish:
-    """What the client asks for, if nothing of it is strange."""
+def parse_request(directory: str, asked: str | None) -> UploadRequest:
+    """The client's request, if all of it is allowed."""
     if not asked:
         raise RefusedError("there is no shell here")
     try:
@@ -86,26 +86,26 @@ def understood(directory: str, asked: str | None) -> Wish:
         raise RefusedError("the command cannot be read") from error
     if words[:2] != ["rsync", "--server"] or len(words) < 5 or words[-2] != ".":
         raise RefusedError("only Slipway's upload by rsync is allowed")
-    wish = Wish(_label(directory, words[-1]))
+    request = UploadRequest(_check_label(directory, words[-1]))
     options = iter(words[2:-2])
     for option in options:
         name, _equals, value = option.partition("=")
         if option == "--partial-dir":
             value = next(options, "")
         if found := LETTERS.match(option):
-            wish.letters, wish.abilities = found["letters"], found["abilities"]
+            request.letters, request.abilities = found["letters"], found["abilities"]
         elif name == "--timeout" and NUMBER.match(value) and int(value):
-            wish.timeout = min(int(value), IDLE_TIMEOUT)
+            request.timeout = min(int(value), IDLE_TIMEOUT)
         elif option in REPORTS:
-            wish.report = option
+            request.report = option
         elif option != "--mkpath" and not (name == "--partial-dir" and value == PARTIAL):
             raise RefusedError(f"rsync's option {option!r} is not allowed")
-    if not {"c", "R"} <= set(wish.letters):
+    if not {"c", "R"} <= set(request.letters):
         raise RefusedError("only an upload that compares digests is allowed")
-    return wish
+    return request
 
 
-def asked_for_room(directory: str, asked: str | None) -> str | None:
+def parse_room_request(directory: str, asked: str | None) -> str | None:
     """The directory of a release whose room is asked for; None if something else is asked for."""
     try:
         words = shlex.split(asked or "")
@@ -113,15 +113,15 @@ def asked_for_room(directory: str, asked: str | None) -> str | None:
         return None
     if len(words) != 2 or words[0] != ROOM:
         return None
-    return os.path.join(directory, _label(directory, words[1]))
+    return os.path.join(directory, _check_label(directory, words[1]))
 
 
-def room(target: str) -> Iterator[str]:
-    """How things stand in ``target``, or where it would be made: one word and its value a line."""
+def describe_room(target: str) -> Iterator[str]:
+    """Room and rights of ``target``, or of where it would be created: one word and its value a line."""
     place = target if os.path.lexists(target) else os.path.dirname(target)
     found, system = os.stat(place, follow_symlinks=False), os.statvfs(place)
     if not stat.S_ISDIR(found.st_mode):
-        raise RefusedError(f"{place} is no directory")
+        raise RefusedError(f"{place} is not a directory")
     yield f"place {place}"
     owner, group = _named(pwd.getpwuid, found.st_uid), _named(grp.getgrgid, found.st_gid)
     yield f"account {_named(pwd.getpwuid, os.geteuid())}"
@@ -134,8 +134,8 @@ def room(target: str) -> Iterator[str]:
         yield f"free {system.f_bavail * system.f_frsize}"
     if system.f_files:
         yield f"inodes {system.f_favail}"
-    yield from _files("file", target)
-    yield from _files("part", os.path.join(target, PARTIAL))
+    yield from _list_files("file", target)
+    yield from _list_files("part", os.path.join(target, PARTIAL))
 
 
 def _named(look: Callable[[int], Sequence[Any]], number: int) -> str:
@@ -145,7 +145,7 @@ def _named(look: Callable[[int], Sequence[Any]], number: int) -> str:
         return str(number)
 
 
-def _files(word: str, directory: str) -> Iterator[str]:
+def _list_files(word: str, directory: str) -> Iterator[str]:
     """The files in a directory that bear names of releases; links are not followed."""
     try:
         descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
@@ -158,7 +158,7 @@ def _files(word: str, directory: str) -> Iterator[str]:
     os.close(descriptor)
 
 
-def _label(directory: str, target: str) -> str:
+def _check_label(directory: str, target: str) -> str:
     """The label in ``<directory>/<label>/``, the one kind of place that may be written to."""
     label = target.removeprefix(f"{directory}/").removesuffix("/")
     if not target.startswith(f"{directory}/") or not LABEL.match(label):
@@ -167,7 +167,7 @@ def _label(directory: str, target: str) -> str:
 
 
 def prepare(target: str) -> None:
-    """Have the release's directory, and be the only one who writes to it until rsync ends."""
+    """Create and lock the release's directory until rsync ends."""
     try:
         os.mkdir(target, 0o755)
     except FileExistsError:
@@ -177,7 +177,7 @@ def prepare(target: str) -> None:
     try:
         descriptor = os.open(target, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     except OSError as error:
-        raise RefusedError(f"{target} is no directory") from error
+        raise RefusedError(f"{target} is not a directory") from error
     if os.fstat(descriptor).st_uid != os.geteuid() or not stat.S_ISDIR(os.fstat(descriptor).st_mode):
         raise RefusedError(f"{target} belongs to somebody else")
     deadline = time.monotonic() + LOCK_WAIT
@@ -193,7 +193,7 @@ def prepare(target: str) -> None:
     os.set_inheritable(descriptor, True)  # rsync holds the lock until its end
 
 
-def served(arguments: Sequence[str], program: str) -> str:
+def parse_arguments(arguments: Sequence[str], program: str) -> str:
     """The directory that the key may send to; as a login shell only our own forced command is known."""
     words = list(arguments)
     if words[:1] == ["-c"] and len(words) == 2:
@@ -209,12 +209,12 @@ def served(arguments: Sequence[str], program: str) -> str:
 def main(arguments: Sequence[str], program: str, environment: Mapping[str, str]) -> NoReturn:
     """Become rsync, or refuse with a sentence."""
     try:
-        directory = served(arguments, program)
+        directory = parse_arguments(arguments, program)
         asked = environment.get("SSH_ORIGINAL_COMMAND")
-        if target := asked_for_room(directory, asked):
-            print(*room(target), sep="\n")
+        if target := parse_room_request(directory, asked):
+            print(*describe_room(target), sep="\n")
             sys.exit()
-        target, options, dry = command(directory, asked)
+        target, options, dry = make_command(directory, asked)
         os.umask(0o022)
         if not dry:
             prepare(target)

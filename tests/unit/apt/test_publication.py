@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.slipway.release.plugins.module_utils.slipway import openpgp
-from ansible_collections.slipway.release.plugins.module_utils.slipway.apt import publication as aptpublication
+from ansible_collections.slipway.release.plugins.module_utils.slipway.apt import publication
 from ansible_collections.slipway.release.plugins.module_utils.slipway.apt.index import Archive, Deb, read_deb
 from ansible_collections.slipway.release.plugins.module_utils.slipway.apt.publication import Release
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
@@ -28,7 +28,7 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 def archive(tmp_path: Path, keys: tuple[Path, str]) -> Archive:
     directory = tmp_path / "fixed"
     directory.mkdir()
-    (directory / "key.asc").write_bytes(openpgp.public_key(*keys))
+    (directory / "key.asc").write_bytes(openpgp.export_public_key(*keys))
     return Archive(directory, "Slipway", "main", *keys)
 
 
@@ -51,7 +51,7 @@ CLOCK = Clock(time.time() - 10_000)
 
 
 def publish(archive: Archive, release: Release, clock: Clock = CLOCK) -> bool:
-    return aptpublication.publish(archive, release, clock=clock, sleep=clock.sleep)
+    return publication.publish_release(archive, release, clock=clock, sleep=clock.sleep)
 
 
 def debs(directory: Path, release: str, *, distribution: str = "d", names: str = "ab", text: str = "") -> list[Deb]:
@@ -136,7 +136,7 @@ def test_a_release_that_has_been_replaced_stays_replaced(archive: Archive, tmp_p
     publish(archive, release_of(tmp_path, "r1"))
     publish(archive, release_of(tmp_path, "r2"))
     assert publish(archive, release_of(tmp_path, "r1")) is False
-    assert aptpublication.current(archive.directory).labels["d"]["bookworm/amd64"] == "d-r2"
+    assert publication.read_current(archive.directory).labels["d"]["bookworm/amd64"] == "d-r2"
 
 
 def test_a_published_release_is_not_changed(archive: Archive, tmp_path: Path) -> None:
@@ -166,7 +166,7 @@ def test_files_of_an_interrupted_run_are_replaced(archive: Archive, tmp_path: Pa
     (archive.directory / "generations/1/dists").mkdir(parents=True)
     (archive.directory / ".dists.x.tmp").symlink_to("nowhere")
     assert publish(archive, release) is True
-    aptpublication.verify(archive.directory, "d-r1")
+    publication.verify_release(archive.directory, "d-r1")
     assert not list(archive.directory.rglob("*.tmp"))
 
 
@@ -174,7 +174,7 @@ class StoppedError(Exception):
     pass
 
 
-@pytest.mark.parametrize("step", ["_fill_pool", "_write_snapshot", "_write_generation", "_point"])
+@pytest.mark.parametrize("step", ["_fill_pool", "_write_snapshot", "_write_generation", "_point_dists"])
 def test_wherever_it_stops_clients_see_the_old_release_and_the_next_run_completes(
     archive: Archive, client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
@@ -184,12 +184,12 @@ def test_wherever_it_stops_clients_see_the_old_release_and_the_next_run_complete
         raise StoppedError
 
     with monkeypatch.context() as patch:
-        patch.setattr(aptpublication, step, stop)
+        patch.setattr(publication, step, stop)
         with pytest.raises(StoppedError):
             publish(archive, release_of(tmp_path, "r2"))
     client.update()
     assert client.would_install("d-b") == {"d-a": "1-r1", "d-b": "1-r1"}
-    assert aptpublication.published(archive.directory, "d-r2") is None
+    assert publication.read_published(archive.directory, "d-r2") is None
     assert publish(archive, release_of(tmp_path, "r2")) is True
     client.update()
     assert client.would_install("d-b") == {"d-a": "1-r2", "d-b": "1-r2"}
@@ -211,7 +211,7 @@ def test_two_distributions_share_the_archive(archive: Archive, client: Client, t
 def test_distributions_do_not_share_package_names(archive: Archive, tmp_path: Path) -> None:
     publish(archive, release_of(tmp_path, "r1"))
     release = release_of(tmp_path, "r9")
-    with pytest.raises(SlipwayError, match="5 things are wrong") as failure:
+    with pytest.raises(SlipwayError, match="5 problems") as failure:
         publish(archive, Release("e", "r9", release.indexes))
     assert failure.value.findings[0] == "d-a in bookworm/amd64 belongs to d"
 
@@ -220,7 +220,7 @@ def test_a_platform_that_a_release_leaves_out_keeps_what_it_had(archive: Archive
     publish(archive, release_of(tmp_path, "r1"))
     release = release_of(tmp_path, "r2")
     publish(archive, Release("d", "r2", {"bookworm": release.indexes["bookworm"]}))
-    assert aptpublication.current(archive.directory).labels["d"] == {
+    assert publication.read_current(archive.directory).labels["d"] == {
         "bookworm/amd64": "d-r2",
         "bookworm/i386": "d-r2",
         "trixie/amd64": "d-r1",
@@ -269,7 +269,7 @@ def test_every_missing_file_of_a_published_release_is_named(archive: Archive, tm
     publish(archive, release_of(tmp_path, "r1"))
     (archive.directory / "pool/main/d/d-a/d-a_1-r1_all.deb").unlink()
     (archive.directory / "snapshots/d-r1/dists/trixie/InRelease").write_bytes(b"x")
-    with pytest.raises(SlipwayError, match="2 things are wrong") as failure:
+    with pytest.raises(SlipwayError, match="2 problems") as failure:
         publish(archive, release_of(tmp_path, "r1"))
     assert failure.value.findings[0] == "pool/main/d/d-a/d-a_1-r1_all.deb is missing"
     assert failure.value.findings[1].startswith("snapshots/d-r1/dists/trixie/InRelease has 1 bytes instead of ")
@@ -280,8 +280,8 @@ def test_what_cannot_be_an_archive_is_refused_with_every_reason(archive: Archive
     with pytest.raises(SlipwayError) as failure:
         publish(archive, Release("../d", "r1", {"bookworm": {"amd64": (deb, deb), "i386": ()}}))
     assert failure.value.findings == [
-        "the distribution '../d' is no name",
-        "the label '../d-r1' is no name",
+        "the distribution '../d' is not a name",
+        "the label '../d-r1' is not a name",
         "bookworm/amd64 would have d-a twice",
         "bookworm/i386 would be empty",
     ]
@@ -305,7 +305,7 @@ def test_a_damaged_account_of_what_is_public_is_told(archive: Archive, tmp_path:
 def test_changes_and_downgrades_are_told() -> None:
     before = {"b/amd64": {"x": {"version": "1-r9"}, "y": {"version": "1-r9"}}, "b/i386": {"x": {"version": "1-r9"}}}
     after = {"b/amd64": {"x": {"version": "1-r10"}, "z": {"version": "0.9-r10"}}, "b/armhf": {"x": {"version": "1"}}}
-    found = aptpublication.changes(before, after)
+    found = publication.compare_packages(before, after)
     assert found["added"] == [
         {"suite": "b", "architecture": "amd64", "package": "z", "version": "0.9-r10"},
         {"suite": "b", "architecture": "armhf", "package": "x", "version": "1"},
@@ -315,16 +315,16 @@ def test_changes_and_downgrades_are_told() -> None:
     ]
     assert found["removed"] == [{"suite": "b", "architecture": "amd64", "package": "y", "was": "1-r9"}]
     assert found["diff"]["before"] == "b/amd64 x 1-r9\nb/amd64 y 1-r9\n"
-    assert aptpublication.downgrades(before, after) == []
-    assert aptpublication.downgrades(after, before) == ["b/amd64: x 1-r9 is older than 1-r10, which is published"]
+    assert publication.find_downgrades(before, after) == []
+    assert publication.find_downgrades(after, before) == ["b/amd64: x 1-r9 is older than 1-r10, which is published"]
 
 
 def test_the_account_says_what_a_release_was_made_from(archive: Archive, tmp_path: Path) -> None:
     publish(archive, release_of(tmp_path, "r1", inputs={"stack": "1.0"}))
-    kept = aptpublication.published(archive.directory, "d-r1")
+    kept = publication.read_published(archive.directory, "d-r1")
     assert kept is not None
     assert kept["inputs"] == {"stack": "1.0"}
-    row = aptpublication.current_packages(archive.directory, "d")["bookworm/i386"]["d-a"]
+    row = publication.read_current_packages(archive.directory, "d")["bookworm/i386"]["d-a"]
     path = archive.directory / row["path"]
     assert (row["version"], row["size"]) == ("1-r1", path.stat().st_size)
     assert json.loads((archive.directory / "snapshots/d-r1/release.json").read_text())["release"] == "r1"

@@ -33,13 +33,13 @@ def debs(directory: Path, *names: str, version: str = "1.0", architecture: str =
 
 
 def held(base: Path, suite: str = "bookworm") -> list[tuple[str, str, str]]:
-    with reprepro.opened(base) as archive:
-        return [(package.name, package.version, package.index) for package in archive.packages(suite)]
+    with reprepro.open_archive(base) as archive:
+        return [(package.name, package.version, package.index) for package in archive.list_packages(suite)]
 
 
 def test_packages_are_included_once(base: Path, tmp_path: Path) -> None:
     files = [*debs(tmp_path, "one", "two"), *debs(tmp_path, "both", architecture="all")]
-    with reprepro.opened(base) as archive:
+    with reprepro.open_archive(base) as archive:
         first = archive.include("bookworm", files)
         assert archive.include("bookworm", files).changed is False
     assert [change["package"] for change in first.added] == ["both", "both", "one", "two"]
@@ -54,7 +54,7 @@ def test_packages_are_included_once(base: Path, tmp_path: Path) -> None:
 
 
 def test_a_newer_version_takes_the_place_of_the_older(base: Path, tmp_path: Path) -> None:
-    with reprepro.opened(base) as archive:
+    with reprepro.open_archive(base) as archive:
         archive.include("bookworm", debs(tmp_path, "one"))
         newer = archive.include("bookworm", debs(tmp_path, "one", version="1.1"))
     assert newer.updated == [{"package": "one", "architecture": "amd64", "version": "1.1", "was": "1.0"}]
@@ -62,13 +62,13 @@ def test_a_newer_version_takes_the_place_of_the_older(base: Path, tmp_path: Path
 
 
 def test_everything_that_cannot_be_included_is_listed_and_nothing_is_done(base: Path, tmp_path: Path) -> None:
-    with reprepro.opened(base) as archive:
+    with reprepro.open_archive(base) as archive:
         archive.include("bookworm", [*debs(tmp_path, "same"), *debs(tmp_path, "old", version="2.0")])
         before = tree(base.parent / "public")
         other = make_deb(tmp_path / "other", "same", "1.0", "amd64", files={"usr/x": b"x"})
         arm = make_deb(tmp_path, "arm", "1.0", "armhf")
         files = [*read_debs([other, arm]), *debs(tmp_path, "old", "new")]
-        with pytest.raises(SlipwayError, match="3 packages are in the way") as failure:
+        with pytest.raises(SlipwayError, match="3 packages conflict") as failure:
             archive.include("bookworm", files)
     assert [finding.split(": ", 1)[1] for finding in failure.value.findings] == [
         "same 1.0 for amd64 is there with other content",
@@ -83,11 +83,11 @@ def test_files_that_are_no_debs_are_all_named(tmp_path: Path) -> None:
     (tmp_path / "b.deb").write_bytes(make_deb(tmp_path, "b", "1.0").read_bytes()[:200])
     with pytest.raises(SlipwayError, match="Could not use 2 debs: 2 of them are faulty") as failure:
         read_debs([tmp_path / "a.deb", tmp_path / "b.deb"])
-    assert "a.deb: it is no deb" in failure.value.findings[0]
+    assert "a.deb: it is not a deb" in failure.value.findings[0]
 
 
 def test_exactly_what_is_listed_is_removed(base: Path, tmp_path: Path) -> None:
-    with reprepro.opened(base) as archive:
+    with reprepro.open_archive(base) as archive:
         archive.include("bookworm", [*debs(tmp_path, "one", "two"), *debs(tmp_path, "both", architecture="all")])
         rows = [
             {"name": "one", "version": "0.9", "architecture": "amd64"},
@@ -106,19 +106,19 @@ def test_exactly_what_is_listed_is_removed(base: Path, tmp_path: Path) -> None:
 
 def test_many_packages_are_removed_with_one_export(base: Path, tmp_path: Path) -> None:
     files = debs(tmp_path, *(f"package{number}" for number in range(60)))
-    with reprepro.opened(base) as archive:
+    with reprepro.open_archive(base) as archive:
         archive.include("bookworm", files)
         archive.remove("bookworm", [{"name": file.name, "version": "1.0"} for file in files[:50]])
     assert len(held(base)) == 10
 
 
 def test_packages_are_copied_between_suites(base: Path, tmp_path: Path) -> None:
-    with reprepro.opened(base) as archive:
+    with reprepro.open_archive(base) as archive:
         archive.include("bookworm", debs(tmp_path, "one", "two"))
         archive.copy("testing", "bookworm", ["one"])
         assert archive.copy("testing", "bookworm", ["one"]).changed is False
         archive.include("testing", debs(tmp_path, "two", version="3.0"))
-        with pytest.raises(SlipwayError, match="2 packages are in the way") as failure:
+        with pytest.raises(SlipwayError, match="2 packages conflict") as failure:
             archive.copy("testing", "bookworm", ["two", "three"])
     assert failure.value.findings == [
         "bookworm has no three",
@@ -128,13 +128,13 @@ def test_packages_are_copied_between_suites(base: Path, tmp_path: Path) -> None:
 
 
 def test_a_snapshot_keeps_what_the_suite_loses(base: Path, tmp_path: Path) -> None:
-    with reprepro.opened(base) as archive:
+    with reprepro.open_archive(base) as archive:
         archive.include("bookworm", debs(tmp_path, "one"))
         assert archive.snapshot("bookworm", "r1", write=False) is True
         assert archive.snapshot("bookworm", "r1") is True
         assert archive.snapshot("bookworm", "r1") is False
         archive.remove("bookworm", [{"name": "one"}])
-        with pytest.raises(SlipwayError, match="'../x' is no name"):
+        with pytest.raises(SlipwayError, match="'../x' is not a name"):
             archive.snapshot("bookworm", "../x")
     public = tmp_path / "public"
     assert "Package: one" in (public / "dists/bookworm/snapshots/r1/main/binary-amd64/Packages").read_text()
@@ -142,83 +142,86 @@ def test_a_snapshot_keeps_what_the_suite_loses(base: Path, tmp_path: Path) -> No
 
 
 def test_looking_changes_nothing_and_waits_for_nobody(base: Path, tmp_path: Path) -> None:
-    with reprepro.opened(base) as archive:
+    with reprepro.open_archive(base) as archive:
         archive.include("bookworm", debs(tmp_path, "one"))
         before = tree(base.parent)
-        with reprepro.opened(base, write=False) as looked:
+        with reprepro.open_archive(base, write=False) as looked:
             assert looked.plan_include("bookworm", debs(tmp_path, "one")).changed is False
             assert looked.plan_remove("bookworm", [{"name": "one"}]).changed is True
     assert tree(base.parent) == before
 
 
 def test_a_fresh_archive_is_empty(base: Path) -> None:
-    with reprepro.opened(base, write=False) as archive:
-        assert archive.packages("bookworm") == []
+    with reprepro.open_archive(base, write=False) as archive:
+        assert archive.list_packages("bookworm") == []
         with pytest.raises(SlipwayError, match="its conf/distributions has bookworm, testing"):
-            archive.packages("sid")
+            archive.list_packages("sid")
     assert not (base / "db").exists()
 
 
 def test_indexes_are_due_until_they_are_exported_and_after_the_settings_changed(base: Path) -> None:
-    assert reprepro.export_due(base.parent / "none", "bookworm")
-    assert reprepro.export_due(base, "sid")
-    assert reprepro.export_due(base, "bookworm")
-    with reprepro.opened(base) as archive:
+    assert reprepro.is_export_due(base.parent / "none", "bookworm")
+    assert reprepro.is_export_due(base, "sid")
+    assert reprepro.is_export_due(base, "bookworm")
+    with reprepro.open_archive(base) as archive:
         archive.export("bookworm")
-    assert not reprepro.export_due(base, "bookworm")
-    assert reprepro.export_due(base, "testing")
+    assert not reprepro.is_export_due(base, "bookworm")
+    assert reprepro.is_export_due(base, "testing")
     os.utime(base / "conf/distributions", (time.time() + 60, time.time() + 60))
-    assert reprepro.export_due(base, "bookworm")
+    assert reprepro.is_export_due(base, "bookworm")
 
 
 def test_a_directory_that_is_no_archive_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(SlipwayError, match=r"conf/distributions cannot be read"), reprepro.opened(tmp_path / "none"):
+    with (
+        pytest.raises(SlipwayError, match=r"conf/distributions cannot be read"),
+        reprepro.open_archive(tmp_path / "none"),
+    ):
         pass
 
 
 def test_a_second_user_waits_and_says_for_whom(base: Path) -> None:
     with (
-        reprepro.opened(base),
+        reprepro.open_archive(base),
         pytest.raises(SlipwayError, match="held by another process"),
-        reprepro.opened(base, timeout=0.1),
+        reprepro.open_archive(base, timeout=0.1),
     ):
         pass
 
 
 def test_a_lock_left_by_a_killed_reprepro_is_recovered(base: Path, tmp_path: Path) -> None:
-    with reprepro.opened(base) as archive:
+    with reprepro.open_archive(base) as archive:
         archive.include("bookworm", debs(tmp_path, "one"))
     (base / "db" / "lockfile").touch()
-    with reprepro.opened(base) as archive:
+    with reprepro.open_archive(base) as archive:
         archive.include("bookworm", debs(tmp_path, "two"))
     assert [name for name, _version, _index in held(base)] == ["one", "two"]
 
 
 def test_what_was_included_but_not_exported_is_exported_by_the_next_user(base: Path, tmp_path: Path) -> None:
-    with reprepro.opened(base) as archive:
+    with reprepro.open_archive(base) as archive:
         archive.include("bookworm", debs(tmp_path, "one"))
         deb = debs(tmp_path, "two")[0]
         (base / reprepro.UNFINISHED).touch()
-        archive.reprepro("--export=silent-never", "includedeb", "bookworm", str(deb.path), attempt="include")
+        archive.run_reprepro("--export=silent-never", "includedeb", "bookworm", str(deb.path), attempt="include")
     index = base.parent / "public/dists/bookworm/main/binary-amd64/Packages"
     assert "two" not in index.read_text()
-    with reprepro.opened(base):
+    with reprepro.open_archive(base):
         assert "two" in index.read_text()
         assert not (base / reprepro.UNFINISHED).exists()
 
 
 @pytest.mark.parametrize("broken", ["packages.db", "references.db", "checksums.db", "contents.cache.db"])
 def test_a_database_left_half_written_is_put_back(base: Path, tmp_path: Path, broken: str) -> None:
-    with reprepro.opened(base) as archive:
+    with reprepro.open_archive(base) as archive:
         archive.include("bookworm", debs(tmp_path, "one"))
-        archive.changing("bookworm").__enter__()  # and it is killed
+        archive.begin_change("bookworm").__enter__()  # and it is killed
         (base / "db" / broken).write_bytes(b"")
         (base / "db" / "lockfile").touch()
-    with reprepro.opened(base, write=False) as archive:
-        assert [package.name for package in archive.packages("bookworm")] == ["one"]
-    with reprepro.opened(base) as archive:
+    with reprepro.open_archive(base, write=False) as archive:
+        assert [package.name for package in archive.list_packages("bookworm")] == ["one"]
+    with reprepro.open_archive(base) as archive:
         archive.include("bookworm", debs(tmp_path, "two"))
-        archive.reprepro("check", attempt="check")
+        archive.run_reprepro("check", attempt="check")
     assert [name for name, _version, _index in held(base)] == ["one", "two"]
     assert sorted(path.name for path in base.glob("*slipway*")) == ["slipway.lock"]
 
@@ -227,7 +230,7 @@ PROGRAM = """
 import sys
 from ansible_collections.slipway.release.plugins.module_utils.slipway.apt import reprepro
 from ansible_collections.slipway.release.plugins.module_utils.slipway.apt.index import read_debs
-with reprepro.opened(sys.argv[1]) as archive:
+with reprepro.open_archive(sys.argv[1]) as archive:
     archive.include("bookworm", read_debs(sys.argv[2:]))
 """
 
@@ -244,9 +247,9 @@ def test_an_inclusion_killed_at_any_moment_is_completed_by_the_next(base: Path, 
             os.kill(child, signal.SIGKILL)
         process.kill()
         process.wait()
-    with reprepro.opened(base) as archive:
+    with reprepro.open_archive(base) as archive:
         archive.include("bookworm", read_debs(files))
-        archive.reprepro("check", attempt="check")
+        archive.run_reprepro("check", attempt="check")
     assert len(held(base)) == 120
     index = (base.parent / "public/dists/bookworm/main/binary-amd64/Packages").read_text()
     assert index.count("Package: ") == 120

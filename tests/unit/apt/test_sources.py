@@ -6,7 +6,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from ansible_collections.slipway.release.plugins.module_utils.slipway.apt.sources import package_lists, resolved
+from ansible_collections.slipway.release.plugins.module_utils.slipway.apt.sources import (
+    fetch_package_lists,
+    resolve_mirrors,
+)
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
 
 
@@ -19,19 +22,19 @@ def mirror(tmp_path: Path) -> str:
 
 
 def test_lists_are_fetched_and_named_by_architecture(mirror: str, tmp_path: Path) -> None:
-    found = package_lists([mirror], ["amd64"], directory=tmp_path / "lists")
+    found = fetch_package_lists([mirror], ["amd64"], directory=tmp_path / "lists")
     assert [path.read_text().splitlines()[0] for path in found["amd64"]] == ["Package: libc6"]
 
 
 def test_an_architecture_without_a_list_is_a_failure(mirror: str, tmp_path: Path) -> None:
     with pytest.raises(SlipwayError, match="i386"):
-        package_lists([mirror], ["amd64", "i386"], directory=tmp_path / "lists")
+        fetch_package_lists([mirror], ["amd64", "i386"], directory=tmp_path / "lists")
 
 
 def test_a_mirror_that_does_not_answer_is_a_failure(tmp_path: Path) -> None:
     source = "deb [trusted=yes] http://127.0.0.1:9/none bookworm main"
     with pytest.raises(SlipwayError, match="Could not fetch the package lists of 1 source for amd64"):
-        package_lists([source], ["amd64"], directory=tmp_path / "lists")
+        fetch_package_lists([source], ["amd64"], directory=tmp_path / "lists")
 
 
 @pytest.fixture
@@ -53,7 +56,7 @@ def test_the_machines_own_mirror_takes_the_place_of_its_word(machine: Path) -> N
         "deb http://mirror.example/debian bookworm-updates main\ndeb http://mirror.example/debian/ bookworm main\n"
     )
     lines = ["deb [signed-by=/k.gpg] machine bookworm main contrib", "deb-src machine bookworm main", "deb copy:/a b c"]
-    assert resolved(lines) == [
+    assert resolve_mirrors(lines) == [
         "deb [signed-by=/k.gpg] http://mirror.example/debian bookworm main contrib",
         "deb-src http://mirror.example/debian bookworm main",
         "deb copy:/a b c",
@@ -73,12 +76,14 @@ def test_debians_own_archive_goes_before_others_with_a_suite_of_that_name(machin
         )
     sources = [f"deb [trusted=yes arch=amd64] copy:{machine}/{name} bookworm main\n" for name in ("other", "debian")]
     (machine / "sources.list").write_text("".join(sources))
-    assert resolved(["deb machine bookworm main"]) == [f"deb copy:{machine}/other bookworm main"]  # without lists
+    assert resolve_mirrors(["deb machine bookworm main"]) == [
+        f"deb copy:{machine}/other bookworm main"
+    ]  # without lists
     subprocess.run(["apt-get", "update", "-q"], check=True, capture_output=True)
-    assert resolved(["deb machine bookworm main"]) == [f"deb copy:{machine}/debian bookworm main"]
+    assert resolve_mirrors(["deb machine bookworm main"]) == [f"deb copy:{machine}/debian bookworm main"]
 
 
 def test_a_suite_that_the_machine_has_not_is_named(machine: Path) -> None:
     (machine / "sources.list").write_text("deb http://mirror.example/debian bookworm main\n")
-    with pytest.raises(SlipwayError, match="this machine's apt takes that suite from nowhere"):
-        resolved(["deb machine trixie main"])
+    with pytest.raises(SlipwayError, match="no source of this machine's apt has that suite"):
+        resolve_mirrors(["deb machine trixie main"])

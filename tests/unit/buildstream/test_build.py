@@ -11,11 +11,11 @@ import time
 from pathlib import Path
 
 import pytest
-from ansible_collections.slipway.release.plugins.module_utils.slipway.buildstream.build import build_all, checkout
+from ansible_collections.slipway.release.plugins.module_utils.slipway.buildstream.build import build_all, check_out
 from ansible_collections.slipway.release.plugins.module_utils.slipway.buildstream.command import (
     TRIES,
     Project,
-    bst,
+    run_bst,
 )
 from ansible_collections.slipway.release.plugins.module_utils.slipway.buildstream.session import BuildError, Fault
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
@@ -170,7 +170,9 @@ def test_what_keeps_which_system_from_being_built_is_told_for_programs_too(proje
             builds,
             log_directory=tmp_path / "logs",
             timeout=60,
-            told=lambda architecture, event: told.append((architecture, event.element, event.action, event.outcome)),
+            on_event=lambda architecture, event: told.append(
+                (architecture, event.element, event.action, event.outcome)
+            ),
         )
     kept = tmp_path / "logs/failed-x86_64-bad-build.log"
     whole = tmp_path / "logs/build-armv7lhf.log"
@@ -251,7 +253,7 @@ def test_a_source_that_one_build_alone_does_not_find_is_told_at_once(project: Pr
 
 def test_stumbling_has_an_end(project: Project) -> None:
     play(project, "build", "none", STUMBLED, status=1)
-    assert bst(project, "build", attempt="try", timeout=60).returncode == 1
+    assert run_bst(project, "build", attempt="try", timeout=60).returncode == 1
     assert len((project.directory / "calls").read_text().splitlines()) == TRIES
 
 
@@ -360,7 +362,7 @@ def test_checkout_needs_only_the_name_of_the_project(project: Project, tmp_path:
     play(project, "artifact", "none", "")
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    checkout(Project(scratch, None, project.bst), "mini/a/k", archive=tmp_path / "a.tar", timeout=60)
+    check_out(Project(scratch, None, project.bst), "mini/a/k", archive=tmp_path / "a.tar", timeout=60)
     assert (scratch / "project.conf").read_text() == "name: mini\nmin-version: 2.0\n"
     call = (project.directory / "calls").read_text().strip()
     assert call.endswith(f"artifact checkout --deps none --no-integrate --tar {tmp_path}/a.tar mini/a/k")
@@ -374,7 +376,7 @@ def test_an_artifact_that_is_nowhere_is_told_with_what_to_do(tmp_path: Path) -> 
     )
     program.chmod(0o755)
     with pytest.raises(SlipwayError) as caught:
-        checkout(Project(tmp_path, None, str(program)), "mini/nope/k", archive=tmp_path / "a.tar", timeout=60)
+        check_out(Project(tmp_path, None, str(program)), "mini/nope/k", archive=tmp_path / "a.tar", timeout=60)
     assert str(caught.value).startswith(
         "Could not take mini/nope/k out of BuildStream's cache: "
         "Error while staging: 'nope' This artifact is not yet cached. Run the build stage again"
@@ -384,13 +386,13 @@ def test_an_artifact_that_is_nowhere_is_told_with_what_to_do(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("said", "fault"),
     [
-        (LACKING, "http://cache:50051: it does not have it. See that the server runs"),
-        (AWAY, "http://cache:50051: Failed to connect to remote host: Connection refused. See that the server runs"),
+        (LACKING, "http://cache:50051: it does not have it. Check that the server runs"),
+        (AWAY, "http://cache:50051: Failed to connect to remote host: Connection refused. Check that the server runs"),
     ],
 )
 def test_a_server_from_which_nothing_comes_is_named(project: Project, tmp_path: Path, said: str, fault: str) -> None:
     play(project, "artifact", "none", said, status=255)
     with pytest.raises(SlipwayError) as caught:
-        checkout(project, "mini/a/k", archive=tmp_path / "a.tar", timeout=60)
+        check_out(project, "mini/a/k", archive=tmp_path / "a.tar", timeout=60)
     words = "Could not take mini/a/k out of BuildStream's cache or pull it from http://cache:50051: "
     assert str(caught.value).startswith(words + fault)

@@ -6,8 +6,8 @@ import hashlib
 from pathlib import Path
 
 import pytest
-from ansible_collections.slipway.release.plugins.module_utils.slipway.buildstream.build import look
-from ansible_collections.slipway.release.plugins.module_utils.slipway.buildstream.cache import cached
+from ansible_collections.slipway.release.plugins.module_utils.slipway.buildstream.build import find_built
+from ansible_collections.slipway.release.plugins.module_utils.slipway.buildstream.cache import is_cached
 from ansible_collections.slipway.release.plugins.module_utils.slipway.buildstream.command import (
     Project,
 )
@@ -54,18 +54,18 @@ def cache(tmp_path: Path) -> Path:
 
 
 def test_a_whole_artifact_is_cached(cache: Path) -> None:
-    assert cached(cache, "mini/a/k")
+    assert is_cached(cache, "mini/a/k")
 
 
 def test_an_artifact_nobody_made_is_not_cached(cache: Path) -> None:
-    assert not cached(cache, "mini/b/k")
+    assert not is_cached(cache, "mini/b/k")
 
 
 @pytest.mark.parametrize("content", [b"the file", b"the deep file"])
 def test_an_artifact_that_lacks_one_file_is_not_cached(cache: Path, content: bytes) -> None:
     digest = hashlib.sha256(content).hexdigest()
     (cache.parent / "cache" / "cas" / "objects" / digest[:2] / digest[2:]).unlink()
-    assert not cached(cache, "mini/a/k")
+    assert not is_cached(cache, "mini/a/k")
 
 
 @given(st.binary(max_size=64))
@@ -74,19 +74,19 @@ def test_a_broken_reference_is_not_cached(tmp_path_factory: pytest.TempPathFacto
     (home / "cache" / "artifacts" / "refs").mkdir(parents=True)
     (home / "cache" / "artifacts" / "refs" / "k").write_bytes(data)
     (home / "bst.conf").write_text(f"cachedir: {home}/cache\n")
-    assert not cached(home / "bst.conf", "k")
+    assert not is_cached(home / "bst.conf", "k")
 
 
 def test_the_default_cache_is_the_users(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "cache").rename(tmp_path / "buildstream")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "none"))
-    assert cached(None, "mini/a/k")
+    assert is_cached(None, "mini/a/k")
 
 
 def test_what_is_recorded_and_whole_need_not_be_built(cache: Path, tmp_path: Path) -> None:
     recorded = {("x86_64", "a.bst"): ("k", "mini/a/k"), ("x86_64", "gone.bst"): ("k", "mini/gone/k")}
-    found = look(Project(tmp_path, cache), [for_architecture("x86_64", "a.bst", "gone.bst", "new.bst")], recorded)
+    found = find_built(Project(tmp_path, cache), [for_architecture("x86_64", "a.bst", "gone.bst", "new.bst")], recorded)
     assert [(each.element, each.key, each.cached) for each in found] == [
         ("a.bst", "k", True),
         ("gone.bst", "k", False),

@@ -5,15 +5,15 @@ from __future__ import annotations
 import pytest
 from ansible_collections.slipway.release.plugins.module_utils.slipway.buildstream.command import (
     Project,
-    artifact_name,
-    show,
+    name_artifact,
+    show_elements,
 )
 from bstlogs import KEYS, SHOWN, for_architecture, play
 
 
 def test_show_reads_keys_states_and_dependencies(project: Project) -> None:
     play(project, "show", "x86_64", SHOWN)
-    nodes = show(project, for_architecture("x86_64", "systems/broken.bst"))
+    nodes = show_elements(project, for_architecture("x86_64", "systems/broken.bst"))
     assert nodes["systems/broken.bst"].dependencies == ("one.bst", "bad.bst")
     assert nodes["base.bst"].dependencies == ()
     assert nodes["bad.bst"].state == "failed"
@@ -28,4 +28,4 @@ def test_show_reads_keys_states_and_dependencies(project: Project) -> None:
     ],
 )
 def test_an_artifact_has_the_name_that_bst_gives_it(project: Project, element: str, name: str) -> None:
-    assert artifact_name(project, element, "k") == f"mini/{name}/k"
+    assert name_artifact(project, element, "k") == f"mini/{name}/k"

@@ -60,13 +60,13 @@ def test_an_element_of_a_junction_keeps_its_whole_name() -> None:
 
 
 def test_a_complaint_before_the_beginning_is_kept() -> None:
-    assert events(UNKNOWN)[0].complained() == (
+    assert events(UNKNOWN)[0].explain_start() == (
         "Could not find element 'systems/nope.bst' in elements directory '/srv/mini/elements'"
     )
 
 
 def test_of_a_traceback_only_the_end_is_told() -> None:
-    assert events(STUMBLED)[0].complained().startswith("FileNotFoundError: ")
+    assert events(STUMBLED)[0].explain_start().startswith("FileNotFoundError: ")
 
 
 @given(st.lists(st.text() | st.sampled_from((HEADING + GOOD + BAD + UNKNOWN + STUMBLED).splitlines())))

@@ -8,15 +8,14 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.slipway.release.plugins.module_utils.slipway.buildstream import ask as buildstream_ask
-from ansible_collections.slipway.release.plugins.module_utils.slipway.buildstream.ask import BATCH_BYTES
+from ansible_collections.slipway.release.plugins.module_utils.slipway.buildstream.ask import BATCH_BYTES, _split_batches
 from ansible_collections.slipway.release.plugins.module_utils.slipway.buildstream.command import Build, Project
 from ansible_collections.slipway.release.plugins.module_utils.slipway.buildstream.push import (
-    OWN,
+    DIRECTORY_SETTINGS,
     Server,
-    interpreter,
-    look_only,
-    publish,
+    find_interpreter,
+    isolate_configuration,
+    publish_artifacts,
 )
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
 
@@ -47,13 +46,15 @@ class Digest:
 def test_a_look_keeps_its_things_elsewhere_and_all_other_settings(tmp_path):
     config = tmp_path / "bst.conf"
     config.write_text(CONFIG)
-    before, after = yaml.safe_load(CONFIG), yaml.safe_load(look_only(config, tmp_path))
-    assert {name: after.pop(name) for name in OWN} == {name: str(tmp_path / name) for name in OWN}
-    assert after == {name: value for name, value in before.items() if name not in OWN}
+    before, after = yaml.safe_load(CONFIG), yaml.safe_load(isolate_configuration(config, tmp_path))
+    assert {name: after.pop(name) for name in DIRECTORY_SETTINGS} == {
+        name: str(tmp_path / name) for name in DIRECTORY_SETTINGS
+    }
+    assert after == {name: value for name, value in before.items() if name not in DIRECTORY_SETTINGS}
 
 
 def test_a_look_without_a_configuration_has_one(tmp_path):
-    assert yaml.safe_load(look_only(None, tmp_path)).keys() == set(OWN)
+    assert yaml.safe_load(isolate_configuration(None, tmp_path)).keys() == set(DIRECTORY_SETTINGS)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +70,7 @@ def test_the_python_of_bst_is_read_from_its_first_lines(tmp_path, head, python):
     program = tmp_path / "bst"
     program.write_text(head)
     program.chmod(0o755)
-    assert interpreter(str(program)) == python
+    assert find_interpreter(str(program)) == python
 
 
 def test_a_bst_that_is_not_python_is_refused(tmp_path):
@@ -77,9 +78,9 @@ def test_a_bst_that_is_not_python_is_refused(tmp_path):
     program.write_text("#!/bin/sh\nexec /opt/bst/bin/bst\n")
     program.chmod(0o755)
     with pytest.raises(SlipwayError, match="names no Python"):
-        interpreter(str(program))
+        find_interpreter(str(program))
     with pytest.raises(SlipwayError, match="there is no such program"):
-        interpreter(str(tmp_path / "absent"))
+        find_interpreter(str(tmp_path / "absent"))
 
 
 @pytest.mark.parametrize(
@@ -88,27 +89,27 @@ def test_a_bst_that_is_not_python_is_refused(tmp_path):
         (Server("git.example.org:50052"), "is not of the form"),
         (Server("http://git.example.org,push=true"), "is not of the form"),
         (Server("https://git.example.org", server_cert=Path("/absent/ca.pem")), "/absent/ca.pem is not there"),
-        (Server("https://git.example.org", client_key=Path(sys.executable)), "there is only one"),
+        (Server("https://git.example.org", client_key=Path(sys.executable)), "only one of the client"),
     ],
 )
 def test_settings_that_cannot_work_are_refused_before_anything_is_asked(tmp_path, server, fault):
     with pytest.raises(SlipwayError, match=fault):
-        publish(Project(tmp_path), [], server, log_directory=tmp_path, timeout=1)
+        publish_artifacts(Project(tmp_path), [], server, log_directory=tmp_path, timeout=1)
 
 
 def test_a_directory_without_a_project_is_refused(tmp_path):
     builds = [Build("x86_64", ("one.bst",))]
     with pytest.raises(SlipwayError, match="has no project.conf"):
-        publish(Project(tmp_path), builds, Server("http://localhost:1"), log_directory=tmp_path, timeout=1)
+        publish_artifacts(Project(tmp_path), builds, Server("http://localhost:1"), log_directory=tmp_path, timeout=1)
 
 
 def test_an_answer_never_grows_over_its_limit():
     digests = [
         Digest(str(number), size) for number, size in enumerate([10, BATCH_BYTES - 300, 300, BATCH_BYTES + 1, 5])
     ]
-    batches = [[digest.hash for digest in batch] for batch in buildstream_ask._batches(digests)]
+    batches = [[digest.hash for digest in batch] for batch in _split_batches(digests)]
     assert batches == [["0"], ["1"], ["2"], ["3"], ["4"]]
     many = [Digest(str(number), 0) for number in range(30_000)]
-    batches = list(buildstream_ask._batches(many))
+    batches = list(_split_batches(many))
     assert [digest for batch in batches for digest in batch] == many
     assert max(len(batch) for batch in batches) * 200 <= BATCH_BYTES

@@ -14,7 +14,11 @@ from pathlib import Path
 import handmade_debs as handmade
 import pytest
 from ansible_collections.slipway.release.plugins.module_utils.slipway.deb import controltar
-from ansible_collections.slipway.release.plugins.module_utils.slipway.deb import file as debfile
+from ansible_collections.slipway.release.plugins.module_utils.slipway.deb.file import (
+    build_deb,
+    inspect_deb,
+    rewrite_deb,
+)
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
 from handmade_debs import CONTROL, DATA_TAR, TOP, USUAL, ar, deb, entry, tar, unpacked
 from hypothesis import example, given, settings
@@ -32,15 +36,15 @@ def written(tmp_path: Path, content: bytes) -> Path:
 
 
 def rewritten(path: Path, control: bytes = NEW, *, drop_signatures: bool = False) -> bytes:
-    read = debfile.read(path, drop_signatures=drop_signatures)
-    return b"".join(bytes(piece) for piece in debfile.rewritten(read, control))
+    read = inspect_deb(path, drop_signatures=drop_signatures)
+    return b"".join(bytes(piece) for piece in rewrite_deb(read, control))
 
 
 def fault(tmp_path: Path, content: bytes) -> str:
     """The sentence about a faulty deb."""
     path = written(tmp_path, content)
     with pytest.raises(SlipwayError) as caught:
-        debfile.read(path)
+        inspect_deb(path)
     sentence = str(caught.value)
     assert sentence.startswith(f"Could not use the deb {path}: ")
     assert sentence.endswith(". Nothing was written; replace that file and run again.")
@@ -129,7 +133,7 @@ def test_a_deb_that_is_signed_inside_is_refused_or_loses_the_signature(tmp_path:
     said = "it is signed inside (_gpgorigin), and another control file makes that void"
     assert fault(tmp_path, content) == said
     path = written(tmp_path, content)
-    assert debfile.read(path, drop_signatures=True).dropped == ("_gpgorigin",)
+    assert inspect_deb(path, drop_signatures=True).dropped == ("_gpgorigin",)
     assert rewritten(path, drop_signatures=True) == rewritten(written(tmp_path, deb()))
 
 
@@ -149,8 +153,8 @@ def with_entries(*entries: tuple[tarfile.TarInfo, bytes]) -> bytes:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"", "it is no deb"),
-        (b"\x7fELF" + bytes(100), "it is no deb"),
+        (b"", "it is not a deb"),
+        (b"\x7fELF" + bytes(100), "it is not a deb"),
         (b"!<arch>\n", "its first member is not debian-binary"),
         (b"0.939000\n123\n", "it is a deb of the format before 1995"),
         (ar(("debian-binary", b"3.0\n"), *PARTS[1:]), "its format is not 2.x"),
@@ -209,17 +213,20 @@ def with_entries(*entries: tuple[tarfile.TarInfo, bytes]) -> bytes:
         (with_entries(*USUAL, entry("a\nb")), "an entry with the name 'a?b', which no control file may have"),
         (with_entries(*USUAL, entry("a\x1b[31m")), "an entry with the name 'a?[31m', which no control file may"),
         (with_entries(*USUAL, entry(".hidden")), "an entry with the name '.hidden', which no control file may"),
-        (with_entries(*USUAL, entry("x" * 150)), "control.tar has ././@LongLink, which is no regular file"),
+        (with_entries(*USUAL, entry("x" * 150)), "control.tar has ././@LongLink, which is not a regular file"),
         (with_entries(*USUAL, entry("sub", type=tarfile.DIRTYPE)), "control.tar has sub/, which is a directory"),
         (with_entries(*USUAL, entry("s", type=tarfile.SYMTYPE, linkname="/")), "has s, which is a symbolic link"),
         (with_entries(*USUAL, entry("h", type=tarfile.LNKTYPE, linkname="control")), "has h, which is a hard link"),
-        (with_entries(*USUAL, entry("d", type=tarfile.CHRTYPE)), "control.tar has d, which is no regular file"),
-        (with_entries(*USUAL, entry("f", type=tarfile.FIFOTYPE)), "control.tar has f, which is no regular file"),
+        (with_entries(*USUAL, entry("d", type=tarfile.CHRTYPE)), "control.tar has d, which is not a regular file"),
+        (with_entries(*USUAL, entry("f", type=tarfile.FIFOTYPE)), "control.tar has f, which is not a regular file"),
         (with_entries(TOP, entry("control", type=tarfile.SYMTYPE, linkname="/etc/passwd")), "is a symbolic link"),
         (with_entries(TOP, entry("control", b"x" * (5 << 20))), "its control file is larger than 4 MiB"),
         (with_entries(*USUAL, *(entry(f"f{number}") for number in range(1001))), "has more than 1000 entries"),
         (with_tar(tar(*USUAL, entry("x" * 150), form=tarfile.PAX_FORMAT)), "an extended header with 'path'"),
-        (with_tar(controltar.resized(tar(*USUAL)[:512], 1 << 32)), "control.tar has an entry of an impossible size"),
+        (
+            with_tar(controltar.resize_header(tar(*USUAL)[:512], 1 << 32)),
+            "control.tar has an entry of an impossible size",
+        ),
     ],
 )
 def test_a_faulty_deb_is_refused_in_one_sentence(tmp_path: Path, content: bytes, said: str) -> None:
@@ -238,17 +245,17 @@ def test_a_control_tar_that_expands_without_end_is_refused_early(
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(SlipwayError, match=r"none\.deb: No such file or directory"):
-        debfile.read(tmp_path / "none.deb")
+        inspect_deb(tmp_path / "none.deb")
     with pytest.raises(SlipwayError, match=r"Is a directory"):
-        debfile.read(tmp_path)
+        inspect_deb(tmp_path)
 
 
 def test_a_deb_that_changes_between_two_looks_is_refused(tmp_path: Path) -> None:
     path = written(tmp_path, deb())
-    read = debfile.read(path)
+    read = inspect_deb(path)
     os.utime(path, ns=(1, 1))
     with pytest.raises(SlipwayError, match="it has changed since it was read"):
-        list(debfile.rewritten(read, NEW))
+        list(rewrite_deb(read, NEW))
 
 
 SEEDS = {
@@ -317,9 +324,9 @@ HUGE = """
 import sys
 sys.path[:0] = {path!r}
 from ansible_collections.slipway.release.plugins.module_utils.slipway.deb import file as debfile
-read = debfile.read(sys.argv[1])
+read = debfile.inspect_deb(sys.argv[1])
 hasher = debfile.Hasher()
-for piece in debfile.rewritten(read, {new!r}):
+for piece in debfile.rewrite_deb(read, {new!r}):
     hasher.update(piece)
 peak = next(line for line in open("/proc/self/status") if line.startswith("VmHWM"))
 print(hasher.digests().size, peak.split()[1])
@@ -359,13 +366,13 @@ def test_memory_stays_small_for_the_largest_control_tar_in_the_largest_dictionar
 def test_a_deb_is_built_from_a_control_text(tmp_path: Path) -> None:
     control = "Package: foo-all\nVersion: 1-r1\nArchitecture: all\nMaintainer: A <a@b.org>\nDepends: foo (= 1)\n"
     control += "Description: all of foo\n"
-    content = debfile.build(
+    content = build_deb(
         control,
         {"usr/share/doc/foo-all/copyright": b"free\n", "usr/lib/foo": b"x" * 3000},
         scripts={"postinst": b"#!/bin/sh\n"},
         mtime=1_600_000_000,
     )
-    assert content == debfile.build(
+    assert content == build_deb(
         control,
         {"usr/lib/foo": b"x" * 3000, "usr/share/doc/foo-all/copyright": b"free\n"},
         scripts={"postinst": b"#!/bin/sh\n"},
@@ -390,7 +397,7 @@ def test_a_deb_is_built_from_a_control_text(tmp_path: Path) -> None:
     ("control", "contents", "said"),
     [
         ("Package: a\n", {}, "its control file has no Version"),
-        (CONTROL.decode() + "Depends: a,\n", {}, "its Depends has '', which is no relation"),
+        (CONTROL.decode() + "Depends: a,\n", {}, "its Depends has '', which is not a relation"),
         (CONTROL.decode(), {"/etc/x": b""}, "the path '/etc/x' is not one inside the package"),
         (CONTROL.decode(), {"etc/../x": b""}, "the path 'etc/../x' is not one inside the package"),
         (CONTROL.decode(), {"etc//x": b""}, "the path 'etc//x' is not one inside the package"),
@@ -401,5 +408,5 @@ def test_a_deb_is_built_from_a_control_text(tmp_path: Path) -> None:
 )
 def test_what_cannot_be_a_package_is_not_built(control: str, contents: dict[str, bytes], said: str) -> None:
     with pytest.raises(SlipwayError) as caught:
-        debfile.build(control, contents, mtime=0)
+        build_deb(control, contents, mtime=0)
     assert said in str(caught.value)

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import pytest
-from ansible_collections.slipway.release.plugins.module_utils.slipway.deb import control as debcontrol
 from ansible_collections.slipway.release.plugins.module_utils.slipway.deb import lock
-from ansible_collections.slipway.release.plugins.module_utils.slipway.deb import version as debversion
-from ansible_collections.slipway.release.plugins.module_utils.slipway.deb.control import Control
+from ansible_collections.slipway.release.plugins.module_utils.slipway.deb.control import (
+    KEPT_FIELDS,
+    LOCKED_FIELDS,
+    Control,
+    encode_control,
+)
 from ansible_collections.slipway.release.plugins.module_utils.slipway.deb.lock import ReleaseSet
-from ansible_collections.slipway.release.plugins.module_utils.slipway.deb.relations import relations
-from ansible_collections.slipway.release.plugins.module_utils.slipway.deb.version import Rule
+from ansible_collections.slipway.release.plugins.module_utils.slipway.deb.relations import read_relations
+from ansible_collections.slipway.release.plugins.module_utils.slipway.deb.version import Rule, satisfies
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -29,10 +32,10 @@ def text(package: str, version: str, architecture: str = "amd64", **fields: str)
 def stamped(*controls: str, fields: Mapping[str, str] | None = None, rule: Rule = RULE) -> list[Control]:
     """All ``controls`` after they were stamped as one set."""
     parsed = [Control(control) for control in controls]
-    members = [lock.describe(control, rule) for control in parsed]
+    members = [lock.describe_member(control, rule) for control in parsed]
     release = ReleaseSet(members)
     return [
-        Control(lock.stamp(control, member, release=release, rule=rule, fields=fields or {}).text)
+        Control(lock.stamp_control(control, member, release=release, rule=rule, fields=fields or {}).text)
         for control, member in zip(parsed, members, strict=True)
     ]
 
@@ -65,7 +68,7 @@ FOO = text("foo", "2.0-0~lucid")
         ("foo (>= 3)", "foo (>= 3)"),
     ],
 )
-@pytest.mark.parametrize("field", debcontrol.LOCKED_FIELDS)
+@pytest.mark.parametrize("field", LOCKED_FIELDS)
 def test_a_dependency_on_the_set_is_locked_in_every_field(before: str, after: str, field: str) -> None:
     assert locked(before, FOO, field=field) == after
 
@@ -112,8 +115,8 @@ def test_a_package_of_another_architecture_only_is_locked_to_all_the_same() -> N
 
 def test_an_unmet_dependency_stays_unmet_and_is_told() -> None:
     user = Control(text("user", "1", Depends="foo (<= 1.0), foo (>= 3)", Suggests="foo (>> 2.0-0~lucid)"))
-    members = [lock.describe(control, RULE) for control in (user, Control(FOO))]
-    result = lock.stamp(user, members[0], release=ReleaseSet(members), rule=RULE, fields={})
+    members = [lock.describe_member(control, RULE) for control in (user, Control(FOO))]
+    result = lock.stamp_control(user, members[0], release=ReleaseSet(members), rule=RULE, fields={})
     assert Control(result.text).get("Depends") == "foo (<= 1.0), foo (>= 3)"
     assert Control(result.text).get("Suggests") == "foo (>> 2.0-r468~lucid)"
     assert result.unsatisfied == [
@@ -136,7 +139,7 @@ def test_an_unmet_dependency_stays_unmet_and_is_told() -> None:
         ("bar (<< 5), foo (<= 2.0-0~lucid), baz", "bar (<< 5), foo (<= 2.0-r468~lucid), baz"),
     ],
 )
-@pytest.mark.parametrize("field", debcontrol.KEPT_FIELDS)
+@pytest.mark.parametrize("field", KEPT_FIELDS)
 def test_what_a_field_says_of_the_set_stays_as_true_as_it_was(before: str, after: str, field: str) -> None:
     assert locked(before, FOO, field=field) == after
 
@@ -152,7 +155,7 @@ numbers = st.builds(
 @given(numbers, numbers, st.sampled_from(OPERATORS), st.sampled_from([RULE, Rule("5", "x", "{upstream}-{release}")]))
 @settings(max_examples=500, deadline=None)
 def test_no_relation_changes_its_truth(version: str, bound: str, operator: str, rule: Rule) -> None:
-    before = debversion.satisfies(version, operator, bound)
+    before = satisfies(version, operator, bound)
     try:
         control, _foo = stamped(
             text("user", "1", Breaks=f"foo ({operator} {bound})", Depends=f"foo ({operator} {bound})"),
@@ -163,14 +166,14 @@ def test_no_relation_changes_its_truth(version: str, bound: str, operator: str, 
         assert operator == "="
         return
     for field in ("Breaks", "Depends"):
-        (relation,) = relations(control, field)
+        (relation,) = read_relations(control, field)
         assert relation.accepts(rule.apply(version)) == before
     assert not before or control.get("Depends") == f"foo (= {rule.apply(version)})"
 
 
 def test_a_bound_that_is_the_stamped_version_by_chance_is_refused() -> None:
     assert locked("foo (= 2.0-r468~lucid)", FOO, field="Breaks") == "foo (= 2.0-r468~lucid-r468~lucid)"
-    with pytest.raises(ValueError, match=r"its Breaks has 'foo \(= 2.0-r5\)', which no version says"):
+    with pytest.raises(ValueError, match=r"its Breaks has 'foo \(= 2.0-r5\)', which no version can express"):
         stamped(text("user", "1", Breaks="foo (= 2.0-r5)"), FOO, rule=Rule("r5", "x", "{upstream}-{release}"))
 
 
@@ -185,7 +188,7 @@ def test_fields_keep_their_order_and_their_text() -> None:
         "Maintainer: J\udce4rg <a@b>\nDepends:  foo (= 2.0-r468~lucid),\n\tbar\nWG-rosdistro: cturtle\n"
         "Description: x\n  indented\n .\n\n"
     )
-    assert debcontrol.encode(str(control)).count(b"J\xe4rg") == 1
+    assert encode_control(str(control)).count(b"J\xe4rg") == 1
 
 
 def test_a_marker_that_is_there_is_replaced_in_its_place() -> None:
@@ -210,9 +213,9 @@ def test_the_source_keeps_the_version_that_it_was_built_from(source: str, after:
         ("Package: a\nVersion: 1\n\nArchitecture: all\n", "has more than one paragraph"),
         (" x\nPackage: a\n", "line 1 of its control file continues no field"),
         ("Package: a\n \nVersion: 1\n", "line 2 of its control file continues no field or is blank"),
-        ("Package: a\nVersion\n", "line 2 of its control file is no field"),
-        ("Package: a\n-x: 1\n", "line 2 of its control file is no field"),
-        ("#Package: a\n", "line 1 of its control file is no field"),
+        ("Package: a\nVersion\n", "line 2 of its control file is not a field"),
+        ("Package: a\n-x: 1\n", "line 2 of its control file is not a field"),
+        ("#Package: a\n", "line 1 of its control file is not a field"),
         ("Package: a\r\nVersion: 1\r\n", "has a control character"),
         ("Package: a\0\n", "has a control character"),
         ("", "the last line of its control file is not ended"),
@@ -225,17 +228,17 @@ def test_the_source_keeps_the_version_that_it_was_built_from(source: str, after:
         ("Package: a\nVersion: 1_0\nArchitecture: all\n", "the version '1_0' has a character that is not allowed"),
         ("Package: a\nVersion: 1/../../x\nArchitecture: all\n", "has a character that is not allowed"),
         ("Package: a\nVersion: 1\nArchitecture: ../x\n", "the architecture name '../x' is not allowed"),
-        (text("a", "1", Depends="foo,"), "its Depends has '', which is no relation"),
-        (text("a", "1", Depends="foo (>= 1_0)"), "its Depends has 'foo (>= 1_0)', which is no relation"),
+        (text("a", "1", Depends="foo,"), "its Depends has '', which is not a relation"),
+        (text("a", "1", Depends="foo (>= 1_0)"), "its Depends has 'foo (>= 1_0)', which is not a relation"),
         (text("a", "1", Breaks="a | b"), "its Breaks has alternatives, which dpkg does not allow there"),
         (text("a", "1", Depends="\n foo"), "its Depends begins on the line after, which dpkg does not take"),
         (text("a", "1", Essential="maybe"), "its Essential is 'maybe' and not yes or no"),
         (text("a", "1", Revision="2"), "has the field Revision, which a deb must not have"),
         ("Package: a\nVersion:\n 1\nArchitecture: all\n", "has no Version"),
-        (text("a", "1", Breaks="foo [amd64]"), "its Breaks has 'foo [amd64]', which is no relation"),
-        (text("a", "1", Suggests="foo (=> 1)"), "its Suggests has 'foo (=> 1)', which is no relation"),
-        (text("a", "1", Provides="foo (>= 1)"), "its Provides has 'foo (>= 1)', which is no exact version"),
-        (text("a", "1", Source="b [x]"), "its Source 'b [x]' is no source"),
+        (text("a", "1", Breaks="foo [amd64]"), "its Breaks has 'foo [amd64]', which is not a relation"),
+        (text("a", "1", Suggests="foo (=> 1)"), "its Suggests has 'foo (=> 1)', which is not a relation"),
+        (text("a", "1", Provides="foo (>= 1)"), "its Provides has 'foo (>= 1)', which is not an exact version"),
+        (text("a", "1", Source="b [x]"), "its Source 'b [x]' is not a source"),
     ],
 )
 def test_what_dpkg_would_not_take_is_refused_in_one_sentence(broken: str, fault: str) -> None:
@@ -261,7 +264,7 @@ def test_the_set_satisfies_a_stamped_dependency_exactly_when_it_did_before(depen
     others = (FOO, text("bar", "3", "i386", Provides="abi (= 2.0-0~lucid)"))
     before, after = Control(text("user", "1", Depends=depends)), None
     parsed = [Control(control) for control in (*others, str(before))]
-    members = [lock.describe(control, RULE) for control in parsed]
+    members = [lock.describe_member(control, RULE) for control in parsed]
     (after, *_rest) = stamped(str(before), *others)
     known = {member.package: (member.version, member.stamped) for member in members} | {
         name: (old, new) for member in members for name, old, new in member.provides
@@ -273,6 +276,6 @@ def group_truth(control: Control, known: Mapping[str, tuple[str, str]], which: i
     """Which truths the groups of Depends have, of the packages of the set only."""
     truths = set()
     for group in (control.get("Depends") or "").split(","):
-        found = [relations(Control(f"Depends: {one}\n"), "Depends")[0] for one in group.split("|")]
+        found = [read_relations(Control(f"Depends: {one}\n"), "Depends")[0] for one in group.split("|")]
         truths.add(any(one.name in known and one.accepts(known[one.name][which]) for one in found))
     return frozenset(truths)

@@ -17,12 +17,12 @@ METAPACKAGE = Metapackage(
 
 
 def test_the_same_words_give_the_same_bytes() -> None:
-    assert METAPACKAGE.deb() == METAPACKAGE.deb()
+    assert METAPACKAGE.build_deb() == METAPACKAGE.build_deb()
 
 
 def test_dpkg_reads_it_as_meant(tmp_path: Path) -> None:
     path = tmp_path / "a.deb"
-    path.write_bytes(METAPACKAGE.deb())
+    path.write_bytes(METAPACKAGE.build_deb())
     shown = subprocess.run(
         ["dpkg-deb", "--field", path, "Package", "Architecture", "Depends", "WG-rosdistro"],
         check=True,

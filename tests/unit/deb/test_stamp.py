@@ -15,9 +15,8 @@ from typing import Any
 
 import handmade_debs as handmade
 import pytest
-from ansible_collections.slipway.release.plugins.module_utils.slipway.deb import control as debcontrol
 from ansible_collections.slipway.release.plugins.module_utils.slipway.deb import stamp
-from ansible_collections.slipway.release.plugins.module_utils.slipway.deb.control import Control
+from ansible_collections.slipway.release.plugins.module_utils.slipway.deb.control import Control, make_printable
 from ansible_collections.slipway.release.plugins.module_utils.slipway.deb.lock import Member
 from ansible_collections.slipway.release.plugins.module_utils.slipway.deb.version import Rule
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
@@ -68,7 +67,7 @@ def names(directory: Path) -> list[str]:
 
 
 def test_a_set_is_locked_to_its_own_versions(debs: list[Path], tmp_path: Path) -> None:
-    results = stamp.stamp(debs, tmp_path / "out", order=ORDER)
+    results = stamp.stamp_debs(debs, tmp_path / "out", order=ORDER)
     assert names(tmp_path / "out") == [
         "ros-cturtle-msgs_2.0-r468~lucid_all.deb",
         "ros-cturtle-nav_1.0-r468~lucid_amd64.deb",
@@ -89,7 +88,7 @@ def test_a_set_is_locked_to_its_own_versions(debs: list[Path], tmp_path: Path) -
 
 
 def test_the_digests_are_those_of_the_files(debs: list[Path], tmp_path: Path) -> None:
-    for result in stamp.stamp(debs, tmp_path / "out", order=ORDER):
+    for result in stamp.stamp_debs(debs, tmp_path / "out", order=ORDER):
         content = Path(result.path).read_bytes()
         assert result.digests.size == len(content)
         assert result.digests.md5 == hashlib.md5(content, usedforsecurity=False).hexdigest()
@@ -99,45 +98,45 @@ def test_the_digests_are_those_of_the_files(debs: list[Path], tmp_path: Path) ->
 
 def test_the_same_debs_give_the_same_bytes_in_any_order_and_number_of_processes(tmp_path: Path) -> None:
     paths = [make(tmp_path / "in", f"p{number}", "1.0-0~lucid", Depends="p1 | p2, p3") for number in range(25)]
-    once = stamp.stamp(paths, tmp_path / "one", order=ORDER, jobs=1)
+    once = stamp.stamp_debs(paths, tmp_path / "one", order=ORDER, jobs=1)
     paths = paths[7:] + paths[6::-1]
-    again = stamp.stamp(paths, tmp_path / "two", order=ORDER, jobs=3)
+    again = stamp.stamp_debs(paths, tmp_path / "two", order=ORDER, jobs=3)
     assert {result.package: result.digests for result in once} == {result.package: result.digests for result in again}
     assert subprocess.run(["diff", "-r", tmp_path / "one", tmp_path / "two"], check=False).returncode == 0
 
 
 def test_a_second_run_changes_nothing_and_a_damaged_file_is_mended(debs: list[Path], tmp_path: Path) -> None:
     out = tmp_path / "out"
-    first = stamp.stamp(debs, out, order=ORDER)
+    first = stamp.stamp_debs(debs, out, order=ORDER)
     inodes = {entry.name: entry.stat().st_ino for entry in out.iterdir()}
-    second = stamp.stamp(debs, out, order=ORDER)
+    second = stamp.stamp_debs(debs, out, order=ORDER)
     assert not any(result.changed for result in second)
     assert [result.digests for result in first] == [result.digests for result in second]
     assert inodes == {entry.name: entry.stat().st_ino for entry in out.iterdir()}
     for damage in (lambda content: content[:-3], lambda content: content + b"x", lambda content: b"?" + content[1:]):
         path = Path(first[0].path)
         path.write_bytes(damage(path.read_bytes()))
-        third = stamp.stamp(debs, out, order=ORDER)
+        third = stamp.stamp_debs(debs, out, order=ORDER)
         assert [result.changed for result in third] == [True, False, False]
         assert hashlib.sha256(path.read_bytes()).hexdigest() == first[0].digests.sha256
 
 
 def test_check_says_the_same_and_writes_nothing(debs: list[Path], tmp_path: Path) -> None:
     out = tmp_path / "out"
-    foreseen = stamp.stamp(debs, out, order=ORDER, check=True)
+    foreseen = stamp.stamp_debs(debs, out, order=ORDER, check=True)
     assert not out.exists()
-    assert foreseen == stamp.stamp(debs, out, order=ORDER)
+    assert foreseen == stamp.stamp_debs(debs, out, order=ORDER)
     before = tree(out)
-    assert not any(result.changed for result in stamp.stamp(debs, out, order=ORDER, check=True))
+    assert not any(result.changed for result in stamp.stamp_debs(debs, out, order=ORDER, check=True))
     other = stamp.Order(Rule("r469", "lucid"), {})
-    assert all(result.changed for result in stamp.stamp(debs, out, order=other, check=True))
+    assert all(result.changed for result in stamp.stamp_debs(debs, out, order=other, check=True))
     assert before == tree(out)
 
 
 def test_one_faulty_deb_means_that_nothing_is_written(debs: list[Path], tmp_path: Path) -> None:
     debs[1].write_bytes(debs[1].read_bytes()[:-50])
     with pytest.raises(SlipwayError) as caught:
-        stamp.stamp(debs, tmp_path / "out", order=ORDER)
+        stamp.stamp_debs(debs, tmp_path / "out", order=ORDER)
     assert str(caught.value).startswith(f"Could not use the deb {debs[1]}: it is cut off in data.tar")
     assert not (tmp_path / "out").exists()
 
@@ -146,9 +145,9 @@ def test_every_faulty_deb_is_named(debs: list[Path], tmp_path: Path) -> None:
     debs[0].write_bytes(b"nothing")
     debs[2].write_bytes(handmade.deb(handmade.CONTROL.replace(b"1.0-1", b"1_0")))
     with pytest.raises(SlipwayError) as caught:
-        stamp.stamp(debs, tmp_path / "out", order=ORDER)
+        stamp.stamp_debs(debs, tmp_path / "out", order=ORDER)
     assert caught.value.findings == [
-        f"{debs[0]}: it is no deb",
+        f"{debs[0]}: it is not a deb",
         f"{debs[2]}: the version '1_0' has a character that is not allowed",
     ]
     assert "Could not use 3 debs: 2 of them are faulty. Nothing was written" in str(caught.value)
@@ -157,11 +156,13 @@ def test_every_faulty_deb_is_named(debs: list[Path], tmp_path: Path) -> None:
 def test_a_fault_that_shows_late_leaves_the_old_files(tmp_path: Path) -> None:
     first = make(tmp_path / "in", "a", "1.0")
     order = stamp.Order(Rule("r5", "x", "{upstream}-{release}"), {})
-    kept = stamp.stamp([first], tmp_path / "out", order=order)[0]
+    kept = stamp.stamp_debs([first], tmp_path / "out", order=order)[0]
     late = make(tmp_path / "in", "b", "1.0", Breaks="a (= 1.0-r5)")
     make(tmp_path / "in", "a", "1.0", Section="new")
-    with pytest.raises(SlipwayError, match=r"b_all\.deb: its Breaks has 'a \(= 1.0-r5\)', which no version says"):
-        stamp.stamp([first, late], tmp_path / "out", order=order)
+    with pytest.raises(
+        SlipwayError, match=r"b_all\.deb: its Breaks has 'a \(= 1.0-r5\)', which no version can express"
+    ):
+        stamp.stamp_debs([first, late], tmp_path / "out", order=order)
     assert names(tmp_path / "out") == [Path(kept.path).name]
     assert hashlib.sha256(Path(kept.path).read_bytes()).hexdigest() == kept.digests.sha256
 
@@ -174,46 +175,46 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway.deb import
 from ansible_collections.slipway.release.plugins.module_utils.slipway.deb.version import Rule
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (500, 500))
-stamp.stamp({[str(path) for path in debs]!r}, {str(tmp_path / "out")!r}, order=stamp.Order(Rule("r1", "x"), {{}}))
+stamp.stamp_debs({[str(path) for path in debs]!r}, {str(tmp_path / "out")!r}, order=stamp.Order(Rule("r1", "x"), {{}}))
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-    assert "File too large. Nothing was changed; see to it and run again." in done.stderr
+    assert "File too large. Nothing was changed; fix this and run again." in done.stderr
     assert names(tmp_path / "out") == []
 
 
 def test_the_same_package_twice_is_refused(debs: list[Path], tmp_path: Path) -> None:
     copy = shutil.copy(debs[0], tmp_path / "copy.deb")
     with pytest.raises(SlipwayError, match=f"it is ros-cturtle-ros for amd64, and so is {debs[0]}"):
-        stamp.stamp([*debs, copy], tmp_path / "out", order=ORDER)
+        stamp.stamp_debs([*debs, copy], tmp_path / "out", order=ORDER)
 
 
 def test_a_destination_that_holds_the_debs_is_refused(debs: list[Path]) -> None:
     with pytest.raises(SlipwayError, match="debs to stamp are there"):
-        stamp.stamp(debs, debs[0].parent, order=ORDER)
+        stamp.stamp_debs(debs, debs[0].parent, order=ORDER)
 
 
 def test_a_destination_that_cannot_be_made_is_named(debs: list[Path], tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(SlipwayError, match=r"Could not write .*/file/out: Not a directory"):
-        stamp.stamp(debs, tmp_path / "file" / "out", order=ORDER)
+        stamp.stamp_debs(debs, tmp_path / "file" / "out", order=ORDER)
 
 
 def test_a_directory_in_the_place_of_a_deb_is_named_and_nothing_is_changed(debs: list[Path], tmp_path: Path) -> None:
     blocked = tmp_path / "out" / "ros-cturtle-msgs_2.0-r468~lucid_all.deb"
     blocked.mkdir(parents=True)
     with pytest.raises(SlipwayError, match=f"Could not write {blocked}: there is a directory"):
-        stamp.stamp(debs, tmp_path / "out", order=ORDER)
+        stamp.stamp_debs(debs, tmp_path / "out", order=ORDER)
     assert names(tmp_path / "out") == [blocked.name]
     shutil.rmtree(tmp_path / "out")
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / ".stamp").touch()
     with pytest.raises(SlipwayError, match=r"Could not write .*/out/\.stamp: File exists"):
-        stamp.stamp(debs, tmp_path / "out", order=ORDER)
+        stamp.stamp_debs(debs, tmp_path / "out", order=ORDER)
 
 
 def test_members_that_are_stamped_already_are_locked_to(debs: list[Path], tmp_path: Path) -> None:
     order = stamp.Order(ORDER.rule, {}, (Member("libc6", "all", "2.3", "2.3-r468~lucid"),))
-    results = stamp.stamp(debs[1:2], tmp_path / "out", order=order)
+    results = stamp.stamp_debs(debs[1:2], tmp_path / "out", order=order)
     assert control(results[0].path).get("Depends") == "libc6 (= 2.3-r468~lucid), ros-cturtle-ros, ros-cturtle-msgs"
 
 
@@ -223,8 +224,8 @@ def test_members_that_are_stamped_already_are_locked_to(debs: list[Path], tmp_pa
         (stamp.Order(Rule("r 1", "x"), {}), "Could not use the release 'r 1'"),
         (stamp.Order(Rule("r1", "x"), {"Version": "1"}), "Could not set the field 'Version': that field has a meaning"),
         (stamp.Order(Rule("r1", "x"), {"depends": "1"}), "Could not set the field 'depends'"),
-        (stamp.Order(Rule("r1", "x"), {"A B": "1"}), "Could not set the field 'A B': that is no name for a field"),
-        (stamp.Order(Rule("r1", "x"), {"#A": "1"}), "that is no name for a field"),
+        (stamp.Order(Rule("r1", "x"), {"A B": "1"}), "Could not set the field 'A B': that is not a name for a field"),
+        (stamp.Order(Rule("r1", "x"), {"#A": "1"}), "that is not a name for a field"),
         (stamp.Order(Rule("r1", "x"), {"X-A": "a\nVersion: 2"}), "is not one line of text"),
         (stamp.Order(Rule("r1", "x"), {"X-A": " "}), "is not one line of text"),
         (stamp.Order(Rule("r1", "x"), {}, (Member("a", "all", "1", "_"),)), "Could not lock to a: the version '_'"),
@@ -232,23 +233,23 @@ def test_members_that_are_stamped_already_are_locked_to(debs: list[Path], tmp_pa
 )
 def test_an_order_that_no_deb_can_be_stamped_with_is_refused(order: stamp.Order, said: str, tmp_path: Path) -> None:
     with pytest.raises(SlipwayError) as caught:
-        stamp.stamp([], tmp_path / "out", order=order)
+        stamp.stamp_debs([], tmp_path / "out", order=order)
     assert said in str(caught.value)
 
 
 def test_a_directory_stands_for_the_debs_in_it(debs: list[Path], tmp_path: Path) -> None:
     (debs[0].parent / "notes.txt").touch()
-    assert stamp.debs_at([debs[0].parent]) == sorted(map(str, debs))
-    assert stamp.debs_at([debs[1]]) == [str(debs[1])]
+    assert stamp.find_debs([debs[0].parent]) == sorted(map(str, debs))
+    assert stamp.find_debs([debs[1]]) == [str(debs[1])]
     (tmp_path / "empty").mkdir()
     with pytest.raises(SlipwayError, match=r"Could not find debs at .*/empty: there are none"):
-        stamp.debs_at([tmp_path / "empty"])
+        stamp.find_debs([tmp_path / "empty"])
 
 
 def test_progress_counts_every_deb(tmp_path: Path) -> None:
     paths = [make(tmp_path / "in", f"p{number}", "1.0") for number in range(30)]
     progress = Progress(tmp_path / "progress", total=len(paths))
-    stamp.stamp(paths, tmp_path / "out", order=ORDER, progress=progress)
+    stamp.stamp_debs(paths, tmp_path / "out", order=ORDER, progress=progress)
     lines = (tmp_path / "progress").read_text().splitlines()
     assert len(lines) < 30
     assert " 30/30 p" in lines[-1]
@@ -256,15 +257,15 @@ def test_progress_counts_every_deb(tmp_path: Path) -> None:
 
 def test_a_run_that_is_killed_leaves_no_half_file_and_the_next_completes(tmp_path: Path) -> None:
     paths = [make(tmp_path / "in", f"p{number}", "1.0", Depends=f"p{number // 2}") for number in range(300)]
-    wanted = {result.package: result.digests for result in stamp.stamp(paths, tmp_path / "wanted", order=ORDER)}
+    wanted = {result.package: result.digests for result in stamp.stamp_debs(paths, tmp_path / "wanted", order=ORDER)}
     out = tmp_path / "out"
     program = f"""
 import sys
 sys.path[:0] = {sys.path!r}
 from ansible_collections.slipway.release.plugins.module_utils.slipway.deb import stamp
 from ansible_collections.slipway.release.plugins.module_utils.slipway.deb.version import Rule
-paths = stamp.debs_at([{str(tmp_path / "in")!r}])
-stamp.stamp(paths, {str(out)!r}, order=stamp.Order(Rule("r468", "lucid"), {{"WG-rosdistro": "cturtle"}}))
+paths = stamp.find_debs([{str(tmp_path / "in")!r}])
+stamp.stamp_debs(paths, {str(out)!r}, order=stamp.Order(Rule("r468", "lucid"), {{"WG-rosdistro": "cturtle"}}))
 """
     for delay in (0.0, 0.02, 0.05, 0.1, 0.2):
         shutil.rmtree(out, ignore_errors=True)
@@ -277,7 +278,7 @@ stamp.stamp(paths, {str(out)!r}, order=stamp.Order(Rule("r468", "lucid"), {{"WG-
         for path in out.glob("*.deb"):
             package = path.name.partition("_")[0]
             assert hashlib.sha256(path.read_bytes()).hexdigest() == wanted[package].sha256
-        results = stamp.stamp(paths, out, order=ORDER)
+        results = stamp.stamp_debs(paths, out, order=ORDER)
         assert {result.package: result.digests for result in results} == wanted
         assert len(names(out)) == 300
 
@@ -302,7 +303,7 @@ def test_what_is_stamped_is_what_dpkg_takes(tmp_path_factory: pytest.TempPathFac
     text = f"Package: a1\nVersion: 1\nArchitecture: all\nMaintainer: A <a@b.org>\n{''.join(fields)}Description: x\n"
     path.write_bytes(handmade.deb(text.encode(), control="", data=""))
     try:
-        (result,) = stamp.stamp([path], base / "out", order=ORDER)
+        (result,) = stamp.stamp_debs([path], base / "out", order=ORDER)
     except SlipwayError as refused:
         said = str(refused)
     else:
@@ -357,7 +358,7 @@ def test_the_module_fails_with_every_finding(debs: list[Path], tmp_path: Path) -
     arguments = {"debs": list(map(str, debs)), "directory": str(tmp_path / "out"), "release": "r1", "platform": "x"}
     answer = module(arguments)
     assert answer["failed"]
-    assert answer["findings"] == [f"{path}: it is no deb" for path in debs[:2]]
+    assert answer["findings"] == [f"{path}: it is not a deb" for path in debs[:2]]
     assert not (tmp_path / "out").exists()
 
 
@@ -373,7 +374,7 @@ def test_a_field_of_another_encoding_is_kept(tmp_path: Path) -> None:
     path = tmp_path / "in" / "a.deb"
     path.parent.mkdir()
     path.write_bytes(handmade.deb(handmade.CONTROL.replace(b"A <", b"J\xf6rg <")))
-    (result,) = stamp.stamp([path], tmp_path / "out", order=ORDER)
+    (result,) = stamp.stamp_debs([path], tmp_path / "out", order=ORDER)
     assert b"Maintainer: J\xf6rg <" in handmade.entries(Path(result.path).read_bytes())[1][1]
-    assert "J\N{REPLACEMENT CHARACTER}rg" in debcontrol.printable(result.after)
+    assert "J\N{REPLACEMENT CHARACTER}rg" in make_printable(result.after)
     json.dumps(result.after).encode()

@@ -7,16 +7,16 @@ import time
 
 import pytest
 from ansible_collections.slipway.release.plugins.module_utils.slipway.distbuild.control import (
-    cancel,
+    cancel_build,
+    determine_state,
     list_requests,
-    look,
-    state_of,
+    query_build,
 )
 from ansible_collections.slipway.release.plugins.module_utils.slipway.distbuild.protocol import (
     Controller,
     Handle,
-    Listed,
     Request,
+    RunningBuild,
     parse_list,
     parse_status,
 )
@@ -115,7 +115,7 @@ def test_every_recorded_answer_to_a_question_is_understood():
 def test_a_recorded_list_names_each_build_with_where_it_came_from():
     text = next(text for kind, text in recorded_answers() if kind == "list-requests" and text.startswith("2 "))
     first, second = parse_list(text)
-    assert first == Listed("InitiatorConnection-1", "127.0.0.1:50370", "test:definitions", REF, SLOW)
+    assert first == RunningBuild("InitiatorConnection-1", "127.0.0.1:50370", "test:definitions", REF, SLOW)
     assert (second.id, second.morphology) == ("InitiatorConnection-2", "systems/par-system-x86_64.morph")
 
 
@@ -127,13 +127,13 @@ def test_a_list_that_is_none_is_refused(text):
 
 @pytest.mark.parametrize("text", ["", "Hello", "Build request ID: x\n  Build status: Dancing"])
 def test_a_status_that_is_none_is_refused(text):
-    with pytest.raises(ValueError, match="no status"):
+    with pytest.raises(ValueError, match="not a status"):
         parse_status(text)
 
 
 def test_builds_of_a_controller_are_listed():
     with Answering({"list-requests": listing(OURS)}) as peer:
-        assert list_requests(peer.controller) == [Listed(*OURS)]
+        assert list_requests(peer.controller) == [RunningBuild(*OURS)]
 
 
 @pytest.mark.parametrize(
@@ -156,14 +156,14 @@ def test_the_state_of_a_build_is_told_from_status_and_list(status, entries, stat
         text = f"\nBuild request ID: InitiatorConnection-1\n  System build: {SLOW}\n  Build status: {status}"
     with Answering({"build-status": text, "list-requests": listing(*entries)}) as peer:
         mine = handle(peer.controller)
-        assert state_of(mine, *look(mine)) == state
+        assert determine_state(mine, *query_build(mine)) == state
 
 
 def test_an_id_that_now_names_another_build_is_gone():
     text = "\nBuild request ID: InitiatorConnection-1\n  System build: systems/other.morph\n  Build status: Finished"
     with Answering({"build-status": text, "list-requests": listing()}) as peer:
         mine = handle(peer.controller)
-        assert state_of(mine, *look(mine)) == "gone"
+        assert determine_state(mine, *query_build(mine)) == "gone"
 
 
 def test_a_running_build_is_cancelled_once():
@@ -172,14 +172,14 @@ def test_a_running_build_is_cancelled_once():
         "build-cancel": "Cancelling build request with ID InitiatorConnection-1",
     }
     with Answering(answers) as peer:
-        assert cancel(handle(peer.controller)) is True
-        assert cancel(handle(peer.controller)) is False
+        assert cancel_build(handle(peer.controller)) is True
+        assert cancel_build(handle(peer.controller)) is False
     assert peer.asked.count("build-cancel") == 1
 
 
 def test_check_mode_only_looks():
     with Answering({"list-requests": listing(OURS)}) as peer:
-        assert cancel(handle(peer.controller), write=False) is True
+        assert cancel_build(handle(peer.controller), write=False) is True
     assert peer.asked == ["list-requests"]
 
 
@@ -190,7 +190,7 @@ def test_check_mode_only_looks():
 def test_another_persons_build_under_the_same_id_is_never_cancelled(changes):
     with Answering({"list-requests": listing(OURS)}) as peer:
         with pytest.raises(SlipwayError, match="Nothing was cancelled") as caught:
-            cancel(handle(peer.controller, **changes))
+            cancel_build(handle(peer.controller, **changes))
         assert "192.0.2.1:5000" in str(caught.value)
     assert "build-cancel" not in peer.asked
 
@@ -201,13 +201,13 @@ def test_a_build_that_ends_at_that_moment_needs_no_cancel():
         "build-cancel": "Given build-request ID does not match any running build IDs.",
     }
     with Answering(answers) as peer:
-        assert cancel(handle(peer.controller)) is False
+        assert cancel_build(handle(peer.controller)) is False
 
 
 def test_a_cancel_that_has_no_effect_is_a_failure():
     answers = {"list-requests": listing(OURS), "build-cancel": "Cancelling build request with ID InitiatorConnection-1"}
     with Answering(answers) as peer, pytest.raises(SlipwayError, match="the last state was listed"):
-        cancel(handle(peer.controller), timeout=0.5)
+        cancel_build(handle(peer.controller), timeout=0.5)
 
 
 @pytest.mark.parametrize(
@@ -222,7 +222,7 @@ def test_a_cancel_that_has_no_effect_is_a_failure():
             ),
             "it refuses the question: Bad request Protocol version mismatch",
         ),
-        (Answering({"list-requests": "Hello"}), "this is no list of requests"),
+        (Answering({"list-requests": "Hello"}), "this is not a list of requests"),
     ],
 )
 def test_a_controller_that_does_not_answer_as_one_is_named(peer, words):
@@ -269,7 +269,7 @@ def test_what_a_replayed_controller_lists_is_what_was_asked_of_it(tmp_path):
         controller = Controller("127.0.0.1", peer.port)
         (found,) = list_requests(controller)
         assert (found.repo, found.ref, found.morphology) == ("test:definitions", REF, SLOW)
-        assert cancel(Handle(controller, *OURS[:1], *OURS[2:])) is True
+        assert cancel_build(Handle(controller, *OURS[:1], *OURS[2:])) is True
         assert list_requests(controller) == []
 
 
@@ -291,13 +291,13 @@ def test_what_a_replayed_controller_lists_is_what_was_asked_of_it(tmp_path):
 def test_a_request_that_could_harm_a_network_is_not_made(changes, fault):
     values = {"repo": "test:definitions", "ref": REF, "morphology": SLOW, **changes}
     with pytest.raises(SlipwayError, match="nothing was sent") as caught:
-        Request.checked(**values)
+        Request.create(**values)
     assert any(fault in finding for finding in caught.value.findings)
 
 
 def test_a_request_always_carries_original_ref_and_component_names():
-    request = Request.checked(repo="test:definitions", ref="1.0", morphology=SLOW)
-    line = request.line("own", detach=False)
+    request = Request.create(repo="test:definitions", ref="1.0", morphology=SLOW)
+    line = request.encode_line("own", detach=False)
     assert b'\\"original_ref\\": \\"1.0\\"' in line
     assert b'\\"component_names\\": []' in line
     assert b'\\"protocol_version\\": 4,' in line

@@ -73,11 +73,11 @@ def new(directory, **options):
 
 def advance(build, now):
     """Let the time pass to the moment that the build waits for, as the loop over sockets does."""
-    later = max(now, build.wakes())
+    later = max(now, build.next_deadline())
     if build.phase == "wanted" and later >= build.connect_at:
-        build.connecting(later)
+        build.connection_begun(later)
     build.tick(later)
-    assert build.phase in ("ended", "wanted") or build.wakes() > later, f"it spins in {build.phase}"
+    assert build.phase in ("ended", "wanted") or build.next_deadline() > later, f"it spins in {build.phase}"
     return later
 
 
@@ -91,11 +91,11 @@ def test_whatever_comes_a_build_ends_within_its_limits(events, detach):
         for event in events:
             if build.phase == "wanted":
                 now = max(now, build.connect_at)
-                build.connecting(now)
+                build.connection_begun(now)
             if build.phase == "connecting":
-                build.connected(now)
+                build.connection_made(now)
             if event == "lost":
-                build.lost("the controller closed the connection", now)
+                build.connection_lost("the controller closed the connection", now)
             elif event == "interrupt":
                 build.interrupt("SIGTERM", now)
             elif event == "time" and build.phase != "ended":
@@ -108,7 +108,7 @@ def test_whatever_comes_a_build_ends_within_its_limits(events, detach):
                 break
             now = advance(build, now)
             if build.phase == "connecting":
-                build.connected(now)
+                build.connection_made(now)
         assert build.phase == "ended"
         assert now <= LIMITS.total + LIMITS.cancel + 1
         assert build.outcome in ("finished", "detached", "cancelled", "failed")
@@ -139,17 +139,17 @@ def test_a_step_of_an_ordinary_name_has_the_file_that_morph_gave_it():
 def test_a_log_keeps_few_files_open_whatever_the_number_of_steps(tmp_path):
     log = BuildLog(tmp_path)
     for number in range(300):
-        log.output(f"step-{number}", b"x\n")
+        log.write_output(f"step-{number}", b"x\n")
     assert len(log._open) <= 64
-    log.output("step-0", b"again\n")
+    log.write_output("step-0", b"again\n")
     log.close_all()
     assert log.path("step-0").read_text() == "x\nagain\n"
 
 
 def running(directory, **options):
     build = new(directory, **options)
-    build.connecting(0.0)
-    build.connected(0.0)
+    build.connection_begun(0.0)
+    build.connection_made(0.0)
     build.outgoing().clear()
     build.receive(wire({"type": "graphing-started", "id": ID}), 1.0)
     build.receive(wire({"type": "build-started", "id": ID}), 2.0)
@@ -159,14 +159,14 @@ def running(directory, **options):
 
 def test_each_phase_has_a_limit_of_its_own(tmp_path):
     build = new(tmp_path)
-    build.connecting(0.0)
-    assert build.wakes() == LIMITS.answer
-    build.connected(5.0)
-    assert build.wakes() == 5.0 + LIMITS.answer
+    build.connection_begun(0.0)
+    assert build.next_deadline() == LIMITS.answer
+    build.connection_made(5.0)
+    assert build.next_deadline() == 5.0 + LIMITS.answer
     build.receive(wire({"type": "graphing-started", "id": ID}), 6.0)
-    assert build.wakes() == 6.0 + LIMITS.question
+    assert build.next_deadline() == 6.0 + LIMITS.question
     build.receive(wire({"type": "graphing-finished", "id": ID}), 7.0)
-    assert build.wakes() == 7.0 + LIMITS.question
+    assert build.next_deadline() == 7.0 + LIMITS.question
 
 
 def test_the_whole_build_has_a_limit_and_is_cancelled_at_it(tmp_path):
@@ -189,15 +189,15 @@ def test_a_build_that_finishes_at_the_last_moment_is_finished(tmp_path):
 def test_a_cancel_that_nobody_confirms_is_not_waited_for_longer(tmp_path):
     build = running(tmp_path)
     build.interrupt("SIGTERM", 10.0)
-    assert build.wakes() == 10.0 + LIMITS.cancel
-    build.tick(build.wakes())
+    assert build.next_deadline() == 10.0 + LIMITS.cancel
+    build.tick(build.next_deadline())
     assert build.phase == "ended"
 
 
 def test_an_interruption_before_the_controller_gave_an_id_cancels_as_soon_as_it_does(tmp_path):
     build = new(tmp_path)
-    build.connecting(0.0)
-    build.connected(0.0)
+    build.connection_begun(0.0)
+    build.connection_made(0.0)
     build.interrupt("SIGINT", 0.1)
     build.outgoing().clear()
     build.receive(wire({"type": "graphing-started", "id": ID}), 0.2)
@@ -219,16 +219,16 @@ def test_silence_with_answers_is_borne_up_to_its_limit_and_names_what_runs(tmp_p
             build.receive(wire({"type": "request-output", "message": listed}), now)
     assert now == 4.0 + LIMITS.silence
     build.tick(now + LIMITS.cancel)
-    assert "no news on gcc (w:1) for 200 s, though the controller answers" in str(build.error)
+    assert "no news on gcc (w:1) for 200 s, although the controller answers" in str(build.error)
     assert build.steps["gcc"].outcome == "unknown"
 
 
 def test_a_finished_step_gives_a_long_build_its_tries_back(tmp_path):
     build = running(tmp_path)
-    build.lost("the controller closed the connection", 5.0)
+    build.connection_lost("the controller closed the connection", 5.0)
     assert build.tries == 1
-    build.connecting(7.0)
-    build.connected(7.0)
+    build.connection_begun(7.0)
+    build.connection_made(7.0)
     build.receive(wire({"type": "graphing-started", "id": ID}), 7.0)
     build.receive(wire({"type": "step-finished", "id": OWN, "step_name": "a", "worker_name": "w"}), 8.0)
     assert build.tries == 0
@@ -237,13 +237,13 @@ def test_a_finished_step_gives_a_long_build_its_tries_back(tmp_path):
 def test_a_finish_without_artifacts_is_a_failure(tmp_path):
     build = running(tmp_path)
     build.receive(wire({"type": "build-finished", "id": OWN, "urls": []}), 5.0)
-    assert "names no artifact" in str(build.error)
+    assert "without an artifact" in str(build.error)
 
 
 @pytest.mark.parametrize("detach", [True, False])
 def test_the_handle_is_there_before_the_wait(tmp_path, detach):
     said = []
-    build = running(tmp_path, detach=detach, say=said.append)
+    build = running(tmp_path, detach=detach, report=said.append)
     assert f"the controller calls this build {ID}" in said
     assert build.handle.as_dict() == {
         "controller": "controller", "port": 7878, "id": ID, "repo": "test:definitions", "ref": "0" * 40,

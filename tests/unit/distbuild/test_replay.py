@@ -8,7 +8,7 @@ import time
 import pytest
 from ansible_collections.slipway.release.plugins.module_utils.slipway.distbuild.initiator import Build, Limits
 from ansible_collections.slipway.release.plugins.module_utils.slipway.distbuild.log import BuildLog
-from ansible_collections.slipway.release.plugins.module_utils.slipway.distbuild.network import run
+from ansible_collections.slipway.release.plugins.module_utils.slipway.distbuild.network import run_builds
 from ansible_collections.slipway.release.plugins.module_utils.slipway.distbuild.protocol import Controller, Request
 from peers.distbuild_replay import ReplayPeer, all_scenes, in_pieces, recording, recordings, scene, scenes, wire
 
@@ -35,11 +35,11 @@ def carry_out(played, peer, tmp_path, limits=None, own_id=None, **options):
         log=BuildLog(tmp_path / "logs"),
         now=time.monotonic(),
         limits=limits,
-        say=said.append,
+        report=said.append,
         **({} if own_id is None else {"own_ids": lambda: own_id}),
         **options,
     )
-    run([build])
+    run_builds([build])
     build.said = said
     return build
 
@@ -56,12 +56,12 @@ def check_end(build, played):
         assert " ".join(last["reason"].split()) in " ".join(str(build.error).split())
     elif played.end == "build-cancelled":
         assert build.outcome == "cancelled"
-        assert "somebody cancelled it" in str(build.error)
+        assert "it was cancelled on the controller" in str(build.error)
     elif played.end == "eof":
         assert "the controller closed the connection" in str(build.error)
     else:
         assert build.outcome == "failed"
-        assert "no news" in str(build.error) or "build graph is not there" in str(build.error)
+        assert "no news" in str(build.error) or "build graph was not computed" in str(build.error)
     if build.error is not None:
         assert str(build.controller) in str(build.error)
         assert played.request["morphology"] in str(build.error)
@@ -114,7 +114,7 @@ ODDITIES = {
     "no type": wire({"id": "InitiatorConnection-1"}),
     "others' messages": wire({"type": "build-failed", "id": "somebody else", "reason": "not for you"})
     + wire({"type": "build-finished", "id": "InitiatorConnection-77", "urls": ["http://elsewhere"]}),
-    "no JSON": b"this is no JSON\n",
+    "no JSON": b"this is not JSON\n",
     "no string": b'{"type": "build-failed"}\n',
     "no YAML": b'"{unclosed: ["\n',
     "no mapping": b'"42"\n' + b'"- a\\n- b\\n"\n' + b'"hello"\n' + b'""\n',
@@ -178,7 +178,7 @@ def test_silence_is_never_waited_for_longer_than_the_limits(after, tmp_path):
         build = carry_out(played, peer, tmp_path, limits=limits)
     assert time.monotonic() - began < 10
     assert build.outcome == "failed"
-    assert re.search("said nothing|did not answer", str(build.error))
+    assert re.search("sent nothing|did not answer", str(build.error))
 
 
 def test_a_lost_build_is_asked_for_again_and_joined(tmp_path):
@@ -257,9 +257,9 @@ def test_a_silent_build_is_asked_about_and_goes_on(tmp_path):
                 build.interrupt("the test is done", now)
             return now
 
-        run([build], clock=clock)
+        run_builds([build], clock=clock)
     assert len(peer.of_type("build-status")) >= 3
-    assert "the controller says: Building it" in build.log.course.read_text()
+    assert "the controller says: Building it" in build.log.summary.read_text()
     assert "the test is done" in str(build.error)
     assert [message["id"] for message in peer.of_type("build-cancel")] == [build.id]
 
@@ -275,7 +275,7 @@ def test_an_end_that_was_told_to_nobody_is_asked_for_again(status, tmp_path):
         peer.scenes[0] = cut_short
         build = carry_out(played, peer, tmp_path, limits=limits)
     assert build.outcome == "finished"
-    assert f"the controller says '{status}' and did not tell this run" in build.log.course.read_text()
+    assert f"the controller says '{status}' and did not tell this run" in build.log.summary.read_text()
 
 
 def test_a_build_that_left_the_controllers_list_is_asked_for_again(tmp_path):
@@ -353,7 +353,7 @@ def test_fifty_builds_at_once_end_as_recorded(tmp_path):
             )
             for number, one in enumerate(played)
         ]
-        run(builds)
+        run_builds(builds)
     assert len(peer.of_type("build-request")) == 52
     outcomes = sorted(build.outcome for build in builds)
     assert outcomes == ["failed"] * 26 + ["finished"] * 26

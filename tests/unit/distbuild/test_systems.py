@@ -9,9 +9,9 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway.distbuild.
 )
 from ansible_collections.slipway.release.plugins.module_utils.slipway.distbuild.submission import Order
 from ansible_collections.slipway.release.plugins.module_utils.slipway.distbuild.systems import (
-    controller,
-    elements,
-    system_orders,
+    list_elements,
+    make_system_orders,
+    parse_controller,
 )
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
 
@@ -32,21 +32,21 @@ ARTIFACT = f"{'a' * 64}.system.minimal-x86_64-rootfs"
     ],
 )
 def test_a_controller_is_a_host_and_perhaps_a_port(address, where):
-    assert controller(address) == where
+    assert parse_controller(address) == where
 
 
 @pytest.mark.parametrize("address", ["", "a b", "host:port", "http://host", "host:1:2", "host/path"])
 def test_what_is_no_address_is_refused(address):
     with pytest.raises(SlipwayError, match="Give HOST or HOST:PORT"):
-        controller(address)
+        parse_controller(address)
 
 
 def ask(file):
-    return Request.checked(repo="r", ref="f", original_ref=None, morphology=file, components=[])
+    return Request.create(repo="r", ref="f", original_ref=None, morphology=file, components=[])
 
 
 def orders(controllers, recorded=()):
-    return system_orders(SYSTEMS, controllers, ask=ask, logs=Path("/logs"), recorded=recorded)
+    return make_system_orders(SYSTEMS, controllers, make_request=ask, logs=Path("/logs"), previous=recorded)
 
 
 def test_each_system_goes_to_the_controller_of_its_architecture():
@@ -65,7 +65,7 @@ def test_an_architecture_without_a_controller_is_named_with_its_systems():
 
 def test_results_become_the_elements_that_build_records_are_made_of():
     results = [{"artifacts": [ARTIFACT], "cached": True}, {"artifacts": [], "cached": None}]
-    assert elements(results, SYSTEMS) == [
+    assert list_elements(results, SYSTEMS) == [
         {
             "element": SYSTEMS[0]["file"],
             "architecture": "x86_64",

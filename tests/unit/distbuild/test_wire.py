@@ -34,7 +34,7 @@ def plain(value):
 def test_every_recorded_line_of_a_controller_is_read_as_it_was_meant():
     checked = 0
     for name, record in controllers_lines():
-        message = wire.decode(record["line"].rstrip("\r\n").encode())
+        message = wire.decode_message(record["line"].rstrip("\r\n").encode())
         assert message == {field: plain(value) for field, value in record["decoded"].items()}, name
         checked += 1
     assert checked > 1000
@@ -42,7 +42,7 @@ def test_every_recorded_line_of_a_controller_is_read_as_it_was_meant():
 
 @given(st.dictionaries(ASCII.filter(bool), st.one_of(ASCII, TRICKY, st.integers(), st.booleans(), st.lists(ASCII))))
 def test_what_is_sent_is_read_by_yaml_as_the_same_values_of_the_same_types(message):
-    line = wire.encode(message)
+    line = wire.encode_message(message)
     assert line.isascii()
     assert line.endswith(b"\n")
     assert line.count(b"\n") == 1
@@ -54,7 +54,7 @@ def test_what_is_sent_is_read_by_yaml_as_the_same_values_of_the_same_types(messa
 @pytest.mark.parametrize("value", [None, 1.5, b"x", ["a", 1], {"a": "b"}, [None]])
 def test_what_breaks_a_controller_cannot_be_sent(value):
     with pytest.raises(TypeError, match="original_ref of a message cannot be"):
-        wire.encode({"original_ref": value})
+        wire.encode_message({"original_ref": value})
 
 
 @given(st.lists(st.binary().map(lambda line: line.replace(b"\n", b"").rstrip(b"\r"))), st.randoms())
@@ -112,7 +112,7 @@ def test_yaml_of_any_style_is_read(message, style):
         expected = yaml.load(json.loads(line), Loader=yaml.CSafeLoader)
     except yaml.YAMLError:
         return  # PyYAML itself writes some control characters so that libyaml cannot read them
-    assert wire.decode(line) == expected
+    assert wire.decode_message(line) == expected
 
 
 @given(TEXT)
@@ -121,19 +121,19 @@ def test_characters_that_an_old_python_wrote_as_two_halves_are_joined(text):
         f"\\u{unit:04X}"
         for unit in memoryview(text.encode("utf-16-le")).cast("H")  # as a narrow build of Python 2 wrote them
     )
-    message = wire.decode(json.dumps(f'{{stdout: "{escaped}", type: step-output}}').encode())
+    message = wire.decode_message(json.dumps(f'{{stdout: "{escaped}", type: step-output}}').encode())
     assert message["stdout"] == text
 
 
 def test_half_a_character_alone_becomes_a_mark_and_not_a_crash():
-    message = wire.decode(rb'"{stdout: \"a\\uD83Db\", type: step-output}"')
-    assert wire.raw(message, "stdout").decode() == "a\ufffdb"
+    message = wire.decode_message(rb'"{stdout: \"a\\uD83Db\", type: step-output}"')
+    assert wire.read_bytes(message, "stdout").decode() == "a\ufffdb"
 
 
 @pytest.mark.parametrize(
     ("line", "why"),
     [
-        (b"this is no JSON", "it is not JSON"),
+        (b"this is not JSON", "it is not JSON"),
         (b"\xff\xfe", "it is not JSON"),
         (b'{"type": "build-failed"}', "not a string"),
         (b"42", "not a string"),
@@ -154,14 +154,14 @@ def test_half_a_character_alone_becomes_a_mark_and_not_a_crash():
 )
 def test_what_is_no_message_is_refused_with_the_reason(line, why):
     with pytest.raises(wire.UnreadableError, match=why):
-        wire.decode(line)
+        wire.decode_message(line)
 
 
 @given(st.binary(max_size=300))
 def test_no_bytes_at_all_do_more_than_be_refused(data):
     for line in (data, json.dumps(data.decode("latin-1")).encode()):
         with contextlib.suppress(wire.UnreadableError):
-            wire.decode(line)
+            wire.decode_message(line)
 
 
 @given(st.sampled_from([record["line"].encode() for _, record in controllers_lines()]), st.randoms())
@@ -170,15 +170,15 @@ def test_a_damaged_line_is_refused_or_read_but_never_more(line, chance):
     for _ in range(chance.randint(1, 5)):
         damaged[chance.randrange(len(damaged))] = chance.randrange(256)
     with contextlib.suppress(wire.UnreadableError):
-        wire.decode(bytes(damaged))
+        wire.decode_message(bytes(damaged))
 
 
 def test_fields_are_taken_as_what_they_should_be():
     message = {"a": "text", "b": b"\xff", "c": ["x", "y"], "n": "12", "odd": "-3"}
-    assert [wire.text(message, name) for name in "abcd"] == ["text", "\ufffd", "x y", ""]
-    assert [wire.raw(message, name) for name in "abd"] == [b"text", b"\xff", b""]
-    assert [wire.texts(message, name) for name in "ac"] == [[], ["x", "y"]]
-    assert [wire.number(message, name) for name in ("n", "odd", "a", "nothing")] == [12, 0, 0, 0]
+    assert [wire.read_text(message, name) for name in "abcd"] == ["text", "\ufffd", "x y", ""]
+    assert [wire.read_bytes(message, name) for name in "abd"] == [b"text", b"\xff", b""]
+    assert [wire.read_list(message, name) for name in "ac"] == [[], ["x", "y"]]
+    assert [wire.read_number(message, name) for name in ("n", "odd", "a", "nothing")] == [12, 0, 0, 0]
 
 
 def test_pieces_of_output_join_to_the_bytes_that_the_build_wrote():
@@ -193,5 +193,5 @@ def test_pieces_of_output_join_to_the_bytes_that_the_build_wrote():
             shown = piece.decode()
         except UnicodeDecodeError:
             shown = piece
-        joined += wire.raw(wire.decode(json.dumps(yaml.safe_dump({"stdout": shown})).encode()), "stdout")
+        joined += wire.read_bytes(wire.decode_message(json.dumps(yaml.safe_dump({"stdout": shown})).encode()), "stdout")
     assert joined == written

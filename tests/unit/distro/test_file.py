@@ -6,9 +6,9 @@ import pytest
 import yaml
 from ansible_collections.slipway.release.plugins.module_utils.slipway.distro.file import (
     Distro,
-    expand,
+    expand_rule,
     load_distro,
-    normal_version,
+    normalise_version,
     read_distro,
 )
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
@@ -152,12 +152,12 @@ def test_required_stacks_must_be_there() -> None:
     [("$Revision: 468 $", "r468"), ("$Revision:9$", "r9"), ("1.2~rc1", "1.2~rc1"), ("s1290000000", "s1290000000")],
 )
 def test_the_version_of_a_distribution(text: str, version: str) -> None:
-    assert normal_version(text) == version
+    assert normalise_version(text) == version
 
 
 @pytest.mark.parametrize("text", ["$Revision$", "1-2", "1 2", "", "1:2", "x/y"])
 def test_what_cannot_stand_in_a_version_is_refused(text: str) -> None:
-    assert normal_version(text) is None
+    assert normalise_version(text) is None
     assert "cannot be part of a package's version" in one_fault(
         f"release: c\nversion: {yaml.dump(text).splitlines()[0]}\nstacks: {{ros: {{version: 1.0}}}}"
     )
@@ -175,7 +175,7 @@ def test_what_cannot_stand_in_a_version_is_refused(text: str) -> None:
         ("release: c\nstacks: {ros: {version: one}}", "stacks.ros.version: 'one' cannot be the version of a package"),
         ("release: c\nstacks: {ros: {version: [1]}}", "stacks.ros.version: a list cannot be the version of a package"),
         ("release: c\nstacks: {ros: 1.0}", "stacks.ros: it is text, not a mapping (line 2)"),
-        ("release: c\nstacks: {Ros: {version: 1}}", "stacks: 'Ros' is no name of a stack (line 2)"),
+        ("release: c\nstacks: {Ros: {version: 1}}", "stacks: 'Ros' is not a name of a stack (line 2)"),
         ("release: c\nstacks: {a_b: {}, a-b: {}}", "stacks: a_b and a-b would have the same package name (line 2)"),
         (
             "release: c\nstacks:\n  ros: {version: 1}\n  ros: {version: 2}",
@@ -251,7 +251,10 @@ def test_the_text_of_a_file_on_another_machine_is_read_instead_of_it(tmp_path: P
 
 
 def test_a_value_is_put_in_as_plain_text_and_not_expanded_again() -> None:
-    assert expand("$STACK_NAMES-$RELEASE_NAME", stack="$RELEASE_NAME", version=None, release="c") == "$RELEASE_NAMES-c"
+    assert (
+        expand_rule("$STACK_NAMES-$RELEASE_NAME", stack="$RELEASE_NAME", version=None, release="c")
+        == "$RELEASE_NAMES-c"
+    )
 
 
 @given(st.binary(max_size=300))

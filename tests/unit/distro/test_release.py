@@ -4,9 +4,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
-from ansible_collections.slipway.release.plugins.module_utils.slipway.distro import release as stampplan
 from ansible_collections.slipway.release.plugins.module_utils.slipway.distro.file import Distro, read_distro
-from ansible_collections.slipway.release.plugins.module_utils.slipway.distro.release import Names, Plan
+from ansible_collections.slipway.release.plugins.module_utils.slipway.distro.release import (
+    Names,
+    Plan,
+    check_installable,
+    find_release,
+    plan_release,
+    read_shadow,
+)
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
 
 DISTRO = """
@@ -67,9 +73,9 @@ def plan(
             directory.mkdir(parents=True)
             (directory / "Packages").write_text("\n".join(stanzas.values()))
     platforms = {platform: list(architectures) for platform, architectures in given.items()}
-    return stampplan.make(
+    return plan_release(
         distro(text),
-        stampplan.read_shadow(shadow, platforms, component="main"),
+        read_shadow(shadow, platforms, component="main"),
         excludes=excludes or {},
         names=Names(maintainer="A <a@example.org>"),
         published=published or {},
@@ -135,7 +141,7 @@ def test_what_is_excluded_everywhere_is_left_out_everywhere(tmp_path: Path) -> N
 def test_an_exclude_that_names_nothing_is_a_finding(tmp_path: Path) -> None:
     assert plan(tmp_path, excludes={"navigaton": [], "ros": ["lucid-i386"]}).findings == [
         "navigaton is excluded, and is neither a stack nor a package",
-        "ros is excluded for lucid-i386, which is no platform",
+        "ros is excluded for lucid-i386, which is not a platform",
     ]
 
 
@@ -184,12 +190,12 @@ def test_a_package_that_cannot_be_stamped_is_a_finding_with_its_file(tmp_path: P
 
 def test_a_missing_index_is_told(tmp_path: Path) -> None:
     with pytest.raises(SlipwayError, match=r"Could not read the shadow archive's index .*binary-armhf/Packages"):
-        stampplan.read_shadow(tmp_path, {"bookworm": ["armhf"]}, component="main")
+        read_shadow(tmp_path, {"bookworm": ["armhf"]}, component="main")
 
 
 def test_a_distribution_without_a_version_cannot_be_released() -> None:
     with pytest.raises(SlipwayError, match="its distro file has no version"):
-        stampplan.release_of(distro(DISTRO.replace("version: r2", "")))
+        find_release(distro(DISTRO.replace("version: r2", "")))
 
 
 def test_the_solver_is_asked_for_every_index(tmp_path: Path) -> None:
@@ -199,8 +205,8 @@ def test_the_solver_is_asked_for_every_index(tmp_path: Path) -> None:
         path = tmp_path / architecture
         path.write_text(stanza("libc6", "2.36", architecture) if architecture == "amd64" else "")
         lists[architecture] = [path]
-    stampplan.solve(made, {"bookworm": lists})
+    check_installable(made, {"bookworm": lists})
     assert made.findings == [
-        "bookworm/i386: ros-d-navigation 3.0-r2~bookworm needs libc6, which is nowhere; so ros-d-all "
+        "bookworm/i386: ros-d-navigation 3.0-r2~bookworm needs libc6, which is not available; so ros-d-all "
         "1.0.0-r2~bookworm, ros-d-full 1.0.0-r2~bookworm cannot be installed"
     ]

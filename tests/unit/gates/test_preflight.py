@@ -13,12 +13,12 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway.gates impo
 from ansible_collections.slipway.release.plugins.module_utils.slipway.gates.preflight import (
     DAY,
     Report,
-    left_out,
-    missing_programs,
-    names_report,
-    signing_key_report,
-    too_little_room,
-    unreachable,
+    check_names,
+    check_room,
+    check_signing_key,
+    find_missing_programs,
+    find_unreachable,
+    list_left_out,
 )
 from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp import make_key
 
@@ -43,7 +43,7 @@ def key(tmp_path):
 
 
 def test_programs_that_are_there_are_no_finding():
-    assert missing_programs([{"name": "git", "package": "git"}, {"name": "sh"}]) == []
+    assert find_missing_programs([{"name": "git", "package": "git"}, {"name": "sh"}]) == []
 
 
 def test_every_missing_program_is_named_with_the_package_to_install(tmp_path):
@@ -52,7 +52,7 @@ def test_every_missing_program_is_named_with_the_package_to_install(tmp_path):
         {"name": "no-such-builder", "package": ""},
         {"name": "git", "package": "git"},
     ]
-    assert missing_programs(wanted) == [
+    assert find_missing_programs(wanted) == [
         "the program no-such-image-maker is missing: install the Debian package genimage (apt-get install genimage)",
         "the program no-such-builder is missing: "
         "install it with make setup, or put the directory that holds it on the PATH",
@@ -63,48 +63,48 @@ def test_a_program_of_the_administrator_is_found(tmp_path, monkeypatch):
     tool = tmp_path / "tool"
     tool.write_text("#!/bin/sh\n")
     tool.chmod(0o755)
-    assert len(missing_programs([{"name": "tool"}], path="/nowhere")) == 1
+    assert len(find_missing_programs([{"name": "tool"}], path="/nowhere")) == 1
     monkeypatch.setattr(preflight, "MORE_PATH", (str(tmp_path),))
-    assert missing_programs([{"name": "tool"}], path="/nowhere") == []
+    assert find_missing_programs([{"name": "tool"}], path="/nowhere") == []
 
 
 def test_room_is_looked_for_where_the_directory_will_be(tmp_path):
-    assert too_little_room(tmp_path / "not/yet/there", gib=0.001) == []
+    assert check_room(tmp_path / "not/yet/there", gib=0.001) == []
     assert list(tmp_path.iterdir()) == []
 
 
 def test_too_little_room_is_told_with_both_amounts(tmp_path, monkeypatch):
     Room = namedtuple("Room", "f_bavail f_frsize")
     monkeypatch.setattr(os, "statvfs", lambda _: Room(3 << 18, 4096))
-    assert too_little_room(tmp_path / "state", gib=30) == [
+    assert check_room(tmp_path / "state", gib=30) == [
         f"only 3.0 GiB are free in {tmp_path}, and a release needs 30 GiB (release_preflight_min_free_gib): "
         "make room, or set release_state_directory to a larger disk"
     ]
-    assert too_little_room(tmp_path / "state", gib=3) == []
+    assert check_room(tmp_path / "state", gib=3) == []
 
 
 def test_a_place_where_nothing_can_be_made_is_a_finding(tmp_path, monkeypatch):
     file = tmp_path / "file"
     file.touch()
-    assert too_little_room(file / "state", gib=0) == [
+    assert check_room(file / "state", gib=0) == [
         f"{file} is not a directory, so {file / 'state'} cannot be made: move it away, or set another directory"
     ]
     monkeypatch.setattr(os, "access", lambda *_: False)
-    assert too_little_room(tmp_path, gib=0) == [
+    assert check_room(tmp_path, gib=0) == [
         f"{tmp_path} is not writable for this user: change its owner, or set release_state_directory"
     ]
 
 
 def test_a_key_that_can_sign_long_enough_is_no_finding(key):
     home, fingerprint = key
-    assert signing_key_report(home, None, warning_days=30, now=time.time()) == Report()
-    assert signing_key_report(home, fingerprint, warning_days=30, now=time.time()) == Report()
+    assert check_signing_key(home, None, warning_days=30, now=time.time()) == Report()
+    assert check_signing_key(home, fingerprint, warning_days=30, now=time.time()) == Report()
 
 
 def test_a_key_that_expires_soon_is_a_warning_with_the_day(key):
     home, fingerprint = key
     later = time.time() + 50 * DAY
-    found = signing_key_report(home, None, warning_days=30, now=later)
+    found = check_signing_key(home, None, warning_days=30, now=later)
     assert found.findings == []
     day = time.strftime("%Y-%m-%d", time.gmtime(time.time() + 60 * DAY))
     (warning,) = found.warnings
@@ -114,12 +114,12 @@ def test_a_key_that_expires_soon_is_a_warning_with_the_day(key):
 
 def test_an_expired_key_is_a_finding(key):
     home, fingerprint = key
-    (finding,) = signing_key_report(home, None, warning_days=30, now=time.time() + 61 * DAY).findings
+    (finding,) = check_signing_key(home, None, warning_days=30, now=time.time() + 61 * DAY).findings
     assert finding.startswith(f"Could not sign with a key in {home}: {fingerprint}: it expired on ")
 
 
 def test_a_missing_key_is_a_finding(tmp_path):
-    (finding,) = signing_key_report(str(tmp_path / "none"), None, warning_days=30, now=time.time()).findings
+    (finding,) = check_signing_key(str(tmp_path / "none"), None, warning_days=30, now=time.time()).findings
     assert finding.startswith(f"Could not sign with a key in {tmp_path / 'none'}: there are no keys.")
 
 
@@ -128,7 +128,7 @@ def test_a_repository_that_git_cannot_read_is_a_finding(tmp_path):
     subprocess.run(["git", "init", "--quiet", "--bare", there], check=True)
     gone = tmp_path / "gone.git"
     repositories = [{"name": "wiki", "url": str(there)}, {"name": "wiki", "url": str(gone)}]
-    assert unreachable(repositories, timeout=10) == [
+    assert find_unreachable(repositories, timeout=10) == [
         f"Could not reach the wiki at {gone}: '{gone}' does not appear to be a git repository. "
         "Check its address, the network and your access to it, and run again."
     ]
@@ -136,22 +136,22 @@ def test_a_repository_that_git_cannot_read_is_a_finding(tmp_path):
 
 @pytest.mark.parametrize("there", [None, COMMIT])
 def test_names_that_are_free_or_identical_are_no_finding(there, tmp_path):
-    assert names_report(plan(branch=there, tag=there), ["tag"], public_directory=str(tmp_path)) == Report()
+    assert check_names(plan(branch=there, tag=there), ["tag"], public_directory=str(tmp_path)) == Report()
 
 
 def test_names_that_are_taken_by_something_else_are_findings():
-    assert names_report(plan(branch=OTHER, tag=OTHER), []).findings == [
+    assert check_names(plan(branch=OTHER, tag=OTHER), []).findings == [
         f"the branch baserock/release/baserock-26.47 exists on {OTHER}, not on {COMMIT}: release another version",
         f"the tag baserock-26.47 exists on {OTHER}, not on {COMMIT}: release another version",
     ]
 
 
 def test_a_tag_that_nobody_here_made_is_a_warning():
-    found = names_report(plan(tag=COMMIT), [])
+    found = check_names(plan(tag=COMMIT), [])
     assert found.findings == []
     assert found.warnings == [
-        "the tag baserock-26.47 exists already on the right commit, but no record here says who made it: "
-        "somebody may have released this version from another machine"
+        "the tag baserock-26.47 exists already on the right commit, but there is no record of it here: "
+        "this version may have been released from another machine"
     ]
 
 
@@ -159,13 +159,13 @@ def test_a_tag_that_nobody_here_made_is_a_warning():
 def test_public_files_that_no_record_explains_are_a_warning(tmp_path, name):
     (tmp_path / name).mkdir()
     (tmp_path / "baserock-26.4").mkdir()
-    found = names_report(plan(), [], public_directory=str(tmp_path))
+    found = check_names(plan(), [], public_directory=str(tmp_path))
     assert found.findings == []
     assert found.warnings == [
-        f"{tmp_path / name} is public already, but no record here says that this release was published: "
+        f"{tmp_path / name} is public already, but there is no record here of its publication: "
         "publishing accepts it only if every byte is the same"
     ]
-    assert names_report(plan(), ["publication"], public_directory=str(tmp_path)) == Report()
+    assert check_names(plan(), ["publication"], public_directory=str(tmp_path)) == Report()
 
 
 def test_what_is_left_out_is_told():
@@ -175,7 +175,7 @@ def test_what_is_left_out_is_told():
         "deployments": ["board-tar", "board-disk"],
         "reason": "no build host builds for armv7lhf",
     }
-    assert left_out(plan(skipped=[skipped])) == [
+    assert list_left_out(plan(skipped=[skipped])) == [
         "systems/board.bst (armv7lhf) is left out: no build host builds for armv7lhf; "
         "there will be no board-tar, board-disk"
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
-from ansible_collections.slipway.release.plugins.module_utils.slipway.git.archive import pack, unpack
+from ansible_collections.slipway.release.plugins.module_utils.slipway.git.archive import pack_tree, unpack_tree
 from ansible_collections.slipway.release.plugins.module_utils.slipway.git.tree import FILE, LINK, PROGRAM, Entry
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,11 +20,11 @@ ENTRY = st.one_of(
 @given(tree=st.dictionaries(PATH, ENTRY, max_size=6))
 def test_what_is_packed_is_unpacked(tree, tmp_path_factory):
     path = tmp_path_factory.mktemp("archive") / "a.tar.gz"
-    path.write_bytes(pack(tree))
-    assert unpack(path) == tree
+    path.write_bytes(pack_tree(tree))
+    assert unpack_tree(path) == tree
 
 
 def test_a_broken_archive_is_named(tmp_path):
-    (tmp_path / "a.tar.gz").write_bytes(pack({b"a": Entry(FILE, b"x" * 1000)})[:60])
+    (tmp_path / "a.tar.gz").write_bytes(pack_tree({b"a": Entry(FILE, b"x" * 1000)})[:60])
     with pytest.raises(SlipwayError, match=r"Could not read the files in .*a\.tar\.gz"):
-        unpack(tmp_path / "a.tar.gz")
+        unpack_tree(tmp_path / "a.tar.gz")

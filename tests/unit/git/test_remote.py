@@ -6,19 +6,19 @@ import sys
 
 import pytest
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
-from ansible_collections.slipway.release.plugins.module_utils.slipway.git.files import keep_files
-from ansible_collections.slipway.release.plugins.module_utils.slipway.git.history import changes_since_previous
+from ansible_collections.slipway.release.plugins.module_utils.slipway.git.files import ensure_files
+from ansible_collections.slipway.release.plugins.module_utils.slipway.git.history import list_changes
 from ansible_collections.slipway.release.plugins.module_utils.slipway.git.remote import (
     Annotation,
     Person,
     ensure_ref,
-    reason,
-    remote_commit,
-    remote_refs,
-    shown,
+    extract_reason,
+    find_remote_commit,
+    list_remote_refs,
+    redacted,
 )
-from ansible_collections.slipway.release.plugins.module_utils.slipway.locks import posix_locked
-from ansible_collections.slipway.release.plugins.module_utils.slipway.trove.grokmirror import promote
+from ansible_collections.slipway.release.plugins.module_utils.slipway.locks import hold_posix_lock
+from ansible_collections.slipway.release.plugins.module_utils.slipway.trove.grokmirror import promote_mirror
 
 TEAM = Person("Team", "team@example.org", 1_700_000_000)
 BRANCH = "refs/heads/baserock/release/baserock-26.47"
@@ -71,7 +71,7 @@ def test_a_ref_on_another_commit_is_not_moved_and_both_are_named(trove):
 def test_check_mode_pushes_nothing(trove):
     bare, commits = trove
     assert ensure_ref(str(bare), BRANCH, commit=commits[2], write=False) == (None, True)
-    assert remote_commit(str(bare), BRANCH) is None
+    assert find_remote_commit(str(bare), BRANCH) is None
 
 
 def test_an_annotated_tag_has_its_tagger_and_date_and_is_made_once(trove):
@@ -94,29 +94,29 @@ def test_an_unreachable_repository_is_named_with_gits_reason(tmp_path):
     with pytest.raises(
         SlipwayError, match=r"Could not read the refs of .*gone\.git: .*does not appear to be a git repository"
     ):
-        remote_refs(str(tmp_path / "gone.git"))
+        list_remote_refs(str(tmp_path / "gone.git"))
 
 
 def test_a_password_in_an_address_is_not_shown():
-    assert shown("https://me:secret@trove.example.org/x") == "https://me@trove.example.org/x"
-    assert shown("/srv/trove/x.git") == "/srv/trove/x.git"
+    assert redacted("https://me:secret@trove.example.org/x") == "https://me@trove.example.org/x"
+    assert redacted("/srv/trove/x.git") == "/srv/trove/x.git"
 
 
 @pytest.mark.parametrize("commit", ["", "master", "-x", "A" * 40])
 def test_what_is_no_commit_is_refused(trove, commit):
-    with pytest.raises(SlipwayError, match="is no commit"):
+    with pytest.raises(SlipwayError, match="is not a commit"):
         ensure_ref(str(trove[0]), BRANCH, commit=commit)
 
 
 def keep(bare, text, **options):
-    return keep_files(str(bare), "main", files={"releases/x.mdwn": text}, message="Say it\n", person=TEAM, **options)
+    return ensure_files(str(bare), "main", files={"releases/x.mdwn": text}, message="Say it\n", person=TEAM, **options)
 
 
 def test_files_are_committed_once_and_others_stay(tmp_path):
     bare = tmp_path / "wiki.git"
     git("init", "-q", "--bare", "-b", "main", str(bare), cwd=tmp_path)
     first = keep(bare, "one\n")
-    keep_files(str(bare), "main", files={"other": "o"}, message="Other\n", person=TEAM)
+    ensure_files(str(bare), "main", files={"other": "o"}, message="Other\n", person=TEAM)
     second = keep(bare, "two\n")
     again = keep(bare, "two\n")
     assert first.changed == {"releases/x.mdwn": ("", "one\n")}
@@ -131,13 +131,13 @@ def test_files_are_not_committed_in_check_mode(tmp_path):
     bare = tmp_path / "wiki.git"
     git("init", "-q", "--bare", str(bare), cwd=tmp_path)
     assert keep(bare, "one\n", write=False).changed
-    assert remote_refs(str(bare)) == {}
+    assert list_remote_refs(str(bare)) == {}
 
 
 @pytest.mark.parametrize("path", ["/etc/passwd", "../x", "a/../../x", ".git/config", "./x"])
 def test_hostile_paths_of_files_are_refused(tmp_path, path):
-    with pytest.raises(SlipwayError, match="no path inside a repository"):
-        keep_files("nowhere", "main", files={path: ""}, message="", person=TEAM)
+    with pytest.raises(SlipwayError, match="not a path inside a repository"):
+        ensure_files("nowhere", "main", files={path: ""}, message="", person=TEAM)
 
 
 @pytest.fixture
@@ -152,15 +152,15 @@ def test_promotion_fetches_the_commit_once(trove, mirror):
     bare, commits = trove
     ensure_ref(str(bare), BRANCH, commit=commits[2])
     wanted = {"ref": BRANCH, "commit": commits[2], "timeout": 10.0}
-    assert promote(mirror, "baserock/definitions", **wanted, write=False)
-    assert promote(mirror, "baserock/definitions", **wanted)
-    assert not promote(mirror, "baserock/definitions", **wanted)
+    assert promote_mirror(mirror, "baserock/definitions", **wanted, write=False)
+    assert promote_mirror(mirror, "baserock/definitions", **wanted)
+    assert not promote_mirror(mirror, "baserock/definitions", **wanted)
     assert git("rev-parse", BRANCH, cwd=mirror / "baserock/definitions.git") == commits[2]
 
 
 def test_promotion_of_what_never_arrives_ends_with_the_limit(trove, mirror):
     with pytest.raises(SlipwayError, match=r"not done after 1 s.*must become b{40}"):
-        promote(mirror, "baserock/definitions", ref=BRANCH, commit="b" * 40, timeout=1.0, interval=0.3)
+        promote_mirror(mirror, "baserock/definitions", ref=BRANCH, commit="b" * 40, timeout=1.0, interval=0.3)
 
 
 def test_promotion_waits_for_grokmirrors_lock_with_a_limit(trove, mirror):
@@ -172,16 +172,16 @@ def test_promotion_waits_for_grokmirrors_lock_with_a_limit(trove, mirror):
     holder.stdout.readline()
     try:
         with pytest.raises(SlipwayError, match="held by another process"):
-            promote(mirror, "baserock/definitions", ref=BRANCH, commit=commits[2], timeout=0.5)
+            promote_mirror(mirror, "baserock/definitions", ref=BRANCH, commit=commits[2], timeout=0.5)
     finally:
         holder.communicate()
-    with posix_locked(lock, attempt="x", on="y", timeout=1):
+    with hold_posix_lock(lock, attempt="x", on="y", timeout=1):
         pass
 
 
 def test_a_repository_that_is_not_mirrored_is_named(mirror):
     with pytest.raises(SlipwayError, match="promote baserock/other on .*no mirror of it"):
-        promote(mirror, "baserock/other", ref=BRANCH, commit="b" * 40, timeout=1.0)
+        promote_mirror(mirror, "baserock/other", ref=BRANCH, commit="b" * 40, timeout=1.0)
 
 
 def test_changes_are_those_since_the_release_before(trove):
@@ -189,7 +189,7 @@ def test_changes_are_those_since_the_release_before(trove):
     ensure_ref(str(bare), "refs/tags/baserock-26.9", commit=commits[0], annotation=Annotation("x\n", TEAM))
     ensure_ref(str(bare), "refs/tags/baserock-26.48", commit=commits[2])
     ensure_ref(str(bare), "refs/tags/other-26.46", commit=commits[1])
-    history = changes_since_previous(str(bare), commits[2], project="baserock", version="26.47")
+    history = list_changes(str(bare), commits[2], project="baserock", version="26.47")
     assert history.previous == "baserock-26.9"
     assert [change["subject"] for change in history.changes] == ["Change 2", "Change 1"]
     assert history.total == 2
@@ -198,17 +198,17 @@ def test_changes_are_those_since_the_release_before(trove):
 
 def test_the_first_release_has_all_of_the_history(trove):
     bare, commits = trove
-    history = changes_since_previous(str(bare), commits[2], project="baserock", version="26.47", limit=2)
+    history = list_changes(str(bare), commits[2], project="baserock", version="26.47", limit=2)
     assert (history.previous, len(history.changes), history.total) == (None, 2, 3)
 
 
 def test_the_reason_of_git_is_not_its_boilerplate():
-    assert reason(
+    assert extract_reason(
         "fatal: Could not read from remote repository.\n\n"
         "Please make sure you have the correct access rights\nand the repository exists.\n"
     )
     assert (
-        reason(
+        extract_reason(
             "ssh: connect to host trove port 22: No route to host\nfatal: Could not read from remote repository.\n\n"
             "Please make sure you have the correct access rights\nand the repository exists.\n"
         )

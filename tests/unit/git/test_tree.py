@@ -15,10 +15,10 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway.git.tree i
     LINK,
     PROGRAM,
     Entry,
-    commit,
+    commit_tree,
+    hash_tree,
+    read_refs,
     read_tree,
-    resolve,
-    tree_id,
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -52,29 +52,31 @@ TREES = st.dictionaries(st.lists(NAME, min_size=1, max_size=3).map(b"/".join), E
 def test_git_gives_a_tree_the_name_that_we_computed(tree):
     with tempfile.TemporaryDirectory() as directory:
         repository = Path(directory) / "x.git"
-        made = commit(repository, tree, refs=[MASTER], message="All of it\n", person=WHO)
-        assert git(repository, "rev-parse", f"{made}^{{tree}}") == tree_id(tree)
+        made = commit_tree(repository, tree, refs=[MASTER], message="All of it\n", person=WHO)
+        assert git(repository, "rev-parse", f"{made}^{{tree}}") == hash_tree(tree)
         assert git(repository, "fsck", "--strict", "--no-dangling") in ("", "notice: HEAD points to an unborn branch")
 
 
 def test_the_same_files_are_the_same_commit_in_another_repository(tmp_path):
     tree = {b"a": Entry(FILE, b"1\n"), b"b/c": Entry(PROGRAM, b"#!/bin/sh\n"), b"b/d": Entry(LINK, b"c")}
-    made = {commit(tmp_path / f"{number}.git", tree, refs=[MASTER], message="m\n", person=WHO) for number in range(3)}
+    made = {
+        commit_tree(tmp_path / f"{number}.git", tree, refs=[MASTER], message="m\n", person=WHO) for number in range(3)
+    }
     assert len(made) == 1
 
 
 def test_a_commit_replaces_all_files_and_has_its_parent(tmp_path):
     repository = tmp_path / "deep" / "x.git"
-    first = commit(repository, {b"a": Entry(FILE, b"1")}, refs=[MASTER, "refs/tags/1"], message="1\n", person=WHO)
-    second = commit(repository, {b"b": Entry(FILE, b"2")}, refs=[MASTER], message="2\n", person=WHO, parent=first)
+    first = commit_tree(repository, {b"a": Entry(FILE, b"1")}, refs=[MASTER, "refs/tags/1"], message="1\n", person=WHO)
+    second = commit_tree(repository, {b"b": Entry(FILE, b"2")}, refs=[MASTER], message="2\n", person=WHO, parent=first)
     assert git(repository, "ls-tree", "--name-only", second) == "b"
     assert git(repository, "rev-parse", f"{second}^") == first
-    assert resolve(repository) == {MASTER: second, "refs/tags/1": first}
+    assert read_refs(repository) == {MASTER: second, "refs/tags/1": first}
     assert git(repository, "symbolic-ref", "HEAD") == MASTER
 
 
 def test_an_absent_repository_has_no_refs_and_is_not_made_by_looking(tmp_path):
-    assert resolve(tmp_path / "x.git") == {}
+    assert read_refs(tmp_path / "x.git") == {}
     assert list(tmp_path.iterdir()) == []
 
 
@@ -93,7 +95,7 @@ def test_what_a_killed_process_left_is_removed_after_a_while(tmp_path):
     for name in ("old", "new"):
         (tmp_path / f".making-x.git-{name}").mkdir()
     os.utime(tmp_path / ".making-x.git-old", (1, 1))
-    commit(tmp_path / "x.git", {b"a": Entry(FILE, b"1")}, refs=[MASTER], message="m\n", person=WHO)
+    commit_tree(tmp_path / "x.git", {b"a": Entry(FILE, b"1")}, refs=[MASTER], message="m\n", person=WHO)
     assert sorted(path.name for path in tmp_path.iterdir()) == [".making-x.git-new", "x.git"]
 
 

@@ -12,10 +12,10 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway.errors imp
 from ansible_collections.slipway.release.plugins.module_utils.slipway.host.base import (
     PERMISSIONS,
     Recipe,
-    canonical,
-    command,
+    check_recipes,
     ensure_bases,
-    refuse_unknown,
+    format_command,
+    write_canonical,
 )
 from ansible_collections.slipway.release.plugins.module_utils.slipway.progress import Progress
 
@@ -101,13 +101,15 @@ def test_equal_trees_are_equal_bytes(tmp_path):
     with tarfile.open(other, "a") as tar:
         tar.addfile(next(info for info, _ in TREE if info.islnk()))
     for name in ("one", "other"):
-        canonical(tmp_path / f"{name}.tar", tmp_path / f"{name}.out", epoch=EPOCH, links={})
+        write_canonical(tmp_path / f"{name}.tar", tmp_path / f"{name}.out", epoch=EPOCH, links={})
     assert one.read_bytes() != other.read_bytes()
     assert (tmp_path / "one.out").read_bytes() == (tmp_path / "other.out").read_bytes()
 
 
 def test_a_base_has_no_devices_no_traces_and_no_late_times(tmp_path):
-    canonical(write_tar(tmp_path / "raw.tar", TREE), tmp_path / "out.tar", epoch=EPOCH, links={"usr/bin/awk": "mawk"})
+    write_canonical(
+        write_tar(tmp_path / "raw.tar", TREE), tmp_path / "out.tar", epoch=EPOCH, links={"usr/bin/awk": "mawk"}
+    )
     with tarfile.open(tmp_path / "out.tar") as tar:
         members = {info.name: info for info in tar}
         assert tar.extractfile("usr/bin/same").read() == b"su"
@@ -119,7 +121,7 @@ def test_a_base_has_no_devices_no_traces_and_no_late_times(tmp_path):
 
 
 def test_a_base_lists_owners_and_modes_that_a_content_store_does_not_keep(tmp_path):
-    canonical(write_tar(tmp_path / "raw.tar", TREE), tmp_path / "out.tar", epoch=EPOCH, links={})
+    write_canonical(write_tar(tmp_path / "raw.tar", TREE), tmp_path / "out.tar", epoch=EPOCH, links={})
     with tarfile.open(tmp_path / "out.tar") as tar:
         text = tar.extractfile(PERMISSIONS).read().decode()
     assert text == "0640 0 42 etc/shadow\n1777 0 0 tmp\n4755 0 0 usr/bin/same\n4755 0 0 usr/bin/su\n"
@@ -194,7 +196,7 @@ def test_the_directory_that_the_user_namespace_needs_can_be_entered(tmp_path, mm
 
 def test_an_installed_base_does_not_pull_in_usrmerge(tmp_path, recipe):
     installed = Recipe(**{**recipe.__dict__, "method": "install", "packages": (), "exclude": ("/usr/share/doc/*",)})
-    words = command(installed, tmp_path / "out.tar")
+    words = format_command(installed, tmp_path / "out.tar")
     assert "--variant=essential" in words
     assert "--dpkgopt=path-exclude=/usr/share/doc/*" in words
     assert any("usrmerge" in word for word in words)
@@ -209,7 +211,7 @@ def test_every_fault_of_the_recipes_is_told_at_once(recipe):
         Recipe(**{**recipe.__dict__, "name": "a/b"}),
     ]
     with pytest.raises(SlipwayError) as caught:
-        refuse_unknown(faulty)
+        check_recipes(faulty)
     assert caught.value.findings == [
         "bookworm-build-x86_64: it has no architecture",
         "bookworm-build-x86_64: the method extract needs packages",

@@ -6,8 +6,8 @@ import pytest
 from ansible_collections.slipway.release.plugins.module_utils.slipway.host.emulation import (
     Offer,
     enable_emulation,
-    fault_of,
-    offers,
+    find_fault,
+    list_offers,
 )
 
 ENTRY = "{state}\ninterpreter /usr/libexec/qemu-binfmt/arm-binfmt-P\nflags: {flags}\noffset 0\nmagic 7f454c46\n"
@@ -23,16 +23,19 @@ def put(binfmt, *, state="enabled", flags="PF", name="qemu-arm"):
 
 
 def test_a_machine_offers_its_own_architectures(binfmt):
-    assert offers(["x86_64", "x86_32"], machine="x86_64", binfmt=binfmt) == [
+    assert list_offers(["x86_64", "x86_32"], machine="x86_64", binfmt=binfmt) == [
         Offer("x86_64", offered=True),
         Offer("x86_32", offered=True),
     ]
-    assert [offer.offered for offer in offers(["armv7lhf", "x86_64"], machine="armv7l", binfmt=binfmt)] == [True, False]
+    assert [offer.offered for offer in list_offers(["armv7lhf", "x86_64"], machine="armv7l", binfmt=binfmt)] == [
+        True,
+        False,
+    ]
 
 
 def test_arm_is_offered_where_the_kernel_starts_qemu_in_sandboxes_too(binfmt):
     put(binfmt)
-    assert offers(["armv7lhf"], machine="x86_64", binfmt=binfmt) == [Offer("armv7lhf", offered=True)]
+    assert list_offers(["armv7lhf"], machine="x86_64", binfmt=binfmt) == [Offer("armv7lhf", offered=True)]
 
 
 @pytest.mark.parametrize(
@@ -49,8 +52,8 @@ def test_arm_is_offered_where_the_kernel_starts_qemu_in_sandboxes_too(binfmt):
 def test_otherwise_it_is_left_out_and_said_why(binfmt, entry, why):
     if entry is not None:
         put(binfmt, **entry)
-    assert fault_of("qemu-arm", binfmt) == why
-    (offer,) = offers(["armv7lhf"], machine="x86_64", binfmt=binfmt)
+    assert find_fault("qemu-arm", binfmt) == why
+    (offer,) = list_offers(["armv7lhf"], machine="x86_64", binfmt=binfmt)
     assert (offer.offered, offer.why) == (False, why)
 
 
@@ -62,11 +65,11 @@ def test_what_is_off_is_switched_on_where_that_is_possible(binfmt):
     put(binfmt, state="disabled")
     wanted = ["x86_64", "armv7lhf", "armv5l", "z80"]
     assert enable_emulation(wanted, machine="x86_64", binfmt=binfmt, enable=enable) == (["qemu-arm"], [])
-    assert offers(["armv7lhf"], machine="x86_64", binfmt=binfmt) == [Offer("armv7lhf", offered=True)]
+    assert list_offers(["armv7lhf"], machine="x86_64", binfmt=binfmt) == [Offer("armv7lhf", offered=True)]
     assert enable_emulation(wanted, machine="x86_64", binfmt=binfmt, enable=enable) == ([], [])
 
 
-@pytest.mark.parametrize("refusal", ["only root can switch it on", ""])
+@pytest.mark.parametrize("refusal", ["only root can enable it", ""])
 def test_what_cannot_be_switched_on_is_told_with_both_reasons(binfmt, refusal):
     enabled, refusals = enable_emulation(["armv7lhf"], machine="x86_64", binfmt=binfmt, enable=lambda *_: refusal)
     assert enabled == []
@@ -74,5 +77,5 @@ def test_what_cannot_be_switched_on_is_told_with_both_reasons(binfmt, refusal):
 
 
 def test_an_unknown_architecture_is_left_out(binfmt):
-    (offer,) = offers(["z80"], machine="x86_64", binfmt=binfmt)
+    (offer,) = list_offers(["z80"], machine="x86_64", binfmt=binfmt)
     assert (offer.offered, offer.why) == (False, "neither the machine nor a known qemu runs its programs")

@@ -7,7 +7,11 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
-from ansible_collections.slipway.release.plugins.module_utils.slipway.host.venv import Wanted, install, lacking
+from ansible_collections.slipway.release.plugins.module_utils.slipway.host.venv import (
+    Environment,
+    find_missing,
+    install_packages,
+)
 
 
 def wheel(directory: Path, name: str, version: str) -> None:
@@ -36,32 +40,34 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
-def wanted(directory: Path, wheels: Path, constraints: str = "Some-Tool==1.0\n", package: str = "some.tool") -> Wanted:
-    return Wanted(directory, (package,), constraints, pip_args=("--no-index", f"--find-links={wheels}"))
+def wanted(
+    directory: Path, wheels: Path, constraints: str = "Some-Tool==1.0\n", package: str = "some.tool"
+) -> Environment:
+    return Environment(directory, (package,), constraints, pip_args=("--no-index", f"--find-links={wheels}"))
 
 
 def test_an_environment_is_made_once_and_follows_its_constraints(tmp_path: Path, wheels: Path) -> None:
     first = wanted(tmp_path / "venv", wheels)
-    assert lacking(first) == ["the environment"]
-    install(first, timeout=300)
-    assert lacking(first) == []
+    assert find_missing(first) == ["the environment"]
+    install_packages(first, timeout=300)
+    assert find_missing(first) == []
     assert list(tmp_path.glob("venv/lib/*/site-packages/some_tool-1.0.dist-info"))
     second = wanted(tmp_path / "venv", wheels, "some-tool==2.0\n")
-    assert lacking(second) == ["these versions"]
-    install(second, timeout=300)
-    assert lacking(second) == []
+    assert find_missing(second) == ["these versions"]
+    install_packages(second, timeout=300)
+    assert find_missing(second) == []
     assert list(tmp_path.glob("venv/lib/*/site-packages/some_tool-2.0.dist-info"))
     next(tmp_path.glob("venv/lib/*/site-packages/some_tool-2.0.dist-info")).rename(tmp_path / "gone")
-    assert lacking(second) == ["some.tool"]
+    assert find_missing(second) == ["some.tool"]
 
 
 def test_what_cannot_be_installed_is_named_with_its_log_and_not_noted(tmp_path: Path, wheels: Path) -> None:
     nowhere = wanted(tmp_path / "venv", wheels, package="not-there-at-all")
     with pytest.raises(SlipwayError) as caught:
-        install(nowhere, timeout=300)
+        install_packages(nowhere, timeout=300)
     assert str(caught.value).startswith(f"Could not install not-there-at-all into {tmp_path}/venv: ")
     assert "No matching distribution found" in Path(caught.value.log or "").read_text()
-    assert lacking(nowhere) == ["not-there-at-all"]
+    assert find_missing(nowhere) == ["not-there-at-all"]
 
 
 def test_the_tools_of_hosts_are_pinned_as_everything_is() -> None:

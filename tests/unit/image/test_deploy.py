@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
-from ansible_collections.slipway.release.plugins.module_utils.slipway.files import sha256
+from ansible_collections.slipway.release.plugins.module_utils.slipway.files import hash_file
 from ansible_collections.slipway.release.plugins.module_utils.slipway.image.deploy import (
+    DeployedFile,
     Deployment,
-    Made,
     Release,
-    deploy,
-    faults,
-    tools,
+    deploy_files,
+    find_faults,
+    read_tool_versions,
 )
 from ansible_collections.slipway.release.plugins.module_utils.slipway.progress import Progress
 from trees import EPOCH, SYSTEM, content, entry, write_tree
@@ -59,7 +59,7 @@ class Shop:
         self.progress = home / "progress"
         self.checkouts: list[str] = []
         self.artifacts = {"minimal": "mini/minimal/k", "initramfs": "mini/initramfs/k"}
-        self.recorded: dict[str, Made] = {}
+        self.previous: dict[str, DeployedFile] = {}
         self.system = SYSTEM
 
     def checkout(self, artifact: str, archive: Path, scratch: Path) -> None:
@@ -69,14 +69,14 @@ class Shop:
             raise SlipwayError("take", artifact, "it is gone", do_next="Build it again.")
         write_tree(archive, [entry("init", b"init", mode=0o755)] if "initramfs" in artifact else self.system)
 
-    def __call__(self, *deployments: Deployment, write: bool = True) -> tuple[dict[str, Made], list[str]]:
-        return deploy(
+    def __call__(self, *deployments: Deployment, write: bool = True) -> tuple[dict[str, DeployedFile], list[str]]:
+        return deploy_files(
             deployments,
             release=Release("baserock-26.47", "26.47", EPOCH),
             directory=self.images,
             artifacts=self.artifacts,
             checkout=self.checkout,
-            recorded=self.recorded,
+            previous=self.previous,
             progress=Progress(self.progress),
             write=write,
         )
@@ -95,7 +95,7 @@ def test_each_deployment_becomes_one_file(shop: Shop) -> None:
     assert names == ["baserock-26.47-a.file", "baserock-26.47-b.file"]
     assert shop.names() == names
     assert {name: (each.size, each.sha256) for name, each in made.items()} == {
-        name: ((shop.images / name).stat().st_size, sha256(shop.images / name)) for name in names
+        name: ((shop.images / name).stat().st_size, hash_file(shop.images / name)) for name in names
     }
     assert (
         content(shop.images / names[0], "usr/lib/os-release")
@@ -128,26 +128,26 @@ def test_a_subsystem_of_a_subsystem_is_inside_it(shop: Shop) -> None:
 
 
 def test_what_is_recorded_and_there_is_not_made_again(shop: Shop) -> None:
-    shop.recorded, _ = shop(plan("a"))
+    shop.previous, _ = shop(plan("a"))
     shop.checkouts.clear()
     made, names = shop(plan("a"))
-    assert (made, names, shop.checkouts) == (shop.recorded, [], [])
+    assert (made, names, shop.checkouts) == (shop.previous, [], [])
 
 
 def test_what_is_recorded_and_gone_is_made_again_with_the_same_bytes(shop: Shop) -> None:
-    shop.recorded, names = shop(plan("a"))
+    shop.previous, names = shop(plan("a"))
     (shop.images / names[0]).unlink()
-    assert shop(plan("a")) == (shop.recorded, names)
+    assert shop(plan("a")) == (shop.previous, names)
 
 
 def test_a_changed_file_is_named_with_both_digests_and_stays(shop: Shop) -> None:
-    shop.recorded, [name] = shop(plan("a"))
+    shop.previous, [name] = shop(plan("a"))
     (shop.images / name).write_bytes(b"changed")
     shop.checkouts.clear()
     with pytest.raises(SlipwayError) as caught:
         shop(plan("a"), plan("b"))
     changed = hashlib.sha256(b"changed").hexdigest()
-    assert caught.value.findings == [f"{name} has the SHA-256 {changed}, its record says {shop.recorded[name].sha256}"]
+    assert caught.value.findings == [f"{name} has the SHA-256 {changed}, its record says {shop.previous[name].sha256}"]
     assert (shop.images / name).read_bytes() == b"changed"
     assert (shop.names(), shop.checkouts) == ([name], [])
 
@@ -157,21 +157,21 @@ def test_a_file_without_a_record_is_made_anew(shop: Shop) -> None:
     (shop.images / "baserock-26.47-a.file").write_bytes(b"interrupted")
     made, names = shop(plan("a"))
     assert names == ["baserock-26.47-a.file"]
-    assert sha256(shop.images / names[0]) == made[names[0]].sha256
+    assert hash_file(shop.images / names[0]) == made[names[0]].sha256
 
 
 def test_what_an_interrupted_run_left_is_removed(shop: Shop) -> None:
-    shop.recorded, [name] = shop(plan("a"))
+    shop.previous, [name] = shop(plan("a"))
     (shop.images / ".deploy-gone" / "deep").mkdir(parents=True)
     shop(plan("a"))
     assert shop.names() == [name]
 
 
 def test_a_file_that_comes_out_differently_than_recorded_is_not_put_in_place(shop: Shop) -> None:
-    shop.recorded, [name] = shop(plan("a"))
+    shop.previous, [name] = shop(plan("a"))
     (shop.images / name).unlink()
     shop.system = [*SYSTEM, entry("new", b"new")]
-    with pytest.raises(SlipwayError, match=f"its record says {shop.recorded[name].sha256}"):
+    with pytest.raises(SlipwayError, match=f"its record says {shop.previous[name].sha256}"):
         shop(plan("a"))
     assert shop.names() == []
 
@@ -184,8 +184,8 @@ def test_without_writing_it_says_what_would_be_made_and_touches_nothing(shop: Sh
 
 
 def test_without_writing_recorded_files_are_verified_too(shop: Shop) -> None:
-    shop.recorded, [name] = shop(plan("a"))
-    assert shop(plan("a"), write=False) == (shop.recorded, [])
+    shop.previous, [name] = shop(plan("a"))
+    assert shop(plan("a"), write=False) == (shop.previous, [])
     (shop.images / name).write_bytes(b"changed")
     with pytest.raises(SlipwayError, match=name):
         shop(plan("a"), write=False)
@@ -213,12 +213,12 @@ def test_everything_that_is_wrong_is_told_before_anything_is_made(shop: Shop) ->
     ],
 )
 def test_a_size_that_no_disk_has_is_told(size: str, fault: str) -> None:
-    assert faults([plan("a", "rawdisk", settings={"DISK_SIZE": size})]) == [f"a: {fault}"]
+    assert find_faults([plan("a", "rawdisk", settings={"DISK_SIZE": size})]) == [f"a: {fault}"]
 
 
 @pytest.mark.parametrize("size", ["2G", "512m", "16777216", "20480K"])
 def test_sizes_that_a_disk_can_have(size: str) -> None:
-    assert faults([plan("a", "rawdisk", settings={"DISK_SIZE": size})]) == []
+    assert find_faults([plan("a", "rawdisk", settings={"DISK_SIZE": size})]) == []
 
 
 def test_a_system_that_cannot_be_deployed_does_not_stop_the_others(shop: Shop) -> None:
@@ -240,7 +240,7 @@ def test_several_failures_are_told_together(shop: Shop) -> None:
 
 
 def test_the_tools_of_each_type_tell_their_versions() -> None:
-    found = tools([plan("a", subsystems=[INITRAMFS]), plan("b", "rawdisk")])
+    found = read_tool_versions([plan("a", subsystems=[INITRAMFS]), plan("b", "rawdisk")])
     assert list(found) == ["bsdtar", "genimage", "mke2fs"]
     assert found["bsdtar"].startswith("bsdtar 3")
     assert found["mke2fs"].startswith("mke2fs 1")
@@ -251,6 +251,6 @@ def test_a_full_disk_is_told(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Non
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(shop, "checkout", full)
-    with pytest.raises(SlipwayError, match="No space left on device. See that the disk is not full"):
+    with pytest.raises(SlipwayError, match="No space left on device. Check that the disk is not full"):
         shop(plan("a"))
     assert shop.names() == []

@@ -7,7 +7,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from ansible_collections.slipway.release.plugins.module_utils.slipway.files import sha256
+from ansible_collections.slipway.release.plugins.module_utils.slipway.files import hash_file
 from ansible_collections.slipway.release.plugins.module_utils.slipway.image.initramfs import write_initramfs
 from trees import SYSTEM, canonical, entry, job, link
 
@@ -30,4 +30,4 @@ def test_an_initramfs_is_the_same_in_every_run(tmp_path: Path) -> None:
     write_initramfs(job(tmp_path / "a", tree), tmp_path / "a.gz")
     time.sleep(1.1)
     write_initramfs(job(tmp_path / "b", tree), tmp_path / "b.gz")
-    assert sha256(tmp_path / "a.gz") == sha256(tmp_path / "b.gz")
+    assert hash_file(tmp_path / "a.gz") == hash_file(tmp_path / "b.gz")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
-from ansible_collections.slipway.release.plugins.module_utils.slipway.files import sha256
+from ansible_collections.slipway.release.plugins.module_utils.slipway.files import hash_file
 from ansible_collections.slipway.release.plugins.module_utils.slipway.image.rawdisk import write_rawdisk
 from trees import EPOCH, SYSTEM, canonical, entry, job, link
 
@@ -34,7 +34,7 @@ def test_a_raw_disk_is_the_same_in_every_run_and_directory(tmp_path: Path) -> No
     write_rawdisk(job(tmp_path / "a", tree, DISK_SIZE="24M"), tmp_path / "a.img")
     time.sleep(2.1)
     write_rawdisk(job(tmp_path / "b" / "deeper", tree, DISK_SIZE="24M"), tmp_path / "b.img")
-    assert sha256(tmp_path / "a.img") == sha256(tmp_path / "b.img")
+    assert hash_file(tmp_path / "a.img") == hash_file(tmp_path / "b.img")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
@@ -56,7 +56,7 @@ def test_a_raw_disk_is_the_same_whoever_makes_it(tmp_path: Path) -> None:
         finally:
             os._exit(0)
     os.waitpid(child, 0)
-    assert sha256(tmp_path / "root.img") == sha256(other.work.parent / "nobody.img")
+    assert hash_file(tmp_path / "root.img") == hash_file(other.work.parent / "nobody.img")
 
 
 @pytest.fixture(scope="module")

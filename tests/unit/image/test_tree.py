@@ -9,7 +9,7 @@ import pytest
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
 from ansible_collections.slipway.release.plugins.module_utils.slipway.image.tree import (
     Changes,
-    rewrite,
+    rewrite_tree,
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -55,8 +55,8 @@ def test_hard_links_become_files(tmp_path: Path) -> None:
         ([entry("../x", b"x")], "'../x' leads out of the tree"),
         ([entry("a/../../x", b"x")], "'a/../../x' leads out of the tree"),
         ([entry("/etc/passwd", b"x")], "'/etc/passwd' leads out of the tree"),
-        ([link("a", "/etc"), entry("a/passwd", b"x")], "'a/passwd' is below 'a', which is no directory"),
-        ([entry("a", b"x"), entry("a/b/c", b"x")], "'a/b/c' is below 'a', which is no directory"),
+        ([link("a", "/etc"), entry("a/passwd", b"x")], "'a/passwd' is below 'a', which is not a directory"),
+        ([entry("a", b"x"), entry("a/b/c", b"x")], "'a/b/c' is below 'a', which is not a directory"),
         ([entry("x", type=b"V")], "'x' is of a type that no system has"),
     ],
 )
@@ -78,7 +78,7 @@ def test_a_canonical_tree_stays_as_it_is(tmp_path_factory: pytest.TempPathFactor
     files = {path: data for path, data in paths.items() if not any(other.startswith(f"{path}/") for other in paths)}
     home = tmp_path_factory.mktemp("tree")
     first = canonical(home, [entry(path, data) for path, data in files.items()])
-    rewrite(first, home / "again.tar", changes=Changes(EPOCH))
+    rewrite_tree(first, home / "again.tar", changes=Changes(EPOCH))
     assert first.read_bytes() == (home / "again.tar").read_bytes()
     assert {name: content(first, name) for name, info in listing(first).items() if info.isreg()} == files
 
@@ -122,8 +122,8 @@ def test_a_file_is_added_with_its_directories(tmp_path: Path) -> None:
     [
         ("../x", "it leads out of the tree"),
         ("", "it leads out of the tree"),
-        ("bin/x", "'bin/x' is below 'bin', which is no directory"),
-        ("etc", "the system has something else there that is no file"),
+        ("bin/x", "'bin/x' is below 'bin', which is not a directory"),
+        ("etc", "the system has something else there"),
     ],
 )
 def test_a_file_is_not_added_where_it_cannot_be(tmp_path: Path, path: str, fault: str) -> None:

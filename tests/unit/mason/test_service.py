@@ -14,8 +14,12 @@ from ansible_collections.slipway.release.plugins.lookup.logic_files import Looku
 from ansible_collections.slipway.release.plugins.module_utils.slipway.buildstream.log import Event
 from ansible_collections.slipway.release.plugins.module_utils.slipway.buildstream.session import BuildError, Fault
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
-from ansible_collections.slipway.release.plugins.module_utils.slipway.mason import service as mason_module
-from ansible_collections.slipway.release.plugins.module_utils.slipway.mason.service import due, look, read_settings
+from ansible_collections.slipway.release.plugins.module_utils.slipway.mason.service import (
+    build_head,
+    is_due,
+    read_settings,
+    time,
+)
 
 ROOT = Path(__file__).resolve().parents[3]
 TINY = ROOT / "tests/integration/definitions"
@@ -67,9 +71,9 @@ class Site:
     def look(self, **changed):
         self.file.write_text(json.dumps({**self.values, **changed}))
         self.time += 1
-        return look(read_settings(self.file), build=self.build, clock=lambda: self.time)
+        return build_head(read_settings(self.file), build=self.build, clock=lambda: self.time)
 
-    def build(self, project, builds, *, log_directory, timeout, told):
+    def build(self, project, builds, *, log_directory, timeout, on_event):
         assert (project.directory / "project.conf").is_file()
         assert timeout == 86400
         self.built.append((git(project.directory, "rev-parse", "HEAD"), builds))
@@ -78,7 +82,7 @@ class Site:
         self.time += 10
         self.seen.append(self.status()["builds"][0]["state"])
         self.log_directory = log_directory
-        self.told = told
+        self.told = on_event
         self.outcome()
 
     def commit(self):
@@ -248,10 +252,10 @@ def test_only_the_last_results_and_logs_are_kept(site):
 def test_a_long_build_goes_on_writing_the_status(site):
     def slow():
         site.time += 1000
-        deadline = mason_module.time.monotonic() + 10
+        deadline = time.monotonic() + 10
         while site.status()["written"] < "2027-01-15T08:16":
-            assert mason_module.time.monotonic() < deadline
-            mason_module.time.sleep(0.05)
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
 
     site.outcome = slow
     assert site.look(interval=0.1)["state"] == "passed"
@@ -285,7 +289,7 @@ def test_two_masons_do_not_work_in_the_same_place(site):
 
 def test_a_time_in_the_future_does_not_keep_from_trying():
     entry = {"tools": {"release": "1"}, "ended": "2027-01-15T08:00:11Z", "retry": True}
-    assert due(entry, release="1", retry=100, now=0)
+    assert is_due(entry, release="1", retry=100, now=0)
 
 
 def test_settings_that_are_none_are_refused(tmp_path):

@@ -8,8 +8,16 @@ import threading
 
 import pytest
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
-from ansible_collections.slipway.release.plugins.module_utils.slipway.gates.masons import mason_status, masons_report
-from ansible_collections.slipway.release.plugins.module_utils.slipway.mason.status import faults, page, seconds, stamp
+from ansible_collections.slipway.release.plugins.module_utils.slipway.gates.masons import (
+    fetch_mason_status,
+    report_masons,
+)
+from ansible_collections.slipway.release.plugins.module_utils.slipway.mason.status import (
+    find_faults,
+    format_time,
+    parse_time,
+    render_page,
+)
 
 COMMIT, OTHER = "a" * 40, "b" * 40
 URL = "http://mason.example.org/"
@@ -28,7 +36,7 @@ def status(*systems, commit=COMMIT, release="baserock-26.46", age=0, **more):
     build = {
         "commit": commit,
         "state": "passed" if states == {"passed"} else "failed",
-        "started": stamp(NOW),
+        "started": format_time(NOW),
         "ended": None,
         "tools": {"release": release, "bst": "2.8.1"},
         "trouble": "",
@@ -42,8 +50,8 @@ def status(*systems, commit=COMMIT, release="baserock-26.46", age=0, **more):
         "architectures": ["x86_64"],
         "tools": {"release": release, "bst": "2.8.1"},
         "commit": commit,
-        "looked": stamp(NOW - age),
-        "written": stamp(NOW - age),
+        "looked": format_time(NOW - age),
+        "written": format_time(NOW - age),
         "trouble": "",
         "builds": [build],
         **more,
@@ -51,7 +59,7 @@ def status(*systems, commit=COMMIT, release="baserock-26.46", age=0, **more):
 
 
 def told(said, *, systems=(ONE, TWO, ARM), previous=("baserock-26.46", "26.46"), commit=COMMIT):
-    return faults(said, url=URL, commit=commit, systems=systems, previous=previous, now=NOW, max_age=3600)
+    return find_faults(said, url=URL, commit=commit, systems=systems, previous=previous, now=NOW, max_age=3600)
 
 
 def plan(tag="baserock-26.46"):
@@ -64,9 +72,9 @@ def plan(tag="baserock-26.46"):
 
 
 def test_a_time_is_read_as_it_was_written():
-    assert seconds(stamp(NOW)) == NOW
-    assert seconds("yesterday") is None
-    assert seconds(None) is None
+    assert parse_time(format_time(NOW)) == NOW
+    assert parse_time("yesterday") is None
+    assert parse_time(None) is None
 
 
 @pytest.mark.parametrize("release", ["baserock-26.46", "26.46"])
@@ -85,7 +93,7 @@ def test_a_failed_system_is_named_with_its_reason_and_the_address_of_its_log():
 def test_a_commit_that_was_never_tried_is_a_finding_that_names_where_the_mason_is():
     assert told(status(system(ONE), commit=OTHER)) == [
         f"the mason at {URL} has not tried {COMMIT}: it is at {OTHER} of master; "
-        "wait for it, or have it build the branch that is released"
+        "wait for it, or configure it to build the branch that is released"
     ]
     assert "; it says: no network" in told(status(commit=OTHER, trouble="no network"))[0]
 
@@ -93,7 +101,9 @@ def test_a_commit_that_was_never_tried_is_a_finding_that_names_where_the_mason_i
 @pytest.mark.parametrize("age", [3700, -3700])
 def test_a_stale_status_is_a_finding_even_if_all_passed(age):
     (finding,) = told(status(system(ONE), system(TWO), age=age))
-    assert finding.startswith(f"the status of the mason at {URL} is stale: it was written at {stamp(NOW - age)}, not")
+    assert finding.startswith(
+        f"the status of the mason at {URL} is stale: it was written at {format_time(NOW - age)}, not"
+    )
 
 
 def test_the_tools_must_be_those_of_the_previous_release():
@@ -152,7 +162,7 @@ def test_words_of_a_mason_cannot_forge_lines_of_the_report():
 
 def test_the_page_shows_everything_escaped_and_has_no_script():
     said = status(system(ONE, "failed", "<script>alert(1)</script>", 'logs/"><script>'), trouble="<b>no network</b>")
-    shown = page(said)
+    shown = render_page(said)
     assert "<script" not in shown
     assert "<b>" not in shown
     assert "&lt;b&gt;no network" in shown
@@ -163,7 +173,7 @@ def test_the_page_shows_everything_escaped_and_has_no_script():
 def test_a_build_without_systems_has_a_row():
     said = status()
     said["builds"][0].update(state="failed", trouble="no cluster")
-    assert '<td class="failed">failed<br>no cluster</td>' in page(said)
+    assert '<td class="failed">failed<br>no cluster</td>' in render_page(said)
 
 
 def asked(urls, answers, override=""):
@@ -172,14 +182,14 @@ def asked(urls, answers, override=""):
             raise SlipwayError("read", url, "refused", do_next="Look.")
         return answers[url]
 
-    return masons_report(urls, plan(), max_age=3600, now=NOW, override=override, fetch=fetch)
+    return report_masons(urls, plan(), max_age=3600, now=NOW, override=override, fetch=fetch)
 
 
 def test_masons_are_asked_one_by_one_and_architectures_without_one_are_a_warning():
     good = "http://good.example.org"
     report, said = asked([good, f"{URL}status.json"], {f"{good}/status.json": status(system(ONE))})
     assert report.findings == [f"Could not read {URL}status.json: refused. Look."]
-    assert report.warnings == ["no mason that answers builds for armv7lhf: nobody knows whether that can be built"]
+    assert report.warnings == ["no mason that answers builds for armv7lhf: it is unknown whether that can be built"]
     assert said == [
         {"url": f"{good}/", "passed": True, "override": ""},
         {"url": URL, "passed": False, "override": ""},
@@ -189,7 +199,7 @@ def test_masons_are_asked_one_by_one_and_architectures_without_one_are_a_warning
 def test_with_a_reason_findings_are_warnings_that_tell_it():
     report, said = asked([URL], {f"{URL}status.json": status(system(ONE, "failed"))}, override="built by hand")
     assert report.findings == []
-    assert report.warnings[0].endswith("; passed over, because built by hand")
+    assert report.warnings[0].endswith("; ignored, because built by hand")
     assert said == [{"url": URL, "passed": False, "override": "built by hand"}]
 
 
@@ -221,15 +231,15 @@ def server():
 def test_a_status_is_fetched(server):
     url, answers = server
     answers["/status.json"] = 200, json.dumps(status()).encode()
-    assert mason_status(url, timeout=5) == status()
+    assert fetch_mason_status(url, timeout=5) == status()
 
 
 @pytest.mark.parametrize(
     ("answer", "fault"),
     [
         ((404, b""), "it answers 404"),
-        ((200, b"<html>"), "it is no JSON"),
-        ((200, b"[" * 100_000), "it is no JSON"),
+        ((200, b"<html>"), "it is not JSON"),
+        ((200, b"[" * 100_000), "it is not JSON"),
         ((200, b" " * (9 << 20)), "more than 8 MiB"),
     ],
 )
@@ -237,15 +247,15 @@ def test_what_is_no_status_fails_with_the_reason(server, answer, fault):
     url, answers = server
     answers["/status.json"] = answer
     with pytest.raises(SlipwayError, match=fault):
-        mason_status(url, timeout=20)
+        fetch_mason_status(url, timeout=20)
 
 
 def test_addresses_of_other_kinds_are_refused(tmp_path):
     (tmp_path / "status.json").write_text("{}")
-    with pytest.raises(SlipwayError, match="no http or https address"):
-        mason_status(f"file://{tmp_path}/status.json")
+    with pytest.raises(SlipwayError, match="not an http or https address"):
+        fetch_mason_status(f"file://{tmp_path}/status.json")
 
 
 def test_a_mason_that_is_away_is_told():
     with pytest.raises(SlipwayError, match=r"Could not read the status of the mason at http://127\.0\.0\.1:1/"):
-        mason_status("http://127.0.0.1:1/status.json", timeout=5)
+        fetch_mason_status("http://127.0.0.1:1/status.json", timeout=5)

@@ -9,7 +9,7 @@ import pytest
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
-from ansible_collections.slipway.release.plugins.module_utils.slipway.module.report import refused, report
+from ansible_collections.slipway.release.plugins.module_utils.slipway.module.report import explain_refusal, report
 
 
 def told(capsys, act):
@@ -37,7 +37,7 @@ def test_a_failure_keeps_its_findings_and_its_log(capsys):
 def test_what_the_system_refuses_is_a_sentence(capsys, tmp_path):
     answer = told(capsys, lambda: {"text": tmp_path.read_text()})
     assert answer["msg"] == (
-        f"Could not use {tmp_path}: Is a directory. See what is there, and run the same command again."
+        f"Could not use {tmp_path}: Is a directory. Check what is there, and run the same command again."
     )
 
 
@@ -53,9 +53,9 @@ def test_what_the_system_refuses_is_a_sentence(capsys, tmp_path):
             OSError(errno.ENOSPC, "No space left on device", "/srv/slipway/x"),
             "Could not use /srv/slipway/x: No space left on device. Make room there, and run the same command again.",
         ),
-        (OSError("odd"), "Could not use a file: odd. See what is there, and run the same command again."),
+        (OSError("odd"), "Could not use a file: odd. Check what is there, and run the same command again."),
     ],
 )
 def test_the_sentence_says_what_to_do(error, sentence, monkeypatch):
     monkeypatch.setattr("os.geteuid", lambda: 0)
-    assert str(refused(error)) == sentence
+    assert str(explain_refusal(error)) == sentence

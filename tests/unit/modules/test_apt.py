@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.slipway.release.plugins.module_utils.slipway import openpgp
-from ansible_collections.slipway.release.plugins.module_utils.slipway.apt.solver import demands
+from ansible_collections.slipway.release.plugins.module_utils.slipway.apt.solver import digest_demands
 from ansible_collections.slipway.release.plugins.module_utils.slipway.deb.control import Control
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
 from ansible_collections.slipway.release.plugins.modules import (
@@ -97,7 +97,7 @@ def publication(tmp_path: Path) -> dict[str, Any]:
     openpgp.make_key(tmp_path / "gnupg", "Archive <archive@example.org>")
     made = metapackage(tmp_path / "out")
     control = Control(made["diff"][0]["after"])
-    row = {"version": "1-r1", "demands": demands(control)}
+    row = {"version": "1-r1", "demands": digest_demands(control)}
     return {
         "directory": str(tmp_path / "fixed"),
         "distribution": "d",

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
-from ansible_collections.slipway.release.plugins.module_utils.slipway.morph.artifacts import Transfer, publish
+from ansible_collections.slipway.release.plugins.module_utils.slipway.morph.artifacts import Transfer, publish_artifacts
 from ansible_collections.slipway.release.plugins.module_utils.slipway.morph.cache import (
     MorphCache,
     check_names,
@@ -57,7 +57,7 @@ def troves(tmp_path):
 
 def send(troves, names, tmp_path, **options):
     local, public = troves
-    return publish(
+    return publish_artifacts(
         names,
         local=MorphCache(local.url),
         public=MorphCache(public.url),
@@ -167,7 +167,7 @@ def test_a_file_of_another_length_is_fetched_again(troves, tmp_path):
 def test_an_answer_that_leaves_out_names_is_a_failure(troves, tmp_path):
     names = fill(troves[0].directory)
     troves[1].silent = [names[2]]
-    with pytest.raises(SlipwayError, match="the answer says nothing of 1 of them") as caught:
+    with pytest.raises(SlipwayError, match="the answer does not mention 1 of them") as caught:
         send(troves, names, tmp_path)
     assert caught.value.findings == [names[2]]
 
@@ -175,7 +175,7 @@ def test_an_answer_that_leaves_out_names_is_a_failure(troves, tmp_path):
 def test_what_does_not_appear_is_named(troves, tmp_path):
     names = fill(troves[0].directory)
     with pytest.raises(SlipwayError, match="are still missing there") as caught:
-        publish(
+        publish_artifacts(
             names,
             local=MorphCache(troves[0].url),
             public=MorphCache(troves[1].url),
@@ -189,7 +189,7 @@ def test_names_are_asked_for_in_batches_of_1024(tmp_path):
     (tmp_path / "cache").mkdir()
     names = [f"{key(n)}.chunk.c" for n in range(3000)]
     with MorphCachePeer(tmp_path / "cache") as peer:
-        found = MorphCache(peer.url).present(names)
+        found = MorphCache(peer.url).find_present(names)
         assert [method for method, _ in peer.requests] == ["POST"] * 3
     assert found == dict.fromkeys(names, False)
 
@@ -206,7 +206,7 @@ def test_artifacts_go_over_a_real_ssh(troves, tmp_path):
     with sshd(tmp_path / "sshd") as server:
         destination = f"{server.user}@{server.host}:{troves[1].directory}"
         options = [*server.options, f"Port={server.port}"]
-        publish(
+        publish_artifacts(
             names,
             local=MorphCache(troves[0].url),
             public=MorphCache(troves[1].url),
@@ -219,7 +219,7 @@ def test_artifacts_go_over_a_real_ssh(troves, tmp_path):
 def test_an_rsync_that_fails_keeps_what_was_fetched(troves, tmp_path):
     names = fill(troves[0].directory)
     with pytest.raises(SlipwayError, match="what was fetched is used again"):
-        publish(
+        publish_artifacts(
             names,
             local=MorphCache(troves[0].url),
             public=MorphCache(troves[1].url),
@@ -250,12 +250,12 @@ def test_the_recorded_answers_are_understood(tmp_path):
                 and record["response"]["status"] == 200
             ):
                 names = json.loads(record["request"]["body"])
-                assert cache.present(names) == json.loads(record["response"]["body"])
+                assert cache.find_present(names) == json.loads(record["response"]["body"])
             elif record["request"]["method"] == "POST" and path == "/1.0/artifacts":
                 with pytest.raises(SlipwayError, match="answers 500"):
-                    cache.present([SYSTEM])
+                    cache.find_present([SYSTEM])
             elif path.startswith("/1.0/sha1s?") and record["request"]["method"] == "GET":
-                found = cache.sha1("repo", "ref")
+                found = cache.resolve_ref("repo", "ref")
                 assert (found is None) is (record["response"]["status"] == 404)
             elif record["request"]["method"] == "HEAD":
                 headers = dict(record["response"]["headers"])
@@ -271,8 +271,8 @@ def test_a_ref_is_read_from_the_cache_server(tmp_path):
     refs = {("baserock:baserock/definitions", "baserock/release/baserock-26.47"): "a" * 40}
     with MorphCachePeer(tmp_path, refs=refs) as peer:
         cache = MorphCache(peer.url)
-        assert cache.sha1("baserock:baserock/definitions", "baserock/release/baserock-26.47") == "a" * 40
-        assert cache.sha1("baserock:baserock/definitions", "nothing") is None
+        assert cache.resolve_ref("baserock:baserock/definitions", "baserock/release/baserock-26.47") == "a" * 40
+        assert cache.resolve_ref("baserock:baserock/definitions", "nothing") is None
 
 
 def test_a_server_that_is_none_is_named(tmp_path):
@@ -281,19 +281,19 @@ def test_a_server_that_is_none_is_named(tmp_path):
             asked.answer(200, b"<html>Welcome to nginx</html>")
 
     with Welcome() as peer:
-        for ask in (lambda c: c.present([SYSTEM]), lambda c: c.sha1("r", "x")):
+        for ask in (lambda c: c.find_present([SYSTEM]), lambda c: c.resolve_ref("r", "x")):
             with pytest.raises(SlipwayError, match="Welcome to nginx"):
                 ask(MorphCache(peer.url))
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"http://127.0.0.1:{server.getsockname()[1]}"
         began = time.monotonic()
         with pytest.raises(SlipwayError, match="no whole answer within 0.3 s"):
-            MorphCache(url, timeout=0.3).present([SYSTEM])
+            MorphCache(url, timeout=0.3).find_present([SYSTEM])
         with pytest.raises(SlipwayError, match="no whole answer within 0.3 s"):
             MorphCache(url).fetch(SYSTEM, io.BytesIO(), timeout=0.3)
         assert time.monotonic() - began < 15
     for url in ("ftp://x", "trove:8080", "http://", "http://x:notaport", "/a/path"):
-        with pytest.raises(SlipwayError, match="no address of an HTTP service"):
+        with pytest.raises(SlipwayError, match="not an address of an HTTP service"):
             MorphCache(url)
 
 

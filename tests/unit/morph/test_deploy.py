@@ -84,7 +84,7 @@ def test_what_is_recorded_is_verified_and_not_made_again(morph):
     again = run_module("morph_deploy", arguments(morph, previous=files))
     assert (again["changed"], again["files"], again["made"]) == (False, files, [])
     (morph.parent / "images" / files[0]["name"]).write_text("somebody else's")
-    assert "they are not what was made" in run_module("morph_deploy", arguments(morph, previous=files))["msg"]
+    assert "they differ from what was deployed" in run_module("morph_deploy", arguments(morph, previous=files))["msg"]
 
 
 def test_what_nobody_recorded_was_interrupted_and_is_made_again(morph):
@@ -104,7 +104,7 @@ def test_check_mode_makes_nothing(morph):
     assert not (morph.parent / "calls").exists()
 
 
-@pytest.mark.parametrize(("mode", "words"), [("fails", "no space left on device"), ("empty", "an empty one")])
+@pytest.mark.parametrize(("mode", "words"), [("fails", "no space left on device"), ("empty", "missing or empty")])
 def test_a_failure_names_the_deployment_and_its_log_and_leaves_no_file(mode, words, morph):
     (morph.parent / "mode").write_text(mode)
     answer = run_module("morph_deploy", arguments(morph))

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.slipway.release.plugins.module_utils.slipway import yamltext as plainyaml
 from ansible_collections.slipway.release.plugins.module_utils.slipway.plan.cluster import (
     Cluster,
     read_cluster,
-    sanitised,
-    system_architecture,
+    read_system_architecture,
+    sanitise_path,
 )
+from ansible_collections.slipway.release.plugins.module_utils.slipway.yamltext import MAX_BYTES
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -186,7 +186,7 @@ def test_what_is_no_cluster_at_all_is_told_in_one_sentence(text, sentence):
 
 
 def test_a_file_that_is_too_large_is_not_read():
-    assert read(b"#" * (plainyaml.MAX_BYTES + 1)).faults == ["it is larger than 1 MiB"]
+    assert read(b"#" * (MAX_BYTES + 1)).faults == ["it is larger than 1 MiB"]
 
 
 def test_aliases_cannot_grow_without_bounds():
@@ -308,7 +308,7 @@ def test_the_old_path_of_a_type_is_its_name():
     ],
 )
 def test_file_names_follow_the_rule_of_baserock(name, file):
-    assert sanitised(name) == file
+    assert sanitise_path(name) == file
 
 
 @pytest.mark.parametrize(
@@ -377,7 +377,7 @@ def test_the_architecture_may_stand_in_the_cluster():
     ],
 )
 def test_a_system_states_its_architecture(file, text, found):
-    assert system_architecture(file, text.encode()) == found
+    assert read_system_architecture(file, text.encode()) == found
 
 
 WORDS = st.sampled_from(
@@ -406,8 +406,8 @@ def test_no_tree_crashes_the_reader(tree):
 def test_no_text_crashes_the_reader(data):
     cluster = read(data)
     assert cluster.faults or cluster.systems
-    system_architecture("a.morph", data)
-    system_architecture("a.bst", data)
+    read_system_architecture("a.morph", data)
+    read_system_architecture("a.bst", data)
 
 
 def test_clusters_are_read_alike_without_the_fast_parser(monkeypatch):

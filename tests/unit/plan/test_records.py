@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 from ansible_collections.slipway.release.plugins.module_utils.slipway.plan.records import (
-    artifacts,
-    build_records,
-    builds_by_architecture,
-    deploy_records,
-    recorded_builds,
+    find_artifacts,
+    find_previous_builds,
+    group_builds,
+    make_build_records,
+    make_deploy_records,
 )
 
 OPTIONS = {"x86_64": {"arch": "x86_64"}, "x86_32": {"arch": "x86_32"}}
@@ -59,11 +59,11 @@ RESULTS = [
 
 
 def records() -> dict[str, Any]:
-    return {record["stage"]: record for record in build_records([{"elements": RESULTS}], PLAN, OPTIONS)}
+    return {record["stage"]: record for record in make_build_records([{"elements": RESULTS}], PLAN, OPTIONS)}
 
 
 def test_systems_are_built_by_architecture_with_its_options() -> None:
-    assert builds_by_architecture(SYSTEMS, {"x86_64": {"arch": "x86_64"}}) == [
+    assert group_builds(SYSTEMS, {"x86_64": {"arch": "x86_64"}}) == [
         {
             "architecture": "x86_64",
             "options": {"arch": "x86_64"},
@@ -92,17 +92,19 @@ def test_each_system_gets_a_record_even_of_one_file() -> None:
 def test_whether_it_was_cached_makes_no_difference_to_a_record() -> None:
     again = [{"elements": [{**result, "cached": True} for result in RESULTS], "tools": {"bst": "2.8.1"}}]
     for record, other in zip(
-        build_records([{"elements": RESULTS}], PLAN, OPTIONS), build_records(again, PLAN, OPTIONS), strict=True
+        make_build_records([{"elements": RESULTS}], PLAN, OPTIONS),
+        make_build_records(again, PLAN, OPTIONS),
+        strict=True,
     ):
         assert {**record, "tools": {}} == {**other, "tools": {}}
 
 
 def test_what_would_be_built_gives_no_record() -> None:
-    assert build_records([{"elements": [{**RESULTS[0], "key": "", "artifact": ""}]}], PLAN, OPTIONS) == []
+    assert make_build_records([{"elements": [{**RESULTS[0], "key": "", "artifact": ""}]}], PLAN, OPTIONS) == []
 
 
 def test_what_was_recorded_is_known() -> None:
-    assert recorded_builds(records(), PLAN, OPTIONS) == [
+    assert find_previous_builds(records(), PLAN, OPTIONS) == [
         {name: result[name] for name in ("element", "architecture", "key", "artifact")} for result in RESULTS
     ]
 
@@ -114,13 +116,13 @@ def test_what_was_built_from_something_else_is_not_known(change: str) -> None:
         plan["definitions"]["commit"] = "d" * 40
     elif change == "options":
         options["x86_64"]["arch"] = options["x86_32"]["arch"] = "other"
-    assert recorded_builds({} if change == "none" else records(), plan, options) == []
+    assert find_previous_builds({} if change == "none" else records(), plan, options) == []
 
 
 def test_the_artifacts_of_a_plan_are_found_by_system() -> None:
     some = records()
     del some["build-initramfs"]
-    assert artifacts(some, PLAN) == {
+    assert find_artifacts(some, PLAN) == {
         "minimal-x86_64": "mini/minimal-x86_64/key",
         "minimal-x86_32": "mini/minimal-x86_32/key",
     }
@@ -128,7 +130,7 @@ def test_the_artifacts_of_a_plan_are_found_by_system() -> None:
 
 def test_a_deploy_record_says_from_what_the_file_was_made() -> None:
     file = {"name": "baserock-26.47-disk.img", "size": 3, "sha256": "abc", "deployment": "disk"}
-    assert deploy_records([file], PLAN, records(), {"genimage": "16"}) == [
+    assert make_deploy_records([file], PLAN, records(), {"genimage": "16"}) == [
         {
             "stage": "deploy-disk",
             "inputs": {

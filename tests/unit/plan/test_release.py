@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 from ansible_collections.slipway.release.plugins.module_utils.slipway import process
-from ansible_collections.slipway.release.plugins.module_utils.slipway.git import remote as git
+from ansible_collections.slipway.release.plugins.module_utils.slipway.git import remote
 from ansible_collections.slipway.release.plugins.module_utils.slipway.plan import definitions
 from ansible_collections.slipway.release.plugins.module_utils.slipway.plan.release import make_plan
 from ansible_collections.slipway.release.plugins.module_utils.slipway.plan.request import ARCHITECTURES
@@ -128,7 +128,7 @@ def test_planning_starts_few_programs(request_, monkeypatch):
         return process.run(words, **options)
 
     monkeypatch.setattr(definitions, "run", counted)
-    monkeypatch.setattr(git, "run", counted)
+    monkeypatch.setattr(remote, "run", counted)
     make_plan(request_)
     assert started == ["ls-remote", *["cat-file"] * 5]
 
@@ -157,13 +157,13 @@ def test_a_branch_that_moved_since_it_was_created_is_named_with_both_commits(tro
         "inputs": {},
         "outputs": {"commit": created},
     }
-    records.settle(tmp_path / "state/releases/26.47/records", record)
+    records.keep_record(tmp_path / "state/releases/26.47/records", record)
     assert make_plan(request_).records["branch"]["outputs"] == {"commit": created}
     moved = trove.commit({"clusters/release.morph": "broken"}, branch="baserock/release/baserock-26.47")
     said = str(refused(request_))
     assert f"was created at {created}, but is at {moved}. Nothing was changed. Put the branch back; or, if the" in said
     assert f"nothing of this version is public, remove {tmp_path}/state/releases/26.47 and run again." in said
-    records.settle(tmp_path / "state/releases/26.47/records", {**record, "stage": "publication"})
+    records.keep_record(tmp_path / "state/releases/26.47/records", {**record, "stage": "publication"})
     assert str(refused(request_)).endswith("Put the branch back, or release under another version.")
     trove.run("push", "--quiet", "--delete", str(trove.bare), "baserock/release/baserock-26.47")
     assert f"was created at {created}, but does not exist any more." in str(refused(request_))
@@ -172,7 +172,7 @@ def test_a_branch_that_moved_since_it_was_created_is_named_with_both_commits(tro
 def test_an_edited_record_is_refused_by_its_name(trove, request_, tmp_path):
     directory = tmp_path / "state/releases/26.47/records"
     record = {"stage": "tag", "project": "baserock", "version": "26.47", "inputs": {}, "outputs": {"tag": "x"}}
-    records.settle(directory, record)
+    records.keep_record(directory, record)
     path = directory / "tag.json"
     path.write_text(path.read_text().replace('"x"', '"y"'))
     assert str(path) in str(refused(request_))

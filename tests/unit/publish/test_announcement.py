@@ -52,7 +52,7 @@ def relay(server: Smtpd, **options: Any) -> announcement.Relay:
 
 
 def test_a_mail_says_what_it_was_given() -> None:
-    read = email.message_from_bytes(announcement.compose(**MAIL).as_bytes(), policy=email.policy.default)
+    read = email.message_from_bytes(announcement.compose_mail(**MAIL).as_bytes(), policy=email.policy.default)
     assert read["Subject"] == MAIL["subject"]
     assert read["Message-ID"] == MAIL["message_id"]
     assert [address.addr_spec for address in read["To"].addresses] == ["announce@lists.example.org", "d@example.org"]
@@ -61,44 +61,44 @@ def test_a_mail_says_what_it_was_given() -> None:
 
 
 def test_the_same_release_composes_the_same_mail() -> None:
-    assert announcement.compose(**MAIL).as_bytes() == announcement.compose(**MAIL).as_bytes()
+    assert announcement.compose_mail(**MAIL).as_bytes() == announcement.compose_mail(**MAIL).as_bytes()
 
 
 def test_a_plain_text_stays_readable_in_the_file() -> None:
-    text = announcement.compose(**{**MAIL, "body": "From here = there\n"}).as_string()
+    text = announcement.compose_mail(**{**MAIL, "body": "From here = there\n"}).as_string()
     assert "\nFrom here = there\n" in text
     assert "Content-Transfer-Encoding: 7bit" in text
 
 
 def test_a_long_message_id_is_not_broken() -> None:
     long = f"<{'b' * 100}@{'e' * 100}.org>"
-    assert f"Message-ID: {long}" in announcement.compose(**{**MAIL, "message_id": long}).as_string()
+    assert f"Message-ID: {long}" in announcement.compose_mail(**{**MAIL, "message_id": long}).as_string()
 
 
 @pytest.mark.parametrize(
     ("change", "fault"),
     [
-        ({"subject": "x\nBcc: all@example.org"}, "is no subject of one line"),
-        ({"subject": " "}, "is no subject of one line"),
-        ({"sender": "nobody"}, "'nobody' is no mail address"),
-        ({"sender": "A <a@b.c>\nBcc: x@y.z"}, "is no mail address"),
-        ({"recipients": ["a@b.c, d@e.f"]}, "is no mail address"),
+        ({"subject": "x\nBcc: all@example.org"}, "is not a subject of one line"),
+        ({"subject": " "}, "is not a subject of one line"),
+        ({"sender": "nobody"}, "'nobody' is not a mail address"),
+        ({"sender": "A <a@b.c>\nBcc: x@y.z"}, "is not a mail address"),
+        ({"recipients": ["a@b.c, d@e.f"]}, "is not a mail address"),
         ({"recipients": []}, "there are no recipients"),
-        ({"message_id": "baserock"}, "is no Message-ID of the form"),
-        ({"message_id": "<a@b>\n"}, "is no Message-ID of the form"),
+        ({"message_id": "baserock"}, "is not a Message-ID of the form"),
+        ({"message_id": "<a@b>\n"}, "is not a Message-ID of the form"),
         ({"body": "\n"}, "the text is empty"),
     ],
 )
 def test_bad_input_is_one_sentence(change: dict[str, Any], fault: str) -> None:
     with pytest.raises(SlipwayError) as caught:
-        announcement.compose(**{**MAIL, **change})
+        announcement.compose_mail(**{**MAIL, **change})
     assert fault in str(caught.value)
 
 
 @given(st.text(min_size=1, max_size=60), st.text(min_size=1, max_size=200))
 def test_no_text_can_forge_a_header(subject: str, body: str) -> None:
     try:
-        mail = announcement.compose(**{**MAIL, "subject": subject, "body": body})
+        mail = announcement.compose_mail(**{**MAIL, "subject": subject, "body": body})
     except (SlipwayError, UnicodeError):
         return
     read = email.message_from_bytes(mail.as_bytes(), policy=email.policy.default)
@@ -106,10 +106,10 @@ def test_no_text_can_forge_a_header(subject: str, body: str) -> None:
 
 
 def test_a_maildir_gets_the_mail_once(tmp_path: Path) -> None:
-    mail = announcement.compose(**MAIL)
+    mail = announcement.compose_mail(**MAIL)
     maildir = tmp_path / "deep" / "mail"
-    assert announcement.deliver(maildir, mail)
-    assert not announcement.deliver(maildir, mail)
+    assert announcement.deliver_mail(maildir, mail)
+    assert not announcement.deliver_mail(maildir, mail)
     (delivered,) = mailbox.Maildir(maildir, create=False)
     assert delivered["Message-ID"] == MAIL["message_id"]
     assert (maildir / "new").stat().st_mode & 0o777 == 0o700
@@ -117,19 +117,21 @@ def test_a_maildir_gets_the_mail_once(tmp_path: Path) -> None:
 
 
 def test_a_mail_that_was_read_is_not_delivered_again(tmp_path: Path) -> None:
-    mail = announcement.compose(**MAIL)
-    announcement.deliver(tmp_path, mail)
+    mail = announcement.compose_mail(**MAIL)
+    announcement.deliver_mail(tmp_path, mail)
     (path,) = (tmp_path / "new").iterdir()
     path.rename(tmp_path / "cur" / f"{path.name}:2,S")
-    assert not announcement.deliver(tmp_path, mail)
-    other = announcement.compose(**{**MAIL, "message_id": "<baserock-26.48.announcement@example.org>"})
-    assert announcement.deliver(tmp_path, other)
+    assert not announcement.deliver_mail(tmp_path, mail)
+    other = announcement.compose_mail(**{**MAIL, "message_id": "<baserock-26.48.announcement@example.org>"})
+    assert announcement.deliver_mail(tmp_path, other)
 
 
 def test_deliveries_at_once_make_one_mail(tmp_path: Path) -> None:
     answers: list[bool] = []
     threads = [
-        threading.Thread(target=lambda: answers.append(announcement.deliver(tmp_path, announcement.compose(**MAIL))))
+        threading.Thread(
+            target=lambda: answers.append(announcement.deliver_mail(tmp_path, announcement.compose_mail(**MAIL)))
+        )
         for _ in range(4)
     ]
     for thread in threads:
@@ -142,11 +144,11 @@ def test_deliveries_at_once_make_one_mail(tmp_path: Path) -> None:
 
 def test_a_half_made_maildir_is_completed(tmp_path: Path) -> None:
     (tmp_path / "new").mkdir()
-    assert announcement.deliver(tmp_path, announcement.compose(**MAIL))
+    assert announcement.deliver_mail(tmp_path, announcement.compose_mail(**MAIL))
 
 
 def test_smtp_carries_the_mail_to_every_recipient(server: Smtpd) -> None:
-    assert announcement.send(relay(server), announcement.compose(**MAIL)) == []
+    assert announcement.send_mail(relay(server), announcement.compose_mail(**MAIL)) == []
     ((recipients, data),) = server.mails
     assert recipients == ["announce@lists.example.org", "d@example.org"]
     read = email.message_from_bytes(data, policy=email.policy.default)
@@ -157,29 +159,29 @@ def test_smtp_carries_the_mail_to_every_recipient(server: Smtpd) -> None:
 def test_smtp_logs_in_after_starttls(certificate: tuple[str, str]) -> None:
     with smtpd(certificate) as server:
         options = {"tls": "starttls", "ca_path": certificate[0], "user": "anne"}
-        announcement.send(relay(server, **options, password="right"), announcement.compose(**MAIL))  # noqa: S106  # a test's
+        announcement.send_mail(relay(server, **options, password="right"), announcement.compose_mail(**MAIL))  # noqa: S106  # a test's
         assert server.logins == ["\0anne\0right"]
         assert len(server.mails) == 1
         with pytest.raises(SlipwayError, match="535 wrong.*nothing was sent"):
-            announcement.send(relay(server, **options, password="wrong"), announcement.compose(**MAIL))  # noqa: S106  # a test's
+            announcement.send_mail(relay(server, **options, password="wrong"), announcement.compose_mail(**MAIL))  # noqa: S106  # a test's
         with pytest.raises(SlipwayError, match="certificate"):
-            announcement.send(relay(server, tls="starttls"), announcement.compose(**MAIL))
+            announcement.send_mail(relay(server, tls="starttls"), announcement.compose_mail(**MAIL))
         assert len(server.mails) == 1
 
 
 def test_a_server_without_starttls_gets_no_mail(server: Smtpd) -> None:
     with pytest.raises(SlipwayError, match="STARTTLS extension not supported"):
-        announcement.send(relay(server, tls="starttls"), announcement.compose(**MAIL))
+        announcement.send_mail(relay(server, tls="starttls"), announcement.compose_mail(**MAIL))
     assert server.mails == []
 
 
 def test_refused_recipients_are_named(server: Smtpd) -> None:
     server.refuses = {"d@example.org"}
-    assert announcement.send(relay(server), announcement.compose(**MAIL)) == ["d@example.org"]
+    assert announcement.send_mail(relay(server), announcement.compose_mail(**MAIL)) == ["d@example.org"]
     assert len(server.mails) == 1
     server.refuses |= {"announce@lists.example.org"}
     with pytest.raises(SlipwayError, match="it refused every recipient") as caught:
-        announcement.send(relay(server), announcement.compose(**MAIL))
+        announcement.send_mail(relay(server), announcement.compose_mail(**MAIL))
     assert "d@example.org: 550 nobody here" in str(caught.value)
     assert len(server.mails) == 1
 
@@ -187,7 +189,7 @@ def test_refused_recipients_are_named(server: Smtpd) -> None:
 def test_a_server_that_is_down_is_one_sentence() -> None:
     down = announcement.Relay("127.0.0.1", 1, tls="none", timeout=2)
     with pytest.raises(SlipwayError, match="Could not send the announcement through 127.0.0.1:1: .*refused"):
-        announcement.send(down, announcement.compose(**MAIL))
+        announcement.send_mail(down, announcement.compose_mail(**MAIL))
 
 
 def test_the_module_delivers_once_and_shows_the_mail(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import pytest
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
 from ansible_collections.slipway.release.plugins.module_utils.slipway.progress import Progress
 from ansible_collections.slipway.release.plugins.module_utils.slipway.publish import channel
-from ansible_collections.slipway.release.plugins.module_utils.slipway.release.artifact import Artifact, artifacts
+from ansible_collections.slipway.release.plugins.module_utils.slipway.release.artifact import Artifact, read_artifacts
 from publishing import content, put, run_module
 
 LABEL = "baserock-26.47"
@@ -84,20 +84,25 @@ def web(tmp_path: Path) -> Iterator[Web]:
 
 @pytest.fixture
 def files(tmp_path: Path) -> list[Artifact]:
-    return artifacts(put(tmp_path / LABEL, CONTENTS), attempt="test")
+    return read_artifacts(put(tmp_path / LABEL, CONTENTS), attempt="test")
 
 
 def test_all_channels_serve_all_files(web: Web, files: list[Artifact], tmp_path: Path) -> None:
-    verified = channel.verify([web.url, f"file://{tmp_path}/"], LABEL, files, progress=Progress(tmp_path / "log"))
+    verified = channel.verify_channels(
+        [web.url, f"file://{tmp_path}/"], LABEL, files, progress=Progress(tmp_path / "log")
+    )
     assert len(verified) == 6
     assert f"{web.url}/{LABEL}/SHA256SUMS" in verified
     assert "6/6" in (tmp_path / "log").read_text()
-    assert len(channel.verify([f"{web.url}/{LABEL}"], "", files)) == 3
+    assert len(channel.verify_channels([f"{web.url}/{LABEL}"], "", files)) == 3
 
 
 def test_a_directory_with_a_space_is_a_channel_too(tmp_path: Path) -> None:
     listed = put(tmp_path / "my state" / LABEL, CONTENTS)
-    assert len(channel.verify([f"file://{tmp_path}/my state"], LABEL, artifacts(listed, attempt="test"))) == 3
+    assert (
+        len(channel.verify_channels([f"file://{tmp_path}/my state"], LABEL, read_artifacts(listed, attempt="test")))
+        == 3
+    )
 
 
 def test_everything_that_is_wrong_is_listed_at_once(web: Web, files: list[Artifact], tmp_path: Path) -> None:
@@ -106,7 +111,7 @@ def test_everything_that_is_wrong_is_listed_at_once(web: Web, files: list[Artifa
     (tmp_path / LABEL / NAMES[1]).write_bytes(flipped)
     (tmp_path / LABEL / NAMES[2]).unlink()
     with pytest.raises(SlipwayError, match="4 of 6 files are not served with the right bytes") as caught:
-        channel.verify([web.url, f"file://{tmp_path}"], LABEL, files)
+        channel.verify_channels([web.url, f"file://{tmp_path}"], LABEL, files)
     said = str(caught.value)
     assert f"{web.url}/{LABEL}/{NAMES[2]} answers 404" in said
     assert said.count(hashlib.sha256(flipped).hexdigest()) == 2
@@ -127,20 +132,20 @@ def test_a_server_that_misbehaves_is_named_soon(web: Web, files: list[Artifact],
     web.behaviour[NAMES[1]] = behaviour
     started = time.monotonic()
     with pytest.raises(SlipwayError, match=f"1 of 3 files(.|\n)*{NAMES[1]}.*({sentence})"):
-        channel.verify([web.url], LABEL, files, idle_timeout=0.5, fetch_timeout=1)
+        channel.verify_channels([web.url], LABEL, files, idle_timeout=0.5, fetch_timeout=1)
     assert time.monotonic() - started < 15
 
 
 def test_bytes_are_compared_as_they_are_stored(web: Web, files: list[Artifact]) -> None:
     web.behaviour[NAMES[1]] = "gzip"
-    assert len(channel.verify([web.url], LABEL, files)) == 3
+    assert len(channel.verify_channels([web.url], LABEL, files)) == 3
 
 
 def test_a_longer_file_is_not_read_to_its_end(web: Web, files: list[Artifact], tmp_path: Path) -> None:
     with open(tmp_path / LABEL / NAMES[1], "ab") as stream:
         stream.write(b"x" * 10_000_000)
     with pytest.raises(SlipwayError, match=f"{NAMES[1]} cannot be read: the answer has more than 300000 bytes"):
-        channel.verify([web.url], LABEL, files)
+        channel.verify_channels([web.url], LABEL, files)
 
 
 def test_a_lagging_channel_is_waited_for_and_right_files_are_fetched_once(
@@ -156,7 +161,9 @@ def test_a_lagging_channel_is_waited_for_and_right_files_are_fetched_once(
 
     appearing = threading.Thread(target=appear, daemon=True)
     appearing.start()
-    assert channel.verify([web.url], LABEL, files, timeout=20, interval=0.1, progress=Progress(tmp_path / "log"))
+    assert channel.verify_channels(
+        [web.url], LABEL, files, timeout=20, interval=0.1, progress=Progress(tmp_path / "log")
+    )
     appearing.join()
     assert web.asked.count(NAMES[0]) == 1
     assert web.asked.count(NAMES[1]) > 1
@@ -167,22 +174,22 @@ def test_the_wait_ends(web: Web, files: list[Artifact]) -> None:
     web.behaviour[NAMES[1]] = 503
     started = time.monotonic()
     with pytest.raises(SlipwayError, match="1 of 3 files are not served with the right bytes within 1 s"):
-        channel.verify([web.url], LABEL, files, timeout=1, interval=0.2)
+        channel.verify_channels([web.url], LABEL, files, timeout=1, interval=0.2)
     assert time.monotonic() - started < 15
 
 
 def test_a_server_that_is_down_is_one_finding_a_file(files: list[Artifact]) -> None:
     with pytest.raises(SlipwayError, match="cannot be read: .*refused"):
-        channel.verify(["http://127.0.0.1:1"], LABEL, files)
+        channel.verify_channels(["http://127.0.0.1:1"], LABEL, files)
 
 
 @pytest.mark.parametrize(
     ("channels", "fault"),
-    [([], "there are none"), (["ftp://x"], "no addresses"), (["/x"], "no addr"), (["http://[::1"], "no addr")],
+    [([], "there are none"), (["ftp://x"], "not addresses"), (["/x"], "not addr"), (["http://[::1"], "not addr")],
 )
 def test_bad_channels_are_refused(files: list[Artifact], channels: list[str], fault: str) -> None:
     with pytest.raises(SlipwayError, match=f"Could not verify the channels: .*{fault}"):
-        channel.verify(channels, LABEL, files)
+        channel.verify_channels(channels, LABEL, files)
 
 
 OPENSSL = [
@@ -204,9 +211,9 @@ def test_https_trusts_what_it_is_told(tmp_path: Path, files: list[Artifact]) -> 
         server.socket = context.wrap_socket(server.socket, server_side=True)
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
         url = server.url.replace("http:", "https:")
-        assert channel.verify([url], LABEL, files, ca_path=str(tmp_path / "cert"))
+        assert channel.verify_channels([url], LABEL, files, ca_path=str(tmp_path / "cert"))
         with pytest.raises(SlipwayError, match="cannot be read: .*certificate"):
-            channel.verify([url], LABEL, files)
+            channel.verify_channels([url], LABEL, files)
         server.shutdown()
 
 

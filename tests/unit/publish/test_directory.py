@@ -15,8 +15,14 @@ from typing import Any
 
 import pytest
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
-from ansible_collections.slipway.release.plugins.module_utils.slipway.publish import directory as publication
-from ansible_collections.slipway.release.plugins.module_utils.slipway.release.artifact import artifacts
+from ansible_collections.slipway.release.plugins.module_utils.slipway.publish.directory import (
+    PARTIAL_DIRECTORY,
+    PublicationState,
+    Server,
+    probe_release,
+    publish_release,
+)
+from ansible_collections.slipway.release.plugins.module_utils.slipway.release.artifact import read_artifacts
 from publishing import content, put, run_module, tree
 
 LABEL = "baserock-26.47"
@@ -37,8 +43,8 @@ class Site:
     def upload(self, *names: str) -> None:
         put(self.staged, {name: CONTENTS[name] for name in names or CONTENTS})
 
-    def server(self, **options: Any) -> publication.Server:
-        return publication.Server(self.private, self.public, LABEL, artifacts(self.files, attempt="test"), **options)
+    def server(self, **options: Any) -> Server:
+        return Server(self.private, self.public, LABEL, read_artifacts(self.files, attempt="test"), **options)
 
     def arguments(self) -> dict[str, Any]:
         return {"private": str(self.private), "public": str(self.public), "label": LABEL, "files": self.files}
@@ -67,7 +73,7 @@ def assert_published(site: Site) -> None:
 
 
 def test_a_staged_release_becomes_public_whole_and_private_is_empty(site: Site) -> None:
-    found = publication.publish(site.server())
+    found = publish_release(site.server())
     assert sorted(found.unpublished) == sorted(CONTENTS)
     assert_published(site)
     assert {path.stat().st_mode & 0o777 for path in site.published.iterdir()} == {0o644}
@@ -75,19 +81,19 @@ def test_a_staged_release_becomes_public_whole_and_private_is_empty(site: Site) 
 
 
 def test_again_nothing_is_done(site: Site) -> None:
-    publication.publish(site.server())
+    publish_release(site.server())
     before = {str(path): path.lstat().st_ctime_ns for path in site.public.rglob("*")}
-    assert not publication.publish(site.server()).changes
+    assert not publish_release(site.server()).changes
     assert {str(path): path.lstat().st_ctime_ns for path in site.public.rglob("*")} == before
 
 
 def test_probing_says_what_has_to_be_uploaded_and_changes_nothing(tmp_path: Path) -> None:
     site = Site(tmp_path)
-    assert sorted(publication.probe(site.server()).missing) == sorted(CONTENTS)
+    assert sorted(probe_release(site.server()).missing) == sorted(CONTENTS)
     site.upload(*NAMES[:2])
     (site.staged / NAMES[0]).write_bytes(b"half")
     before = tree(tmp_path)
-    found = publication.probe(site.server())
+    found = probe_release(site.server())
     assert sorted(found.unpublished) == sorted(CONTENTS)
     assert sorted(found.missing) == sorted(set(CONTENTS) - {NAMES[1]})
     assert tree(tmp_path) == before
@@ -98,7 +104,7 @@ def test_what_did_not_arrive_whole_is_named_and_nothing_is_published(site: Site)
     (site.staged / NAMES[1]).write_bytes(b"half")
     before = tree(site.private)
     with pytest.raises(SlipwayError, match="2 of 7 files did not arrive whole") as caught:
-        publication.publish(site.server())
+        publish_release(site.server())
     assert f"{NAMES[0]} is missing" in str(caught.value)
     assert hashlib.sha256(b"half").hexdigest() in str(caught.value)
     assert hashlib.sha256(CONTENTS[NAMES[1]]).hexdigest() in str(caught.value)
@@ -107,11 +113,11 @@ def test_what_did_not_arrive_whole_is_named_and_nothing_is_published(site: Site)
 
 
 def test_a_public_file_with_other_bytes_is_never_overwritten(site: Site) -> None:
-    publication.publish(site.server())
+    publish_release(site.server())
     (site.published / NAMES[3]).write_bytes(b"flipped")
     site.upload(NAMES[3])
     before = tree(site.top)
-    for act in (publication.probe, publication.publish):
+    for act in (probe_release, publish_release):
         with pytest.raises(SlipwayError) as caught:
             act(site.server())
         for part in (NAMES[3], hashlib.sha256(b"flipped").hexdigest(), hashlib.sha256(CONTENTS[NAMES[3]]).hexdigest()):
@@ -121,39 +127,39 @@ def test_a_public_file_with_other_bytes_is_never_overwritten(site: Site) -> None
 
 
 def test_a_public_file_that_is_gone_is_moved_in_again(site: Site) -> None:
-    publication.publish(site.server())
+    publish_release(site.server())
     (site.published / NAMES[3]).unlink()
-    assert publication.probe(site.server()).missing == [NAMES[3]]
+    assert probe_release(site.server()).missing == [NAMES[3]]
     site.upload(NAMES[3])
     untouched = (site.published / NAMES[2]).stat().st_ctime_ns
-    assert publication.publish(site.server()).unpublished == [NAMES[3]]
+    assert publish_release(site.server()).unpublished == [NAMES[3]]
     assert (site.published / NAMES[2]).stat().st_ctime_ns == untouched
     assert_published(site)
 
 
 def test_unknown_files_are_drift_in_public_and_never_published_from_private(site: Site) -> None:
     (site.staged / "rootkit").write_text("x")
-    with pytest.raises(SlipwayError, match=r"private/.*: rootkit is no file of this release"):
-        publication.publish(site.server())
+    with pytest.raises(SlipwayError, match=r"private/.*: rootkit is not a file of this release"):
+        publish_release(site.server())
     assert tree(site.public) == {}
     (site.staged / "rootkit").unlink()
-    publication.publish(site.server())
+    publish_release(site.server())
     (site.published / "extra").write_text("x")
-    with pytest.raises(SlipwayError, match="public: extra is no file of this release"):
-        publication.publish(site.server())
+    with pytest.raises(SlipwayError, match="public: extra is not a file of this release"):
+        publish_release(site.server())
 
 
 def test_leftovers_of_interrupted_uploads_are_neither_published_nor_kept(site: Site) -> None:
-    (site.staged / publication.PARTIAL_DIRECTORY).mkdir()
-    (site.staged / publication.PARTIAL_DIRECTORY / NAMES[0]).write_text("half")
+    (site.staged / PARTIAL_DIRECTORY).mkdir()
+    (site.staged / PARTIAL_DIRECTORY / NAMES[0]).write_text("half")
     (site.staged / f".{NAMES[0]}.0a1b2c3d.tmp").write_text("half")
     (site.staged / f".{NAMES[0]}.Xy12aB").write_text("half")
-    publication.publish(site.server())
+    publish_release(site.server())
     assert_published(site)
     site.upload(NAMES[0])
     (site.staged / f".{NAMES[0]}.0a1b2c3d.tmp").write_text("half")
-    assert publication.probe(site.server()).changes
-    publication.publish(site.server())
+    assert probe_release(site.server()).changes
+    publish_release(site.server())
     assert_published(site)
 
 
@@ -162,15 +168,15 @@ def test_what_a_killed_run_gathered_is_used_unless_it_arrived_again(site: Site) 
     put(gathered, {NAMES[0]: b"spoiled", NAMES[1]: CONTENTS[NAMES[1]]})
     (site.staged / NAMES[0]).unlink()
     (site.staged / NAMES[1]).unlink()
-    assert publication.probe(site.server()).missing == [NAMES[0]]
+    assert probe_release(site.server()).missing == [NAMES[0]]
     site.upload(NAMES[0])
-    publication.publish(site.server())
+    publish_release(site.server())
     assert_published(site)
 
 
 def test_an_uploader_that_outlived_its_run_never_writes_into_public(site: Site) -> None:
     staged = os.open(site.staged, os.O_RDONLY)
-    publication.publish(site.server())
+    publish_release(site.server())
     with pytest.raises(FileNotFoundError):
         os.open("late", os.O_CREAT | os.O_WRONLY, dir_fd=staged)
     os.close(staged)
@@ -179,7 +185,7 @@ def test_an_uploader_that_outlived_its_run_never_writes_into_public(site: Site) 
 
 def test_an_empty_directory_of_that_name_is_no_obstacle(site: Site) -> None:
     site.published.mkdir(parents=True)
-    publication.publish(site.server())
+    publish_release(site.server())
     assert_published(site)
 
 
@@ -187,7 +193,7 @@ def test_a_staged_link_is_no_file(site: Site) -> None:
     (site.staged / NAMES[0]).unlink()
     (site.staged / NAMES[0]).symlink_to(site.top / "source" / NAMES[0])
     with pytest.raises(SlipwayError, match=f"{NAMES[0]} is missing"):
-        publication.publish(site.server())
+        publish_release(site.server())
 
 
 @pytest.mark.parametrize("what", ["file", "other link"])
@@ -198,21 +204,21 @@ def test_a_flat_name_that_is_something_else_is_refused_before_anything_changes(s
     else:
         (site.public / NAMES[0]).symlink_to("elsewhere")
     before = tree(site.top)
-    with pytest.raises(SlipwayError, match=f"{NAMES[0]} (exists and is no link|is a link to elsewhere)"):
-        publication.publish(site.server())
+    with pytest.raises(SlipwayError, match=f"{NAMES[0]} (exists and is not a link|is a link to elsewhere)"):
+        publish_release(site.server())
     assert tree(site.top) == before
 
 
 def test_flat_links_can_be_left_out(site: Site) -> None:
-    publication.publish(site.server(flat_links=False))
+    publish_release(site.server(flat_links=False))
     assert [path.name for path in site.public.iterdir()] == [LABEL]
 
 
 def test_the_release_directory_must_be_a_directory(site: Site) -> None:
     site.public.mkdir()
     site.published.symlink_to(site.staged)
-    with pytest.raises(SlipwayError, match="it exists and is no directory"):
-        publication.publish(site.server())
+    with pytest.raises(SlipwayError, match="it exists and is not a directory"):
+        publish_release(site.server())
 
 
 @pytest.mark.skipif(not os.access(SHARED_MEMORY, os.W_OK), reason="needs a second file system")
@@ -222,9 +228,9 @@ def test_two_file_systems_are_refused(site: Site, tmp_path: Path) -> None:
     try:
         if shared.stat().st_dev == tmp_path.stat().st_dev:
             pytest.skip("one file system")
-        server = publication.Server(site.private, shared, LABEL, artifacts(site.files, attempt="test"))
+        server = Server(site.private, shared, LABEL, read_artifacts(site.files, attempt="test"))
         with pytest.raises(SlipwayError, match="are on different file systems"):
-            publication.publish(server)
+            publish_release(server)
         assert list(shared.iterdir()) == []
     finally:
         shared.rmdir()
@@ -232,9 +238,9 @@ def test_two_file_systems_are_refused(site: Site, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["../x", "a/b", ".", "..", "", "-x", "a b"])
 def test_a_hostile_label_is_refused(site: Site, name: str) -> None:
-    server = publication.Server(site.private, site.public, name, artifacts(site.files, attempt="test"))
+    server = Server(site.private, site.public, name, read_artifacts(site.files, attempt="test"))
     with pytest.raises(SlipwayError, match="is not usable as the name"):
-        publication.publish(server)
+        publish_release(server)
 
 
 def test_a_reader_never_sees_a_part_of_the_release(site: Site) -> None:
@@ -257,7 +263,7 @@ def test_a_reader_never_sees_a_part_of_the_release(site: Site) -> None:
     reader.start()
     try:
         time.sleep(0.05)
-        publication.publish(site.server())
+        publish_release(site.server())
         time.sleep(0.05)
     finally:
         ended.set()
@@ -267,8 +273,8 @@ def test_a_reader_never_sees_a_part_of_the_release(site: Site) -> None:
 
 
 def test_two_publishers_at_once_do_it_once(site: Site) -> None:
-    answers: list[publication.Found] = []
-    threads = [threading.Thread(target=lambda: answers.append(publication.publish(site.server()))) for _ in range(3)]
+    answers: list[PublicationState] = []
+    threads = [threading.Thread(target=lambda: answers.append(publish_release(site.server()))) for _ in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -282,7 +288,7 @@ import json, os, sys
 sys.path[:0] = json.loads(sys.argv[1])
 from pathlib import Path
 from ansible_collections.slipway.release.plugins.module_utils.slipway.publish import directory as publication
-from ansible_collections.slipway.release.plugins.module_utils.slipway.release.artifact import artifacts
+from ansible_collections.slipway.release.plugins.module_utils.slipway.release.artifact import read_artifacts
 import signal
 fatal, count = int(sys.argv[4]), 0
 def audit(event, arguments):
@@ -294,8 +300,8 @@ def audit(event, arguments):
             os.kill(os.getpid(), signal.SIGKILL)
 top = Path(sys.argv[2])
 sys.addaudithook(audit)
-publication.publish(publication.Server(top / "private", top / "public", "baserock-26.47",
-                    artifacts(json.loads(sys.argv[3]), attempt="test")))
+publication.publish_release(publication.Server(top / "private", top / "public", "baserock-26.47",
+                    read_artifacts(json.loads(sys.argv[3]), attempt="test")))
 """
 
 
@@ -307,7 +313,7 @@ def test_killed_before_any_of_its_steps_a_rerun_completes(tmp_path: Path, repair
         site = Site(tmp_path / str(steps))
         site.upload()
         if repair:
-            publication.publish(site.server())
+            publish_release(site.server())
             for name in NAMES[:2]:
                 (site.published / name).unlink()
             site.upload(*NAMES[:3])
@@ -316,7 +322,7 @@ def test_killed_before_any_of_its_steps_a_rerun_completes(tmp_path: Path, repair
         assert done.returncode in {0, -signal.SIGKILL}
         if not repair and site.published.exists():
             assert sorted(path.name for path in site.published.iterdir()) == sorted(CONTENTS)
-        publication.publish(site.server())
+        publish_release(site.server())
         assert_published(site)
         if done.returncode == 0:
             break
@@ -332,7 +338,7 @@ def test_killed_at_random_moments_a_rerun_completes(tmp_path: Path) -> None:
         time.sleep(0.08 + part * 0.01)
         process.kill()
         process.wait()
-        publication.publish(site.server())
+        publish_release(site.server())
         assert_published(site)
 
 

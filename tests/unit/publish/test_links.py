@@ -9,19 +9,24 @@ from typing import Any
 
 import pytest
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
-from ansible_collections.slipway.release.plugins.module_utils.slipway.publish import links as pointers
+from ansible_collections.slipway.release.plugins.module_utils.slipway.publish.links import (
+    LinkChange,
+    LinksUpdate,
+    Release,
+    update_links,
+)
 from publishing import put, run_module, tree
 
 SHARED = ["SHA256SUMS", "SHA256SUMS.asc", "manifest.json"]
 
 
-def released(public: Path, version: str, locations: tuple[str, ...] = ("a.tar", "b.img")) -> pointers.Release:
+def released(public: Path, version: str, locations: tuple[str, ...] = ("a.tar", "b.img")) -> Release:
     """Publish a release with these deployments."""
     label = f"baserock-{version}"
     deployed = [f"{label}-{location}.gz" for location in locations]
     names = [*deployed, *(f"{name}.sha256" for name in deployed), *SHARED]
     put(public / label, {name: f"{version} {name}".encode() for name in names})
-    return pointers.Release(public, "baserock", label, names)
+    return Release(public, "baserock", label, names)
 
 
 def links(public: Path) -> dict[str, str]:
@@ -29,7 +34,7 @@ def links(public: Path) -> dict[str, str]:
 
 
 def test_the_first_release_becomes_current(tmp_path: Path) -> None:
-    done = pointers.point(released(tmp_path, "26.47"))
+    done = update_links(released(tmp_path, "26.47"))
     assert links(tmp_path) == {
         "current": "baserock-26.47",
         "baserock-current-a.tar.gz": "baserock-26.47/baserock-26.47-a.tar.gz",
@@ -44,9 +49,9 @@ def test_the_first_release_becomes_current(tmp_path: Path) -> None:
 
 def test_again_nothing_moves(tmp_path: Path) -> None:
     release = released(tmp_path, "26.47")
-    pointers.point(release)
+    update_links(release)
     before = {path.name: path.lstat().st_ino for path in tmp_path.iterdir()}
-    assert pointers.point(release).moves == []
+    assert update_links(release).moves == []
     assert {path.name: path.lstat().st_ino for path in tmp_path.iterdir()} == before
 
 
@@ -55,24 +60,24 @@ def test_again_nothing_moves(tmp_path: Path) -> None:
 )
 def test_a_newer_version_takes_over_and_an_older_one_never_does(tmp_path: Path, old: str, new: str) -> None:
     older, newer = released(tmp_path, old), released(tmp_path, new)
-    pointers.point(older)
-    moves = pointers.point(newer).moves
-    assert pointers.Move("current", f"baserock-{old}", f"baserock-{new}") in moves
+    update_links(older)
+    moves = update_links(newer).moves
+    assert LinkChange("current", f"baserock-{old}", f"baserock-{new}") in moves
     assert "SHA256SUMS" not in {move.name for move in moves}
     assert (tmp_path / "SHA256SUMS").read_text() == f"{new} SHA256SUMS"
     before = links(tmp_path)
-    assert pointers.point(older) == pointers.Pointing([], newer=f"baserock-{new}")
+    assert update_links(older) == LinksUpdate([], newer=f"baserock-{new}")
     assert links(tmp_path) == before
-    assert pointers.point(older, allow_downgrade=True).moves
+    assert update_links(older, allow_downgrade=True).moves
     assert links(tmp_path)["current"] == f"baserock-{old}"
 
 
 def test_a_deployment_that_is_gone_loses_its_current_link(tmp_path: Path) -> None:
-    pointers.point(released(tmp_path, "26.47", ("a.tar", "b.img")))
+    update_links(released(tmp_path, "26.47", ("a.tar", "b.img")))
     (tmp_path / "baserock-current-notes").symlink_to("elsewhere/notes")
     (tmp_path / "baserock-current-plain").write_text("a file of somebody")
-    done = pointers.point(released(tmp_path, "26.48", ("a.tar", "c.img")))
-    gone = pointers.Move("baserock-current-b.img.gz", "baserock-26.47/baserock-26.47-b.img.gz", None)
+    done = update_links(released(tmp_path, "26.48", ("a.tar", "c.img")))
+    gone = LinkChange("baserock-current-b.img.gz", "baserock-26.47/baserock-26.47-b.img.gz", None)
     assert gone in done.moves
     assert set(links(tmp_path)) == {
         *("current", "baserock-current-a.tar.gz", "baserock-current-c.img.gz", "baserock-current-notes"),
@@ -82,24 +87,24 @@ def test_a_deployment_that_is_gone_loses_its_current_link(tmp_path: Path) -> Non
 
 
 def test_nothing_points_to_what_is_not_there(tmp_path: Path) -> None:
-    pointers.point(released(tmp_path, "26.47"))
+    update_links(released(tmp_path, "26.47"))
     release = released(tmp_path, "26.48")
     (tmp_path / "baserock-26.48/baserock-26.48-a.tar.gz").unlink()
     before = tree(tmp_path)
     with pytest.raises(SlipwayError, match="baserock-26.48/baserock-26.48-a.tar.gz is not there"):
-        pointers.point(release)
+        update_links(release)
     assert tree(tmp_path) == before
 
 
 def test_check_mode_says_what_would_move(tmp_path: Path) -> None:
-    pointers.point(released(tmp_path, "26.47"))
+    update_links(released(tmp_path, "26.47"))
     before = tree(tmp_path)
     names = [name.replace("26.47", "26.48") for name in released(tmp_path, "26.47").files]
-    would = pointers.point(pointers.Release(tmp_path, "baserock", "baserock-26.48", names), check=True)
-    assert pointers.Move("current", "baserock-26.47", "baserock-26.48") in would.moves
+    would = update_links(Release(tmp_path, "baserock", "baserock-26.48", names), check=True)
+    assert LinkChange("current", "baserock-26.47", "baserock-26.48") in would.moves
     assert tree(tmp_path) == before
-    nowhere = pointers.Release(tmp_path / "nowhere", "baserock", "baserock-26.48", names)
-    assert pointers.Move("current", None, "baserock-26.48") in pointers.point(nowhere, check=True).moves
+    nowhere = Release(tmp_path / "nowhere", "baserock", "baserock-26.48", names)
+    assert LinkChange("current", None, "baserock-26.48") in update_links(nowhere, check=True).moves
     assert not (tmp_path / "nowhere").exists()
 
 
@@ -107,26 +112,26 @@ def test_a_name_that_is_no_link_is_never_replaced(tmp_path: Path) -> None:
     release = released(tmp_path, "26.47")
     (tmp_path / "current").mkdir()
     before = tree(tmp_path)
-    with pytest.raises(SlipwayError, match="current: it is no link. Move it away"):
-        pointers.point(release)
+    with pytest.raises(SlipwayError, match="current: it is not a link. Move it away"):
+        update_links(release)
     assert tree(tmp_path) == before
 
 
 def test_a_directory_of_another_project_is_refused(tmp_path: Path) -> None:
     (tmp_path / "current").symlink_to("genivi-1.0")
-    with pytest.raises(SlipwayError, match="names genivi-1.0, which is no release of baserock"):
-        pointers.point(released(tmp_path, "26.47"))
+    with pytest.raises(SlipwayError, match="names genivi-1.0, which is not a release of baserock"):
+        update_links(released(tmp_path, "26.47"))
 
 
 @pytest.mark.parametrize(("version", "name"), [("../..", "x"), ("26", "x"), ("26.47", "../x"), ("26.47", "a/b")])
 def test_hostile_names_are_refused(tmp_path: Path, version: str, name: str) -> None:
     with pytest.raises(SlipwayError, match="Could not point to"):
-        pointers.point(pointers.Release(tmp_path, "baserock", f"baserock-{version}", [name]))
+        update_links(Release(tmp_path, "baserock", f"baserock-{version}", [name]))
 
 
 def test_a_reader_always_finds_a_whole_release_behind_every_link(tmp_path: Path) -> None:
     releases = [released(tmp_path, f"26.{number}") for number in range(20)]
-    pointers.point(releases[0])
+    update_links(releases[0])
     ended, faults, seen = threading.Event(), [], set()
 
     def read() -> None:
@@ -141,7 +146,7 @@ def test_a_reader_always_finds_a_whole_release_behind_every_link(tmp_path: Path)
     reader.start()
     try:
         for release in releases[1:]:
-            pointers.point(release)
+            update_links(release)
     finally:
         ended.set()
         reader.join()
@@ -150,7 +155,7 @@ def test_a_reader_always_finds_a_whole_release_behind_every_link(tmp_path: Path)
 
 
 def test_the_module_moves_links_once_and_shows_the_moves(tmp_path: Path) -> None:
-    def arguments(release: pointers.Release) -> dict[str, Any]:
+    def arguments(release: Release) -> dict[str, Any]:
         return {
             "public": str(tmp_path),
             "project": "baserock",

@@ -22,7 +22,15 @@ import pytest
 from ansible_collections.slipway.release.plugins.module_utils.slipway import openpgp, pigz
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
 from ansible_collections.slipway.release.plugins.module_utils.slipway.progress import Progress
-from ansible_collections.slipway.release.plugins.module_utils.slipway.publish import package as packaging
+from ansible_collections.slipway.release.plugins.module_utils.slipway.publish.package import (
+    JOURNAL,
+    Artifact,
+    PackageResult,
+    format_checksums,
+    package_release,
+    read_images,
+    read_previous,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 from publishing import content, put, run_module, tree
@@ -46,12 +54,12 @@ def images(tmp_path: Path) -> list[dict[str, Any]]:
     return [{**image, "system": "minimal", "architecture": "x86_64"} for image in listed]
 
 
-Run = Callable[..., packaging.Package]
+Run = Callable[..., PackageResult]
 
 
 @pytest.fixture
 def run(tmp_path: Path, gnupghome: Path, images: list[dict[str, Any]]) -> Run:
-    def do(**options: Any) -> packaging.Package:
+    def do(**options: Any) -> PackageResult:
         arguments: dict[str, Any] = {
             "directory": tmp_path / "artifacts",
             "label": LABEL,
@@ -60,15 +68,15 @@ def run(tmp_path: Path, gnupghome: Path, images: list[dict[str, Any]]) -> Run:
             **options,
         }
         listed = arguments.pop("images", images)
-        return packaging.package(tmp_path / "images", packaging.images(listed), **arguments)
+        return package_release(tmp_path / "images", read_images(listed), **arguments)
 
     return do
 
 
-def outputs(made: packaging.Package) -> dict[str, Any]:
+def outputs(made: PackageResult) -> dict[str, Any]:
     return {
         "files": [file.as_dict() for file in made.files],
-        "companions": [file.as_dict() for file in made.companions],
+        "sidecars": [file.as_dict() for file in made.sidecars],
         "signed_at": made.signed_at,
     }
 
@@ -97,7 +105,7 @@ def test_other_tools_accept_everything_that_is_made(run: Run, tmp_path: Path, gn
         check=True,
         capture_output=True,
     )
-    for file in [*made.files, *made.companions]:
+    for file in [*made.files, *made.sidecars]:
         data = (artifacts / file.name).read_bytes()
         assert (file.size, file.sha256) == (len(data), hashlib.sha256(data).hexdigest())
 
@@ -160,9 +168,9 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
 def test_again_makes_nothing_with_and_without_a_record(run: Run, tmp_path: Path) -> None:
     first = run()
     before = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "artifacts").iterdir()}
-    for options in ({}, {"recorded": packaging.recorded(outputs(first))}, {"check": True}):
+    for options in ({}, {"previous": read_previous(outputs(first))}, {"check": True}):
         again = run(**options)
-        assert (again.made, again.files, again.companions) == ([], first.files, first.companions)
+        assert (again.made, again.files, again.sidecars) == ([], first.files, first.sidecars)
         assert (again.signed_at, again.signed_by) == (first.signed_at, first.signed_by)
     assert {path.name: path.stat().st_mtime_ns for path in (tmp_path / "artifacts").iterdir()} == before
 
@@ -175,7 +183,7 @@ def test_check_mode_changes_nothing_and_says_what_would_be_made(run: Run, tmp_pa
     assert [(file.name, file.sha256) for file in would.files][-1] == ("manifest.json", None)
     assert tree(tmp_path) == before
     unknown = [{"name": name, "size": None, "sha256": None} for name in NAMES]
-    assert packaging.images(unknown, known=False)[0].packed == f"{NAMES[2]}.gz"
+    assert read_images(unknown, known=False)[0].packed == f"{NAMES[2]}.gz"
 
 
 @pytest.mark.parametrize(
@@ -186,8 +194,8 @@ def test_a_missing_file_comes_back_with_the_recorded_bytes(run: Run, tmp_path: P
     before = tree(tmp_path / "artifacts")
     (tmp_path / "artifacts" / name).unlink()
     time.sleep(1.1)  # a signature made now would have another date
-    would = run(recorded=packaging.recorded(outputs(first)), check=True)
-    again = run(recorded=packaging.recorded(outputs(first)))
+    would = run(previous=read_previous(outputs(first)), check=True)
+    again = run(previous=read_previous(outputs(first)))
     assert would.made == again.made == [name]
     assert would.files == again.files
     assert outputs(again) == outputs(first)
@@ -205,7 +213,7 @@ def test_a_changed_file_is_named_with_both_digests(run: Run, tmp_path: Path, nam
     now = hashlib.sha256(path.read_bytes()).hexdigest()
     before = tree(tmp_path)
     with pytest.raises(SlipwayError) as caught:
-        run(recorded=packaging.recorded(outputs(first)))
+        run(previous=read_previous(outputs(first)))
     for part in (name, was, now):
         assert part in str(caught.value)
     assert tree(tmp_path) == before
@@ -219,7 +227,7 @@ def test_an_image_that_changed_since_it_was_deployed_is_caught(run: Run, tmp_pat
     assert "it changed since it was deployed" in str(caught.value)
     assert NAMES[0] in str(caught.value)
     left = set(tree(tmp_path / "artifacts"))
-    assert left == {f"{NAMES[1]}.gz", f"{NAMES[2]}.gz", packaging.JOURNAL}
+    assert left == {f"{NAMES[1]}.gz", f"{NAMES[2]}.gz", JOURNAL}
 
 
 def test_a_missing_image_is_one_sentence(run: Run, tmp_path: Path) -> None:
@@ -236,13 +244,15 @@ def test_what_an_interrupted_run_compressed_is_not_compressed_again(
         run()
     (tmp_path / "aside").rename(tmp_path / "images" / NAMES[1])
     compressed = []
-    compress = pigz.compress
+    compress = pigz.compress_file
     monkeypatch.setattr(
-        pigz, "compress", lambda source, *rest, **more: compressed.append(source) or compress(source, *rest, **more)
+        pigz,
+        "compress_file",
+        lambda source, *rest, **more: compressed.append(source) or compress(source, *rest, **more),
     )
     run()
     assert [path.name for path in compressed] == [NAMES[1]]
-    assert not (tmp_path / "artifacts" / packaging.JOURNAL).exists()
+    assert not (tmp_path / "artifacts" / JOURNAL).exists()
 
 
 def test_leftovers_without_journal_or_record_are_not_trusted(run: Run, tmp_path: Path) -> None:
@@ -259,15 +269,15 @@ def test_leftovers_without_journal_or_record_are_not_trusted(run: Run, tmp_path:
 def test_other_files_than_those_on_record_are_drift(run: Run, images: list[dict[str, Any]]) -> None:
     first = run()
     with pytest.raises(SlipwayError) as caught:
-        run(images=images[:-1], recorded=packaging.recorded(outputs(first)))
-    assert f"{images[-1]['name']}.gz is on record, but is no file of this release now" in str(caught.value)
+        run(images=images[:-1], previous=read_previous(outputs(first)))
+    assert f"{images[-1]['name']}.gz is on record, but is not a file of this release now" in str(caught.value)
 
 
 def test_bytes_made_again_that_differ_from_the_record_are_drift(run: Run, tmp_path: Path) -> None:
     record = outputs(run())
     shutil.rmtree(tmp_path / "artifacts")
     with pytest.raises(SlipwayError) as caught:
-        run(level=1, recorded=packaging.recorded(record))
+        run(level=1, previous=read_previous(record))
     assert "made again it comes out with other bytes than its record says" in str(caught.value)
     assert not (tmp_path / "artifacts" / f"{NAMES[0]}.gz").exists()
 
@@ -276,8 +286,8 @@ def test_a_signature_by_another_key_is_replaced_before_the_record_and_refused_af
     first = run()
     other = tmp_path / "other"
     fingerprint = openpgp.make_key(other, "Ben <ben@example.org>")
-    with pytest.raises(SlipwayError, match="no good signature by any key in"):
-        run(gnupghome=other, recorded=packaging.recorded(outputs(first)))
+    with pytest.raises(SlipwayError, match="not a good signature by any key in"):
+        run(gnupghome=other, previous=read_previous(outputs(first)))
     again = run(gnupghome=other, fingerprint=fingerprint)
     assert again.made == ["SHA256SUMS.asc"]
     assert again.signed_by == fingerprint != first.signed_by
@@ -290,20 +300,20 @@ def test_a_recorded_signature_stays_when_another_key_signs_from_now_on(
     both = tmp_path / "both"
     shutil.copytree(gnupghome, both, ignore=shutil.ignore_patterns("S.*"))
     newer = openpgp.make_key(both, "Ben <ben@example.org>")
-    again = run(gnupghome=both, fingerprint=newer, recorded=packaging.recorded(outputs(first)))
+    again = run(gnupghome=both, fingerprint=newer, previous=read_previous(outputs(first)))
     assert (again.made, again.signed_by) == ([], first.signed_by)
 
 
 @pytest.mark.parametrize("name", ["../x", "a/b", "-rf", ".hidden", "a b", "a\nb", "ä", "", "x" * 211, None, 7])
 def test_a_hostile_name_is_refused_in_one_sentence(name: object) -> None:
     with pytest.raises(SlipwayError, match="is not usable as the name of a release file"):
-        packaging.images([{"name": name, "size": 1, "sha256": "0" * 64}])
+        read_images([{"name": name, "size": 1, "sha256": "0" * 64}])
 
 
 def test_every_fault_of_the_list_is_named_at_once() -> None:
     good = {"name": "x", "size": 1, "sha256": "0" * 64}
     with pytest.raises(SlipwayError) as caught:
-        packaging.images([good, good, {**good, "name": "y", "sha256": "abc"}, {**good, "name": "z", "size": -1}])
+        read_images([good, good, {**good, "name": "y", "sha256": "abc"}, {**good, "name": "z", "size": -1}])
     assert len(caught.value.findings) == 3
 
 
@@ -314,7 +324,9 @@ def test_the_same_bytes_on_any_number_of_cores(tmp_path: Path, variable: str, mo
         source = tmp_path / "source"
         source.write_bytes(content("cores", size))
         made = {
-            threads: pigz.compress(source, tmp_path / f"{threads}.gz", level=6, threads=threads, accept=lambda _: None)
+            threads: pigz.compress_file(
+                source, tmp_path / f"{threads}.gz", level=6, threads=threads, accept=lambda _: None
+            )
             for threads in (1, 2, 3, 8)
         }
         os.utime(source, (1, 1))
@@ -334,7 +346,7 @@ from pathlib import Path
 os.sched_setaffinity(0, {{min(os.sched_getaffinity(0))}})
 sys.path[:0] = {sys.path!r}
 from ansible_collections.slipway.release.plugins.module_utils.slipway import pigz
-made = pigz.compress(Path(sys.argv[1]), Path(sys.argv[2]), level=6, threads=1, accept=lambda _: None)
+made = pigz.compress_file(Path(sys.argv[1]), Path(sys.argv[2]), level=6, threads=1, accept=lambda _: None)
 print(made.sha256)
 """
 
@@ -380,8 +392,8 @@ def test_the_module_reports_what_changed_and_is_unchanged_again(
     assert made["tools"]["pigz"]
     again = run_module("release_package", {**arguments, "files": images, "previous": made})
     assert not again["changed"]
-    assert [again[key] for key in ("files", "companions", "signed_by")] == [
-        made[key] for key in ("files", "companions", "signed_by")
+    assert [again[key] for key in ("files", "sidecars", "signed_by")] == [
+        made[key] for key in ("files", "sidecars", "signed_by")
     ]
     refused = run_module("release_package", {**arguments, "files": images, "level": 10})
     assert refused["failed"]
@@ -393,7 +405,7 @@ from pathlib import Path
 sys.path[:0] = json.loads(sys.argv[1])
 from ansible_collections.slipway.release.plugins.module_utils.slipway.publish import package as packaging
 top, home, images = Path(sys.argv[2]), Path(sys.argv[3]), json.loads(sys.argv[4])
-packaging.package(top / "images", packaging.images(images), directory=top / "artifacts",
+packaging.package_release(top / "images", packaging.read_images(images), directory=top / "artifacts",
                   label="baserock-26.47", manifest={"commit": "c"}, gnupghome=home)
 """
 
@@ -401,9 +413,9 @@ packaging.package(top / "images", packaging.images(images), directory=top / "art
 def test_killed_at_any_moment_a_rerun_makes_the_same_package(
     tmp_path: Path, gnupghome: Path, images: list[dict[str, Any]]
 ) -> None:
-    undisturbed = packaging.package(
+    undisturbed = package_release(
         tmp_path / "images",
-        packaging.images(images),
+        read_images(images),
         directory=tmp_path / "undisturbed",
         label=LABEL,
         manifest={"commit": "c"},
@@ -424,7 +436,7 @@ def test_killed_at_any_moment_a_rerun_makes_the_same_package(
         expected = tree(tmp_path / "undisturbed")
         assert again.keys() == expected.keys()
         assert {name for name in again if again[name] != expected[name]} <= {"SHA256SUMS.asc"}
-        assert openpgp.good_signature(
+        assert openpgp.verify_signature(
             gnupghome, data=tmp_path / "artifacts/SHA256SUMS", signature=tmp_path / "artifacts/SHA256SUMS.asc"
         )
     assert undisturbed.signed_by
@@ -436,7 +448,7 @@ def test_killed_at_any_moment_a_rerun_makes_the_same_package(
     )
 )
 def test_sums_are_sorted_lines_of_digest_two_spaces_and_name(contents: dict[str, bytes]) -> None:
-    files = [packaging.Artifact(name, len(data), hashlib.sha256(data).hexdigest()) for name, data in contents.items()]
-    lines = packaging.sums(files).decode().splitlines()
+    files = [Artifact(name, len(data), hashlib.sha256(data).hexdigest()) for name, data in contents.items()]
+    lines = format_checksums(files).decode().splitlines()
     assert [line[66:] for line in lines] == sorted(contents)
     assert all(line[:66] == f"{hashlib.sha256(contents[line[66:]]).hexdigest()}  " for line in lines)

@@ -12,7 +12,12 @@ from urllib.parse import unquote
 import pytest
 from ansible_collections.slipway.release.plugins.action.release_index import render_pages
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
-from ansible_collections.slipway.release.plugins.module_utils.slipway.publish import pages as releaseindex
+from ansible_collections.slipway.release.plugins.module_utils.slipway.publish.pages import (
+    PagesUpdate,
+    Site,
+    describe_site,
+    update_pages,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 from publishing import put, run_module, tree
@@ -59,12 +64,12 @@ class Page(HTMLParser):
         assert all(attributes["scope"] in {"row", "col"} for tag, attributes in self.tags if tag == "th")
 
 
-def rendered(site: releaseindex.Site, title: str = "Releases") -> dict[str, str]:
-    return render_pages(str(TEMPLATES), releaseindex.describe(site), title=title)
+def rendered(site: Site, title: str = "Releases") -> dict[str, str]:
+    return render_pages(str(TEMPLATES), describe_site(site), title=title)
 
 
-def renewed(site: releaseindex.Site) -> releaseindex.Renewal:
-    return releaseindex.renew(site, rendered(site))
+def renewed(site: Site) -> PagesUpdate:
+    return update_pages(site, rendered(site))
 
 
 def run_index(arguments: dict[str, Any], *, check: bool = False) -> dict[str, Any]:
@@ -87,22 +92,20 @@ def published(public: Path, version: str, **facts: object) -> dict[str, bytes]:
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> releaseindex.Site:
+def site(tmp_path: Path) -> Site:
     for version in ("1.2", "1.10", "1.9", "1.10rc1"):
         published(tmp_path / "public", version, commit="c" * 40)
     (tmp_path / "public/current").symlink_to("baserock-1.9")
-    return releaseindex.Site(
-        tmp_path / "public", "baserock", notes_url="https://w.example.org/{version}/?a=1&b={label}"
-    )
+    return Site(tmp_path / "public", "baserock", notes_url="https://w.example.org/{version}/?a=1&b={label}")
 
 
-def read(site: releaseindex.Site, name: str) -> Page:
+def read(site: Site, name: str) -> Page:
     page = Page((site.public / name).read_text())
     page.accessible()
     return page
 
 
-def test_releases_are_listed_newest_first_and_the_current_one_is_marked(site: releaseindex.Site) -> None:
+def test_releases_are_listed_newest_first_and_the_current_one_is_marked(site: Site) -> None:
     renewed(site)
     page = read(site, "index.html")
     labels = ["baserock-1.10", "baserock-1.10rc1", "baserock-1.9", "baserock-1.2"]
@@ -115,7 +118,7 @@ def test_releases_are_listed_newest_first_and_the_current_one_is_marked(site: re
     assert (site.public / "current.html").readlink() == Path("baserock-1.9.html")
 
 
-def test_a_page_shows_every_file_with_size_digest_signature_and_notes(site: releaseindex.Site) -> None:
+def test_a_page_shows_every_file_with_size_digest_signature_and_notes(site: Site) -> None:
     renewed(site)
     page, text = read(site, "baserock-1.2.html"), (site.public / "baserock-1.2.html").read_text()
     for file in (site.public / "baserock-1.2").iterdir():
@@ -130,7 +133,7 @@ def test_a_page_shows_every_file_with_size_digest_signature_and_notes(site: rele
         assert "://" in link or (site.public / unquote(link)).exists()
 
 
-def test_pages_are_written_once_and_change_with_what_is_public(site: releaseindex.Site) -> None:
+def test_pages_are_written_once_and_change_with_what_is_public(site: Site) -> None:
     assert renewed(site).after.keys() == {
         "index.html",
         "current.html",
@@ -147,7 +150,7 @@ def test_pages_are_written_once_and_change_with_what_is_public(site: releaseinde
     assert "<strong>current" in (site.public / "index.html").read_text().split("1.11.html")[1].split("</tr>")[0]
 
 
-def test_check_mode_changes_nothing_and_says_what_it_would(site: releaseindex.Site, tmp_path: Path) -> None:
+def test_check_mode_changes_nothing_and_says_what_it_would(site: Site, tmp_path: Path) -> None:
     before = tree(tmp_path)
     arguments = {
         "public": str(site.public),
@@ -165,7 +168,7 @@ def test_check_mode_changes_nothing_and_says_what_it_would(site: releaseindex.Si
     assert not run_index({**arguments, "label": "baserock-1.10"}, check=True)["changed"]
 
 
-def test_pages_of_others_are_neither_replaced_nor_removed(site: releaseindex.Site) -> None:
+def test_pages_of_others_are_neither_replaced_nor_removed(site: Site) -> None:
     (site.public / "baserock-0.1.html").write_text("mine")
     renewed(site)
     assert (site.public / "baserock-0.1.html").read_text() == "mine"
@@ -178,7 +181,7 @@ def test_pages_of_others_are_neither_replaced_nor_removed(site: releaseindex.Sit
 
 
 @pytest.mark.parametrize("name", ["index.html", "current.html", "baserock-1.2.html"])
-def test_a_link_or_directory_in_the_place_of_a_page_is_refused(site: releaseindex.Site, name: str) -> None:
+def test_a_link_or_directory_in_the_place_of_a_page_is_refused(site: Site, name: str) -> None:
     outside = site.public.parent / "outside"
     outside.write_text("outside")
     if name == "current.html":
@@ -190,7 +193,7 @@ def test_a_link_or_directory_in_the_place_of_a_page_is_refused(site: releaseinde
     assert outside.read_text() == "outside"
 
 
-def test_the_page_of_a_release_that_is_gone_is_removed(site: releaseindex.Site) -> None:
+def test_the_page_of_a_release_that_is_gone_is_removed(site: Site) -> None:
     renewed(site)
     (site.public / "baserock-1.2").rename(site.public.parent / "gone")
     assert renewed(site).after.keys() == {"index.html", "baserock-1.2.html"}
@@ -198,14 +201,14 @@ def test_the_page_of_a_release_that_is_gone_is_removed(site: releaseindex.Site) 
 
 
 @pytest.mark.parametrize("manifest", [b"\xff", b"[]", b'{"version": 7, "commit": ["x"]}', b"{"])
-def test_a_manifest_that_cannot_be_read_costs_only_its_facts(site: releaseindex.Site, manifest: bytes) -> None:
+def test_a_manifest_that_cannot_be_read_costs_only_its_facts(site: Site, manifest: bytes) -> None:
     (site.public / "baserock-1.2/manifest.json").write_bytes(manifest)
     renewed(site)
     assert "a+b~c.tar.gz" in (site.public / "baserock-1.2.html").read_text()
     assert "<dl>" not in (site.public / "baserock-1.2.html").read_text()
 
 
-def test_files_that_are_no_release_files_are_not_shown(site: releaseindex.Site) -> None:
+def test_files_that_are_no_release_files_are_not_shown(site: Site) -> None:
     directory = site.public / "baserock-1.2"
     (directory / ".secret").write_text("x")
     (directory / "<script>").write_text("x")
@@ -233,7 +236,7 @@ def test_words_from_outside_stay_words(commit: str, title: str, name: str) -> No
     assert pages(commit, title, name) == pages("x", "x", "x")
 
 
-def test_pages_of_a_template_without_the_mark_or_of_other_releases_are_refused(site: releaseindex.Site) -> None:
+def test_pages_of_a_template_without_the_mark_or_of_other_releases_are_refused(site: Site) -> None:
     pages = rendered(site)
     before = tree(site.public)
     for name, text, why in (
@@ -241,21 +244,21 @@ def test_pages_of_a_template_without_the_mark_or_of_other_releases_are_refused(s
         ("baserock-7.html", pages["index.html"], "baserock-7.html is the page of no public release"),
     ):
         with pytest.raises(SlipwayError, match="the pages are not usable") as caught:
-            releaseindex.renew(site, {**pages, name: text})
+            update_pages(site, {**pages, name: text})
         assert any(why in finding for finding in caught.value.findings)
     with pytest.raises(SlipwayError, match="the pages are not usable"):
-        releaseindex.renew(site, {"index.html": pages["index.html"]})
+        update_pages(site, {"index.html": pages["index.html"]})
     assert tree(site.public) == before
 
 
 @pytest.mark.parametrize("options", [{"project": "../x"}, {"public": Path("x")}, {"notes_url": "javascript:alert(1)"}])
 def test_settings_that_cannot_be_are_refused(tmp_path: Path, options: dict[str, object]) -> None:
     with pytest.raises(SlipwayError):
-        releaseindex.describe(releaseindex.Site(**{"public": tmp_path, "project": "p", **options}))  # type: ignore[arg-type]
+        describe_site(Site(**{"public": tmp_path, "project": "p", **options}))  # type: ignore[arg-type]
 
 
 def test_nothing_released_is_a_page_too(tmp_path: Path) -> None:
-    site = releaseindex.Site(tmp_path, "baserock")
+    site = Site(tmp_path, "baserock")
     renewed(site)
     assert "Nothing is released yet." in (tmp_path / "index.html").read_text()
     read(site, "index.html")

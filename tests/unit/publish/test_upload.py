@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
 from ansible_collections.slipway.release.plugins.module_utils.slipway.progress import Progress
-from ansible_collections.slipway.release.plugins.module_utils.slipway.publish import upload as uploading
-from ansible_collections.slipway.release.plugins.module_utils.slipway.release.artifact import artifacts
+from ansible_collections.slipway.release.plugins.module_utils.slipway.publish.upload import SshHost, upload_files
+from ansible_collections.slipway.release.plugins.module_utils.slipway.release.artifact import read_artifacts
 from hypothesis import given
 from hypothesis import strategies as st
 from publishing import content, put, run_module, tree
@@ -58,14 +58,14 @@ class Sender:
     def __init__(self, top: Path, way: dict[str, Any]) -> None:
         self.source, self.directory = top / "source", top / "private $(touch pwned) 'x" / "baserock-26.47"
         self.described = put(self.source, CONTENTS)
-        self.files = artifacts(self.described, attempt="test")
+        self.files = read_artifacts(self.described, attempt="test")
         self.way = way
         self.host = None
         if way["method"] == "rsync":
-            self.host = uploading.SshHost(way["host"], way["user"], way["port"], way["ssh_options"])
+            self.host = SshHost(way["host"], way["user"], way["port"], way["ssh_options"])
 
     def send(self, **options: Any) -> list[str]:
-        return uploading.upload(self.source, self.files, directory=self.directory, host=self.host, **options)
+        return upload_files(self.source, self.files, directory=self.directory, host=self.host, **options)
 
 
 @pytest.fixture
@@ -156,14 +156,15 @@ def test_an_interrupted_rsync_is_resumed_and_completes(server: Sshd, tmp_path: P
     }
     sender = Sender(tmp_path, way)
     sender.described = put(sender.source, {"big": content("big", 30_000_000)})
-    sender.files = artifacts(sender.described, attempt="test")
+    sender.files = read_artifacts(sender.described, attempt="test")
     program = (
         f"import sys; sys.path[:0] = {sys.path!r}\nfrom pathlib import *\n"
         "from ansible_collections.slipway.release.plugins.module_utils.slipway.publish import upload\n"
         "from ansible_collections.slipway.release.plugins.module_utils.slipway.release import artifact\n"
-        f"files = artifact.artifacts({sender.described!r}, attempt='test')\n"
+        f"files = artifact.read_artifacts({sender.described!r}, attempt='test')\n"
         f"host = upload.SshHost({server.host!r}, {server.user!r}, {server.port}, {server.options!r})\n"
-        f"upload.upload(Path({str(sender.source)!r}), files, directory=Path({str(sender.directory)!r}), host=host)\n"
+        f"source, directory = Path({str(sender.source)!r}), Path({str(sender.directory)!r})\n"
+        "upload.upload_files(source, files, directory=directory, host=host)\n"
     )
     for pause in (0.5, 0.7, 0.9):
         process = subprocess.Popen([sys.executable, "-c", program])
@@ -180,7 +181,7 @@ def test_an_unknown_host_key_is_refused(server: Sshd, tmp_path: Path) -> None:
     (tmp_path / "known").write_text("")
     options = [f"UserKnownHostsFile={tmp_path}/known", *server.options]
     way = {"method": "rsync", "host": server.host, "user": server.user, "port": server.port, "ssh_options": options}
-    with pytest.raises(SlipwayError, match="Host key verification failed.*this machine's way in"):
+    with pytest.raises(SlipwayError, match="Host key verification failed.*this machine's access"):
         Sender(tmp_path, way).send()
     assert (tmp_path / "known").read_text() == ""
 
@@ -203,37 +204,37 @@ def test_a_server_that_says_nothing_is_given_up_soon(server: Sshd, tmp_path: Pat
 @pytest.mark.parametrize(
     ("host", "fault"),
     [
-        (uploading.SshHost("-oProxyCommand=touch pwned"), "the host '-oProxyCommand=touch pwned' is no host name"),
-        (uploading.SshHost("a b"), "is no host name"),
-        (uploading.SshHost("a;b"), "is no host name"),
-        (uploading.SshHost("a/b"), "is no host name"),
-        (uploading.SshHost(""), "is no host name"),
-        (uploading.SshHost("good", user="-x"), "the user '-x' is no user name"),
-        (uploading.SshHost("good", user="a@b"), "is no user name"),
-        (uploading.SshHost("good", port=70000), "the port 70000 is none"),
-        (uploading.SshHost("good", options=["-oX"]), "'-oX' is not of the form Key=value"),
+        (SshHost("-oProxyCommand=touch pwned"), "the host '-oProxyCommand=touch pwned' is not a host name"),
+        (SshHost("a b"), "is not a host name"),
+        (SshHost("a;b"), "is not a host name"),
+        (SshHost("a/b"), "is not a host name"),
+        (SshHost(""), "is not a host name"),
+        (SshHost("good", user="-x"), "the user '-x' is not a user name"),
+        (SshHost("good", user="a@b"), "is not a user name"),
+        (SshHost("good", port=70000), "the port 70000 is none"),
+        (SshHost("good", options=["-oX"]), "'-oX' is not of the form Key=value"),
     ],
 )
-def test_hostile_settings_are_refused(tmp_path: Path, host: uploading.SshHost, fault: str) -> None:
+def test_hostile_settings_are_refused(tmp_path: Path, host: SshHost, fault: str) -> None:
     with pytest.raises(SlipwayError) as caught:
-        uploading.upload(tmp_path, [], directory=Path("/x"), host=host)
+        upload_files(tmp_path, [], directory=Path("/x"), host=host)
     assert fault in str(caught.value)
 
 
 @pytest.mark.parametrize("host", ["download.example.org", "h", "10.0.0.1", "fe80::1", "fe80::1%eth0", "my_host"])
 def test_ordinary_hosts_are_accepted(host: str) -> None:
-    uploading.SshHost(host).check()
+    SshHost(host).check()
 
 
 def test_addresses_are_written_in_the_form_of_rsync() -> None:
-    assert uploading.SshHost("h", "u").target(Path("/d/e")) == "u@h:/d/e/"
-    assert uploading.SshHost("fe80::1").target(Path("/d")) == "[fe80::1]:/d/"
+    assert SshHost("h", "u").format_target(Path("/d/e")) == "u@h:/d/e/"
+    assert SshHost("fe80::1").format_target(Path("/d")) == "[fe80::1]:/d/"
 
 
 @given(st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=20))
 def test_rsync_reads_every_ssh_option_as_one_word(text: str) -> None:
     """rsync's quotes without doubled quotes inside are those of a shell."""
-    command = uploading.SshHost("h", options=[f"Key=v{text}"]).remote_shell()
+    command = SshHost("h", options=[f"Key=v{text}"]).format_remote_shell()
     if "'" not in text:
         assert f"Key=v{text}" in shlex.split(command)
     assert f"'Key=v{text.replace(chr(39), 2 * chr(39))}'" in command
@@ -241,4 +242,4 @@ def test_rsync_reads_every_ssh_option_as_one_word(text: str) -> None:
 
 def test_a_relative_directory_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SlipwayError, match="it is not an absolute path"):
-        uploading.upload(tmp_path, [], directory=Path("x"))
+        upload_files(tmp_path, [], directory=Path("x"))

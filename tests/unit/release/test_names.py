@@ -11,12 +11,12 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway.release.na
     begins_with_label,
     check_project,
     check_version,
-    file_name,
+    find_previous_version,
+    find_ref_fault,
+    find_tagged_versions,
     is_final,
-    names,
-    previous_version,
-    ref_fault,
-    tagged_versions,
+    make_file_name,
+    make_names,
     version_key,
 )
 from hypothesis import given, settings
@@ -34,11 +34,11 @@ def refusal(check, value):
 
 
 def test_the_names_of_baserock_are_those_it_always_had():
-    called = names("baserock", "15.25")
+    called = make_names("baserock", "15.25")
     assert called.label == "baserock-15.25"
     assert called.branch == "baserock/release/baserock-15.25"
     assert called.tag == "baserock-15.25"
-    assert file_name(called.label, "devel-system-x86_64.img") == "baserock-15.25-devel-system-x86_64.img"
+    assert make_file_name(called.label, "devel-system-x86_64.img") == "baserock-15.25-devel-system-x86_64.img"
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_the_names_of_baserock_are_those_it_always_had():
 )
 def test_a_usual_version_is_taken_as_it_is(version):
     assert check_version(version) == version
-    assert git_takes(f"refs/tags/{names('baserock', version).tag}")
+    assert git_takes(f"refs/tags/{make_names('baserock', version).tag}")
 
 
 @pytest.mark.parametrize("version", [None, ""])
@@ -95,7 +95,7 @@ def test_a_version_that_is_no_text_is_refused_with_the_advice_to_quote_it(versio
 
 
 def test_a_version_whose_tag_git_would_refuse_is_refused():
-    said = refusal(lambda version: names("baserock", version), "26.47.lock")
+    said = refusal(lambda version: make_names("baserock", version), "26.47.lock")
     assert said.startswith("Could not use the version '26.47.lock': as the tag baserock-26.47.lock it holds '.lock'")
 
 
@@ -124,7 +124,7 @@ def test_a_project_that_cannot_begin_names_is_refused_with_the_reason(project, r
 @settings(deadline=None, max_examples=150)
 def test_whatever_is_taken_as_a_version_makes_names_that_git_and_file_systems_take(version):
     try:
-        called = names("baserock", version)
+        called = make_names("baserock", version)
     except SlipwayError:
         return
     assert git_takes(f"refs/heads/{called.branch}")
@@ -136,9 +136,9 @@ def test_whatever_is_taken_as_a_version_makes_names_that_git_and_file_systems_ta
 @settings(deadline=None, max_examples=200)
 def test_refs_are_judged_as_git_judges_them(name):
     if name.startswith("-"):
-        assert ref_fault(name)
+        assert find_ref_fault(name)
     elif name != "@":
-        assert (ref_fault(name) is None) == git_takes(f"refs/heads/{name}")
+        assert (find_ref_fault(name) is None) == git_takes(f"refs/heads/{name}")
 
 
 def test_versions_are_ordered_by_their_numbers_and_suffixes_come_before():
@@ -153,15 +153,18 @@ def test_versions_are_ordered_by_their_numbers_and_suffixes_come_before():
 
 def test_the_releases_of_a_project_are_found_among_its_tags():
     tags = ["baserock-15.25", "baserock-15.2", "baserock-morph", "morph-1.0", "baserock-demo-1.0", "v1"]
-    assert list(tagged_versions("baserock", tags).items()) == [("15.2", "baserock-15.2"), ("15.25", "baserock-15.25")]
+    assert list(find_tagged_versions("baserock", tags).items()) == [
+        ("15.2", "baserock-15.2"),
+        ("15.25", "baserock-15.25"),
+    ]
 
 
 def test_the_release_before_a_final_one_is_the_final_one_before():
     versions = ["15.19", "15.25rc1", "15.25", "15.30"]
-    assert previous_version("15.25", versions) == "15.19"
-    assert previous_version("15.26rc1", versions) == "15.25"
-    assert previous_version("15.25rc2", versions) == "15.25rc1"
-    assert previous_version("15.1", versions) is None
+    assert find_previous_version("15.25", versions) == "15.19"
+    assert find_previous_version("15.26rc1", versions) == "15.25"
+    assert find_previous_version("15.25rc2", versions) == "15.25rc1"
+    assert find_previous_version("15.1", versions) is None
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,10 @@ import json
 import pytest
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
 from ansible_collections.slipway.release.plugins.module_utils.slipway.release.records import (
-    content_digest,
-    load,
-    load_all,
-    settle,
+    digest_content,
+    keep_record,
+    load_record,
+    load_records,
 )
 
 
@@ -27,24 +27,24 @@ def record(**changes):
 
 
 def test_a_record_is_written_sealed_and_read_back(tmp_path):
-    kept, before = settle(tmp_path, record())
+    kept, before = keep_record(tmp_path, record())
     assert before is None
-    assert load(tmp_path / "branch.json") == kept
-    assert load_all(tmp_path) == {"branch": kept}
+    assert load_record(tmp_path / "branch.json") == kept
+    assert load_records(tmp_path) == {"branch": kept}
 
 
 def test_the_same_work_leaves_the_record_with_its_times(tmp_path):
-    first, _ = settle(tmp_path, record())
+    first, _ = keep_record(tmp_path, record())
     text = (tmp_path / "branch.json").read_bytes()
-    again, before = settle(tmp_path, record(ended="2030-01-01T00:00:00Z", tools={"git": "3"}))
+    again, before = keep_record(tmp_path, record(ended="2030-01-01T00:00:00Z", tools={"git": "3"}))
     assert again == before == first
     assert (tmp_path / "branch.json").read_bytes() == text
 
 
 def test_other_work_is_drift_and_each_difference_is_named(tmp_path):
-    settle(tmp_path, record())
+    keep_record(tmp_path, record())
     with pytest.raises(SlipwayError) as caught:
-        settle(tmp_path, record(outputs={"commit": "b" * 40, "more": 1}))
+        keep_record(tmp_path, record(outputs={"commit": "b" * 40, "more": 1}))
     assert caught.value.findings == [
         f'outputs.commit was "{"a" * 40}", is "{"b" * 40}"',
         "outputs.more was absent, is 1",
@@ -53,19 +53,19 @@ def test_other_work_is_drift_and_each_difference_is_named(tmp_path):
 
 
 def test_check_mode_writes_nothing(tmp_path):
-    settle(tmp_path / "records", record(), write=False)
+    keep_record(tmp_path / "records", record(), write=False)
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("field", ["outputs", "version", "started"])
 def test_an_edited_record_is_named(tmp_path, field):
-    settle(tmp_path, record())
+    keep_record(tmp_path, record())
     path = tmp_path / "branch.json"
     content = json.loads(path.read_text())
     content[field] = {"commit": "b" * 40} if field == "outputs" else "1"
     path.write_text(json.dumps(content))
     with pytest.raises(SlipwayError, match=r"trust the record .*branch\.json: it was edited"):
-        load(path)
+        load_record(path)
 
 
 @pytest.mark.parametrize("text", ["", "not json", "[]", "{}", '{"stage": "branch"}', "\udce9"])
@@ -73,17 +73,17 @@ def test_a_damaged_record_is_named(tmp_path, text):
     path = tmp_path / "branch.json"
     path.write_text(text, errors="surrogateescape")
     with pytest.raises(SlipwayError, match=r"trust the record .*branch\.json"):
-        load(path)
+        load_record(path)
 
 
 def test_equal_work_has_equal_digests_whatever_the_times():
-    assert content_digest(record()) == content_digest(record(ended="later", tools={}))
-    assert content_digest(record()) != content_digest(record(outputs={}))
+    assert digest_content(record()) == digest_content(record(ended="later", tools={}))
+    assert digest_content(record()) != digest_content(record(outputs={}))
 
 
 def test_a_record_that_nothing_was_built_on_is_replaced_when_that_is_wanted(tmp_path):
-    first, _ = settle(tmp_path, record())
-    now, before = settle(tmp_path, record(outputs={"commit": "b" * 40}), replace=True)
+    first, _ = keep_record(tmp_path, record())
+    now, before = keep_record(tmp_path, record(outputs={"commit": "b" * 40}), replace=True)
     assert before == first
-    assert load(tmp_path / "branch.json") == now
+    assert load_record(tmp_path / "branch.json") == now
     assert now["outputs"] == {"commit": "b" * 40}

@@ -13,8 +13,13 @@ import pytest
 import trove_status
 from ansible_collections.slipway.release.plugins.module_utils.slipway import http
 from ansible_collections.slipway.release.plugins.module_utils.slipway.git.remote import Person
-from ansible_collections.slipway.release.plugins.module_utils.slipway.git.tree import FILE, Entry, commit, resolve
-from ansible_collections.slipway.release.plugins.module_utils.slipway.trove import manifest as trovemanifest
+from ansible_collections.slipway.release.plugins.module_utils.slipway.git.tree import (
+    FILE,
+    Entry,
+    commit_tree,
+    read_refs,
+)
+from ansible_collections.slipway.release.plugins.module_utils.slipway.trove.manifest import compute_fingerprint
 
 WHO = Person("Team", "team@example.org", 1_700_000_000)
 LOG = """\
@@ -37,7 +42,7 @@ def troves(tmp_path):
         repository = tmp_path / "public" / f"{name}.git"
         put(repository, "1")
         entries[f"/{name}.git"] = {
-            "fingerprint": trovemanifest.fingerprint(resolve(repository)),
+            "fingerprint": compute_fingerprint(read_refs(repository)),
             "modified": 1_700_000_000,
         }
     put(tmp_path / "local/delta/tree.git", "1")
@@ -48,7 +53,7 @@ def troves(tmp_path):
 
 
 def put(repository, text):
-    commit(repository, {b"a": Entry(FILE, text.encode())}, refs=["refs/heads/master"], message="m\n", person=WHO)
+    commit_tree(repository, {b"a": Entry(FILE, text.encode())}, refs=["refs/heads/master"], message="m\n", person=WHO)
 
 
 def settings(troves, **changed):
@@ -68,7 +73,7 @@ def states(found):
 
 
 def test_each_repository_is_mirrored_queued_or_failed(troves):
-    found = trove_status.status(settings(troves), {}, now=1_800_000_000)
+    found = trove_status.make_status(settings(troves), {}, now=1_800_000_000)
     assert states(found) == {"delta/lua": "failed", "delta/<x>": "queued", "delta/tree": "mirrored"}
     assert [one["state"] for one in found["repositories"]] == ["failed", "queued", "mirrored"]
     assert found["repositories"][0]["message"] == "fatal: <b>early EOF</b>"
@@ -76,11 +81,11 @@ def test_each_repository_is_mirrored_queued_or_failed(troves):
 
 
 def test_the_time_of_mirroring_stays_until_something_new_is_mirrored(troves):
-    first = trove_status.status(settings(troves), {}, now=1_800_000_000)
+    first = trove_status.make_status(settings(troves), {}, now=1_800_000_000)
     repository = troves / "local/delta/tree.git"
     subprocess.run(["git", "pack-refs", "--all"], cwd=repository, check=True)
     (repository / "packed-refs").touch()
-    second = trove_status.status(settings(troves), first, now=1_900_000_000)
+    second = trove_status.make_status(settings(troves), first, now=1_900_000_000)
     times = [
         next(one["mirrored"] for one in found["repositories"] if one["path"] == "delta/tree")
         for found in (first, second)
@@ -89,20 +94,20 @@ def test_the_time_of_mirroring_stays_until_something_new_is_mirrored(troves):
 
 
 def test_a_public_trove_lists_what_it_has(troves):
-    found = trove_status.status(settings(troves, toplevel=str(troves / "public"), upstream="", log=""), {}, now=1)
+    found = trove_status.make_status(settings(troves, toplevel=str(troves / "public"), upstream="", log=""), {}, now=1)
     assert set(states(found).values()) == {"published"}
-    assert "Mirrored" not in trove_status.page(found)
+    assert "Mirrored" not in trove_status.render_page(found)
 
 
 def test_an_upstream_that_does_not_answer_is_trouble_and_what_is_there_is_still_shown(troves):
     (troves / "local/manifest.js.gz").write_bytes((troves / "public/manifest.js.gz").read_bytes())
-    found = trove_status.status(settings(troves, upstream="http://127.0.0.1:1/git"), {}, now=1)
+    found = trove_status.make_status(settings(troves, upstream="http://127.0.0.1:1/git"), {}, now=1)
     assert len(found["repositories"]) == 3
     assert found["trouble"][0].startswith("http://127.0.0.1:1/git cannot be asked: ")
 
 
 def test_names_and_messages_are_text_and_no_markup(troves):
-    page = trove_status.page(trove_status.status(settings(troves), {}, now=1))
+    page = trove_status.render_page(trove_status.make_status(settings(troves), {}, now=1))
     tags = set()
     parser = html.parser.HTMLParser()
     parser.handle_starttag = lambda tag, _attributes: tags.add(tag)
@@ -129,4 +134,4 @@ def test_the_program_runs_by_itself(troves):
 
 def test_a_manifest_with_strange_names_shows_none_of_them():
     entries = {"/../x.git": {}, "/a/.b.git": {}, "/a": {}, "/ok.git": {"fingerprint": "0"}}
-    assert list(trove_status.manifest(gzip.compress(json.dumps(entries).encode()))) == ["ok"]
+    assert list(trove_status.parse_manifest(gzip.compress(json.dumps(entries).encode()))) == ["ok"]

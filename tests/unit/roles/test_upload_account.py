@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
-from ansible_collections.slipway.release.plugins.module_utils.slipway.publish import upload as uploading
-from ansible_collections.slipway.release.plugins.module_utils.slipway.release.artifact import artifacts
+from ansible_collections.slipway.release.plugins.module_utils.slipway.publish.upload import SshHost, upload_files
+from ansible_collections.slipway.release.plugins.module_utils.slipway.release.artifact import read_artifacts
 from hypothesis import given
 from hypothesis import strategies as st
 from publishing import content, put, tree
@@ -45,12 +45,12 @@ class Account:
 
     def __init__(self, server: Sshd, top: Path, private: Path) -> None:
         self.server, self.top, self.private = server, top, private
-        self.host = uploading.SshHost(server.host, server.user, server.port, server.options)
+        self.host = SshHost(server.host, server.user, server.port, server.options)
 
     def send(self, contents: dict[str, bytes], label: str = "baserock-1.2", **options: Any) -> list[str]:
         source = self.top / f"source-{time.monotonic_ns()}"
-        files = artifacts(put(source, contents), attempt="test")
-        return uploading.upload(source, files, directory=self.private / label, host=self.host, **options)
+        files = read_artifacts(put(source, contents), attempt="test")
+        return upload_files(source, files, directory=self.private / label, host=self.host, **options)
 
     def ssh(self, *words: str) -> subprocess.CompletedProcess[str]:
         command = ["ssh", "-F", "none", "-o", "BatchMode=yes", "-p", str(self.server.port), "-l", self.server.user]
@@ -62,7 +62,7 @@ class Account:
 
     def rsync(self, *words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            ["rsync", "--no-s", "--no-old-args", "--timeout=20", "--rsh", self.host.remote_shell(), *words],
+            ["rsync", "--no-s", "--no-old-args", "--timeout=20", "--rsh", self.host.format_remote_shell(), *words],
             capture_output=True, text=True, timeout=60, check=False,
         )  # fmt: skip
 
@@ -118,9 +118,9 @@ def test_an_upload_that_was_cut_off_is_resumed(account: Account) -> None:
         f"import sys; sys.path[:0] = {sys.path!r}\nfrom pathlib import *\n"
         "from ansible_collections.slipway.release.plugins.module_utils.slipway.publish import upload\n"
         "from ansible_collections.slipway.release.plugins.module_utils.slipway.release import artifact\n"
-        f"files = artifact.artifacts({described!r}, attempt='test')\n"
+        f"files = artifact.read_artifacts({described!r}, attempt='test')\n"
         f"host = upload.SshHost({host.host!r}, {host.user!r}, {host.port}, {host.options!r})\n"
-        f"upload.upload(Path({str(source)!r}), files, directory=Path({str(arrived)!r}), host=host)\n"
+        f"upload.upload_files(Path({str(source)!r}), files, directory=Path({str(arrived)!r}), host=host)\n"
     )
     process = subprocess.Popen([sys.executable, "-c", program], start_new_session=True)
     deadline = time.monotonic() + 60
@@ -254,7 +254,7 @@ def test_a_directory_that_is_a_link_is_not_entered(account: Account) -> None:
     outside = account.top / "outside"
     outside.mkdir()
     (account.private / "baserock-1.2").symlink_to(outside)
-    with pytest.raises(SlipwayError, match="Refused: .* is no directory"):
+    with pytest.raises(SlipwayError, match="Refused: .* is not a directory"):
         account.send({NAMES[0]: b"x"})
     assert tree(outside) == {}
 
@@ -273,11 +273,11 @@ def test_a_second_upload_waits_for_the_first(account: Account) -> None:
 
 
 def test_our_own_upload_is_understood() -> None:
-    target, options, dry = guard.command("/p", GOOD)
+    target, options, dry = guard.make_command("/p", GOOD)
     assert (target, dry) == ("/p/x-1", False)
     assert options[:3] == ["-cpRe.LsfxCIvu", "--log-format=X", "--timeout=60"]
     assert options[3:] == ["--ignore-existing", "--partial-dir=.partial", "--mkpath"]
-    _, options, dry = guard.command("/p", GOOD.replace("-pc", "-npc"))
+    _, options, dry = guard.make_command("/p", GOOD.replace("-pc", "-npc"))
     assert dry
     assert "--ignore-existing" not in options
     assert options[0].startswith("-n")
@@ -286,7 +286,7 @@ def test_our_own_upload_is_understood() -> None:
 @given(st.text(), st.integers(0, len(GOOD)), st.integers(0, len(GOOD)))
 def test_whatever_is_asked_for_only_our_options_and_a_label_come_out(text: str, start: int, end: int) -> None:
     try:
-        target, options, dry = guard.command("/p", GOOD[:start] + text + GOOD[max(start, end) :])
+        target, options, dry = guard.make_command("/p", GOOD[:start] + text + GOOD[max(start, end) :])
     except guard.RefusedError:
         return
     assert guard.LABEL.match(target.removeprefix("/p/"))
@@ -301,11 +301,11 @@ def test_whatever_is_asked_for_only_our_options_and_a_label_come_out(text: str, 
 )
 def test_as_a_login_shell_it_knows_only_its_own_command(arguments: list[str]) -> None:
     with pytest.raises(guard.RefusedError, match="no shell"):
-        guard.served(arguments, "/g")
+        guard.parse_arguments(arguments, "/g")
 
 
 def test_the_forced_command_and_the_login_shell_agree() -> None:
-    assert guard.served(["/p/q"], "/g") == guard.served(["-c", "/g /p/q"], "/g") == "/p/q"
+    assert guard.parse_arguments(["/p/q"], "/g") == guard.parse_arguments(["-c", "/g /p/q"], "/g") == "/p/q"
 
 
 def test_without_a_forced_command_nothing_is_done() -> None:

@@ -14,10 +14,10 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway.git.remote
 from ansible_collections.slipway.release.plugins.module_utils.slipway.git.tree import FILE, LINK, Entry
 from ansible_collections.slipway.release.plugins.module_utils.slipway.trove.definitions import (
     Pin,
-    pinned,
-    pinned_tree,
-    publish,
-    write_pins,
+    pin_element,
+    pin_tree,
+    publish_definitions,
+    read_pinned_tree,
 )
 from buildstream import _yaml as buildstream_yaml
 from hypothesis import example, given
@@ -62,13 +62,13 @@ PINS = [Pin("trove:delta/tree.git", "trove:delta/tree.git", COMMIT)]
 
 
 def put(definitions, repository, pins=PINS, **options):
-    return publish(
-        pinned_tree(definitions, pins), repository, branch="master", message="Publish\n", person=WHO, **options
+    return publish_definitions(
+        read_pinned_tree(definitions, pins), repository, branch="master", message="Publish\n", person=WHO, **options
     )
 
 
 def write(text, pins=PINS):
-    return write_pins(text.encode(), pins, file="elements/x.bst").decode()
+    return pin_element(text.encode(), pins, file="elements/x.bst").decode()
 
 
 def test_only_the_values_of_url_and_ref_change():
@@ -144,7 +144,7 @@ def test_a_text_without_the_pinned_source_stays_as_it_is(text):
 @given(st.binary(max_size=60) | st.text(alphabet="urlef:{}[]'\"-&*!|> \n#trove", max_size=60).map(str.encode))
 def test_what_is_no_yaml_is_refused_or_stays_what_it_was(data):
     with contextlib.suppress(SlipwayError):
-        text = write_pins(data, [PINNED], file="x.bst")
+        text = pin_element(data, [PINNED], file="x.bst")
         assert text == data or PINNED.ref.encode() in text
 
 
@@ -177,27 +177,27 @@ def files(**contents):
 def test_what_an_element_includes_is_pinned_too():
     source = "sources:\n- url: trove:x\n  ref: y\n"
     tree = files(a_bst="(@): b.yml\n", b_yml="(@):\n- ./c.yml\n- sub.bst:d.yml\n- a.bst\n", c_yml=source, e_yml=source)
-    texts = {path: entry.content.decode() for path, entry in pinned(tree, [PINNED]).items()}
+    texts = {path: entry.content.decode() for path, entry in pin_tree(tree, [PINNED]).items()}
     assert texts[b"c.yml"] == f"sources:\n- url: {PINNED.url}\n  ref: '{PINNED.ref}'\n"
     assert texts[b"e.yml"] == source
 
 
 @pytest.mark.parametrize("place", [{}, {b"b.yml": Entry(LINK, b"c.yml")}])
 def test_a_file_that_is_included_and_not_there_is_named(place):
-    with pytest.raises(SlipwayError, match=r"pin the sources of a\.bst: it includes b\.yml, which is no file"):
-        pinned(files(a_bst="sources: [{(@): b.yml}]\n") | place, [PINNED])
+    with pytest.raises(SlipwayError, match=r"pin the sources of a\.bst: it includes b\.yml, which is not a file"):
+        pin_tree(files(a_bst="sources: [{(@): b.yml}]\n") | place, [PINNED])
 
 
 def test_refs_that_stand_elsewhere_are_not_pinned_in_vain():
     tree = files(a_bst="kind: stack\n") | {b"project.conf": Entry(FILE, b"name: x\nref-storage: project.refs\n")}
     with pytest.raises(SlipwayError, match=r"Set ref-storage to inline in project\.conf\."):
-        pinned(tree, [PINNED])
-    assert pinned(tree, []) == tree
+        pin_tree(tree, [PINNED])
+    assert pin_tree(tree, []) == tree
 
 
 def test_a_directory_without_definitions_is_refused(tmp_path):
     with pytest.raises(SlipwayError, match=r"there is no project\.conf"):
-        pinned_tree(tmp_path, PINS)
+        read_pinned_tree(tmp_path, PINS)
 
 
 def test_definitions_are_published_once_and_the_same_everywhere(tmp_path, definitions):

@@ -11,10 +11,10 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway.trove.gito
     Access,
     Rule,
     User,
-    apply,
-    check,
-    configuration,
-    files,
+    apply_access,
+    check_access,
+    format_configuration,
+    make_files,
 )
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKVmS8mZ5cEMbAe6T5rh2D8pDx0YyXbS6cVJ6yq1sVbE"
@@ -28,7 +28,7 @@ def changed(**values):
 
 
 def test_what_protects_stands_before_what_allows_more():
-    lines = [line.strip() for line in configuration(ACCESS).splitlines()]
+    lines = [line.strip() for line in format_configuration(ACCESS).splitlines()]
     deny = lines.index("- refs/heads/[^/]+/release/ = @all")
     assert lines.index("RW refs/heads/[^/]+/release/ = releaser") < deny
     assert lines.index("RW refs/heads/[^/]+/release/ = admin") < deny
@@ -38,13 +38,13 @@ def test_what_protects_stands_before_what_allows_more():
 
 
 def test_only_what_is_public_is_read_by_anybody():
-    text = configuration(ACCESS)
+    text = format_configuration(ACCESS)
     assert "repo baserock/.*\n    RW+ = releaser\n    R = daemon @all\n" in text
     assert "repo private/.*\n    R = releaser\n" in text
 
 
 def test_several_keys_of_a_user_are_in_several_directories():
-    found = files(ACCESS, code="/code")
+    found = make_files(ACCESS, code="/code")
     assert found[".gitolite/keydir/1/releaser.pub"] == f"{KEY} second\n"
     assert 'LOCAL_CODE      => "/code"' in found[".gitolite.rc"]
 
@@ -52,25 +52,25 @@ def test_several_keys_of_a_user_are_in_several_directories():
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        ({"users": (User("a b", (KEY,)),), "admins": (), "rules": ()}, "'a b' is no name for a user"),
-        ({"users": (User("@all", (KEY,)),), "admins": (), "rules": ()}, "is no name for a user"),
-        ({"users": (User("daemon", (KEY,)),), "admins": (), "rules": ()}, "is no name for a user"),
-        ({"users": (User("../x", (KEY,)),), "admins": (), "rules": ()}, "is no name for a user"),
+        ({"users": (User("a b", (KEY,)),), "admins": (), "rules": ()}, "'a b' is not a name for a user"),
+        ({"users": (User("@all", (KEY,)),), "admins": (), "rules": ()}, "is not a name for a user"),
+        ({"users": (User("daemon", (KEY,)),), "admins": (), "rules": ()}, "is not a name for a user"),
+        ({"users": (User("../x", (KEY,)),), "admins": (), "rules": ()}, "is not a name for a user"),
         ({"users": (*USERS, USERS[0])}, "'admin' is there twice"),
         ({"users": (User("admin", ()), USERS[1])}, "'admin' has no key"),
-        ({"users": (User("admin", (f'command="x" {KEY}',)), USERS[1])}, "no public SSH key"),
-        ({"users": (User("admin", (f"{KEY}\n{KEY}",)), USERS[1])}, "no public SSH key"),
+        ({"users": (User("admin", (f'command="x" {KEY}',)), USERS[1])}, "not a public SSH key"),
+        ({"users": (User("admin", (f"{KEY}\n{KEY}",)), USERS[1])}, "not a public SSH key"),
         ({"admins": ("nobody",)}, "'nobody' of admins is none of the users"),
         ({"rules": (Rule("x", writers=("@all",)),)}, "'@all' of x is none of the users"),
-        ({"rules": (Rule("a b"),)}, "'a b' is no pattern of repositories"),
-        ({"rules": (Rule("a\nrepo b"),)}, "is no pattern of repositories"),
-        ({"protected": ("heads/x",)}, "'heads/x' is no pattern of refs"),
-        ({"protected": ("refs/x = @all",)}, "is no pattern of refs"),
+        ({"rules": (Rule("a b"),)}, "'a b' is not a pattern of repositories"),
+        ({"rules": (Rule("a\nrepo b"),)}, "is not a pattern of repositories"),
+        ({"protected": ("heads/x",)}, "'heads/x' is not a pattern of refs"),
+        ({"protected": ("refs/x = @all",)}, "is not a pattern of refs"),
     ],
 )
 def test_what_would_mean_something_else_is_refused(wrong, words):
     with pytest.raises(SlipwayError) as caught:
-        check(changed(**wrong))
+        check_access(changed(**wrong))
     assert any(words in finding for finding in caught.value.findings)
 
 
@@ -94,7 +94,7 @@ for hooks in {tmp_path}/repositories/*.git/hooks; do ln -sfn {home}/.gitolite/ho
 
 
 def go(home, access=ACCESS, **options):
-    return apply(home, home.parent / "repositories", access, code="/code", **options)
+    return apply_access(home, home.parent / "repositories", access, code="/code", **options)
 
 
 def said(home):

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
 from ansible_collections.slipway.release.plugins.module_utils.slipway.git.remote import Person
-from ansible_collections.slipway.release.plugins.module_utils.slipway.git.tree import FILE, Entry, commit
+from ansible_collections.slipway.release.plugins.module_utils.slipway.git.tree import FILE, Entry, commit_tree
 from ansible_collections.slipway.release.plugins.module_utils.slipway.trove import grokmirror
 
 WHO = Person("Team", "team@example.org", 1_700_000_000)
@@ -17,7 +17,9 @@ BRANCH = "refs/heads/master"
 @pytest.fixture
 def troves(tmp_path):
     def put(text):
-        return commit(tmp_path / "public/x.git", {b"a": Entry(FILE, text)}, refs=[BRANCH], message="m\n", person=WHO)
+        return commit_tree(
+            tmp_path / "public/x.git", {b"a": Entry(FILE, text)}, refs=[BRANCH], message="m\n", person=WHO
+        )
 
     put(b"1")
     words = ["git", "clone", "-q", "--mirror", str(tmp_path / "public/x.git"), str(tmp_path / "local/x.git")]
@@ -26,12 +28,12 @@ def troves(tmp_path):
 
 
 def promote(top, wanted):
-    return grokmirror.promote(top / "local", "x", ref=BRANCH, commit=wanted, timeout=30.0, interval=0.05)
+    return grokmirror.promote_mirror(top / "local", "x", ref=BRANCH, commit=wanted, timeout=30.0, interval=0.05)
 
 
 def test_an_upstream_that_comes_back_is_asked_again(troves, monkeypatch):
     top, wanted = troves
-    real, asked = grokmirror.git, []
+    real, asked = grokmirror.run_git, []
 
     def git(*words, **options):
         if words[0] == "remote":
@@ -41,7 +43,7 @@ def test_an_upstream_that_comes_back_is_asked_again(troves, monkeypatch):
         return real(*words, **options)
 
     (top / "public").rename(top / "away")
-    monkeypatch.setattr(grokmirror, "git", git)
+    monkeypatch.setattr(grokmirror, "run_git", git)
     assert promote(top, wanted)
     assert len(asked) == 2
 

@@ -10,10 +10,13 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
-from ansible_collections.slipway.release.plugins.module_utils.slipway.git.remote import remote_commit
+from ansible_collections.slipway.release.plugins.module_utils.slipway.git.remote import find_remote_commit
 from ansible_collections.slipway.release.plugins.module_utils.slipway.http import Service
-from ansible_collections.slipway.release.plugins.module_utils.slipway.ssh import tunnel
-from ansible_collections.slipway.release.plugins.module_utils.slipway.trove.lorry import LorryController, promote
+from ansible_collections.slipway.release.plugins.module_utils.slipway.ssh import open_tunnel
+from ansible_collections.slipway.release.plugins.module_utils.slipway.trove.lorry import (
+    LorryController,
+    promote_repository,
+)
 from peers.lorry_controller import LorryControllerPeer
 from peers.morph_cache import MorphCachePeer
 from peers.webserver import Peer
@@ -40,7 +43,7 @@ def run(peer, mirror, **options):
     said = []
     options = {"timeout": 10, "interval": 0.01, **options}
     api = LorryController(Service(peer.url))
-    return promote(api, PATH, commit=NEW, mirrored=mirror, say=said.append, **options), said
+    return promote_repository(api, PATH, commit=NEW, read_mirrored=mirror, report=said.append, **options), said
 
 
 def posts(peer):
@@ -90,7 +93,9 @@ def test_a_job_too_quick_to_be_seen_counts_as_one():
 def test_a_commit_that_its_upstream_does_not_have_is_told_after_three_jobs():
     with (
         LorryControllerPeer(PATHS, watched=PATH, results=[("0", lambda: None)] * 9) as peer,
-        pytest.raises(SlipwayError, match=f"the 3. that ran, and the mirror's ref names {OLD}, not {NEW}"),
+        pytest.raises(
+            SlipwayError, match=f"3 jobs have run, the last was .*, and the mirror's ref names {OLD}, not {NEW}"
+        ),
     ):
         run(peer, Mirror())
 
@@ -184,7 +189,7 @@ def test_a_service_that_is_not_there_is_told():
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"http://127.0.0.1:{server.getsockname()[1]}"
     with pytest.raises(SlipwayError, match="Connection refused"):
-        LorryController(Service(url)).queue()
+        LorryController(Service(url)).list_queue()
 
 
 def test_a_service_that_drips_or_says_nothing_is_not_waited_for():
@@ -199,12 +204,12 @@ def test_a_service_that_drips_or_says_nothing_is_not_waited_for():
 
     began = time.monotonic()
     with Dripping() as peer, pytest.raises(SlipwayError, match="no whole answer within 0.4 s"):
-        LorryController(Service(peer.url), timeout=0.4).queue()
+        LorryController(Service(peer.url), timeout=0.4).list_queue()
     with (
         socket.create_server(("127.0.0.1", 0)) as server,
         pytest.raises(SlipwayError, match="no whole answer within 0.4 s"),
     ):
-        LorryController(Service(f"http://127.0.0.1:{server.getsockname()[1]}"), timeout=0.4).queue()
+        LorryController(Service(f"http://127.0.0.1:{server.getsockname()[1]}"), timeout=0.4).list_queue()
     assert time.monotonic() - began < 15
 
 
@@ -224,11 +229,11 @@ def test_a_real_mirror_is_read_with_git(tmp_path):
         subprocess.run([*git, "--git-dir", str(mirror), "update-ref", ref, commit], check=True)
 
     with LorryControllerPeer(PATHS, watched=PATH, results=[("0", fetch)]) as peer:
-        assert promote(
+        assert promote_repository(
             LorryController(Service(peer.url)),
             PATH,
             commit=commit,
-            mirrored=lambda: remote_commit(str(mirror), ref),
+            read_mirrored=lambda: find_remote_commit(str(mirror), ref),
             timeout=10,
             interval=0.01,
         )
@@ -241,10 +246,10 @@ def test_the_api_is_reached_through_a_real_ssh(tmp_path):
         sshd(tmp_path / "sshd") as server,
     ):
         where = f"ssh://{server.user}@{server.host}:{server.port}"
-        with tunnel(where, f"127.0.0.1:{peer.port}", options=server.options) as path:
+        with open_tunnel(where, f"127.0.0.1:{peer.port}", options=server.options) as path:
             assert stat.S_IMODE(os.stat(Path(path).parent).st_mode) == 0o700
             api = LorryController(Service("http://127.0.0.1:12765", unix_socket=path))
-            assert promote(api, PATH, commit=NEW, mirrored=mirror, timeout=10, interval=0.01)
+            assert promote_repository(api, PATH, commit=NEW, read_mirrored=mirror, timeout=10, interval=0.01)
         assert not Path(path).exists()
 
 
@@ -293,9 +298,9 @@ def test_a_tunnel_that_cannot_be_made_is_told(tmp_path):
         options = [*server.options, f"IdentityFile={tmp_path}/nothing", "IdentityAgent=none"]
         options.remove(f"IdentityFile={tmp_path}/sshd/user")
         with (
-            pytest.raises(SlipwayError, match="without a question, and run again"),
-            tunnel(where, "127.0.0.1:1", options=options),
+            pytest.raises(SlipwayError, match="without a prompt, and run again"),
+            open_tunnel(where, "127.0.0.1:1", options=options),
         ):
             pass
-    with pytest.raises(SlipwayError, match="no destination for ssh"), tunnel("-oProxyCommand=x", "127.0.0.1:1"):
+    with pytest.raises(SlipwayError, match="not a destination for ssh"), open_tunnel("-oProxyCommand=x", "127.0.0.1:1"):
         pass

@@ -12,12 +12,24 @@ import threading
 import pytest
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
 from ansible_collections.slipway.release.plugins.module_utils.slipway.git.remote import Person
-from ansible_collections.slipway.release.plugins.module_utils.slipway.git.tree import FILE, Entry, commit, resolve
-from ansible_collections.slipway.release.plugins.module_utils.slipway.trove import manifest as trovemanifest
+from ansible_collections.slipway.release.plugins.module_utils.slipway.git.tree import (
+    FILE,
+    Entry,
+    commit_tree,
+    read_refs,
+)
+from ansible_collections.slipway.release.plugins.module_utils.slipway.trove.manifest import (
+    EXPORTED,
+    compute_fingerprint,
+    find_stale,
+    parse_manifest,
+    read_manifest,
+    update_manifest,
+)
 from ansible_collections.slipway.release.plugins.module_utils.slipway.trove.mirror import (
     Difference,
+    find_remote_differences,
     mirror_site,
-    remote_differences,
 )
 
 WHO = Person("Team", "team@example.org", 1_700_000_000)
@@ -39,11 +51,11 @@ retries = 1
 
 def put(top, path, text="1", *, public=True):
     repository = top / f"{path}.git"
-    commit(repository, {b"a": Entry(FILE, text.encode())}, refs=["refs/heads/master"], message="m\n", person=WHO)
+    commit_tree(repository, {b"a": Entry(FILE, text.encode())}, refs=["refs/heads/master"], message="m\n", person=WHO)
     # What git needs to be read over plain HTTP.
     subprocess.run(["git", "update-server-info"], cwd=repository, check=True)
     if public:
-        (repository / trovemanifest.EXPORTED).touch()
+        (repository / EXPORTED).touch()
     return repository
 
 
@@ -73,34 +85,34 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 
 
 def renewed(top):
-    trovemanifest.renew(top, trovemanifest.stale(top))
+    update_manifest(top, find_stale(top))
 
 
 def test_a_fingerprint_is_that_of_git_itself(public):
     repository = public / "delta/tree.git"
     said = subprocess.run(["git", "show-ref"], cwd=repository, check=True, capture_output=True).stdout
     summed = subprocess.run(["sha1sum"], input=said, check=True, capture_output=True, text=False).stdout
-    assert trovemanifest.fingerprint(resolve(repository)) == summed.split()[0].decode()
-    assert trovemanifest.fingerprint({}) is None
+    assert compute_fingerprint(read_refs(repository)) == summed.split()[0].decode()
+    assert compute_fingerprint({}) is None
 
 
 def test_what_anybody_may_read_is_listed_once_it_changed(public):
-    assert trovemanifest.stale(public) == ["baserock/definitions", "delta/tree"]
+    assert find_stale(public) == ["baserock/definitions", "delta/tree"]
     renewed(public)
-    assert trovemanifest.stale(public) == []
+    assert find_stale(public) == []
     put(public, "delta/tree", "2")
-    assert trovemanifest.stale(public) == ["delta/tree"]
+    assert find_stale(public) == ["delta/tree"]
     renewed(public)
-    assert trovemanifest.stale(public) == []
+    assert find_stale(public) == []
 
 
 def test_what_is_gone_or_private_leaves_the_manifest(public):
     renewed(public)
     (public / "delta/tree.git").rename(public / "delta/tree.old")
-    (public / "baserock/definitions.git" / trovemanifest.EXPORTED).unlink()
-    assert trovemanifest.stale(public) == ["baserock/definitions", "delta/tree"]
+    (public / "baserock/definitions.git" / EXPORTED).unlink()
+    assert find_stale(public) == ["baserock/definitions", "delta/tree"]
     renewed(public)
-    assert trovemanifest.read(public) == {}
+    assert read_manifest(public) == {}
 
 
 @pytest.mark.parametrize(
@@ -109,13 +121,13 @@ def test_what_is_gone_or_private_leaves_the_manifest(public):
 )
 def test_a_manifest_that_leads_elsewhere_is_refused(entries):
     with pytest.raises(SlipwayError, match="Could not read the manifest"):
-        trovemanifest.parsed(gzip.compress(json.dumps(entries).encode()), "somewhere")
+        parse_manifest(gzip.compress(json.dumps(entries).encode()), "somewhere")
 
 
 def test_what_is_no_manifest_is_refused():
     for packed in (b"", b"<html>", gzip.compress(b"{}")[:-4], gzip.compress(b"\xff")):
         with pytest.raises(SlipwayError, match="Could not read the manifest somewhere"):
-            trovemanifest.parsed(packed, "somewhere")
+            parse_manifest(packed, "somewhere")
 
 
 def go(public, site, **options):
@@ -135,8 +147,8 @@ def test_a_trove_elsewhere_is_mirrored_once_and_then_what_changed(public, site):
     renewed(public)
     assert go(public, site, write=False) == [Difference("delta/tree", "what is new")]
     assert go(public, site) == [Difference("delta/tree", "what is new")]
-    assert resolve(local / "delta/tree.git") == resolve(public / "delta/tree.git")
-    assert remote_differences(site, local) == []
+    assert read_refs(local / "delta/tree.git") == read_refs(public / "delta/tree.git")
+    assert find_remote_differences(site, local) == []
 
 
 def test_a_mirror_that_stays_behind_is_told_with_the_log(public, site):

@@ -7,12 +7,17 @@ import shutil
 import pytest
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
 from ansible_collections.slipway.release.plugins.module_utils.slipway.git.remote import Person
-from ansible_collections.slipway.release.plugins.module_utils.slipway.git.tree import FILE, Entry, commit, resolve
+from ansible_collections.slipway.release.plugins.module_utils.slipway.git.tree import (
+    FILE,
+    Entry,
+    commit_tree,
+    read_refs,
+)
 from ansible_collections.slipway.release.plugins.module_utils.slipway.trove.mirror import (
     Difference,
-    differences,
-    mirror,
-    repositories,
+    find_differences,
+    list_repositories,
+    mirror_directory,
 )
 
 WHO = Person("Team", "team@example.org", 1_700_000_000)
@@ -31,7 +36,7 @@ pull_threads = 2
 
 
 def put(top, path, text="1", ref="refs/heads/master"):
-    return commit(top / f"{path}.git", {b"a": Entry(FILE, text.encode())}, refs=[ref], message="m\n", person=WHO)
+    return commit_tree(top / f"{path}.git", {b"a": Entry(FILE, text.encode())}, refs=[ref], message="m\n", person=WHO)
 
 
 @pytest.fixture
@@ -45,7 +50,7 @@ def trove(tmp_path):
 
 
 def go(trove, **options):
-    return mirror(
+    return mirror_directory(
         trove / "public",
         trove / "local",
         configuration=trove / "grokmirror.conf",
@@ -56,7 +61,7 @@ def go(trove, **options):
 
 def test_repositories_are_found_by_their_paths(trove):
     (trove / "public" / ".hidden.git").mkdir()
-    assert repositories(trove / "public") == ["baserock/baserock/definitions", "delta/tree"]
+    assert list_repositories(trove / "public") == ["baserock/baserock/definitions", "delta/tree"]
 
 
 def test_check_mode_mirrors_nothing(trove):
@@ -73,9 +78,9 @@ def test_a_whole_trove_is_mirrored_once_and_then_what_changed(trove):
     assert go(trove) == []
     assert sorted(path.name for path in (trove / "local/delta").glob("*")) == [".tree.git.lock", "tree.git"]
     put(trove / "public", "delta/tree", "2", "refs/heads/next")
-    assert differences(trove / "public", trove / "local") == [Difference("delta/tree", "refs/heads/next")]
+    assert find_differences(trove / "public", trove / "local") == [Difference("delta/tree", "refs/heads/next")]
     go(trove)
-    assert resolve(trove / "local/delta/tree.git") == resolve(trove / "public/delta/tree.git")
+    assert read_refs(trove / "local/delta/tree.git") == read_refs(trove / "public/delta/tree.git")
 
 
 def test_what_the_public_trove_loses_the_local_one_keeps(trove):
@@ -83,7 +88,7 @@ def test_what_the_public_trove_loses_the_local_one_keeps(trove):
     shutil.rmtree(trove / "public/delta/tree.git")
     put(trove / "public", "delta/lua")
     assert [one.path for one in go(trove)] == ["delta/lua"]
-    assert repositories(trove / "local") == ["baserock/baserock/definitions", "delta/lua", "delta/tree"]
+    assert list_repositories(trove / "local") == ["baserock/baserock/definitions", "delta/lua", "delta/tree"]
 
 
 def test_a_configuration_of_another_trove_is_refused(trove):

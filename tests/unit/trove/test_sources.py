@@ -12,11 +12,11 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway.git.tree i
 from ansible_collections.slipway.release.plugins.module_utils.slipway.progress import Progress
 from ansible_collections.slipway.release.plugins.module_utils.slipway.trove.sources import (
     Archive,
-    Wanted,
+    SourceRequest,
     ensure_imports,
-    files_of,
-    tag_of,
-    upstream_version,
+    make_tag,
+    parse_tarball_name,
+    read_tarball,
 )
 
 SOURCES = ("deb-src http://deb.example.org/debian bookworm main",)
@@ -77,7 +77,7 @@ def imports(tmp_path, archive, *wanted, **options):
     return ensure_imports(list(wanted), tmp_path / "trove", archive=archive, progress=Progress(None), **options)
 
 
-TREE = Wanted("tree", "delta/tree")
+TREE = SourceRequest("tree", "delta/tree")
 
 
 def test_a_source_package_becomes_a_repository_with_its_version_as_tag(tmp_path, archive, apt):
@@ -130,7 +130,7 @@ def test_a_newer_version_is_a_history_of_its_own_and_the_old_tag_stays(tmp_path,
     tarball(archive.cache / "tree_2.1.10.orig.tar.xz", {"tree.c": "int other;\n"})
     (kept,) = imports(tmp_path, archive, TREE)
     assert kept.commit == old.commit
-    (new,) = imports(tmp_path, archive, Wanted("tree", "delta/tree", "2.1.10"))
+    (new,) = imports(tmp_path, archive, SourceRequest("tree", "delta/tree", "2.1.10"))
     repository = tmp_path / "trove/delta/tree.git"
     assert git(repository, "rev-parse", "master", "2.1.0", "2.1.10").split() == [new.commit, old.commit, new.commit]
     assert git(repository, "rev-list", "--count", "master") == "1"
@@ -145,7 +145,7 @@ def test_a_branch_with_commits_of_somebody_else_is_not_moved(tmp_path, archive):
     git(work, "-c", "user.name=U", "-c", "user.email=u@example.org", "commit", "-q", "--allow-empty", "-m", "Mine")
     git(work, "push", "-q")
     tarball(archive.cache / "tree_2.2.orig.tar.gz", FILES)
-    imports(tmp_path, archive, Wanted("tree", "delta/tree", "2.2"))
+    imports(tmp_path, archive, SourceRequest("tree", "delta/tree", "2.2"))
     assert git(repository, "log", "-1", "--format=%s", "master") == "Mine"
     assert git(repository, "tag") == "2.1.0\n2.2"
 
@@ -154,7 +154,7 @@ def test_a_version_that_the_archive_does_not_have_is_named(tmp_path, archive, ap
     with pytest.raises(
         SlipwayError, match=r"Could not import tree 9 from the Debian archive: it has version 2\.1\.0\. "
     ):
-        imports(tmp_path, archive, Wanted("tree", "delta/tree", "9"))
+        imports(tmp_path, archive, SourceRequest("tree", "delta/tree", "9"))
     assert not (tmp_path / "trove").exists()
 
 
@@ -162,29 +162,29 @@ def test_an_unknown_package_is_named(tmp_path, archive, apt):
     with pytest.raises(
         SlipwayError, match=r"Could not find nothing in the Debian archive: there is no upstream tarball"
     ):
-        imports(tmp_path, archive, Wanted("nothing", "delta/nothing"))
+        imports(tmp_path, archive, SourceRequest("nothing", "delta/nothing"))
 
 
 def test_a_directory_that_all_files_share_is_left_out_and_others_are_kept(tmp_path):
-    files, newest = files_of(tarball(tmp_path / "a_1.orig.tar.bz2", FILES, top="./anything/"))
+    files, newest = read_tarball(tarball(tmp_path / "a_1.orig.tar.bz2", FILES, top="./anything/"))
     assert files == {
         b"tree.c": Entry(FILE, b"int main;\n"),
         b"configure": Entry(PROGRAM, b"#!/bin/sh\n"),
         b"docs/README": Entry(LINK, b"../tree.c"),
     }
     assert newest == NEWEST
-    files, _ = files_of(tarball(tmp_path / "b_1.orig.tar.gz", {"x/a": "1", "y/b": "2"}, top=""))
+    files, _ = read_tarball(tarball(tmp_path / "b_1.orig.tar.gz", {"x/a": "1", "y/b": "2"}, top=""))
     assert sorted(files) == [b"x/a", b"y/b"]
 
 
 def test_a_tarball_that_leads_out_of_itself_is_refused(tmp_path):
     with pytest.raises(SlipwayError, match=r"'a/\.\./\.\./etc' leads out of it"):
-        files_of(tarball(tmp_path / "a_1.orig.tar.gz", {"../../etc": "x"}, top="a/"))
+        read_tarball(tarball(tmp_path / "a_1.orig.tar.gz", {"../../etc": "x"}, top="a/"))
 
 
 def test_an_empty_tarball_is_refused(tmp_path):
     with pytest.raises(SlipwayError, match="it holds no files"):
-        files_of(tarball(tmp_path / "a_1.orig.tar.gz", {}))
+        read_tarball(tarball(tmp_path / "a_1.orig.tar.gz", {}))
 
 
 @pytest.mark.parametrize(
@@ -197,17 +197,17 @@ def test_an_empty_tarball_is_refused(tmp_path):
     ],
 )
 def test_a_tarballs_name_says_package_and_version(name, expected):
-    assert upstream_version(name) == expected
+    assert parse_tarball_name(name) == expected
 
 
 def test_other_names_are_refused():
-    with pytest.raises(SlipwayError, match="it is no source tarball of Debian"):
-        upstream_version("notes.txt")
+    with pytest.raises(SlipwayError, match="it is not a source tarball of Debian"):
+        parse_tarball_name("notes.txt")
 
 
 @pytest.mark.parametrize(
     ("version", "tag"), [("1.2~rc1", "1.2_rc1"), ("1:2", "1%2"), ("1..2", "1.#.2"), ("3.lock", "3.#lock")]
 )
 def test_a_version_becomes_a_name_that_git_takes(version, tag):
-    assert tag_of(version) == tag
+    assert make_tag(version) == tag
     subprocess.run(["git", "check-ref-format", f"refs/tags/{tag}"], check=True)

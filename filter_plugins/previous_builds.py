@@ -8,10 +8,10 @@ from collections.abc import Callable
 from typing import Any
 
 # Not relative: Ansible also finds this file beside a playbook, outside the collection.
-from ansible_collections.slipway.release.plugins.module_utils.slipway.plan.records import recorded_builds
+from ansible_collections.slipway.release.plugins.module_utils.slipway.plan.records import find_previous_builds
 
 DOCUMENTATION = r"""
-name: recorded_builds
+name: previous_builds
 short_description: List what was built already from what a plan says
 version_added: "0.1.0"
 author: The Slipway developers (@slipway)
@@ -35,7 +35,7 @@ options:
 EXAMPLES = r"""
 - name: Show what need not be built again
   ansible.builtin.debug:
-    msg: "{{ release_records | slipway.release.recorded_builds(release_plan, {'x86_64': {'arch': 'x86_64'}}) }}"
+    msg: "{{ release_records | slipway.release.previous_builds(release_plan, {'x86_64': {'arch': 'x86_64'}}) }}"
 """
 
 RETURN = r"""
@@ -51,4 +51,4 @@ class FilterModule:
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         """The filters by their names."""
-        return {"recorded_builds": recorded_builds}
+        return {"previous_builds": find_previous_builds}
