@@ -11,7 +11,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 DIRECTORIES = {"changelogs", "docs", "meta", "playbooks", "plugins", "roles"}
-FILES = {"LICENSE", "README.md", "bindep.txt", "galaxy.yml"}
+FILES = {"CONTRIBUTING.md", "LICENSE", "README.md", "bindep.txt", "galaxy.yml"}
 LATER = {"CHANGELOG.rst"}  # made by the first release
 
 
