@@ -42,6 +42,15 @@ def test_the_defaults_of_a_role_are_those_of_its_argument_specs(role):
     assert {name: value for name, value in defaults.items() if not name.startswith("_")} == documented
 
 
+@pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
+def test_the_documentation_of_a_role_can_be_rendered(role):
+    """What antsibull-docs refuses in the end, sooner."""
+    for entry, spec in yaml.safe_load((role / "meta/argument_specs.yml").read_text())["argument_specs"].items():
+        assert {"short_description", "description"} <= spec.keys(), entry
+        for name, option in (spec.get("options") or {}).items():
+            assert option["description"], name
+
+
 @pytest.mark.parametrize("playbook", sorted((ROOT / "playbooks").glob("*.yml")), ids=lambda path: path.name)
 def test_a_playbook_is_short_enough_to_be_understood_in_a_minute(playbook):
     lines = [line for line in playbook.read_text().splitlines() if line.strip() and not line.lstrip().startswith("#")]
