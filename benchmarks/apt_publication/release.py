@@ -105,7 +105,7 @@ def stamped(directory: Path, plan: dict[str, Any]) -> list[dict[str, Any]]:
     stage = directory / "stage" / plan["label"]
     results = stamp.stamp_debs(platform["debs"], stage, order=order)
     metapackages = deb_metapackage.act({"directory": str(stage), "packages": platform["metapackages"]}, write=True)
-    return [*map(deb_stamp.shown, results), *metapackages["debs"]]
+    return [*map(deb_stamp.describe_deb, results), *metapackages["debs"]]
 
 
 def release(directory: Path, name: str) -> bool:
@@ -123,7 +123,7 @@ def release(directory: Path, name: str) -> bool:
         "origin": "Slipway",
         "component": "main",
         "gnupghome": str(directory / "gnupg"),
-        "key": None,
+        "signing_key": None,
         "lock_timeout": 60,
     }
     return bool(apt_publish.act(options, write=True)["changed"])

@@ -30,6 +30,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import release as releases  # beside this file
 from ansible_collections.slipway.release.plugins.module_utils.slipway import openpgp
 from ansible_collections.slipway.release.plugins.module_utils.slipway.apt.publication import read_current
+from ansible_collections.slipway.release.plugins.modules import stamp_plan
 from aptclient import Client, served
 
 
@@ -196,7 +197,7 @@ class Peer:
 
     def publish(self, name: str) -> None:
         """Stamp, remove what was there, include."""
-        plan = releases.stamp_plan.act(releases.settings(self.directory, name), write=True)
+        plan = stamp_plan.act(releases.settings(self.directory, name), write=True)
         debs = [row["path"] for row in releases.stamped(self.directory, plan)]
         base = ["reprepro", "--basedir", str(self.directory / "peer"), "--outdir", str(self.directory / "public/fixed")]
         with openpgp.provide_environment(self.directory / "gnupg") as env:

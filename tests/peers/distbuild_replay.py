@@ -40,7 +40,7 @@ class Scene:
 
     @property
     def own_id(self) -> str:
-        return self.request["id"]
+        return str(self.request["id"])
 
     @property
     def name(self) -> str:
