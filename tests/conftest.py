@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 from xdist.workermanage import WorkerController
 
@@ -18,6 +19,10 @@ PAYLOADS, COMPILED = "SLIPWAY_TEST_PAYLOADS", "SLIPWAY_COMPILED_ONCE"
 
 # The tests themselves are compiled once, too, but not in the tree: roles and collections are copied as they are.
 sys.pycache_prefix, sys.dont_write_bytecode = str(CACHE / "compiled"), False
+
+# A test that says nothing of time must not fail for the machine's: tests run two to a core.
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
 
 
 def pytest_configure(config: pytest.Config) -> None:

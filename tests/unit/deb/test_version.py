@@ -23,10 +23,8 @@ ORDERLY = "{epoch}{upstream}-{revision}A~{release}~{platform}"
 words = st.text("0019aAbzZ.+~-:", max_size=8)
 epochs = st.sampled_from(["", "", "", "0:", "1:", "02:"])
 upstreams = st.builds(lambda first, rest: first + rest, st.sampled_from("0129"), st.text("0019abzAZ.+~-", max_size=8))
-revisions = st.one_of(
-    st.just(""),
-    st.builds(lambda text: f"-{text}", st.text("0019abzAZ.+~", min_size=1, max_size=6)),
-)
+some_revision = st.builds(lambda text: f"-{text}", st.text("0019abzAZ.+~", min_size=1, max_size=6))
+revisions = st.one_of(st.just(""), some_revision)
 versions = st.builds(lambda epoch, upstream, revision: epoch + upstream + revision, epochs, upstreams, revisions)
 valid = versions.filter(lambda version: find_version_fault(version) is None)
 
@@ -114,12 +112,11 @@ def test_a_stamped_version_is_valid_and_newer_than_its_shadow(version: str) -> N
     assert compare_versions(version, stamped) < 0
 
 
-@given(upstreams.filter(lambda text: "-" not in text), revisions, revisions)
+@given(upstreams.map(lambda text: text.replace("-", "")), some_revision, some_revision)
 @settings(max_examples=300, deadline=None)
 def test_the_rule_keeps_the_order_of_revisions(upstream: str, left: str, right: str) -> None:
     rule = Rule("r468", "lucid")
     older, newer = sorted((upstream + left, upstream + right), key=version_key)
-    assume(parse_version(older).revision and parse_version(newer).revision)
     assume(not older.endswith(("-0", "-0lucid", "-0~lucid")) and not newer.endswith(("-0", "-0lucid", "-0~lucid")))
     assert compare_versions(rule.apply(older), rule.apply(newer)) <= 0
 
