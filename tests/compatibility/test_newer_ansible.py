@@ -18,7 +18,8 @@ ROOT = Path(__file__).resolve().parents[2]
 VERSIONS = ("2.20.10", "2.21.5")
 TOOLS = ("ansible-runner", "hypothesis", "pytest", "pytest-xdist")
 #: Where the host has the working tree: as on a user's machine, other accounts may look into it.
-TREE = "/opt/tests/slipway"
+ENVIRONMENTS = "/opt"
+TREE = f"{ENVIRONMENTS}/tests/slipway"
 #: A release is made, verified by other tools, and made again.
 RELEASE = "passes_sha256sum or signature_verifies or again_changes_nothing"
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="NOT ROOT: only root can run hosts on this machine")
@@ -84,10 +85,10 @@ def version(request: pytest.FixtureRequest, debian13: Debian13) -> str:
     wheels = f"--no-index --find-links {debian13.wheels} -c {debian13.wheels}/constraints.txt"
     wanted = f"ansible-core=={request.param} -r requirements.txt {' '.join(TOOLS)}"
     debian13.run(
-        f"python3 -m venv /opt/{request.param};"
-        f" /opt/{request.param}/bin/pip --disable-pip-version-check --quiet install {wheels} {wanted}"
+        f"python3 -m venv {ENVIRONMENTS}/{request.param};"
+        f" {ENVIRONMENTS}/{request.param}/bin/pip --disable-pip-version-check --quiet install {wheels} {wanted}"
     )
-    said = debian13.run(f"/opt/{request.param}/bin/ansible --version")
+    said = debian13.run(f"{ENVIRONMENTS}/{request.param}/bin/ansible --version")
     assert f"core {request.param}]" in said
     return str(request.param)
 
@@ -99,14 +100,14 @@ def test_the_collection_says_that_it_runs_on_these_versions() -> None:
 
 
 def test_the_unit_tests_pass(debian13: Debian13, version: str) -> None:
-    said = debian13.run(f"PATH=/opt/{version}/bin:$PATH pytest -q -n 2 tests/unit")
+    said = debian13.run(f"PATH={ENVIRONMENTS}/{version}/bin:$PATH pytest -q -n 2 tests/unit")
     assert " passed" in said
 
 
 def test_a_local_release_is_made(debian13: Debian13, version: str) -> None:
-    base = f"/opt/release-{version}"
+    base = f"{ENVIRONMENTS}/release-{version}"
     test = f"pytest -q -n 0 --basetemp {base} tests/integration/test_release.py -k '{RELEASE}'"
-    said = debian13.run(f"PATH=/opt/{version}/bin:$PATH {test}")
+    said = debian13.run(f"PATH={ENVIRONMENTS}/{version}/bin:$PATH {test}")
     assert "4 passed" in said
     warned = debian13.run(f"grep -rhA4 --include=stdout -E '^\\[(DEPRECATION )?WARNING' {base} || true")
     assert warned == ""

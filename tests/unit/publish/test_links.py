@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -142,11 +143,18 @@ def test_a_reader_always_finds_a_whole_release_behind_every_link(tmp_path: Path)
                 except OSError as error:
                     faults.append(str(error))
 
+    def wait_until_read(number: int) -> None:
+        limit = time.monotonic() + 60
+        while len(seen) < number and not faults and time.monotonic() < limit:
+            time.sleep(0.001)
+
     reader = threading.Thread(target=read)
     reader.start()
     try:
+        wait_until_read(1)
         for release in releases[1:]:
             update_links(release)
+        wait_until_read(2)
     finally:
         ended.set()
         reader.join()
