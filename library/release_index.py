@@ -98,7 +98,7 @@ def main() -> None:
         if params["pages"] is None:
             return {"changed": False, **describe_site(site)}
         done = update_pages(site, params["pages"], coming=params["label"], check=check)
-        shown = [
+        changes = [
             {
                 "before_header": name,
                 "after_header": name,
@@ -107,7 +107,7 @@ def main() -> None:
             }
             for name in sorted(done.after)
         ]
-        return {"changed": bool(shown), "pages": sorted(done.after), **({"diff": shown} if shown else {})}
+        return {"changed": bool(changes), "pages": sorted(done.after), **({"diff": changes} if changes else {})}
 
     report(module, act)
 

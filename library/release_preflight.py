@@ -152,7 +152,7 @@ def run_checks(wanted: dict[str, Any]) -> tuple[preflight.Report, list[dict[str,
     if plan:
         reports.append(preflight.check_names(plan, wanted["records"], public_directory=wanted["public"]))
         found.warnings += preflight.list_left_out(plan)
-        told, masons = report_masons(
+        mason_report, masons = report_masons(
             wanted["masons"],
             plan,
             max_age=wanted["mason_max_age"],
@@ -160,7 +160,7 @@ def run_checks(wanted: dict[str, Any]) -> tuple[preflight.Report, list[dict[str,
             override=wanted["mason_override"].strip(),
             fetch=lambda url: fetch_mason_status(url, ca_path=wanted["ca_path"], timeout=wanted["timeout"]),
         )
-        reports.append(told)
+        reports.append(mason_report)
     for part in reports:
         found.findings += part.findings
         found.warnings += part.warnings

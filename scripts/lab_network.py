@@ -36,10 +36,10 @@ def choose_network(wanted: str | None, bridge: str) -> ipaddress.IPv4Network:
 
 
 def _list_used(bridge: str) -> list[ipaddress.IPv4Network]:
-    said = run_command("ip", "-json", "-4", "route", "show", "table", "main", attempt="look at", on="the routes")
+    output = run_command("ip", "-json", "-4", "route", "show", "table", "main", attempt="look at", on="the routes")
     found = [
         ipaddress.IPv4Network(route["dst"], strict=False)
-        for route in json.loads(said or "[]")
+        for route in json.loads(output or "[]")
         if route["dst"] != "default" and route.get("dev") != bridge
     ]
     return [network for network in found if network.prefixlen > 8]
@@ -94,8 +94,8 @@ def list_processes(lab: Lab, host: Host) -> list[int]:
     """Everything that runs in the host's namespace."""
     if not has_namespace(lab, host):
         return []
-    said = run_command("ip", "netns", "pids", lab.namespace(host), attempt="list the processes of", on=host.name)
-    return [int(word) for word in said.split()]
+    output = run_command("ip", "netns", "pids", lab.namespace(host), attempt="list the processes of", on=host.name)
+    return [int(word) for word in output.split()]
 
 
 def plug(lab: Lab, host: Host, *, plugged: bool) -> None:

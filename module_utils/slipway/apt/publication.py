@@ -143,8 +143,8 @@ def compare_packages(before: Packages, after: Packages) -> dict[str, Any]:
             row = {"suite": suite, "architecture": architecture, "package": name}
             row |= {key: value for key, value in (("version", version), ("was", was)) if value is not None}
             rows["added" if was is None else "removed" if version is None else "updated"].append(row)
-    shown = {index: before.get(index, {}) for index in after}
-    return {**rows, "diff": {"before": _format_listing(shown), "after": _format_listing(after)}}
+    old_packages = {index: before.get(index, {}) for index in after}
+    return {**rows, "diff": {"before": _format_listing(old_packages), "after": _format_listing(after)}}
 
 
 def find_downgrades(before: Packages, after: Packages) -> list[str]:

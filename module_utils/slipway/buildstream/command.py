@@ -58,15 +58,15 @@ def show_elements(
     project: Project, build: Build, *, dependencies: str = "all", timeout: float = 300.0
 ) -> dict[str, Node]:
     """The elements of ``build`` by ``bst show`` and, unless ``dependencies`` is none, all below them."""
-    shown = run_bst(
+    listed = run_bst(
         project,
         *(*format_options(build.options), "show", "--deps", dependencies, "--format", SHOW_FORMAT, *build.elements),
         attempt=f"look at the elements for {build.architecture} in",
         timeout=timeout,
     )
     nodes: dict[str, Node] = {}
-    if shown.returncode == 0:
-        for part in ("\n" + shown.stdout).split("\nslipway\t")[1:]:
+    if listed.returncode == 0:
+        for part in ("\n" + listed.stdout).split("\nslipway\t")[1:]:
             state, key, element, below = part.split("\t", 3)
             names = read_strictly(below.encode(), file="what bst show wrote").items or []
             nodes[element] = Node(element, key, state.strip(), tuple(name.text or "" for name in names))

@@ -254,9 +254,9 @@ def _push_elements(
     def line(text: str) -> None:
         event = log.read(text)
         if event is not None and event.action == "push" and event.outcome != "started":
-            said = f"{build.architecture}: {event.element}"
-            tell = progress.step if event.outcome == "done" else progress.report
-            tell(f"{said} is pushed" if event.outcome == "done" else f"{said} FAILED, its log is {event.log}")
+            subject = f"{build.architecture}: {event.element}"
+            report = progress.step if event.outcome == "done" else progress.report
+            report(f"{subject} is pushed" if event.outcome == "done" else f"{subject} FAILED, its log is {event.log}")
 
     remote = ",".join([f"url={server.url}", *(f"{name}={path}" for name, path in server.tls_files().items())])
     options = [word for name, value in build.options.items() for word in ("--option", name, value)]
