@@ -183,7 +183,7 @@ def test_a_server_whose_disk_is_full_is_a_failure_that_says_so(
         free = os.statvfs(server.directory)
         (server.directory / "filler").write_bytes(b"x" * (free.f_bavail * free.f_frsize))
         with pytest.raises(
-            SlipwayError, match=r"its disk is full: it refuses a file .*OutOfSpace.*; x86_64: "
+            SlipwayError, match=r"its disk is full: it refuses a file: .*OutOfSpace.*; x86_64: "
         ) as failure:
             push(built, server.url, tmp_path / "logs")
         assert [finding.split()[1] for finding in failure.value.findings] == ELEMENTS
