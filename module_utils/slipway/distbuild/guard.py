@@ -42,6 +42,7 @@ class Guard:
 def guard_builds() -> Iterator[Guard]:
     """A :class:`Guard` for the time of the block; leaving the block in any way means that nothing is to be done."""
     reading, writing = os.pipe()
+    waiting, ready = os.pipe()
     child = os.fork()
     if child == 0:
         try:
@@ -49,6 +50,9 @@ def guard_builds() -> Iterator[Guard]:
         finally:
             os._exit(0)
     os.close(reading)
+    os.close(ready)
+    os.read(waiting, 1)  # ends when the child has closed it: before, it would be killed with this process's group
+    os.close(waiting)
     try:
         yield Guard(writing)
     finally:
