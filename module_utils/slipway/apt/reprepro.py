@@ -30,8 +30,8 @@ from .index import Deb
 LOCK = "slipway.lock"
 UNFINISHED = "slipway.unfinished"
 SAVED = "slipway.saved"
-#: What reprepro makes again by itself.
-CACHES = ("contents.cache.db", "release.caches.db")
+#: What reprepro makes again by itself, and files that Berkeley DB was making: it would wait for their end in vain.
+REMADE = ("contents.cache.db", "release.caches.db", "__db.*")
 #: How many files or names one call of reprepro is given; a command line holds 2 MB.
 BATCH = 2000
 SNAPSHOT = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+_~-]*\Z")
@@ -314,8 +314,8 @@ class Archive:
             shutil.rmtree(self.database, ignore_errors=True)
             os.replace(saved, self.database)
         lockfile.unlink(missing_ok=True)
-        for cache in CACHES:
-            (self.database / cache).unlink(missing_ok=True)
+        for path in [path for pattern in REMADE for path in self.database.glob(pattern)]:
+            path.unlink()
         self.run_reprepro("rereference", attempt="recover")
         self.run_reprepro("deleteunreferenced", attempt="recover")
         self.export()
@@ -388,7 +388,7 @@ def open_archive(
             copied = Path(temporary) / "db"
             whole = next((path for path in (place / SAVED, place / "db") if path.is_dir()), None)
             if whole is not None:
-                shutil.copytree(whole, copied, ignore=shutil.ignore_patterns("lockfile"))
+                shutil.copytree(whole, copied, ignore=shutil.ignore_patterns("lockfile", "__db.*"))
             yield Archive(place, database=copied, gnupghome=home)
         return
     with hold_flock(place / LOCK, attempt="use the archive", on=str(place), timeout=timeout):

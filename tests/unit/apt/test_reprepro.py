@@ -226,6 +226,17 @@ def test_a_database_left_half_written_is_put_back(base: Path, tmp_path: Path, br
     assert sorted(path.name for path in base.glob("*slipway*")) == ["slipway.lock"]
 
 
+def test_a_database_whose_first_file_was_being_made_is_made_by_the_next(base: Path, tmp_path: Path) -> None:
+    (base / "db").mkdir()
+    for name in ("lockfile", "__db.references.db"):
+        (base / "db" / name).touch()
+    with reprepro.open_archive(base, write=False) as archive:
+        assert archive.list_packages("bookworm") == []
+    with reprepro.open_archive(base) as archive:
+        archive.include("bookworm", debs(tmp_path, "one"))
+    assert [name for name, _version, _index in held(base)] == ["one"]
+
+
 PROGRAM = """
 import sys
 from ansible_collections.slipway.release.plugins.module_utils.slipway.apt import reprepro
