@@ -70,7 +70,7 @@ check: $(VENV)/test.stamp ## Check the style of what changed since main, and the
 
 .PHONY: lint
 lint: $(VENV)/test.stamp ## Check the style of everything
-	@scripts/lint
+	@tests/lint
 
 .PHONY: dist
 dist: $(VENV)/test.stamp ## Build the collection's tarball, install it and check it as it is installed

@@ -32,7 +32,7 @@ TREE = {
 
 @pytest.fixture
 def affected(monkeypatch: pytest.MonkeyPatch):
-    spec = importlib.util.spec_from_file_location("affected", ROOT / "scripts/affected.py")
+    spec = importlib.util.spec_from_file_location("affected", ROOT / "tests/affected.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

@@ -11,7 +11,7 @@ from types import ModuleType
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PROGRAM = ROOT / "scripts/check_tree.py"
+PROGRAM = ROOT / "tests/check_tree.py"
 LOGIC = "module_utils/slipway"
 GOOD = {
     f"{LOGIC}/__init__.py": '"""All of it."""\n',

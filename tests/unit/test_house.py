@@ -109,7 +109,7 @@ def test_the_walks_are_short_and_name_files_that_are_there():
 
 
 def test_the_architecture_draws_the_floors_that_are_kept(monkeypatch):
-    monkeypatch.syspath_prepend(ROOT / "scripts")
+    monkeypatch.syspath_prepend(ROOT / "tests")
     floors = importlib.import_module("check_tree").FLOORS
     rows = re.findall(r"^\| (\d?) ?\| `(\w+)` \| [^|]* \| (?:`([\w ]+)` )?\|$", ARCHITECTURE, re.MULTILINE)
     assert {name: set(below.split()) for _floor, name, below in rows} == floors

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What a change can affect: scripts/affected.py [--files] [FILE...] prints unit tests, or the files that changed.
+"""What a change can affect: tests/affected.py [--files] [FILE...] prints unit tests, or the files that changed.
 
 Without FILE: what differs from the branch main, is not committed, or is new. A test is affected if it, or what it
 imports or names in a string, imports or names what changed, through any number of files. In doubt all are.
@@ -109,6 +109,7 @@ def _find_named(root: Path, text: str) -> Iterator[str]:
             f"roles/*/files/{name}",
             f"roles/*/files/{name}.py",
             f"scripts/{name}.py",
+            f"tests/{name}.py",
         ):
             yield from (str(path.relative_to(root)) for path in root.glob(pattern))
     for match in re.finditer(r"slipway((?:\.\w+)+)(?: import (\w+(?:, \w+)*))?", text):

@@ -1,4 +1,4 @@
-"""The rules of the tree that no other tool knows: scripts/check_tree.py [ROOT]. Each finding says what to do."""
+"""The rules of the tree that no other tool knows: tests/check_tree.py [ROOT]. Each finding says what to do."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def check_imports(root: Path) -> Iterator[Finding]:
                 continue
             if importer and importer not in FLOORS:
                 fault = f"the package {importer} has no floor"
-                do = f"Write into FLOORS of scripts/check_tree.py which packages {importer} may import"
+                do = f"Write into FLOORS of tests/check_tree.py which packages {importer} may import"
             else:
                 mine = f"the package {importer}" if importer else "a file of the ground floor"
                 fault = f"{mine} imports the package {imported}, which is not below it"
