@@ -50,11 +50,20 @@ class SlipwayError(Exception):
         return sentence
 
 
-def refuse(attempted: str, on: str, findings: Sequence[str], *, do_next: str, several: str = "problems") -> None:
-    """Fail if there are findings: with the only one as the message, or with their number and ``several``."""
+def refuse(
+    attempted: str,
+    on: str,
+    findings: Sequence[str],
+    *,
+    do_next: str,
+    summary: str = "",
+    several: str = "problems",
+    log: str | None = None,
+) -> None:
+    """Fail if there are findings: ``summary`` is the message, else the only one, or their number and ``several``."""
     if findings:
-        came_back = findings[0] if len(findings) == 1 else f"{len(findings)} {several}"
-        raise SlipwayError(attempted, on, came_back, do_next=do_next, findings=findings)
+        came_back = summary or (findings[0] if len(findings) == 1 else f"{len(findings)} {several}")
+        raise SlipwayError(attempted, on, came_back, do_next=do_next, log=log, findings=findings)
 
 
 def count_of(count: int, noun: str) -> str:

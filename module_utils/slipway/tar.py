@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
-from .errors import SlipwayError
+from .errors import refuse
 
 PERMISSION = re.compile(r"(?P<mode>[0-7]{3,5})\s+(?P<uid>\d{1,9})\s+(?P<gid>\d{1,9})\s+(?P<path>\S+)\Z", re.ASCII)
 #: What a path may hold as it is.
@@ -84,12 +84,11 @@ def read_permissions(text: str, *, where: str) -> dict[str, Ownership]:
             faults.append(f"line {number} is {line.strip()!r}, not <octal mode> <uid> <gid> <path>")
         else:
             found[name] = Ownership(int(match["mode"], 8) & 0o7777, int(match["uid"]), int(match["gid"]))
-    if faults:
-        raise SlipwayError(
-            "read the permissions in",
-            where,
-            "it does not list modes and owners",
-            do_next="Correct it in the definitions.",
-            findings=faults[:20],
-        )
+    refuse(
+        "read the permissions in",
+        where,
+        faults[:20],
+        summary="it does not list modes and owners",
+        do_next="Correct it in the definitions.",
+    )
     return found

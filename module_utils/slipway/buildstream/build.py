@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from ..errors import SlipwayError
+from ..errors import SlipwayError, refuse
 from ..progress import Progress
 from .cache import is_cached
 from .command import Build, Project, require_bst, require_project, run_bst
@@ -87,14 +87,13 @@ def build_all(
         )
         error.lost = {key: faults for session in sessions for key, faults in session.list_lost()}
         raise error
-    if unpushed := [finding for session in sessions for finding in session.find_unpushed()]:
-        raise SlipwayError(
-            "push",
-            "what was built",
-            "everything was built, but not everything was pushed to where other hosts pull it from",
-            do_next="Check that the server runs and takes this host's artifacts. Run again: nothing is built twice.",
-            findings=unpushed,
-        )
+    refuse(
+        "push",
+        "what was built",
+        [finding for session in sessions for finding in session.find_unpushed()],
+        summary="everything was built, but not everything was pushed to where other hosts pull it from",
+        do_next="Check that the server runs and takes this host's artifacts. Run again: nothing is built twice.",
+    )
     versions = [session.log.version for session in sessions]
     return [built for session in sessions for built in session.list_built()], next(filter(None, versions), "")
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..errors import SlipwayError, count_of
+from ..errors import SlipwayError, count_of, refuse
 from ..process import run
 from ..progress import Progress
 from ..yamltext import read_mapping, to_plain
@@ -225,14 +225,13 @@ def _name_artifact(project: Project, node: Node) -> str:
 
 def _require_local(project: Project, missing: Sequence[Artifact]) -> None:
     absent = [artifact for artifact in missing if not is_cached(project.config, artifact.name)]
-    if absent:
-        raise SlipwayError(
-            f"push {count_of(len(absent), 'artifact')} of",
-            str(project.directory),
-            "neither the server nor the cache of this host has all of them",
-            do_next="Nothing was pushed. Build them with bst build --deps all on this host, and run again.",
-            findings=[str(artifact) for artifact in absent],
-        )
+    refuse(
+        f"push {count_of(len(absent), 'artifact')} of",
+        str(project.directory),
+        [str(artifact) for artifact in absent],
+        summary="neither the server nor the cache of this host has all of them",
+        do_next="Nothing was pushed. Build them with bst build --deps all on this host, and run again.",
+    )
 
 
 def _push_elements(

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ..errors import SlipwayError
+from ..errors import SlipwayError, refuse
 from .wire import PROTOCOL_VERSION, encode_message
 
 DEFAULT_PORT = 7878
@@ -66,14 +66,13 @@ class Request:
         faults = [fault for name, value in request._list_texts() if (fault := _find_fault(name, value)) is not None]
         if len(set(request.components)) < len(request.components):
             faults.append("components names the same component twice")
-        if faults:
-            raise SlipwayError(
-                "submit",
-                morphology or "a morphology without a name",
-                "the request would not be safe for a network",
-                do_next="Correct the values and run again; nothing was sent.",
-                findings=faults,
-            )
+        refuse(
+            "submit",
+            morphology or "a morphology without a name",
+            faults,
+            summary="the request would not be safe for a network",
+            do_next="Correct the values and run again; nothing was sent.",
+        )
         return request
 
     def encode_line(self, own_id: str, *, detach: bool) -> bytes:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..errors import SlipwayError, count_of
+from ..errors import SlipwayError, count_of, refuse
 from ..morph.cache import MorphCache, is_system
 from ..progress import Progress
 from .control import determine_state, query_build
@@ -194,14 +194,13 @@ def _raise_failures(builds: Sequence[Build]) -> None:
     errors = [build.error for build in builds if build.error is not None]
     if len(builds) == 1 and errors:
         raise errors[0]
-    if errors:
-        raise SlipwayError(
-            f"build {len(errors)} of",
-            count_of(len(builds), "system"),
-            "the others are finished or were waited for",
-            do_next="Correct what each says and run the same again: what is built stays in the cache.",
-            findings=[str(error) for error in errors],
-        )
+    refuse(
+        f"build {len(errors)} of",
+        count_of(len(builds), "system"),
+        [str(error) for error in errors],
+        summary="the others are finished or were waited for",
+        do_next="Correct what each says and run the same again: what is built stays in the cache.",
+    )
 
 
 class _Reporter:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..errors import SlipwayError, count_of
+from ..errors import SlipwayError, count_of, refuse
 from ..morph.cache import is_system
 from .protocol import DEFAULT_PORT, Controller, Request
 from .submission import Order
@@ -42,14 +42,13 @@ def make_system_orders(
     """
     known = {(entry["element"], entry["architecture"]): [entry["artifact"]] for entry in previous}
     without_controller = [system for system in systems if system["architecture"] not in controllers]
-    if without_controller:
-        raise SlipwayError(
-            "build",
-            f"{len(without_controller)} of {count_of(len(systems), 'system')}",
-            "there is no controller for their architectures",
-            do_next="Name it in release_build_controllers, or leave them out by release_allow_missing_arches.",
-            findings=[f"{system['name']}: {system['architecture']}" for system in without_controller],
-        )
+    refuse(
+        "build",
+        f"{len(without_controller)} of {count_of(len(systems), 'system')}",
+        [f"{system['name']}: {system['architecture']}" for system in without_controller],
+        summary="there is no controller for their architectures",
+        do_next="Name it in release_build_controllers, or leave them out by release_allow_missing_arches.",
+    )
     return [
         Order(
             parse_controller(controllers[system["architecture"]]),

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import pigz
-from ..errors import SlipwayError
+from ..errors import SlipwayError, refuse
 from ..files import write_atomic
 from ..locks import hold_flock
 from ..process import run
@@ -277,10 +277,7 @@ def check_recipes(recipes: Sequence[Recipe]) -> None:
     names = [one.name for one in recipes]
     faults += [f"{name}: it is there twice" for name in sorted(set(names)) if names.count(name) > 1]
     faults += [f"{name}: a name is one path component" for name in names if "/" in name or name.startswith(".")]
-    if faults:
-        raise SlipwayError(
-            "make", "base systems", "some recipes are not valid", do_next="Correct the list.", findings=faults
-        )
+    refuse("make", "base systems", faults, summary="some recipes are not valid", do_next="Correct the list.")
 
 
 def _lacks_packages(recipe: Recipe) -> bool:

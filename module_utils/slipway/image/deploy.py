@@ -178,14 +178,13 @@ def _verify_existing(
         for name, made in found.items()
         if made.sha256 != previous[name].sha256
     ]
-    if wrong:
-        raise SlipwayError(
-            "trust the files in",
-            str(directory),
-            "they differ from what was deployed",
-            do_next="Find out who changed them; remove them to deploy them again from the same artifacts.",
-            findings=wrong,
-        )
+    refuse(
+        "trust the files in",
+        str(directory),
+        wrong,
+        summary="they differ from what was deployed",
+        do_next="Find out who changed them; remove them to deploy them again from the same artifacts.",
+    )
     return found
 
 
@@ -204,14 +203,13 @@ def _make_all(todo: Sequence[Deployment], maker: _Maker, *, directory: Path) -> 
     errors = [end for end in ends if isinstance(end, SlipwayError)]
     if len(errors) == 1:
         raise errors[0]
-    if errors:
-        raise SlipwayError(
-            "deploy",
-            f"{len(errors)} systems",
-            "each for a different reason",
-            do_next="Correct them and run again; the other files are made.",
-            findings=[str(error) for error in errors],
-        )
+    refuse(
+        "deploy",
+        f"{len(errors)} systems",
+        [str(error) for error in errors],
+        summary="each for a different reason",
+        do_next="Correct them and run again; the other files are made.",
+    )
     return {made.name: made for end in ends if not isinstance(end, SlipwayError) for made in end}
 
 

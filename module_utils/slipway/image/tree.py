@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TypeAlias
 
-from ..errors import SlipwayError
+from ..errors import SlipwayError, refuse
 from ..tar import Ownership, make_member, normalise_path, read_permissions
 
 OS_RELEASE = ("usr/lib/os-release", "etc/os-release")
@@ -81,14 +81,13 @@ def _read_members(tar: tarfile.TarFile) -> dict[str, Member]:
             members[name] = Member(info, info if info.isreg() or info.islnk() else None)
     for name in list(members):
         faults += _add_parents(members, name)
-    if faults:
-        raise SlipwayError(
-            "take over the tree in",
-            str(tar.name),
-            "it holds what a system cannot have",
-            do_next="Find out which element makes it, and correct that in the definitions.",
-            findings=faults[:20],
-        )
+    refuse(
+        "take over the tree in",
+        str(tar.name),
+        faults[:20],
+        summary="it holds what a system cannot have",
+        do_next="Find out which element makes it, and correct that in the definitions.",
+    )
     return members
 
 

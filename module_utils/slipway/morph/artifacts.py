@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..errors import SlipwayError, count_of
+from ..errors import SlipwayError, count_of, refuse
 from ..files import replace_file
 from ..process import run
 from ..progress import Progress
@@ -108,14 +108,13 @@ def _select_available(names: Sequence[str], local: MorphCache) -> list[str]:
     """What the local cache has; it may lack only what is optional."""
     there = local.find_present(names)
     lacking = [name for name in names if not there[name] and not is_optional(name)]
-    if lacking:
-        raise SlipwayError(
-            f"fetch {len(lacking)} of {count_of(len(names), 'artifact')} from",
-            local.url,
-            "it does not have them",
-            do_next="Nothing was sent. Build the systems again and run again.",
-            findings=lacking,
-        )
+    refuse(
+        f"fetch {len(lacking)} of {count_of(len(names), 'artifact')} from",
+        local.url,
+        lacking,
+        summary="it does not have them",
+        do_next="Nothing was sent. Build the systems again and run again.",
+    )
     return [name for name in names if there[name]]
 
 
@@ -143,14 +142,13 @@ def _fetch_all(
 
     with ThreadPoolExecutor(max_workers=max(1, jobs)) as pool:
         sizes = dict(zip(names, pool.map(fetch, names), strict=True))
-    if failures:
-        raise SlipwayError(
-            f"fetch {len(failures)} of {count_of(len(names), 'artifact')} from",
-            local.url,
-            "they are missing or incomplete",
-            do_next="Nothing was sent. Build the systems again, or repair the cache, and run again.",
-            findings=sorted(failures),
-        )
+    refuse(
+        f"fetch {len(failures)} of {count_of(len(names), 'artifact')} from",
+        local.url,
+        sorted(failures),
+        summary="they are missing or incomplete",
+        do_next="Nothing was sent. Build the systems again, or repair the cache, and run again.",
+    )
     return {name: size for name, size in sizes.items() if size}
 
 
@@ -194,11 +192,10 @@ def _send_files(sizes: Mapping[str, int], *, directory: Path, transfer: Transfer
 
 def _check_published(names: Sequence[str], *, public: MorphCache, transfer: Transfer) -> None:
     missing = [name for name, there in public.find_present(names).items() if not there]
-    if missing:
-        raise SlipwayError(
-            f"publish {len(missing)} of {count_of(len(names), 'artifact')} to",
-            public.url,
-            f"they were sent to {transfer.destination} and are still missing there",
-            do_next="Check that this is the directory of that cache server, and that it may read the files.",
-            findings=missing,
-        )
+    refuse(
+        f"publish {len(missing)} of {count_of(len(names), 'artifact')} to",
+        public.url,
+        missing,
+        summary=f"they were sent to {transfer.destination} and are still missing there",
+        do_next="Check that this is the directory of that cache server, and that it may read the files.",
+    )

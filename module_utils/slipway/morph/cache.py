@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import IO
 from urllib.parse import quote, urlencode
 
-from ..errors import SlipwayError, count_of
+from ..errors import SlipwayError, count_of, refuse
 from ..http import Service
 from ..process import run
 
@@ -82,14 +82,13 @@ class MorphCache:
         if not isinstance(reply, dict):
             raise self._service.answer_error(attempt, answer)
         unanswered = [name for name in batch if not isinstance(reply.get(name), bool)]
-        if unanswered:
-            raise SlipwayError(
-                attempt,
-                self.url,
-                f"the answer does not mention {len(unanswered)} of them",
-                do_next="See the cache server's log and run again.",
-                findings=unanswered[:20],
-            )
+        refuse(
+            attempt,
+            self.url,
+            unanswered[:20],
+            summary=f"the answer does not mention {len(unanswered)} of them",
+            do_next="See the cache server's log and run again.",
+        )
         return {name: reply[name] for name in batch}
 
 
@@ -131,14 +130,13 @@ def list_artifacts(
 def check_names(names: Iterable[str], *, attempt: str, on: str) -> None:
     """Fail if anything among ``names`` is not a name of an artifact."""
     unexpected = [name for name in names if not NAME.match(name)]
-    if unexpected:
-        raise SlipwayError(
-            attempt,
-            on,
-            f"{count_of(len(unexpected), 'line')} without the name of an artifact",
-            do_next="Make the command write names only (for morph: --quiet), one a line, and run again.",
-            findings=[repr(name)[:200] for name in unexpected[:20]],
-        )
+    refuse(
+        attempt,
+        on,
+        [repr(name)[:200] for name in unexpected[:20]],
+        summary=f"{count_of(len(unexpected), 'line')} without the name of an artifact",
+        do_next="Make the command write names only (for morph: --quiet), one a line, and run again.",
+    )
 
 
 def is_optional(name: str) -> bool:

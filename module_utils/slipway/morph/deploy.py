@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import SlipwayError
+from ..errors import SlipwayError, refuse
 from ..files import hash_file, sync_directory
 from ..process import run
 from ..progress import Progress
@@ -71,14 +71,13 @@ def deploy_files(
     """
     known = read_artifacts(previous, attempt="read the record of")
     present = inspect_files(directory, known)
-    if changed := find_differences(known, present):
-        raise SlipwayError(
-            "trust the files in",
-            str(directory),
-            "they differ from what was deployed",
-            do_next="Find out who changed them, and put them back.",
-            findings=changed,
-        )
+    refuse(
+        "trust the files in",
+        str(directory),
+        find_differences(known, present),
+        summary="they differ from what was deployed",
+        do_next="Find out who changed them, and put them back.",
+    )
     todo = [each for each in deployments if each["file"] not in present]
     if write and todo:
         reporter = progress or Progress(None)

@@ -17,7 +17,7 @@ from email.utils import formatdate, parseaddr
 from pathlib import Path
 from unicodedata import category
 
-from ..errors import SlipwayError
+from ..errors import SlipwayError, refuse
 from ..locks import hold_flock
 
 MESSAGE_ID = re.compile(r"<[A-Za-z0-9._+~=-]{1,120}@[A-Za-z0-9.-]{1,120}>\Z")
@@ -52,10 +52,7 @@ def compose_mail(
         faults.append(f"{subject!r} is not a subject of one line")
     if not body.strip():
         faults.append("the text is empty")
-    if faults:
-        raise SlipwayError(
-            "compose the announcement", "", "it is not usable", do_next="Correct it and run again.", findings=faults
-        )
+    refuse("compose the announcement", "", faults, summary="it is not usable", do_next="Correct it and run again.")
     mail = EmailMessage(policy=email.policy.default)
     mail["From"] = sender
     mail["To"] = ", ".join(recipients)

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..errors import SlipwayError
+from ..errors import SlipwayError, refuse
 from ..files import sync_directory
 from ..locks import hold_flock
 from ..progress import Progress
@@ -86,10 +86,7 @@ def probe_release(server: Server, *, progress: Progress | None = None) -> Public
     seen = _inspect_files(server.published, server.files, progress)
     faults += [f"public: {fault}" for fault in find_differences(server.files, seen)]
     faults += _find_taken_links(server)
-    if faults:
-        raise SlipwayError(
-            "publish", str(server.published), "it differs from the release", do_next=NEVER, findings=faults
-        )
+    refuse("publish", str(server.published), faults, summary="it differs from the release", do_next=NEVER)
     unpublished = [file for file in server.files if file.name not in seen]
     arrived = _find_arrived(server, unpublished, progress)
     wrong = {file.name for file in unpublished if file.name in arrived and find_differences([file], arrived)}
@@ -259,14 +256,9 @@ def _verify_published(server: Server, progress: Progress) -> None:
     seen = _inspect_files(server.published, server.files, progress)
     faults = find_differences(server.files, seen)
     faults += [f"{file.name} is not there" for file in server.files if file.name not in seen]
-    if faults:
-        raise SlipwayError(
-            "confirm",
-            str(server.published),
-            "its files changed while they were published",
-            do_next=NEVER,
-            findings=faults,
-        )
+    refuse(
+        "confirm", str(server.published), faults, summary="its files changed while they were published", do_next=NEVER
+    )
 
 
 def _remove_private(server: Server) -> None:

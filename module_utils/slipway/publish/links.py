@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import SlipwayError
+from ..errors import SlipwayError, refuse
 from ..files import link_atomic, sync_directory
 from ..locks import hold_flock
 from ..release.artifact import check_name, find_name_fault
@@ -86,8 +86,7 @@ def _check_release(release: Release) -> None:
             "point to", release.label, f"it is not a release of {release.project}", do_next="Correct it and run again."
         )
     faults = [fault for name in release.files if (fault := find_name_fault(name)) is not None]
-    if faults:
-        raise SlipwayError("point to", release.label, "names are not usable", do_next="Correct them.", findings=faults)
+    refuse("point to", release.label, faults, summary="names are not usable", do_next="Correct them.")
 
 
 def _update_links(release: Release, *, allow_downgrade: bool, check: bool) -> LinksUpdate:

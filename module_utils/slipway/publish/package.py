@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import openpgp, pigz
-from ..errors import SlipwayError
+from ..errors import SlipwayError, refuse
 from ..files import write_atomic
 from ..locks import hold_flock
 from ..progress import Progress
@@ -200,14 +200,13 @@ def _refuse_other_names(work: _Work, images: Sequence[Image]) -> None:
     faults += [
         f"{name} is a file of this release now, but is not on record" for name in wanted - work.previous.files.keys()
     ]
-    if faults:
-        raise SlipwayError(
-            "package",
-            str(work.directory),
-            "its record names other files",
-            do_next="Put back what changed (cluster, deployments), or release the change under a new version.",
-            findings=sorted(faults),
-        )
+    refuse(
+        "package",
+        str(work.directory),
+        sorted(faults),
+        summary="its record names other files",
+        do_next="Put back what changed (cluster, deployments), or release the change under a new version.",
+    )
 
 
 def _compress_all(work: _Work, source: Path, images: Sequence[Image]) -> dict[str, Artifact]:
@@ -216,10 +215,7 @@ def _compress_all(work: _Work, source: Path, images: Sequence[Image]) -> dict[st
     known = [before[image.packed] for image in images if image.packed in before]
     seen = inspect_files(work.directory, [Artifact(image.packed, None, None) for image in images])
     faults = find_differences(known, seen)
-    if faults:
-        raise SlipwayError(
-            "confirm the package in", str(work.directory), "files changed", do_next=RESTORE, findings=faults
-        )
+    refuse("confirm the package in", str(work.directory), faults, summary="files changed", do_next=RESTORE)
     journal = _Journal(work)
     kept = {
         image.packed: seen[image.packed]
@@ -256,14 +252,13 @@ def _compress_missing(work: _Work, source: Path, missing: Sequence[Image], journ
 
     with ThreadPoolExecutor(max_workers=at_once) as pool:
         made = [file for file in pool.map(one, missing) if file is not None]
-    if faults:
-        raise SlipwayError(
-            "package",
-            str(source),
-            f"{len(faults)} of {len(missing)} images failed",
-            do_next="Fix what is listed and run again; what was compressed is kept.",
-            findings=sorted(faults),
-        )
+    refuse(
+        "package",
+        str(source),
+        sorted(faults),
+        summary=f"{len(faults)} of {len(missing)} images failed",
+        do_next="Fix what is listed and run again; what was compressed is kept.",
+    )
     return {file.name: file for file in made}
 
 

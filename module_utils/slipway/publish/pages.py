@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from ..errors import SlipwayError
+from ..errors import SlipwayError, refuse
 from ..files import link_atomic, sync_directory, write_atomic
 from ..locks import hold_flock
 from ..release.artifact import SHA256, find_name_fault
@@ -132,10 +132,7 @@ def _check_site(site: Site) -> None:
         faults.append(f"{site.public} is not an absolute path")
     if site.notes_url and urlsplit(site.notes_url).scheme not in {"http", "https"}:
         faults.append(f"{site.notes_url!r} is not an address beginning with http or https")
-    if faults:
-        raise SlipwayError(
-            "index", str(site.public), "settings are not usable", do_next="Correct them.", findings=faults
-        )
+    refuse("index", str(site.public), faults, summary="settings are not usable", do_next="Correct them.")
 
 
 def _check_pages(site: Site, pages: Mapping[str, str]) -> None:
@@ -144,14 +141,13 @@ def _check_pages(site: Site, pages: Mapping[str, str]) -> None:
     faults = [f"{name} is due and not given" for name in sorted(due - pages.keys())]
     faults += [f"{name} is the page of no public release" for name in sorted(pages.keys() - due)]
     faults += [f"{name} lacks {MARK}" for name, text in sorted(pages.items()) if MARK not in text]
-    if faults:
-        raise SlipwayError(
-            "index",
-            str(site.public),
-            "the pages are not usable",
-            do_next="Keep that line in the template; if something was published meanwhile, run again.",
-            findings=faults,
-        )
+    refuse(
+        "index",
+        str(site.public),
+        faults,
+        summary="the pages are not usable",
+        do_next="Keep that line in the template; if something was published meanwhile, run again.",
+    )
 
 
 def _update_pages(site: Site, pages: Mapping[str, str], coming: str | None, *, check: bool) -> PagesUpdate:

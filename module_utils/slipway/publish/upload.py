@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import SlipwayError
+from ..errors import SlipwayError, refuse
 from ..files import CHUNK, replace_file
 from ..locks import hold_flock
 from ..process import run
@@ -57,10 +57,7 @@ class SshHost:
         faults += [
             f"{option!r} is not of the form Key=value" for option in self.options if not SSH_OPTION.match(option)
         ]
-        if faults:
-            raise SlipwayError(
-                "upload to", repr(self.host), "settings are not usable", do_next="Correct them.", findings=faults
-            )
+        refuse("upload to", repr(self.host), faults, summary="settings are not usable", do_next="Correct them.")
 
     def format_target(self, directory: Path) -> str:
         """The destination in rsync's form."""
@@ -123,10 +120,7 @@ def upload_files(
 def _check_sources(source: Path, files: Sequence[Artifact]) -> None:
     seen = inspect_files(source, files)
     faults = [*find_differences(files, seen), *(f"{file.name} is missing" for file in files if file.name not in seen)]
-    if faults:
-        raise SlipwayError(
-            "upload from", str(source), "it is not what was packaged", do_next="Package it again.", findings=faults
-        )
+    refuse("upload from", str(source), faults, summary="it is not what was packaged", do_next="Package it again.")
 
 
 def _copy_files(

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import files
-from ..errors import SlipwayError
+from ..errors import SlipwayError, refuse
 from .names import FILE_NAME, MAX_FILE_NAME
 
 #: An image's name with `.gz.sha256` after it.
@@ -78,10 +78,7 @@ def read_artifacts(values: Iterable[Mapping[str, Any]], *, attempt: str, known: 
             found.append(Artifact(str(name), size, sha256))
     names = [artifact.name for artifact in found]
     faults += [f"{name} is listed more than once" for name in sorted({name for name in names if names.count(name) > 1})]
-    if faults:
-        raise SlipwayError(
-            attempt, "", "the list of files is not usable", do_next="Correct it and run again.", findings=faults
-        )
+    refuse(attempt, "", faults, summary="the list of files is not usable", do_next="Correct it and run again.")
     return sorted(found)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import SlipwayError
+from ..errors import SlipwayError, refuse
 from ..files import write_atomic
 from ..process import run
 from .manifest import list_repositories
@@ -126,10 +126,7 @@ def check_access(access: Access) -> None:
         named += [(name, rule.pattern) for name in (*rule.writers, *rule.creators, *rule.readers)]
     wrong += [f"{name!r} of {where} is none of the users" for name, where in named if name not in known]
     wrong += [f"{ref!r} is not a pattern of refs" for ref in access.protected if not REF.match(ref)]
-    if wrong:
-        raise SlipwayError(
-            "configure the access to", "the Trove", "the settings are not valid", do_next="Correct it.", findings=wrong
-        )
+    refuse("configure the access to", "the Trove", wrong, summary="the settings are not valid", do_next="Correct it.")
 
 
 def make_files(access: Access, *, code: str) -> dict[str, str]:

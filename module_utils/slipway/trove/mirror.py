@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import SlipwayError
+from ..errors import SlipwayError, refuse
 from ..git.tree import read_refs
 from ..process import run
 from ..wait import wait_for
@@ -69,15 +69,14 @@ def mirror_directory(
     _run_grokmirror([*listing, "-i", "*/.making-*"], "list the repositories of", programs)
     _run_grokmirror(["grok-pull", "-c", str(configuration)], "mirror the Trove by", programs)
     still = find_differences(upstream, mirror)
-    if still:
-        raise SlipwayError(
-            "mirror",
-            str(upstream),
-            f"after a whole pass of grokmirror {mirror} differs",
-            do_next="Look into the log, and run again.",
-            log=str(log),
-            findings=[f"{one.path}: {one.lacks}" for one in still],
-        )
+    refuse(
+        "mirror",
+        str(upstream),
+        [f"{one.path}: {one.lacks}" for one in still],
+        summary=f"after a whole pass of grokmirror {mirror} differs",
+        do_next="Look into the log, and run again.",
+        log=str(log),
+    )
     return lacking
 
 
