@@ -43,7 +43,6 @@ def _hold_lock(
         wait_for(
             lambda: "free" if _try_lock(descriptor, lock) else f"held by another process ({path})",
             lambda state: state == "free",
-            lambda state: state != "free",
             attempt=attempt,
             on=on,
             timeout=timeout,

@@ -447,7 +447,6 @@ def _end_agent(home: Path, agent_socket: Path) -> None:
     wait_for(
         lambda: "running" if agent_socket.is_socket() else "gone",
         lambda state: state == "gone",
-        lambda state: state == "running",
         attempt="end the agent of",
         on=str(home),
         timeout=60,

@@ -62,7 +62,6 @@ def open_tunnel(destination: str, target: str, *, options: Sequence[str] = (), t
             wait_for(
                 state,
                 lambda found: found == "open",
-                lambda found: found == "connecting",
                 attempt=attempt,
                 on=on,
                 timeout=timeout,

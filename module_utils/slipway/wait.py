@@ -16,7 +16,7 @@ State = TypeVar("State")
 def wait_for(
     fetch: Callable[[], State],
     done: Callable[[State], bool],
-    pending: Callable[[State], bool],
+    pending: Callable[[State], bool] = lambda _state: True,
     *,
     attempt: str,
     on: str,

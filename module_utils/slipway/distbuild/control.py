@@ -104,7 +104,6 @@ def cancel_build(handle: Handle, *, timeout: float = 30.0, write: bool = True) -
     wait_for(
         lambda: _is_listed(handle, timeout),
         lambda state: state == "gone",
-        lambda state: state == "listed",
         attempt=attempt,
         on=f"the controller {handle.controller}",
         timeout=timeout,

@@ -80,7 +80,6 @@ def verify_channels(
         wait_for(
             fetch_all,
             lambda faults: not faults,
-            lambda _: timeout > 0,
             attempt="verify",
             on=path,
             timeout=timeout,

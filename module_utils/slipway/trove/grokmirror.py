@@ -64,7 +64,6 @@ def promote_mirror(
     wait_for(
         update_mirror,
         lambda found: found == commit,
-        lambda found: found != commit,
         attempt=f"promote {path} on",
         on=str(toplevel),
         timeout=timeout,

@@ -135,7 +135,6 @@ def promote_repository(
         wait_for(
             watch.poll,
             lambda state: state == "promoted",
-            lambda state: state != "promoted",
             attempt=f"promote {path} on",
             on=api.url,
             timeout=timeout,

@@ -124,7 +124,6 @@ def mirror_site(
     wait_for(
         find_left,
         lambda state: not state,
-        bool,
         attempt="mirror",
         on=site,
         timeout=max(0.0, timeout - (time.monotonic() - started)),
