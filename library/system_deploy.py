@@ -106,10 +106,11 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slipway.buildstream.build import check_out
 from ..module_utils.slipway.buildstream.command import Project
-from ..module_utils.slipway.image.deploy import DeployedFile, Deployment, Release, deploy_files, read_tool_versions
+from ..module_utils.slipway.image.deploy import Deployment, Release, deploy_files, read_tool_versions
 from ..module_utils.slipway.module.options import BUILDSTREAM, DEPLOYMENTS, PROGRESS
 from ..module_utils.slipway.module.report import report
 from ..module_utils.slipway.progress import Progress
+from ..module_utils.slipway.release.artifact import Artifact
 
 
 def main() -> None:
@@ -145,7 +146,7 @@ def act(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
         artifacts=params["artifacts"],
         checkout=take_out,
         previous={
-            each["name"]: DeployedFile(each["name"], int(each["size"]), each["sha256"]) for each in params["previous"]
+            each["name"]: Artifact(each["name"], int(each["size"]), each["sha256"]) for each in params["previous"]
         },
         progress=None if check_mode else Progress(params["progress"]),
         write=not check_mode,

@@ -19,7 +19,7 @@ MOST_FILES = 15
 FLOORS: dict[str, set[str]] = {
     "release": set(),
     "deb": set(),
-    "image": set(),
+    "image": {"release"},
     "buildstream": set(),
     "module": set(),
     "git": {"release"},

@@ -8,8 +8,7 @@ import contextlib
 import hashlib
 import os
 import secrets
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
@@ -70,6 +69,19 @@ def sync_directory(path: str | os.PathLike[str]) -> None:
         os.close(descriptor)
 
 
+def sync_file(path: str | os.PathLike[str]) -> None:
+    """Sync the content of a file to disk."""
+    with open(path, "rb") as stream:
+        os.fsync(stream.fileno())
+
+
+def move_synced(source: Path, target: Path) -> None:
+    """Give a complete file its place: its content is on the disk before its name is."""
+    sync_file(source)
+    os.replace(source, target)
+    sync_directory(target.parent)
+
+
 def hash_file(path: str | os.PathLike[str]) -> str:
     """The SHA-256 of a file's content, in hexadecimal."""
     digest = hashlib.sha256()
@@ -77,10 +89,3 @@ def hash_file(path: str | os.PathLike[str]) -> str:
         while chunk := stream.read(CHUNK):
             digest.update(chunk)
     return digest.hexdigest()
-
-
-def hash_files(paths: Iterable[Path]) -> dict[Path, str]:
-    """The SHA-256 of several files, on all cores."""
-    wanted = list(paths)
-    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        return dict(zip(wanted, pool.map(hash_file, wanted), strict=True))

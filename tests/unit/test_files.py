@@ -6,8 +6,8 @@ import threading
 import pytest
 from ansible_collections.slipway.release.plugins.module_utils.slipway.files import (
     hash_file,
-    hash_files,
     link_atomic,
+    move_synced,
     replace_file,
     write_atomic,
 )
@@ -57,10 +57,15 @@ def test_a_link_never_dangles_while_it_moves(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b", "current"]
 
 
-def test_digests_of_several_files(tmp_path):
-    paths = [tmp_path / name for name in "abc"]
-    for path in paths:
-        path.write_bytes(path.name.encode() * 3_000_000)
-    expected = {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
-    assert hash_files(paths) == expected
-    assert hash_file(paths[0]) == expected[paths[0]]
+def test_the_digest_of_a_file_larger_than_a_chunk(tmp_path):
+    path = tmp_path / "a"
+    path.write_bytes(b"a" * 3_000_000)
+    assert hash_file(path) == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_a_complete_file_takes_its_place(tmp_path):
+    (tmp_path / "new").write_bytes(b"whole")
+    (tmp_path / "place").write_bytes(b"old")
+    move_synced(tmp_path / "new", tmp_path / "place")
+    assert (tmp_path / "place").read_bytes() == b"whole"
+    assert not (tmp_path / "new").exists()

@@ -163,7 +163,7 @@ class _Syncer:
 
     def sync(self, path: Path) -> None:
         """Begin to sync one file."""
-        self._waiting.append((path, self._pool.submit(_sync, path)))
+        self._waiting.append((path, self._pool.submit(files.sync_file, path)))
 
     def wait(self) -> None:
         """Return when all are on the disk."""
@@ -172,14 +172,6 @@ class _Syncer:
                 begun.result()
             except OSError as error:
                 raise _write_error(path, error) from error
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _write_error(path: Path, error: OSError) -> SlipwayError:

@@ -4,12 +4,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from ..apt.sources import resolve_mirrors
-from ..files import name_temporary, sync_directory
+from ..files import move_synced, name_temporary
 from ..process import run
 
 
@@ -32,7 +31,6 @@ def make_chroot(path: Path, suite: str, architecture: str, *, sources: Sequence[
             timeout=timeout,
             log=log,
         )
-        os.replace(making, path)
-        sync_directory(path.parent)
+        move_synced(making, path)
     finally:
         making.unlink(missing_ok=True)

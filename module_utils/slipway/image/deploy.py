@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SlipwayError, refuse
-from ..files import hash_file, hash_files, sync_directory
+from ..files import hash_file, move_synced
 from ..locks import hold_flock
 from ..progress import Progress
+from ..release.artifact import Artifact, verify_deployed
 from .job import Job, read_version
 from .tree import Changes, rewrite_tree
 from .writers import WRITERS
@@ -28,6 +29,7 @@ from .writers import WRITERS
 #: Writes the tree of a build artifact to a tar file; the second path is a directory for its own use.
 Checkout = Callable[[str, Path, Path], None]
 WORK = ".deploy-"
+CHANGED = "Find out who changed them; remove them to deploy them again from the same artifacts."
 
 #: Seconds to wait for another process that makes files in the same directory.
 LOCK_WAIT = 600.0
@@ -87,15 +89,6 @@ class Release:
     epoch: int
 
 
-@dataclass(frozen=True)
-class DeployedFile:
-    """The file of a deployment."""
-
-    name: str
-    size: int
-    sha256: str
-
-
 def find_faults(deployments: Iterable[Deployment]) -> list[str]:
     """What is wrong with the types and settings of ``deployments``, one sentence each."""
     found = []
@@ -116,10 +109,10 @@ def deploy_files(
     directory: Path,
     artifacts: Mapping[str, str],
     checkout: Checkout,
-    previous: Mapping[str, DeployedFile],
+    previous: Mapping[str, Artifact],
     progress: Progress | None = None,
     write: bool = True,
-) -> tuple[dict[str, DeployedFile], list[str]]:
+) -> tuple[dict[str, Artifact], list[str]]:
     """Ensure the file of every deployment in ``directory``; return the files, and the names of those made now.
 
     ``artifacts`` are the build artifacts by system, ``previous`` the files of an earlier run by their names. A file
@@ -128,7 +121,8 @@ def deploy_files(
     """
     _refuse_faults(deployments, artifacts=artifacts if write else None)
     with _lock_directory(directory) if write else contextlib.nullcontext():
-        present = _verify_existing(directory, [each.file for each in deployments], previous=previous)
+        known = [previous[each.file] for each in deployments if each.file in previous]
+        present = verify_deployed(directory, known, do_next=CHANGED)
         todo = [each for each in deployments if each.file not in present]
         if write:
             for leftover in directory.glob(f"{WORK}*"):
@@ -166,29 +160,7 @@ def _refuse_faults(deployments: Sequence[Deployment], *, artifacts: Mapping[str,
     )
 
 
-def _verify_existing(
-    directory: Path, names: Sequence[str], *, previous: Mapping[str, DeployedFile]
-) -> dict[str, DeployedFile]:
-    """The recorded files that are there; one that is not as recorded is a failure."""
-    paths = {name: directory / name for name in names if name in previous and (directory / name).exists()}
-    digests = hash_files(paths.values())
-    found = {name: DeployedFile(name, path.stat().st_size, digests[path]) for name, path in paths.items()}
-    wrong = [
-        f"{name} has the SHA-256 {made.sha256}, its record says {previous[name].sha256}"
-        for name, made in found.items()
-        if made.sha256 != previous[name].sha256
-    ]
-    refuse(
-        "trust the files in",
-        str(directory),
-        wrong,
-        summary="they differ from what was deployed",
-        do_next="Find out who changed them; remove them to deploy them again from the same artifacts.",
-    )
-    return found
-
-
-def _make_all(todo: Sequence[Deployment], maker: _Maker, *, directory: Path) -> dict[str, DeployedFile]:
+def _make_all(todo: Sequence[Deployment], maker: _Maker, *, directory: Path) -> dict[str, Artifact]:
     """Make all files; deployments of the same tree one after the other, the rest on all cores."""
     groups: dict[str, list[Deployment]] = {}
     if not todo:
@@ -219,10 +191,10 @@ class _Maker:
     directory: Path
     artifacts: Mapping[str, str]
     checkout: Checkout
-    previous: Mapping[str, DeployedFile]
+    previous: Mapping[str, Artifact]
     progress: Progress
 
-    def make_group(self, deployments: Sequence[Deployment], work: Path) -> list[DeployedFile] | SlipwayError:
+    def make_group(self, deployments: Sequence[Deployment], work: Path) -> list[Artifact] | SlipwayError:
         """Make the files of deployments that have the same tree; a failure is returned."""
         first = deployments[0]
         try:
@@ -254,11 +226,11 @@ class _Maker:
         built.unlink()
         return tree
 
-    def _make_file(self, deployment: Deployment, tree: Path, work: Path) -> DeployedFile:
+    def _make_file(self, deployment: Deployment, tree: Path, work: Path) -> Artifact:
         self.progress.report(f"{deployment.architecture}: making {deployment.file} ({deployment.type})")
         target = work / deployment.file
         self._write_file(deployment, tree, target=target, work=work)
-        made = DeployedFile(deployment.file, target.stat().st_size, hash_file(target))
+        made = Artifact(deployment.file, target.stat().st_size, hash_file(target))
         known = self.previous.get(made.name, made)
         if made.sha256 != known.sha256:
             raise SlipwayError(
@@ -267,11 +239,8 @@ class _Maker:
                 f"it got the SHA-256 {made.sha256}, but its record says {known.sha256}",
                 do_next="Nothing was put in place. Use the tools of the first time, or release under another version.",
             )
-        with open(target, "rb") as stream:
-            os.fsync(stream.fileno())
-        os.replace(target, self.directory / made.name)
-        sync_directory(self.directory)
-        self.progress.step(f"{deployment.architecture}: {made.name} is made, {-(-made.size // (1 << 20))} MiB")
+        move_synced(target, self.directory / made.name)
+        self.progress.step(f"{deployment.architecture}: {made.name} is made, {-(-(made.size or 0) // (1 << 20))} MiB")
         return made
 
     def _write_file(self, deployment: Deployment, tree: Path, *, target: Path, work: Path) -> None:

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -12,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import SlipwayError, refuse
-from ..files import hash_file, sync_directory
+from ..errors import SlipwayError
+from ..files import hash_file, move_synced
 from ..process import run
 from ..progress import Progress
-from ..release.artifact import Artifact, find_differences, inspect_files, read_artifacts
+from ..release.artifact import Artifact, read_artifacts, verify_deployed
 
 #: Where morph writes, so that nobody takes half a file for a whole one.
 WORK = ".morph-"
@@ -70,14 +69,7 @@ def deploy_files(
     ``definitions``, for one deployment after the other, and writes to ``logs``.
     """
     known = read_artifacts(previous, attempt="read the record of")
-    present = inspect_files(directory, known)
-    refuse(
-        "trust the files in",
-        str(directory),
-        find_differences(known, present),
-        summary="they differ from what was deployed",
-        do_next="Find out who changed them, and put them back.",
-    )
+    present = verify_deployed(directory, known, do_next="Find out who changed them, and put them back.")
     todo = [each for each in deployments if each["file"] not in present]
     if write and todo:
         reporter = progress or Progress(None)
@@ -128,10 +120,7 @@ def _deploy_file(
                 log=str(log),
             )
         made = Artifact(deployment["file"], location.stat().st_size, hash_file(location))
-        with location.open("rb") as stream:
-            os.fsync(stream.fileno())
-        location.replace(directory / deployment["file"])
-        sync_directory(directory)
+        move_synced(location, directory / deployment["file"])
         return made
     finally:
         shutil.rmtree(work, ignore_errors=True)

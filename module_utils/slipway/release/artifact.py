@@ -113,5 +113,13 @@ def find_differences(wanted: Sequence[Artifact], seen: Mapping[str, Artifact]) -
     return [sentence for sentence in sentences if sentence is not None]
 
 
+def verify_deployed(directory: Path, known: Sequence[Artifact], *, do_next: str) -> dict[str, Artifact]:
+    """The recorded files that are in ``directory``, by name; one that is not as recorded is a failure."""
+    present = inspect_files(directory, known)
+    changed = find_differences(known, present)
+    refuse("trust the files in", str(directory), changed, summary="they differ from what was deployed", do_next=do_next)
+    return present
+
+
 def _is_count(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0

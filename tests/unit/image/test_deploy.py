@@ -12,7 +12,6 @@ import pytest
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
 from ansible_collections.slipway.release.plugins.module_utils.slipway.files import hash_file
 from ansible_collections.slipway.release.plugins.module_utils.slipway.image.deploy import (
-    DeployedFile,
     Deployment,
     Release,
     deploy_files,
@@ -20,6 +19,7 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway.image.depl
     read_tool_versions,
 )
 from ansible_collections.slipway.release.plugins.module_utils.slipway.progress import Progress
+from ansible_collections.slipway.release.plugins.module_utils.slipway.release.artifact import Artifact
 from trees import EPOCH, SYSTEM, content, entry, write_tree
 
 INITRAMFS = {
@@ -59,7 +59,7 @@ class Shop:
         self.progress = home / "progress"
         self.checkouts: list[str] = []
         self.artifacts = {"minimal": "mini/minimal/k", "initramfs": "mini/initramfs/k"}
-        self.previous: dict[str, DeployedFile] = {}
+        self.previous: dict[str, Artifact] = {}
         self.system = SYSTEM
 
     def checkout(self, artifact: str, archive: Path, scratch: Path) -> None:
@@ -69,7 +69,7 @@ class Shop:
             raise SlipwayError("take", artifact, "it is gone", do_next="Build it again.")
         write_tree(archive, [entry("init", b"init", mode=0o755)] if "initramfs" in artifact else self.system)
 
-    def __call__(self, *deployments: Deployment, write: bool = True) -> tuple[dict[str, DeployedFile], list[str]]:
+    def __call__(self, *deployments: Deployment, write: bool = True) -> tuple[dict[str, Artifact], list[str]]:
         return deploy_files(
             deployments,
             release=Release("baserock-26.47", "26.47", EPOCH),
@@ -146,8 +146,9 @@ def test_a_changed_file_is_named_with_both_digests_and_stays(shop: Shop) -> None
     shop.checkouts.clear()
     with pytest.raises(SlipwayError) as caught:
         shop(plan("a"), plan("b"))
-    changed = hashlib.sha256(b"changed").hexdigest()
-    assert caught.value.findings == [f"{name} has the SHA-256 {changed}, its record says {shop.previous[name].sha256}"]
+    changed, before = hashlib.sha256(b"changed").hexdigest(), shop.previous[name]
+    found = f"{name} has sha256 {changed} (7 bytes) instead of {before.sha256} ({before.size} bytes)"
+    assert caught.value.findings == [found]
     assert (shop.images / name).read_bytes() == b"changed"
     assert (shop.names(), shop.checkouts) == ([name], [])
 
