@@ -21,7 +21,7 @@ from ..errors import SlipwayError, refuse
 from ..files import sync_directory
 from ..locks import hold_flock
 from ..progress import Progress
-from ..release.artifact import Artifact, check_name, find_differences, inspect_files
+from ..release.artifact import Artifact, check_name, explain_missing, find_differences, inspect_files, select_missing
 
 #: Where an interrupted rsync keeps what it has of a file.
 PARTIAL_DIRECTORY = ".partial"
@@ -88,11 +88,10 @@ def probe_release(server: Server, *, progress: Progress | None = None) -> Public
     faults += _find_taken_links(server)
     refuse("publish", str(server.published), faults, summary="it differs from the release", do_next=NEVER)
     unpublished = [file for file in server.files if file.name not in seen]
-    arrived = _find_arrived(server, unpublished, progress)
-    wrong = {file.name for file in unpublished if file.name in arrived and find_differences([file], arrived)}
+    missing = select_missing(unpublished, _find_arrived(server, unpublished, progress))
     return PublicationState(
         unpublished=[file.name for file in unpublished],
-        missing=[file.name for file in unpublished if file.name not in arrived or file.name in wrong],
+        missing=[file.name for file in missing],
         links=[name for name in server.links() if not (server.public / name).is_symlink()],
         leftovers=server.incoming.exists() or server.staging.exists(),
     )
@@ -163,19 +162,22 @@ def _lock_directories(server: Server) -> Iterator[None]:
 def _find_unexpected_files(server: Server) -> list[str]:
     """Files in the release's directories that are neither of the release nor our own leftovers."""
     known = {file.name for file in server.files}
-    faults = [
-        f"public: {name} is not a file of this release" for name in _list_names(server.published) if name not in known
+    places: list[tuple[object, list[str]]] = [
+        ("public", _list_names(server.published)),
+        (server.staging, _list_names(server.staging)),
+        (server.incoming, [name for name in _list_names(server.incoming) if not _is_temporary(name, known)]),
     ]
-    faults += [
-        f"{server.staging}: {name} is not a file of this release"
-        for name in _list_names(server.staging)
+    return [
+        f"{place}: {name} is not a file of this release"
+        for place, names in places
+        for name in names
         if name not in known
     ]
-    for name in _list_names(server.incoming):
-        temporary = TEMPORARY.match(name)
-        if not (name in known or name == PARTIAL_DIRECTORY or (temporary and temporary["name"] in known)):
-            faults.append(f"{server.incoming}: {name} is not a file of this release")
-    return faults
+
+
+def _is_temporary(name: str, known: set[str]) -> bool:
+    temporary = TEMPORARY.match(name)
+    return name == PARTIAL_DIRECTORY or (temporary is not None and temporary["name"] in known)
 
 
 def _list_names(directory: Path) -> list[str]:
@@ -196,19 +198,13 @@ def _find_taken_links(server: Server) -> list[str]:
 
 
 def _require_arrived(server: Server, found: PublicationState) -> None:
-    if not found.missing:
-        return
     absent = [file for file in server.files if file.name in found.missing]
-    arrived = _find_arrived(server, absent)
-    raise SlipwayError(
+    refuse(
         "publish",
         str(server.published),
-        f"{len(absent)} of {len(server.files)} files did not arrive whole in {server.incoming}",
+        explain_missing(absent, _find_arrived(server, absent)) if absent else [],
+        summary=f"{len(absent)} of {len(server.files)} files did not arrive whole in {server.incoming}",
         do_next="Upload them again and run again.",
-        findings=[
-            *find_differences(absent, arrived),
-            *(f"{file.name} is missing" for file in absent if file.name not in arrived),
-        ],
     )
 
 
@@ -254,8 +250,7 @@ def _take_ownership(path: Path) -> None:
 
 def _verify_published(server: Server, progress: Progress) -> None:
     seen = _inspect_files(server.published, server.files, progress)
-    faults = find_differences(server.files, seen)
-    faults += [f"{file.name} is not there" for file in server.files if file.name not in seen]
+    faults = explain_missing(server.files, seen)
     refuse(
         "confirm", str(server.published), faults, summary="its files changed while they were published", do_next=NEVER
     )

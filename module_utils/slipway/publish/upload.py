@@ -17,7 +17,7 @@ from ..files import CHUNK, replace_file
 from ..locks import hold_flock
 from ..process import run
 from ..progress import Progress
-from ..release.artifact import Artifact, find_differences, inspect_files
+from ..release.artifact import Artifact, explain_missing, inspect_files, select_missing
 from ..room import Place, require_room
 from ..ssh import OPTIONS as SSH_OPTIONS
 from .directory import LOCK_WAIT, PARTIAL_DIRECTORY
@@ -112,23 +112,20 @@ def upload_files(
     try:
         if host is None:
             return _copy_files(source, files, directory, reporter, check=check)
-        return _rsync_files(source, files, directory, host, timeout, idle_timeout, reporter, check=check)
+        return _Rsync(source, files, directory, host, timeout, idle_timeout, reporter).send(check=check)
     except OSError as error:
         raise SlipwayError("upload to", str(directory), str(error), do_next="Fix it and run again.") from error
 
 
 def _check_sources(source: Path, files: Sequence[Artifact]) -> None:
-    seen = inspect_files(source, files)
-    faults = [*find_differences(files, seen), *(f"{file.name} is missing" for file in files if file.name not in seen)]
+    faults = explain_missing(files, inspect_files(source, files))
     refuse("upload from", str(source), faults, summary="it is not what was packaged", do_next="Package it again.")
 
 
 def _copy_files(
     source: Path, files: Sequence[Artifact], directory: Path, progress: Progress, *, check: bool
 ) -> list[str]:
-    there = inspect_files(directory, files)
-    wrong = {name for name, seen in there.items() if find_differences([_find_artifact(files, name)], {name: seen})}
-    wanted = [file for file in files if file.name not in there or file.name in wrong]
+    wanted = select_missing(files, inspect_files(directory, files))
     if check or not wanted:
         return [file.name for file in wanted]
     directory.parent.mkdir(parents=True, exist_ok=True)
@@ -161,87 +158,72 @@ def _list_sizes(files: Sequence[Artifact]) -> dict[str, int]:
     return {file.name: file.size or 0 for file in files}
 
 
-def _find_artifact(files: Sequence[Artifact], name: str) -> Artifact:
-    return next(file for file in files if file.name == name)
+@dataclass(frozen=True)
+class _Rsync:
+    """One rsync of all files: it compares contents, resumes cut off files and sends only differences."""
 
+    source: Path
+    files: Sequence[Artifact]
+    directory: Path
+    host: SshHost
+    timeout: float
+    idle_timeout: int
+    progress: Progress
 
-def _rsync_files(
-    source: Path,
-    files: Sequence[Artifact],
-    directory: Path,
-    host: SshHost,
-    timeout: float,
-    idle_timeout: int,
-    progress: Progress,
-    *,
-    check: bool,
-) -> list[str]:
-    """One rsync of all files: it compares contents, resumes cut off files and sends only differences.
+    def send(self, *, check: bool) -> list[str]:
+        """Send the files, or only look; the names of those that are, or would be, sent.
 
-    A server that takes uploads and nothing else leaves a file alone that arrived whole before, whatever its bytes:
-    where something was not sent, a second look says whether it is the same.
-    """
-    target, place = host.format_target(directory), Place(str(directory), host.format_command(), PARTIAL_DIRECTORY)
-
-    def look(*options: str) -> list[str]:
-        return _run_rsync(source, files, directory, host, timeout, idle_timeout, progress, options)
-
-    if check:
-        return look("--dry-run")
-    with require_room(_list_sizes(files), place, attempt="upload to", on=target, timeout=timeout):
-        sent = look()
-    if len(sent) < len(files) and (refused := look("--dry-run")):
-        raise SlipwayError(
+        A server that takes uploads and nothing else leaves a file alone that arrived whole before, whatever its bytes:
+        where something was not sent, a second look says whether it is the same.
+        """
+        if check:
+            return self.run("--dry-run")
+        target = self.host.format_target(self.directory)
+        place = Place(str(self.directory), self.host.format_command(), PARTIAL_DIRECTORY)
+        with require_room(_list_sizes(self.files), place, attempt="upload to", on=target, timeout=self.timeout):
+            sent = self.run()
+        refuse(
             "upload to",
             target,
-            "the server has finished files there with other bytes, and does not let them be replaced",
+            self.run("--dry-run") if len(sent) < len(self.files) else [],
+            summary="the server has finished files there with other bytes, and does not let them be replaced",
             do_next="Find out which bytes are right. If it is these, remove the files listed there and run again.",
-            findings=refused,
         )
-    return sent
+        return sent
 
+    def run(self, *options: str) -> list[str]:
+        """Run rsync with these options too; the names that it says it sends."""
+        sent: list[str] = []
 
-def _run_rsync(
-    source: Path,
-    files: Sequence[Artifact],
-    directory: Path,
-    host: SshHost,
-    timeout: float,
-    idle_timeout: int,
-    progress: Progress,
-    options: Sequence[str],
-) -> list[str]:
-    sent: list[str] = []
+        def on_line(line: str) -> None:
+            words = line.split(" ", 2)
+            if len(words) == 3 and words[0] == SENT:
+                sent.append(words[2])
+                if "--dry-run" not in options:
+                    self.progress.step(f"{words[2]} is there")
 
-    def on_line(line: str) -> None:
-        words = line.split(" ", 2)
-        if len(words) == 3 and words[0] == SENT:
-            sent.append(words[2])
-            if "--dry-run" not in options:
-                progress.step(f"{words[2]} is there")
-
-    run(
-        [
-            "rsync",
-            # rsync itself quotes the path for the remote shell. A server that allows nothing but uploads
-            # reads it in the command, where it is not with -s.
-            *("--no-s", "--no-old-args"),
-            *("--files-from=-", "--from0", "--checksum", "--perms", "--chmod=D755,F644", "--mkpath"),
-            *(f"--partial-dir={PARTIAL_DIRECTORY}", f"--timeout={idle_timeout}"),
-            *("--rsh", host.format_remote_shell(), f"--out-format={SENT} %b %n"),
-            *options,
-            "--",
-            f"{source}/",
-            host.format_target(directory),
-        ],
-        attempt="upload to",
-        on=host.format_target(directory),
-        do_next="Fix it, or this machine's access without a prompt (ssh, known_hosts, keys), and run again.",
-        stdin=b"".join(os.fsencode(file.name) + b"\0" for file in files),
-        timeout=timeout,
-        on_line=on_line,
-    )
-    return sorted(sent)
+        run(
+            [
+                "rsync",
+                # rsync itself quotes the path for the remote shell. A server that allows nothing but uploads
+                # reads it in the command, where it is not with -s.
+                *("--no-s", "--no-old-args"),
+                *("--files-from=-", "--from0", "--checksum", "--perms", "--chmod=D755,F644", "--mkpath"),
+                *(f"--partial-dir={PARTIAL_DIRECTORY}", f"--timeout={self.idle_timeout}"),
+                *("--rsh", self.host.format_remote_shell(), f"--out-format={SENT} %b %n"),
+                *options,
+                "--",
+                f"{self.source}/",
+                self.host.format_target(self.directory),
+            ],
+            attempt="upload to",
+            on=self.host.format_target(self.directory),
+            do_next="Fix it, or this machine's access without a prompt (ssh, known_hosts, keys), and run again.",
+            stdin=b"".join(os.fsencode(file.name) + b"\0" for file in self.files),
+            timeout=self.timeout,
+            on_line=on_line,
+        )
+        return sorted(sent)
 
 
 def _quote_word(word: str) -> str:

@@ -113,6 +113,17 @@ def find_differences(wanted: Sequence[Artifact], seen: Mapping[str, Artifact]) -
     return [sentence for sentence in sentences if sentence is not None]
 
 
+def select_missing(wanted: Sequence[Artifact], seen: Mapping[str, Artifact]) -> list[Artifact]:
+    """The wanted files that are not there, or have other bytes."""
+    return [file for file in wanted if file.name not in seen or find_differences([file], seen)]
+
+
+def explain_missing(wanted: Sequence[Artifact], seen: Mapping[str, Artifact]) -> list[str]:
+    """A sentence for each of these files."""
+    absent = [f"{file.name} is missing" for file in wanted if file.name not in seen]
+    return [*find_differences(wanted, seen), *absent]
+
+
 def verify_deployed(directory: Path, known: Sequence[Artifact], *, do_next: str) -> dict[str, Artifact]:
     """The recorded files that are in ``directory``, by name; one that is not as recorded is a failure."""
     present = inspect_files(directory, known)
