@@ -162,16 +162,12 @@ def _lock_directories(server: Server) -> Iterator[None]:
 def _find_unexpected_files(server: Server) -> list[str]:
     """Files in the release's directories that are neither of the release nor our own leftovers."""
     known = {file.name for file in server.files}
-    places: list[tuple[object, list[str]]] = [
-        ("public", _list_names(server.published)),
-        (server.staging, _list_names(server.staging)),
-        (server.incoming, [name for name in _list_names(server.incoming) if not _is_temporary(name, known)]),
-    ]
+    places = {server.published: "public", server.staging: server.staging, server.incoming: server.incoming}
     return [
         f"{place}: {name} is not a file of this release"
-        for place, names in places
-        for name in names
-        if name not in known
+        for directory, place in places.items()
+        for name in _list_names(directory)
+        if name not in known and not (directory == server.incoming and _is_temporary(name, known))
     ]
 
 
