@@ -4,8 +4,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 
@@ -64,6 +65,21 @@ def refuse(
     if findings:
         came_back = summary or (findings[0] if len(findings) == 1 else f"{len(findings)} {several}")
         raise SlipwayError(attempted, on, came_back, do_next=do_next, log=log, findings=findings)
+
+
+@contextlib.contextmanager
+def name_refusals(
+    attempted: str,
+    on: str,
+    *,
+    do_next: str = "Fix it and run again.",
+    refusals: tuple[type[Exception], ...] = (OSError,),
+) -> Iterator[None]:
+    """Tell what was attempted when the operating system, or what else is among ``refusals``, refuses inside."""
+    try:
+        yield
+    except refusals as error:
+        raise SlipwayError(attempted, on, str(error), do_next=do_next) from error
 
 
 def count_of(count: int, noun: str) -> str:

@@ -7,13 +7,13 @@ from __future__ import annotations
 import grp
 import os
 import pwd
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import SlipwayError
+from ..errors import SlipwayError, name_refusals
 from ..files import write_atomic
 from ..process import run
 
@@ -118,11 +118,7 @@ def describe_change(file: TextFile, found: FileState | None) -> dict[str, str]:
     return {"before": text, "after": file.text, "before_header": header, "after_header": header}
 
 
-@contextmanager
-def name_in_errors(path: Path) -> Iterator[None]:
+def name_in_errors(path: Path) -> AbstractContextManager[None]:
     """Name the file in errors of the operating system."""
-    try:
-        yield
-    except (OSError, UnicodeDecodeError, LookupError) as error:
-        do_next = "Check who may write there, and run again."
-        raise SlipwayError("write", str(path), str(error), do_next=do_next) from error
+    refusals = (OSError, UnicodeDecodeError, LookupError)
+    return name_refusals("write", str(path), do_next="Check who may write there, and run again.", refusals=refusals)

@@ -17,7 +17,7 @@ from email.utils import formatdate, parseaddr
 from pathlib import Path
 from unicodedata import category
 
-from ..errors import SlipwayError, refuse
+from ..errors import SlipwayError, name_refusals, refuse
 from ..locks import hold_flock
 
 MESSAGE_ID = re.compile(r"<[A-Za-z0-9._+~=-]{1,120}@[A-Za-z0-9.-]{1,120}>\Z")
@@ -82,15 +82,13 @@ def find_mail(maildir: Path, message_id: str) -> Path | None:
 def deliver_mail(maildir: Path, mail: EmailMessage) -> bool:
     """Deliver the mail to a maildir (created if absent) unless its Message-ID is there; whether it was new."""
     message_id = str(mail["Message-ID"])
-    try:
+    with name_refusals("deliver to", str(maildir)):
         for folder in ("tmp", "new", "cur"):
             (maildir / folder).mkdir(mode=0o700, parents=True, exist_ok=True)
         with hold_flock(maildir, attempt="deliver to", on=str(maildir), timeout=60):
             if find_mail(maildir, message_id) is not None:
                 return False
             mailbox.Maildir(maildir, create=False).add(mail.as_bytes())
-    except OSError as error:
-        raise SlipwayError("deliver to", str(maildir), str(error), do_next="Fix it and run again.") from error
     return True
 
 

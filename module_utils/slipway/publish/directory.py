@@ -14,10 +14,11 @@ import os
 import re
 import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..errors import SlipwayError, refuse
+from ..errors import SlipwayError, name_refusals, refuse
 from ..files import sync_directory
 from ..locks import hold_flock
 from ..progress import Progress
@@ -30,6 +31,13 @@ TEMPORARY = re.compile(r"\.(?P<name>.+)\.(?:[0-9a-f]{8}\.tmp|[A-Za-z0-9]{6})\Z")
 LOCK_WAIT = 600.0
 
 NEVER = "Public bytes never change. Find out which are right; to publish other bytes, release a new version."
+
+
+def lock_directory(directory: Path, *, attempt: str, on: str = "", check: bool = False) -> AbstractContextManager[None]:
+    """Hold the lock of a public or private directory; in check mode, none."""
+    if check:
+        return contextlib.nullcontext()
+    return hold_flock(directory, attempt=attempt, on=on or str(directory), timeout=LOCK_WAIT)
 
 
 @dataclass(frozen=True)
@@ -107,23 +115,20 @@ def publish_release(server: Server, *, progress: Progress | None = None) -> Publ
     reporter.total = len(server.files)
     _check_server(server)
     server.public.mkdir(mode=0o755, parents=True, exist_ok=True)
-    try:
-        with _lock_directories(server):
-            found = probe_release(server, progress=reporter)
-            if found.unpublished:
-                _require_arrived(server, found)
-                _move_files(server, found)
-                reporter.total += len(server.files)
-                reporter.report(f"{server.label} is public, hashing it there")
-            for name in found.links:
-                (server.public / name).symlink_to(server.links()[name])
-            sync_directory(server.public)
-            if found.unpublished:
-                _verify_published(server, reporter)
-            _remove_private(server)
-            return found
-    except OSError as error:
-        raise SlipwayError("publish", str(server.published), str(error), do_next="Fix it and run again.") from error
+    with name_refusals("publish", str(server.published)), _lock_directories(server):
+        found = probe_release(server, progress=reporter)
+        if found.unpublished:
+            _require_arrived(server, found)
+            _move_files(server, found)
+            reporter.total += len(server.files)
+            reporter.report(f"{server.label} is public, hashing it there")
+        for name in found.links:
+            (server.public / name).symlink_to(server.links()[name])
+        sync_directory(server.public)
+        if found.unpublished:
+            _verify_published(server, reporter)
+        _remove_private(server)
+        return found
 
 
 def _check_server(server: Server) -> None:
@@ -153,9 +158,7 @@ def _lock_directories(server: Server) -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         for directory in (server.public, server.private):
             if directory.is_dir():
-                stack.enter_context(
-                    hold_flock(directory, attempt="publish", on=str(server.published), timeout=LOCK_WAIT)
-                )
+                stack.enter_context(lock_directory(directory, attempt="publish", on=str(server.published)))
         yield
 
 

@@ -9,12 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import SlipwayError, refuse
+from ..errors import SlipwayError, name_refusals, refuse
 from ..files import link_atomic, sync_directory
-from ..locks import hold_flock
 from ..release.artifact import check_name, find_name_fault
 from ..release.names import extract_version, version_key
-from .directory import LOCK_WAIT
+from .directory import lock_directory
 
 CURRENT = "current"
 #: Found in the current release under these fixed names; they change with ``current``, in the same moment.
@@ -70,13 +69,9 @@ def update_links(release: Release, *, allow_downgrade: bool = False, check: bool
     does not have would name an old release for ever, and is removed. ``check`` only says what would move.
     """
     _check_release(release)
-    if check:
-        return _update_links(release, allow_downgrade=allow_downgrade, check=True)
-    try:
-        with hold_flock(release.public, attempt="point to", on=release.label, timeout=LOCK_WAIT):
-            return _update_links(release, allow_downgrade=allow_downgrade, check=False)
-    except OSError as error:
-        raise SlipwayError("point to", release.label, str(error), do_next="Fix it and run again.") from error
+    lock = lock_directory(release.public, attempt="point to", on=release.label, check=check)
+    with name_refusals("point to", release.label), lock:
+        return _update_links(release, allow_downgrade=allow_downgrade, check=check)
 
 
 def _check_release(release: Release) -> None:

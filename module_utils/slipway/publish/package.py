@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from .. import openpgp, pigz
-from ..errors import SlipwayError, refuse
+from ..errors import SlipwayError, name_refusals, refuse
 from ..files import write_atomic
-from ..locks import hold_flock
 from ..progress import Progress
 from ..release.artifact import Artifact, check_name, find_differences, inspect_files, read_artifacts
 from ..release.records import format_json
+from .directory import lock_directory
 
 MANIFEST = "manifest.json"
 SUMS = "SHA256SUMS"
@@ -30,7 +30,6 @@ SIGNATURE = "SHA256SUMS.asc"
 JOURNAL = ".unfinished.json"
 MANIFEST_FORMAT = 1
 REPORT_INTERVAL = 10.0
-LOCK_WAIT = 600.0
 
 RESTORE = (
     "Bytes that may be public never change: put the recorded bytes back, for example from where they are published, "
@@ -126,14 +125,12 @@ def package_release(
     _refuse_other_names(work, images)
     if check:
         return _package_files(work, source, images, label, manifest, gnupghome, fingerprint)
-    try:
+    with name_refusals("package", label):
         directory.mkdir(parents=True, exist_ok=True)
-        with hold_flock(directory, attempt="package", on=label, timeout=LOCK_WAIT):
+        with lock_directory(directory, attempt="package", on=label):
             for leftover in directory.glob(".*.tmp"):
                 leftover.unlink()
             return _package_files(work, source, images, label, manifest, gnupghome, fingerprint)
-    except OSError as error:
-        raise SlipwayError("package", label, str(error), do_next="Fix it and run again.") from error
 
 
 def format_checksums(files: Iterable[Artifact]) -> bytes:

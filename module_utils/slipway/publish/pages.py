@@ -17,12 +17,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from ..errors import SlipwayError, refuse
+from ..errors import SlipwayError, name_refusals, refuse
 from ..files import link_atomic, sync_directory, write_atomic
-from ..locks import hold_flock
-from ..release.artifact import SHA256, find_name_fault
+from ..release.artifact import find_name_fault
 from ..release.names import check_project, extract_version, version_key
-from .directory import LOCK_WAIT
+from .directory import lock_directory
 from .links import CURRENT
 from .package import MANIFEST, SIGNATURE, SUMS
 
@@ -84,11 +83,9 @@ class PagesUpdate:
 def describe_site(site: Site) -> dict[str, Any]:
     """What the pages show, as plain values: the releases, newest first, and the label of the current one."""
     _check_site(site)
-    try:
+    with name_refusals("index", str(site.public)):
         described = [_describe_release(site, release) for release in list_releases(site)]
         return {"releases": described, "current": find_current(site)}
-    except OSError as error:
-        raise SlipwayError("index", str(site.public), str(error), do_next="Fix it and run again.") from error
 
 
 def update_pages(
@@ -100,13 +97,8 @@ def update_pages(
     """
     _check_site(site)
     _check_pages(site, pages)
-    try:
-        if check:
-            return _update_pages(site, pages, coming, check=True)
-        with hold_flock(site.public, attempt="index", on=str(site.public), timeout=LOCK_WAIT):
-            return _update_pages(site, pages, None, check=False)
-    except OSError as error:
-        raise SlipwayError("index", str(site.public), str(error), do_next="Fix it and run again.") from error
+    with name_refusals("index", str(site.public)), lock_directory(site.public, attempt="index", check=check):
+        return _update_pages(site, pages, coming if check else None, check=check)
 
 
 def list_releases(site: Site) -> list[Release]:
@@ -231,8 +223,7 @@ def _read_checksums(path: Path) -> dict[str, str]:
     if not path.is_file():
         return {}
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    found = {parts["name"]: parts["sha256"] for line in lines if (parts := SUM.match(line))}
-    return {name: digest for name, digest in found.items() if SHA256.match(digest)}
+    return {parts["name"]: parts["sha256"] for line in lines if (parts := SUM.match(line))}
 
 
 def _read_manifest(directory: Path) -> dict[str, Any]:

@@ -12,15 +12,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import SlipwayError, refuse
+from ..errors import SlipwayError, name_refusals, refuse
 from ..files import CHUNK, replace_file
-from ..locks import hold_flock
 from ..process import run
 from ..progress import Progress
 from ..release.artifact import Artifact, explain_missing, inspect_files, select_missing
 from ..room import Place, require_room
 from ..ssh import OPTIONS as SSH_OPTIONS
-from .directory import LOCK_WAIT, PARTIAL_DIRECTORY
+from .directory import PARTIAL_DIRECTORY, lock_directory
 
 HOST = re.compile(
     r"(?:[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*(?:%[A-Za-z0-9_.-]+)?)\Z"
@@ -109,12 +108,10 @@ def upload_files(
     if check and not all(file.sha256 for file in files):
         return [file.name for file in files]  # they are not made yet
     _check_sources(source, files)
-    try:
+    with name_refusals("upload to", str(directory)):
         if host is None:
             return _copy_files(source, files, directory, reporter, check=check)
         return _Rsync(source, files, directory, host, timeout, idle_timeout, reporter).send(check=check)
-    except OSError as error:
-        raise SlipwayError("upload to", str(directory), str(error), do_next="Fix it and run again.") from error
 
 
 def _check_sources(source: Path, files: Sequence[Artifact]) -> None:
@@ -146,7 +143,7 @@ def _copy_files(
     # Publishing takes the same lock, so that it meets no copy that is under way.
     with (
         require_room(_list_sizes(wanted), Place(str(directory)), attempt="upload to", on=str(directory)),
-        hold_flock(directory.parent, attempt="upload to", on=str(directory), timeout=LOCK_WAIT),
+        lock_directory(directory.parent, attempt="upload to", on=str(directory)),
         ThreadPoolExecutor(max_workers=os.cpu_count()) as pool,
     ):
         directory.mkdir(exist_ok=True)
