@@ -82,15 +82,21 @@ class Request:
                 "type": "build-request",
                 "id": own_id,
                 "protocol_version": PROTOCOL_VERSION,
-                "repo": self.repo,
-                "ref": self.ref,
-                "original_ref": self.original_ref,
-                "morphology": self.morphology,
-                "component_names": list(self.components),
                 "partial": bool(self.components),
-                "allow_detach": detach,
+                **self.describe(detach=detach),
             }
         )
+
+    def describe(self, *, detach: bool) -> dict[str, Any]:
+        """What is asked for, by the names that the network has for it."""
+        return {
+            "repo": self.repo,
+            "ref": self.ref,
+            "original_ref": self.original_ref,
+            "morphology": self.morphology,
+            "component_names": list(self.components),
+            "allow_detach": detach,
+        }
 
     def _list_texts(self) -> list[tuple[str, str]]:
         fields = [(name, getattr(self, name)) for name in ("repo", "ref", "original_ref", "morphology")]

@@ -116,19 +116,11 @@ def preview_orders(
             names = artifacts(order.request)
             order = replace(order, artifacts=[name for name in names if is_system(name)] or names)
         cached = _is_cached(order, cache) if cache is not None and order.artifacts else None
-        request = {
-            "repo": order.request.repo,
-            "ref": order.request.ref,
-            "original_ref": order.request.original_ref,
-            "morphology": order.request.morphology,
-            "component_names": list(order.request.components),
-            "allow_detach": detach,
-        }
         results.append(
             {
                 **_describe_cached(order),
                 "outcome": "finished" if cached else "",
-                "request": request,
+                "request": order.request.describe(detach=detach),
                 "cached": cached,
                 "changed": not cached,
                 "artifacts": list(order.artifacts) if cached else [],
@@ -143,24 +135,9 @@ def _is_cached(order: Order, cache: MorphCache | None) -> bool:
 
 def _describe_cached(order: Order) -> dict[str, Any]:
     """The result of an order whose artifacts are in the cache."""
-    return {
-        "morphology": order.request.morphology,
-        "components": list(order.request.components),
-        "controller": str(order.controller),
-        "request_id": "",
-        "outcome": "finished",
-        "changed": False,
-        "cached": True,
-        "unbuilt": None,
-        "total": None,
-        "urls": [],
-        "artifacts": list(order.artifacts),
-        "steps": [],
-        "seconds": 0.0,
-        "log": "",
-        "handle": None,
-        "resumed": None,
-    }
+    build = Build(order.request, order.controller, log=BuildLog(order.logs), now=0.0)
+    build.outcome = "finished"
+    return {**build.result(), "artifacts": list(order.artifacts), "log": "", "resumed": None}
 
 
 def _resume(order: Order, report: Callable[[str], None], *, timeout: float) -> str | None:

@@ -15,8 +15,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 from ..errors import SlipwayError, refuse
@@ -292,7 +293,7 @@ class _Reader:
         if self.faults:
             return {}
         whole: dict[str, tuple[str, ...]] = {}
-        for name in _sort_variants(defined):
+        for name in TopologicalSorter({name: each.extends for name, each in defined.items()}).static_order():
             inherited = [stack for parent in defined[name].extends for stack in whole[parent]]
             whole[name] = tuple(dict.fromkeys([*inherited, *defined[name].stacks]))
         return {name: Variant(name, definition.extends, whole[name]) for name, definition in defined.items()}
@@ -381,21 +382,13 @@ class _VariantDefinition:
     stacks: tuple[str, ...]
 
 
-def _sort_variants(defined: Mapping[str, _VariantDefinition]) -> Iterator[str]:
-    """The variants in an order in which each comes after those it extends; those in or below a circle are left out."""
-    waiting = {name: set(definition.extends) & defined.keys() for name, definition in defined.items()}
-    while ready := [name for name, parents in waiting.items() if not parents]:
-        for name in ready:
-            del waiting[name]
-        for parents in waiting.values():
-            parents.difference_update(ready)
-        yield from ready
-
-
 def _find_circular(defined: Mapping[str, _VariantDefinition]) -> list[str]:
     """The variants that extend themselves through others."""
-    ordered = set(_sort_variants(defined))
-    return [name for name in defined if name not in ordered and _reaches(defined, name)]
+    try:
+        TopologicalSorter({name: definition.extends for name, definition in defined.items()}).prepare()
+    except CycleError:
+        return [name for name in defined if _reaches(defined, name)]
+    return []
 
 
 def _reaches(defined: Mapping[str, _VariantDefinition], start: str) -> bool:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import tarfile
@@ -60,7 +61,7 @@ def rewrite_tree(source: Path, target: Path, *, changes: Changes) -> None:
         for path, file in changes.added.items():
             _add_file(members, path, file)
         for name in sorted(members):
-            with _ContentStream(old, members[name].content) as (content, size):
+            with _open_content(old, members[name].content) as (content, size):
                 info = _make_member(
                     name, members[name].info, size=size, owned=permissions.get(name), epoch=changes.epoch
                 )
@@ -114,9 +115,7 @@ def _read_permissions(old: tarfile.TarFile, members: Mapping[str, Member], path:
             "the system has no such file",
             do_next="Correct the deployment's setting PERMISSIONS in the cluster file.",
         )
-    with _ContentStream(old, members[name].content) as (content, _unused):
-        if content is None:
-            raise AssertionError("content is always set here")
+    with _open_content(old, members[name].content) as (content, _unused):
         return read_permissions(content.read().decode("utf-8", "surrogateescape"), where=path)
 
 
@@ -125,9 +124,7 @@ def _mark_os_release(old: tarfile.TarFile, members: dict[str, Member], settings:
     name = next((each for each in OS_RELEASE if each in members and members[each].content is not None), None)
     if name is None:
         return
-    with _ContentStream(old, members[name].content) as (content, _unused):
-        if content is None:
-            raise AssertionError("content is always set here")
+    with _open_content(old, members[name].content) as (content, _unused):
         lines = content.read().decode("utf-8", "surrogateescape").splitlines()
     kept = [line for line in lines if line.partition("=")[0].strip() not in settings]
     text = "\n".join([*kept, *(f"{key}={value}" for key, value in settings.items()), ""])
@@ -149,28 +146,18 @@ def _add_file(members: dict[str, Member], path: str, file: Path) -> None:
     members[name] = Member(make_member(name, mode=0o644, mtime=0), file)
 
 
-class _ContentStream:
-    """A member's content, open for reading, and its size; ``(None, 0)`` for what is not a file."""
-
-    def __init__(self, old: tarfile.TarFile, content: Content | None) -> None:
-        self._stream: IO[bytes] | None
-        if isinstance(content, Path):
-            self._stream = content.open("rb")
-        elif isinstance(content, bytes):
-            self._stream = io.BytesIO(content)
-        else:
-            self._stream = None if content is None else old.extractfile(content)
-
-    def __enter__(self) -> tuple[IO[bytes] | None, int]:
-        if self._stream is None:
-            return None, 0
-        size = self._stream.seek(0, os.SEEK_END)
-        self._stream.seek(0)
-        return self._stream, size
-
-    def __exit__(self, *_: object) -> None:
-        if self._stream is not None:
-            self._stream.close()
+@contextlib.contextmanager
+def _open_content(old: tarfile.TarFile, content: Content | None) -> Iterator[tuple[IO[bytes], int]]:
+    """A member's content, open for reading, and its size; what is not a file has none."""
+    stream: IO[bytes] | None
+    if isinstance(content, Path):
+        stream = content.open("rb")
+    else:
+        stream = old.extractfile(content) if isinstance(content, tarfile.TarInfo) else io.BytesIO(content or b"")
+    with stream or io.BytesIO() as opened:
+        size = opened.seek(0, os.SEEK_END)
+        opened.seek(0)
+        yield opened, size
 
 
 def _make_member(name: str, was: tarfile.TarInfo, *, size: int, owned: Ownership | None, epoch: int) -> tarfile.TarInfo:

@@ -21,11 +21,6 @@ CONTENT = ("stage", "project", "version", "inputs", "outputs")
 STAGE_NAME = re.compile(r"[a-z][a-z0-9_.-]*\Z", re.IGNORECASE)
 
 
-def digest_content(record: Mapping[str, Any]) -> str:
-    """The SHA-256 of what a record says, without its times: equal for equal work."""
-    return _digest_json({name: record[name] for name in CONTENT})
-
-
 def seal_record(content: Mapping[str, Any]) -> Record:
     """``content`` with the seal that shows later edits."""
     return {**content, "seal": _digest_json({name: value for name, value in content.items() if name != "seal"})}
