@@ -115,12 +115,13 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.slipway import openpgp, pigz
+from ..module_utils.slipway import openpgp
 from ..module_utils.slipway.module.diff import diff_added
 from ..module_utils.slipway.module.options import OPENPGP, PROGRESS
 from ..module_utils.slipway.module.report import report
 from ..module_utils.slipway.progress import Progress
 from ..module_utils.slipway.publish import package
+from ..module_utils.slipway.release import pigz
 
 
 def main() -> None:

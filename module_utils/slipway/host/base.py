@@ -18,12 +18,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from .. import pigz
 from ..errors import SlipwayError, refuse
 from ..files import write_atomic
 from ..locks import hold_flock
 from ..process import run
 from ..progress import Progress
+from ..release import pigz
 from ..release.records import format_json
 from ..tar import make_member, write_permissions
 

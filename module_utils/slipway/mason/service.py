@@ -25,11 +25,11 @@ from ..buildstream.command import Build, Project
 from ..buildstream.log import Event
 from ..buildstream.session import BuildError, Fault
 from ..errors import SlipwayError
-from ..files import write_atomic
 from ..git.remote import ENVIRONMENT, list_remote_refs, redacted, run_git
 from ..locks import hold_flock
 from ..plan.systems import list_systems_at
 from ..process import run
+from ..statuspage import publish_status
 from .status import BUILDING, FAILED, FORMAT, PASSED, WAITING, format_time, parse_time, render_page
 
 #: What may succeed later, since it depends on other machines.
@@ -114,12 +114,21 @@ class StatusPublisher:
         self._settings = settings
         self._clock = clock
         self._lock = threading.RLock()
-        self._builds = _read_earlier(settings.public / "status.json")
-        self._head = self._builds["commit"]
-        self._looked = self._builds["looked"]
-        self._bst = self._builds["bst"]
-        self._entries: list[Entry] = self._builds["builds"]
-        self._trouble = ""
+        self._status: Entry = {
+            "format": FORMAT,
+            "name": settings.name,
+            "definitions": redacted(settings.definitions),
+            "branch": settings.branch,
+            "cluster": settings.cluster,
+            "architectures": list(settings.architectures),
+            "tools": {"release": settings.release, "bst": ""},
+            "commit": "",
+            "looked": "",
+            "written": "",
+            "trouble": "",
+            "builds": [],
+        }
+        self._take_earlier(settings.public / "status.json")
 
     def now(self) -> str:
         """The time, as the status has it."""
@@ -127,17 +136,15 @@ class StatusPublisher:
 
     def find_entry(self, commit: str) -> Entry | None:
         """What became of a commit the last time."""
-        return next((entry for entry in self._entries if entry["commit"] == commit), None)
+        return next((entry for entry in self._status["builds"] if entry["commit"] == commit), None)
 
     def report_trouble(self, sentence: str) -> None:
         """Publish what prevents the mason from reading the branch."""
-        self._trouble = sentence
-        self.write()
+        self.update(self._status, trouble=sentence)
 
     def report_head(self, commit: str) -> None:
         """Publish the head of the branch and when it was read."""
-        self._head, self._looked, self._trouble = commit, self.now(), ""
-        self.write()
+        self.update(self._status, commit=commit, looked=self.now(), trouble="")
 
     def begin_build(self, commit: str) -> Entry:
         """A new try at a commit, in the place of an earlier one; the oldest tries and logs are forgotten."""
@@ -154,16 +161,16 @@ class StatusPublisher:
             "systems": [],
         }
         with self._lock:
-            others = [each for each in self._entries if each["commit"] != commit]
-            self._entries = [entry, *others][: self._settings.keep]
-            self.write()
-            self._remove_old_logs({each["logs"] for each in self._entries})
+            others = [each for each in self._status["builds"] if each["commit"] != commit]
+            builds = [entry, *others][: self._settings.keep]
+            self.update(self._status, builds=builds)
+            self._remove_old_logs({each["logs"] for each in builds})
         return entry
 
     def set_tools(self, entry: Entry, bst: str) -> None:
         """Publish the version of BuildStream."""
-        self._bst = bst
-        self.update(entry["tools"], bst=bst)
+        for part in (self._status["tools"], entry["tools"]):
+            self.update(part, bst=bst)
 
     def update(self, part: Entry, **values: object) -> None:
         """Change a part of the status, and publish it."""
@@ -174,22 +181,8 @@ class StatusPublisher:
     def write(self) -> None:
         """Publish the status as it is now."""
         with self._lock:
-            status = {
-                "format": FORMAT,
-                "name": self._settings.name,
-                "definitions": redacted(self._settings.definitions),
-                "branch": self._settings.branch,
-                "cluster": self._settings.cluster,
-                "architectures": list(self._settings.architectures),
-                "tools": {"release": self._settings.release, "bst": self._bst},
-                "commit": self._head,
-                "looked": self._looked,
-                "written": self.now(),
-                "trouble": self._trouble,
-                "builds": self._entries,
-            }
-            write_atomic(self._settings.public / "status.json", json.dumps(status, indent=1).encode() + b"\n")
-            write_atomic(self._settings.public / "index.html", render_page(status).encode())
+            self._status["written"] = self.now()
+            publish_status(self._settings.public, self._status, render_page(self._status))
 
     @contextlib.contextmanager
     def heartbeat(self) -> Iterator[None]:
@@ -208,22 +201,22 @@ class StatusPublisher:
             ended.set()
             thread.join()
 
+    def _take_earlier(self, path: Path) -> None:
+        """Go on from what an earlier look published, unless that was none of ours."""
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+            if found["format"] == FORMAT:
+                earlier = {name: found[name] for name in ("commit", "looked", "builds")}
+                self._status["tools"]["bst"] = found["tools"]["bst"]
+                self._status |= earlier
+        except (OSError, ValueError, TypeError, KeyError):
+            pass  # the first look, or another version of ours
+
     def _remove_old_logs(self, kept: set[str]) -> None:
         logs = self._settings.public / "logs"
         for directory in logs.iterdir() if logs.is_dir() else ():
             if LOG_DIRECTORY.match(directory.name) and f"logs/{directory.name}/" not in kept:
                 shutil.rmtree(directory, ignore_errors=True)
-
-
-def _read_earlier(path: Path) -> Entry:
-    """What an earlier look published; nothing if that was none of ours."""
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        if found["format"] == FORMAT:
-            return {**{name: found[name] for name in ("commit", "looked", "builds")}, "bst": found["tools"]["bst"]}
-    except (OSError, ValueError, TypeError, KeyError):
-        pass  # the first look, or another version of ours
-    return {"commit": "", "looked": "", "builds": [], "bst": ""}
 
 
 def _find_head(settings: Settings) -> str:

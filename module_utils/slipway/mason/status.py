@@ -10,9 +10,12 @@ from __future__ import annotations
 import calendar
 import html
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import urljoin
+
+from .. import statuspage
+from ..statuspage import render_cell, render_state
 
 WAITING, BUILDING, PASSED, FAILED = "waiting", "building", "passed", "failed"
 FORMAT = 1
@@ -36,81 +39,48 @@ def parse_time(text: object) -> int | None:
         return None
 
 
+INTRO = """\
+<p>Builds <code>{branch}</code> of <code>{definitions}</code> for {architectures} with the tools of {release}
+(BuildStream {bst}). It is at <code>{commit}</code>; last looked {looked}, written {written}.</p>"""
+COLUMNS = ("Commit", "System", "Architecture", "State", "Started", "Ended", "Log")
+
+
 def render_page(status: Status) -> str:
-    """The status as a page for people, without scripts."""
-    builds = status["builds"]
-    trouble = f'\n<p class="failed">{html.escape(status["trouble"])}</p>' if status["trouble"] else ""
-    return PAGE.format(
-        name=html.escape(status["name"]),
-        definitions=html.escape(status["definitions"]),
-        branch=html.escape(status["branch"]),
-        commit=html.escape(status["commit"] or "nothing yet"),
-        looked=html.escape(status["looked"] or "never"),
-        written=html.escape(status["written"]),
-        release=html.escape(status["tools"]["release"]),
-        bst=html.escape(status["tools"]["bst"] or "not asked yet"),
-        architectures=html.escape(", ".join(status["architectures"])),
-        trouble=trouble,
-        rows="\n".join(row for build in builds for row in _render_rows(build)),
+    """The status as a page for people."""
+    shown = {
+        **{name: status[name] for name in ("branch", "definitions", "written")},
+        "architectures": ", ".join(status["architectures"]),
+        "release": status["tools"]["release"],
+        "bst": status["tools"]["bst"] or "not asked yet",
+        "commit": status["commit"] or "nothing yet",
+        "looked": status["looked"] or "never",
+    }
+    return statuspage.render_page(
+        status["name"],
+        intro=INTRO.format(**{name: html.escape(text) for name, text in shown.items()}),
+        trouble=[status["trouble"]] if status["trouble"] else [],
+        columns=COLUMNS,
+        rows=(cells for build in status["builds"] for cells in _render_rows(build)),
     )
 
 
-PAGE = """\
-<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="refresh" content="30">
-<meta name="viewport" content="width=device-width">
-<title>{name}</title>
-<style>
-body {{ font-family: sans-serif; margin: 2em; color: #222; background: #fff }}
-table {{ border-collapse: collapse }}
-th, td {{ text-align: left; padding: .3em .8em; border-bottom: 1px solid #ccc; vertical-align: top }}
-.failed {{ color: #a00; font-weight: bold }}
-.passed {{ color: #060 }}
-.building, .waiting {{ color: #740 }}
-</style>
-</head>
-<body>
-<h1>{name}</h1>
-<p>Builds <code>{branch}</code> of <code>{definitions}</code> for {architectures} with the tools of {release}
-(BuildStream {bst}). It is at <code>{commit}</code>; last looked {looked}, written {written}.</p>{trouble}
-<table>
-<thead><tr><th>Commit</th><th>System</th><th>Architecture</th><th>State</th><th>Started</th><th>Ended</th><th>Log</th></tr>
-</thead>
-<tbody>
-{rows}
-</tbody>
-</table>
-<p>The same for programs: <a href="status.json">status.json</a></p>
-</body>
-</html>
-"""
-
-
-def _render_rows(build: Status) -> list[str]:
-    """The rows of one commit; the first names it."""
-    commit = f"<code>{html.escape(build['commit'][:12])}</code><br>{html.escape(build['tools']['release'])}"
-    systems = [(each["file"], each["architecture"], each) for each in build["systems"]]
+def _render_rows(build: Status) -> Iterator[list[str]]:
+    """The cells of each row of one commit; the first names it."""
+    commit = f"<td><code>{html.escape(build['commit'][:12])}</code><br>{html.escape(build['tools']['release'])}</td>"
+    systems = list(build["systems"])
     if build["trouble"] or not systems:
-        systems.insert(0, ("", "", {**build, "message": build["trouble"], "log": ""}))
-    rows = []
-    for number, (file, architecture, each) in enumerate(systems):
-        message = f"<br>{html.escape(each['message'])}" if each["message"] else ""
+        systems.insert(0, {**build, "file": "", "architecture": "", "message": build["trouble"], "log": ""})
+    for number, each in enumerate(systems):
         log = f'<a href="{html.escape(each["log"])}">log</a>' if each["log"] else ""
-        cells = [
-            commit if number == 0 else "",
-            html.escape(file),
-            html.escape(architecture),
-            None,
-            html.escape(each["started"] or ""),
-            html.escape(each["ended"] or ""),
-            log,
+        yield [
+            commit if number == 0 else render_cell(None),
+            render_cell(each["file"]),
+            render_cell(each["architecture"]),
+            render_state(each["state"], each["message"]),
+            render_cell(each["started"]),
+            render_cell(each["ended"]),
+            f"<td>{log}</td>",
         ]
-        state = f'<td class="{html.escape(each["state"])}">{html.escape(each["state"])}{message}</td>'
-        rows.append("<tr>" + "".join(state if cell is None else f"<td>{cell}</td>" for cell in cells) + "</tr>")
-    return rows
 
 
 def find_faults(

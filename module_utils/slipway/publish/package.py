@@ -15,10 +15,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .. import openpgp, pigz
+from .. import openpgp
 from ..errors import SlipwayError, name_refusals, refuse
 from ..files import write_atomic
 from ..progress import Progress
+from ..release import pigz
 from ..release.artifact import Artifact, check_name, find_differences, inspect_files, read_artifacts
 from ..release.records import format_json
 from .directory import lock_directory

@@ -15,7 +15,6 @@ import json
 import os
 import re
 import subprocess
-import tempfile
 import time
 import zlib
 from collections.abc import Iterable, Mapping
@@ -23,7 +22,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from slipway import statuspage
 from slipway.http import FAILURES, explain_failure, fetch_url
+from slipway.statuspage import render_cell, render_state
 
 MIRRORED, QUEUED, FAILED, PUBLISHED = "mirrored", "queued", "failed", "published"
 #: The order in which people want to see them.
@@ -190,61 +191,29 @@ def read_tail(path: Path) -> list[str]:
 
 
 def render_page(found: Mapping[str, Any]) -> str:
-    """The status as a page for people, without scripts."""
-    name = html.escape(found["name"])
+    """The status as a page for people."""
+    mirror = bool(found["upstream"])
     counts = ", ".join(f"{count} {state}" for state, count in found["counts"].items() if count) or "no repositories"
     intro = f"<p>As of {_format_time(found['time'])}: {counts}.</p>"
-    if found["upstream"]:
+    if mirror:
         intro += f"\n<p>It mirrors <code>{html.escape(found['upstream'])}</code>.</p>"
-    trouble = "".join(f'\n<p class="failed">{html.escape(text)}</p>' for text in found["trouble"])
-    head = ["Repository", "State", "Changed", *(["Mirrored"] if found["upstream"] else []), "Branches"]
-    rows = "\n".join(_render_row(one, mirror=bool(found["upstream"])) for one in found["repositories"])
-    return PAGE.format(
-        name=name, intro=intro, trouble=trouble, head="".join(f"<th>{word}</th>" for word in head), rows=rows
+    return statuspage.render_page(
+        found["name"],
+        intro=intro,
+        trouble=found["trouble"],
+        columns=["Repository", "State", "Changed", *(["Mirrored"] if mirror else []), "Branches"],
+        rows=(_render_row(one, mirror=mirror) for one in found["repositories"]),
     )
 
 
-PAGE = """\
-<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="refresh" content="30">
-<meta name="viewport" content="width=device-width">
-<title>{name}</title>
-<style>
-body {{ font-family: sans-serif; margin: 2em; color: #222; background: #fff }}
-table {{ border-collapse: collapse }}
-th, td {{ text-align: left; padding: .3em .8em; border-bottom: 1px solid #ccc; vertical-align: top }}
-.failed {{ color: #a00; font-weight: bold }}
-.queued {{ color: #740 }}
-</style>
-</head>
-<body>
-<h1>{name}</h1>
-{intro}{trouble}
-<table>
-<thead><tr>{head}</tr></thead>
-<tbody>
-{rows}
-</tbody>
-</table>
-<p>The same for programs: <a href="status.json">status.json</a></p>
-</body>
-</html>
-"""
-
-
-def _render_row(one: Mapping[str, Any], *, mirror: bool) -> str:
-    message = f"<br>{html.escape(one['message'])}" if one["message"] else ""
-    cells = [
-        f"<td>{html.escape(one['path'])}</td>",
-        f'<td class="{one["state"]}">{one["state"]}{message}</td>',
-        f"<td>{_format_time(one['changed'])}</td>",
-        *([f"<td>{_format_time(one['mirrored'])}</td>"] if mirror else []),
-        f"<td>{one['branches']}</td>",
+def _render_row(one: Mapping[str, Any], *, mirror: bool) -> list[str]:
+    return [
+        render_cell(one["path"]),
+        render_state(one["state"], one["message"]),
+        render_cell(_format_time(one["changed"])),
+        *([render_cell(_format_time(one["mirrored"]))] if mirror else []),
+        render_cell(one["branches"]),
     ]
-    return f"<tr>{''.join(cells)}</tr>"
 
 
 def _format_time(seconds: int | None) -> str:
@@ -284,32 +253,18 @@ def _read_service_state(service: str) -> str:
     return done.stdout.strip() or "unknown"
 
 
-def _write(path: Path, text: str) -> None:
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            stream.write(text)
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-
-
 def main(words: list[str] | None = None) -> int:
     """Write ``index.html`` and ``status.json`` into the directory that the settings name."""
     parser = argparse.ArgumentParser(description="Write the status page of a Trove.")
     parser.add_argument("settings", type=Path, help="a JSON file, as the provisioning writes it")
     settings = json.loads(parser.parse_args(words).settings.read_text(encoding="utf-8"))
     directory = Path(settings["directory"])
-    target = directory / "status.json"
     try:
-        before = json.loads(target.read_text(encoding="utf-8"))
+        before = json.loads((directory / "status.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         before = {}
     found = make_status(settings, before, now=int(time.time()))
-    _write(target, json.dumps(found, indent=1) + "\n")
-    _write(directory / "index.html", render_page(found))
+    statuspage.publish_status(directory, found, render_page(found))
     return 0
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.slipway.release.plugins.module_utils.slipway import openpgp, pigz
+from ansible_collections.slipway.release.plugins.module_utils.slipway import openpgp
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
 from ansible_collections.slipway.release.plugins.module_utils.slipway.progress import Progress
 from ansible_collections.slipway.release.plugins.module_utils.slipway.publish.package import (
@@ -31,6 +31,7 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway.publish.pa
     read_images,
     read_previous,
 )
+from ansible_collections.slipway.release.plugins.module_utils.slipway.release import pigz
 from hypothesis import given
 from hypothesis import strategies as st
 from publishing import content, put, run_module, tree
@@ -345,7 +346,7 @@ import os, sys
 from pathlib import Path
 os.sched_setaffinity(0, {{min(os.sched_getaffinity(0))}})
 sys.path[:0] = {sys.path!r}
-from ansible_collections.slipway.release.plugins.module_utils.slipway import pigz
+from ansible_collections.slipway.release.plugins.module_utils.slipway.release import pigz
 made = pigz.compress_file(Path(sys.argv[1]), Path(sys.argv[2]), level=6, threads=1, accept=lambda _: None)
 print(made.sha256)
 """

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
 
-from .errors import SlipwayError
-from .files import CHUNK, replace_file
-from .process import make_environment, run, summarise_output
+from ..errors import SlipwayError
+from ..files import CHUNK, replace_file
+from ..process import make_environment, run, summarise_output
 
 #: One thread alone takes another way through pigz than several do, and the bytes may differ.
 MIN_THREADS = 2
