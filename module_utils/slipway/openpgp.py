@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote
 
-from .errors import SlipwayError
+from .errors import SlipwayError, refuse
 from .files import write_atomic
 from .locks import hold_flock
 from .process import Completed, run
@@ -211,20 +211,10 @@ def make_key(gnupghome: str | os.PathLike[str], user_id: str, *, expires: str = 
 
     ``expires`` is in GnuPG's form: ``2y``, ``90d``, ``2030-01-31``, ``seconds=N``, ``0`` for never.
     """
-    if not USER_ID.match(user_id):
-        raise SlipwayError(
-            "make a signing key for",
-            repr(user_id),
-            "it is not of the form 'Name <mail@address>'",
-            do_next="Correct it.",
-        )
+    faults = [] if USER_ID.match(user_id) else ["it is not of the form 'Name <mail@address>'"]
     if not EXPIRES.match(expires):
-        raise SlipwayError(
-            "make a signing key for",
-            repr(user_id),
-            f"{expires!r} is not a time of expiry",
-            do_next="Write for example 2y, 90d, 2030-01-31, or 0 for never.",
-        )
+        faults.append(f"{expires!r} is not a time of expiry, such as 2y, 90d, 2030-01-31, or 0 for never")
+    refuse("make a signing key for", repr(user_id), faults, do_next="Correct it.")
     home = Path(gnupghome)
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     home.chmod(0o700)

@@ -127,7 +127,8 @@ def find_missing(server: ContentServer, names: list[str]) -> dict[str, str]:
             blobs[name] = [each for each in (*stated, *(log.digest for log in artifact.logs)) if each.hash]
     below, gone = _read_trees(server, _deduplicate(root for each in roots.values() for root in each))
     for name, trees in roots.items():
-        blobs[name] += [digest for root in trees for digest in _collect_files(root.hash, below)]
+        found_below = (directory for root in trees for directory in _collect_directories(root.hash, below))
+        blobs[name] += [digest for directory in found_below for digest in below[directory][1]]
     gone |= server.find_missing(_deduplicate(digest for each in blobs.values() for digest in each))
     for name, trees in roots.items():
         directories = {hash_ for root in trees for hash_ in _collect_directories(root.hash, below)}
@@ -167,10 +168,6 @@ def _collect_directories(root: str, below: dict[str, tuple[list[str], list[Any]]
         seen |= new
         ahead += new
     return seen
-
-
-def _collect_files(root: str, below: dict[str, tuple[list[str], list[Any]]]) -> list[Any]:
-    return [digest for directory in _collect_directories(root, below) for digest in below[directory][1]]
 
 
 def _deduplicate(digests: Any) -> list[Any]:

@@ -34,16 +34,7 @@ class Event:
     action: str
     outcome: str
     log: str
-
-
-@dataclass(frozen=True)
-class Failure:
-    """An element that could not be fetched or built, and where its log is."""
-
-    element: str
-    action: str
-    reason: str
-    log: str
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -62,7 +53,7 @@ class Log:
     def __init__(self) -> None:
         self.version = ""
         self.listed: dict[str, Node] = {}
-        self.failures: dict[str, Failure] = {}
+        self.failures: dict[str, Event] = {}
         #: The servers that have an element's artifact, and what is wrong with a server.
         self.pushed: dict[str, set[str]] = {}
         self.remote_faults: dict[str, str] = {}
@@ -133,8 +124,8 @@ class Log:
             return None  # the summary at the end repeats the failures
         element, action, reason = self._failing
         self._failing = None
-        self.failures[element] = Failure(element, action, reason, log)
-        return Event(element, action, "failed", log)
+        self.failures[element] = Event(element, action, "failed", log, reason)
+        return self.failures[element]
 
     def _read_listed(self, line: str) -> None:
         listed = LISTED.match(line)

@@ -20,7 +20,7 @@ from ..progress import Progress
 from ..yamltext import read_mapping, to_plain
 from . import ask
 from .cache import is_cached
-from .command import Build, Project, name_artifact, run_bst, show_elements
+from .command import Build, Project, format_options, name_artifact, run_bst, show_elements
 from .log import Log, Node
 
 #: BuildStream takes a server as one word in which these mean something.
@@ -258,10 +258,9 @@ def _push_elements(
             report(f"{subject} is pushed" if event.outcome == "done" else f"{subject} FAILED, its log is {event.log}")
 
     remote = ",".join([f"url={server.url}", *(f"{name}={path}" for name, path in server.tls_files().items())])
-    options = [word for name, value in build.options.items() for word in ("--option", name, value)]
     ended = run_bst(
         project,
-        *("--on-error", "quit", "--network-retries", "0", "--strict", *options),
+        *("--on-error", "quit", "--network-retries", "0", "--strict", *format_options(build.options)),
         *("artifact", "push", "--deps", "none", "--ignore-project-artifact-remotes"),
         *("--artifact-remote", remote if server.tls_files() else server.url, *elements),
         attempt=f"push what was built for {build.architecture} from",

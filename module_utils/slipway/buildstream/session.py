@@ -12,7 +12,7 @@ from pathlib import Path
 from ..errors import SlipwayError
 from ..progress import Progress
 from .command import Build, Project, format_options, name_artifact, run_bst, show_elements
-from .log import MESSAGE, Event, Failure, Log, Node
+from .log import MESSAGE, Event, Log, Node
 
 
 @dataclass(frozen=True)
@@ -171,7 +171,7 @@ class Session:
             findings.append(f"{self._build.architecture}: {what}{so}; its log is {kept}")
         return findings
 
-    def _keep_log(self, failure: Failure) -> Path:
+    def _keep_log(self, failure: Event) -> Path:
         name = failure.element.removesuffix(".bst").replace("/", "-").replace(":", "-")
         kept = self._log_directory / f"failed-{self._build.architecture}-{name}-{failure.action}.log"
         try:

@@ -6,12 +6,9 @@ from __future__ import annotations
 
 import lzma
 import re
-import tarfile
 import zlib
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
-
-from ..tar import make_member
 
 #: No real package comes near these. The first keeps memory small whatever dictionary the data was compressed with.
 MAX_TAR = 40 << 20
@@ -51,7 +48,7 @@ class Decompressor:
 
     def __iter__(self) -> Iterator[bytes]:
         suffix = self._name.removeprefix("control.tar")
-        expand = {"": self._read_plain, ".gz": self._read_gzip, ".xz": self._read_xz, ".zst": self._read_zstd}[suffix]
+        expand = {"": lambda: self._raw, ".gz": self._read_gzip, ".xz": self._read_xz, ".zst": self._read_zstd}[suffix]
         total = 0
         try:
             for piece in expand():
@@ -61,9 +58,6 @@ class Decompressor:
                 yield piece
         except (zlib.error, lzma.LZMAError) as error:
             raise DebError(f"{self._name} is damaged ({error})") from None
-
-    def _read_plain(self) -> Iterator[bytes]:
-        return self._raw
 
     def _read_gzip(self) -> Iterator[bytes]:
         expander = zlib.decompressobj(31)
@@ -238,20 +232,7 @@ def pad(content: bytes) -> bytes:
 
 def resize_header(header: bytes, size: int) -> bytes:
     """A header with another size."""
-    return _set_checksum(header[:124] + b"%011o\0" % size + header[136:])
-
-
-def make_header(name: str, *, size: int, mode: int, mtime: int, directory: bool = False) -> bytes:
-    """A header of the ustar form, owned by root; a name that does not fit raises ``ValueError``."""
-    if len(name.encode()) > 100:
-        raise ValueError(f"the path {name} is longer than 100 bytes")
-    kind = tarfile.DIRTYPE if directory else tarfile.REGTYPE
-    header = make_member(name, kind=kind, size=size, mode=mode, mtime=mtime, names=("root", "root"))
-    return header.tobuf(tarfile.USTAR_FORMAT, "utf-8")
-
-
-def _set_checksum(header: bytes) -> bytes:
-    blank = header[:148] + b" " * 8 + header[156:]
+    blank = header[:124] + b"%011o\0" % size + header[136:148] + b" " * 8 + header[156:]
     return blank[:148] + b"%06o\0 " % sum(blank) + blank[156:]
 
 

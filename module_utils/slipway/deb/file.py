@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import os
 import re
+import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +17,7 @@ from pathlib import PurePosixPath
 from typing import IO, TypeAlias
 
 from ..errors import SlipwayError, count_of, refuse
+from ..tar import make_member
 from . import controltar
 from .control import Control, encode_control, identify_package
 from .controltar import DebError
@@ -196,20 +199,14 @@ def rewrite_deb(deb: Deb, control: bytes) -> Iterator[Piece]:
         yield b"\n" * (sum(end - start for start, end in deb.after) % 2)
 
 
-def build_deb(
-    control: str,
-    contents: Mapping[str, bytes] | None = None,
-    *,
-    scripts: Mapping[str, bytes] | None = None,
-    mtime: int,
-) -> bytes:
+def build_deb(control: str, contents: Mapping[str, bytes], *, mtime: int) -> bytes:
     """A small deb, whole; the same arguments give the same bytes.
 
-    ``contents`` are the package's files by path (``usr/share/doc/...``, mode 0644), ``scripts`` its maintainer
-    scripts by name; everything is root's and as old as ``mtime`` (seconds since 1970). md5sums and Installed-Size
-    are added. What dpkg would refuse raises :class:`SlipwayError`.
+    ``contents`` are the package's files by path (``usr/share/doc/...``, mode 0644); everything is root's and as old as
+    ``mtime`` (seconds since 1970). md5sums and Installed-Size are added. What dpkg would refuse raises
+    :class:`SlipwayError`.
     """
-    inside = dict(sorted((contents or {}).items()))
+    inside = dict(sorted(contents.items()))
     try:
         stanza = Control(control)
         identify_package(stanza)
@@ -220,9 +217,9 @@ def build_deb(
             stanza.set("Installed-Size", str(blocks), after="Architecture")
         named = [("control", encode_control(str(stanza)), 0o644)]
         if inside:
-            sums = (f"{_digest_md5(content)}  {path}\n" for path, content in inside.items())
-            named.append(("md5sums", "".join(sums).encode(), 0o644))
-        named += [(name, content, 0o755) for name, content in sorted((scripts or {}).items())]
+            digests = {path: hashlib.md5(content, usedforsecurity=False) for path, content in inside.items()}
+            sums = "".join(f"{digest.hexdigest()}  {path}\n" for path, digest in digests.items())
+            named.append(("md5sums", sums.encode(), 0o644))
         control_tar = _make_tar([""], named, mtime)
         data_tar = _make_tar(directories, [(path, content, 0o644) for path, content in inside.items()], mtime)
     except ValueError as error:
@@ -358,17 +355,18 @@ def _list_directories(contents: Mapping[str, bytes]) -> list[str]:
 
 
 def _make_tar(directories: list[str], entries: list[tuple[str, bytes, int]], mtime: int) -> bytes:
-    blocks = [
-        controltar.make_header(f"./{path}/" if path else "./", size=0, mode=0o755, mtime=mtime, directory=True)
-        for path in directories
-    ]
-    for name, content, mode in entries:
-        blocks += [
-            controltar.make_header(f"./{name}", size=len(content), mode=mode, mtime=mtime),
-            controltar.pad(content),
-        ]
-    tar = b"".join(blocks)
-    return tar + controltar.make_end(len(tar))
+    """A tar of the ustar form, owned by root; a name that does not fit raises ``ValueError``."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w", format=tarfile.USTAR_FORMAT, encoding="utf-8") as tar:
+        for name, content, mode, kind in (
+            *((f"./{path}/" if path else "./", b"", 0o755, tarfile.DIRTYPE) for path in directories),
+            *((f"./{path}", content, mode, tarfile.REGTYPE) for path, content, mode in entries),
+        ):
+            if len(name.encode()) > 100:
+                raise ValueError(f"the path {name} is longer than 100 bytes")
+            member = make_member(name, kind=kind, size=len(content), mode=mode, mtime=mtime, names=("root", "root"))
+            tar.addfile(member, io.BytesIO(content))
+    return packed.getvalue()
 
 
 def _compress(tar: bytes) -> bytes:
@@ -379,7 +377,3 @@ def _compress(tar: bytes) -> bytes:
 def _format_member(name: str, content: bytes, mtime: int) -> bytes:
     header = b"%-16s%-12d%-6d%-6d%-8s%-10d`\n" % (name.encode(), mtime, 0, 0, b"100644", len(content))
     return header + content + b"\n" * (len(content) % 2)
-
-
-def _digest_md5(content: bytes) -> str:
-    return hashlib.md5(content, usedforsecurity=False).hexdigest()

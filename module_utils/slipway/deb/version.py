@@ -44,24 +44,19 @@ class Version:
 
 def find_version_fault(text: str) -> str | None:
     """Why dpkg would refuse ``text`` as a version, or ``None``; the words complete "the version '...' ..."."""
-    epoch, colon, rest = text.partition(":")
-    if not colon:
-        epoch, rest = "0", text
-    upstream, hyphen, revision = rest.rpartition("-")
-    if not hyphen:
-        upstream, revision = rest, "0"
+    epoch, upstream, revision = _split_version(text)
     if not (epoch.isascii() and epoch.isdigit()):
         return "has an epoch that is not a number"
     if len(epoch) > 100 or int(epoch) > _MAX_EPOCH:
         return "has an epoch that is too big"
     if not upstream:
         return "is empty"
-    if not revision:
+    if revision == "":
         return "has an empty revision"
     if not _UPSTREAM.fullmatch(upstream):
         begins = upstream[0] in "0123456789"
         return "has a character that is not allowed" if begins else "does not begin with a digit"
-    if not _REVISION.fullmatch(revision):
+    if revision is not None and not _REVISION.fullmatch(revision):
         return "has a character in its revision that is not allowed"
     return None
 
@@ -72,11 +67,16 @@ def parse_version(text: str) -> Version:
     fault = find_version_fault(text)
     if fault:
         raise ValueError(f"the version '{text}' {fault}")
+    epoch, upstream, revision = _split_version(text)
+    return Version(int(epoch), upstream, revision)
+
+
+def _split_version(text: str) -> tuple[str, str, str | None]:
     epoch, colon, rest = text.partition(":")
     if not colon:
         epoch, rest = "0", text
     upstream, hyphen, revision = rest.rpartition("-")
-    return Version(int(epoch), upstream if hyphen else rest, revision if hyphen else None)
+    return epoch, upstream if hyphen else rest, revision if hyphen else None
 
 
 def compare_versions(left: str, right: str) -> int:

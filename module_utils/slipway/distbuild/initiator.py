@@ -259,7 +259,8 @@ class Build:
             "unbuilt": self.unbuilt,
             "total": self.total,
             "urls": list(self.urls),
-            "artifacts": [parse_artifact_name(url) for url in self.urls],
+            # The cache server's URLs name the artifacts.
+            "artifacts": [url.rpartition("filename=")[2] or url for url in self.urls],
             "steps": [
                 {
                     "name": step.name,
@@ -549,11 +550,6 @@ class Build:
         for step in self.steps.values():
             if step.outcome == "building":
                 step.outcome, step.seconds = outcome, now - step.began
-
-
-def parse_artifact_name(url: str) -> str:
-    """The artifact that a URL of a cache server names."""
-    return url.rpartition("filename=")[2] or url
 
 
 HANDLERS: dict[str, Callable[[Build, wire.Message, float], None]] = {

@@ -219,7 +219,8 @@ def write_canonical(source: Path, target: Path, *, epoch: int, links: Mapping[st
         members = {}
         for info in old:
             name = info.name.removeprefix("./").strip("/")
-            if name not in ("", ".") and not _is_left_out(name) and not info.isdev():
+            left_out = any(fnmatchcase(name, pattern) for pattern in LEFT_OUT)
+            if name not in ("", ".") and not left_out and not info.isdev():
                 members[name] = info
         for name, info in sorted(members.items()):
             content = old.extractfile(info) if info.isreg() or info.islnk() else None
@@ -239,10 +240,6 @@ def _add_permissions(tar: tarfile.TarFile, members: Mapping[str, tarfile.TarInfo
             tar.addfile(make_member(parent, kind=tarfile.DIRTYPE, mode=0o755, mtime=epoch))
     text = write_permissions(members).encode()
     tar.addfile(make_member(PERMISSIONS, size=len(text), mode=0o644, mtime=epoch), io.BytesIO(text))
-
-
-def _is_left_out(name: str) -> bool:
-    return any(fnmatchcase(name, pattern) for pattern in LEFT_OUT)
 
 
 def _make_member(info: tarfile.TarInfo, name: str, *, size: int, epoch: int) -> tarfile.TarInfo:
@@ -273,12 +270,9 @@ def _read_proxies() -> dict[str, str]:
 def check_recipes(recipes: Sequence[Recipe]) -> None:
     """Raise with every fault of the recipes."""
     faults = [f"{one.name}: it has no architecture" for one in recipes if not one.architectures]
-    faults += [f"{one.name}: the method extract needs packages" for one in recipes if _lacks_packages(one)]
+    extracted = [one for one in recipes if one.method == "extract"]
+    faults += [f"{one.name}: the method extract needs packages" for one in extracted if not one.packages]
     names = [one.name for one in recipes]
     faults += [f"{name}: it is there twice" for name in sorted(set(names)) if names.count(name) > 1]
     faults += [f"{name}: a name is one path component" for name in names if "/" in name or name.startswith(".")]
     refuse("make", "base systems", faults, summary="some recipes are not valid", do_next="Correct the list.")
-
-
-def _lacks_packages(recipe: Recipe) -> bool:
-    return recipe.method == "extract" and not recipe.packages

@@ -115,7 +115,8 @@ def list_artifacts(
         argv = [
             part
             for word in command
-            for part in (some if word in ("{system}", "{systems}") else [_fill_word(word, repo=repo, ref=ref)])
+            for filled in [word.replace("{repo}", repo).replace("{ref}", ref)]
+            for part in (some if word in ("{system}", "{systems}") else [filled])
         ]
         attempt, on = "list the artifacts of", ", ".join(some)
         output = run(argv, attempt=attempt, on=on, cwd=cwd, timeout=timeout).stdout
@@ -151,10 +152,6 @@ def is_system(name: str) -> bool:
 
 def _artifact_path(name: str) -> str:
     return f"/1.0/artifacts?filename={quote(name, safe='')}"
-
-
-def _fill_word(word: str, *, repo: str, ref: str) -> str:
-    return word.replace("{repo}", repo).replace("{ref}", ref)
 
 
 def _split_batches(names: Sequence[str]) -> Iterator[Sequence[str]]:

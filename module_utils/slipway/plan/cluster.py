@@ -259,7 +259,7 @@ class _Reader:
         settings = {
             key: value.text or ""
             for key, value in sorted(merged.items())
-            if key not in STEERING and not _is_secret(key)
+            if key not in STEERING and "PASSWORD" not in key.upper()
         }
         return Deployment(where, node.line, name, str(kind), str(location), settings)
 
@@ -361,10 +361,6 @@ def _read_below(node: Node | None, key: str) -> Node | None:
 
 def _read_text(node: Node | None) -> str | None:
     return None if node is None else node.text
-
-
-def _is_secret(key: str) -> bool:
-    return "PASSWORD" in key.upper()
 
 
 def _quote(text: str) -> str:

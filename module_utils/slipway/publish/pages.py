@@ -235,10 +235,6 @@ def _read_manifest(directory: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _is_sidecar(name: str, names: set[str]) -> bool:
-    return name.endswith(SIDECAR) and name.removesuffix(SIDECAR) in names
-
-
 def _describe_release(site: Site, release: Release) -> dict[str, Any]:
     names = {file.name for file in release.files}
     return {
@@ -261,7 +257,7 @@ def _describe_release(site: Site, release: Release) -> dict[str, Any]:
                 "sidecar": {"name": sidecar, "url": _make_url(release, sidecar)} if sidecar in names else None,
             }
             for file in release.files
-            if not _is_sidecar(file.name, names)
+            if not (file.name.endswith(SIDECAR) and file.name.removesuffix(SIDECAR) in names)
             for sidecar in [file.name + SIDECAR]
         ],
         "commands": [

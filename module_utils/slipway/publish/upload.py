@@ -64,8 +64,8 @@ class SshHost:
         return f"{self.user}@{address}:{directory}/" if self.user else f"{address}:{directory}/"
 
     def format_remote_shell(self) -> str:
-        """The ssh command as rsync's option ``-e`` reads it: words, quoted where needed."""
-        return " ".join(_quote_word(word) for word in self._list_words())
+        """The ssh command as rsync's option ``-e`` reads it: it splits at spaces, and a doubled quote is a quote."""
+        return " ".join("'" + word.replace("'", "''") + "'" for word in self._list_words())
 
     def format_command(self) -> list[str]:
         """The words that a command for the server follows."""
@@ -221,8 +221,3 @@ class _Rsync:
             on_line=on_line,
         )
         return sorted(sent)
-
-
-def _quote_word(word: str) -> str:
-    """Quote a word for rsync, which splits at spaces; a doubled quote is a quote."""
-    return "'" + word.replace("'", "''") + "'"

@@ -23,7 +23,9 @@ STAGE_NAME = re.compile(r"[a-z][a-z0-9_.-]*\Z", re.IGNORECASE)
 
 def seal_record(content: Mapping[str, Any]) -> Record:
     """``content`` with the seal that shows later edits."""
-    return {**content, "seal": _digest_json({name: value for name, value in content.items() if name != "seal"})}
+    sealed = {name: value for name, value in content.items() if name != "seal"}
+    text = json.dumps(sealed, sort_keys=True, separators=(",", ":"))
+    return {**content, "seal": hashlib.sha256(text.encode()).hexdigest()}
 
 
 def load_record(path: Path) -> Record:
@@ -115,7 +117,3 @@ def find_differences(where: str, before: Any, now: Any) -> list[str]:
 
 def _format_value(value: Any) -> str:
     return "absent" if value is None else json.dumps(value, ensure_ascii=False)
-
-
-def _digest_json(value: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

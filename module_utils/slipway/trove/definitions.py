@@ -121,7 +121,7 @@ def publish_definitions(
     """
     ref = f"refs/heads/{branch}"
     head = read_refs(repository).get(ref)
-    if head is not None and _read_tree_id(repository, head) == hash_tree(tree):
+    if head is not None and _run_git(repository, "rev-parse", f"{head}^{{tree}}").strip() == hash_tree(tree):
         return PublishedBranch(head, {})
     foreign = None if head is None else _find_foreign_commit(repository, head, person=person)
     if foreign is not None:
@@ -167,10 +167,6 @@ def _find_includes(data: bytes, *, file: str) -> Iterator[bytes]:
         for each in [] if stated is None else stated.items or [stated]:
             if each.text is not None and ":" not in each.text:
                 yield posixpath.normpath(each.text).encode()
-
-
-def _read_tree_id(repository: Path, commit: str) -> str:
-    return _run_git(repository, "rev-parse", f"{commit}^{{tree}}").strip()
 
 
 def _find_foreign_commit(repository: Path, head: str, *, person: Person) -> str | None:

@@ -69,7 +69,7 @@ def parse_manifest(packed: bytes, where: str) -> dict[str, str]:
         entries = json.loads(text)
         if not isinstance(entries, dict):
             raise TypeError("it is not an object")
-        return {_parse_path(name): _read_fingerprint(entry) for name, entry in entries.items()}
+        return {_parse_path(name): str(entry["fingerprint"]) for name, entry in entries.items()}
     except (OSError, EOFError, ValueError, TypeError, zlib.error) as error:
         raise SlipwayError(
             "read the manifest", where, str(error), do_next="Write it again with grok-manifest on that Trove."
@@ -128,7 +128,3 @@ def _parse_path(name: Any) -> str:
     if not name.endswith(".git") or any(part in ("", ".", "..") or part.startswith(".") for part in parts):
         raise ValueError(f"{name!r} is not a path of a repository")
     return str(name).removeprefix("/").removesuffix(".git")
-
-
-def _read_fingerprint(entry: Any) -> str:
-    return str(entry["fingerprint"])
