@@ -115,10 +115,10 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.slipway import openpgp
 from ..module_utils.slipway.module.diff import diff_added
 from ..module_utils.slipway.module.options import OPENPGP, PROGRESS
 from ..module_utils.slipway.module.report import report
+from ..module_utils.slipway.process import read_version
 from ..module_utils.slipway.progress import Progress
 from ..module_utils.slipway.publish import package
 from ..module_utils.slipway.release import pigz
@@ -163,7 +163,7 @@ def main() -> None:
             "made": done.made,
             "signed_by": done.signed_by,
             "signed_at": done.signed_at,
-            "tools": {"pigz": pigz.read_version(), "gpg": openpgp.read_version()},
+            "tools": {"pigz": pigz.read_version(), "gpg": read_version("gpg", "--version").rsplit(" ", 1)[-1]},
         }
         if done.made:
             result["diff"] = diff_added(f"{params['directory']}/{name}" for name in done.made)

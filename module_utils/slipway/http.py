@@ -13,6 +13,7 @@ import contextlib
 import functools
 import http.client
 import io
+import json
 import socket
 import ssl
 import time
@@ -161,6 +162,15 @@ class Service:
                 return receive_body(response, target.write)
 
         return self._retry(exchange, attempt=attempt)
+
+    def parse_object(self, attempt: str, answer: Answer) -> dict[str, Any]:
+        """The JSON object in a successful answer; anything else is a failure."""
+        value = None
+        with contextlib.suppress(ValueError):
+            value = json.loads(answer.body)
+        if answer.status != 200 or not isinstance(value, dict):
+            raise self.answer_error(attempt, answer)
+        return value
 
     def answer_error(self, attempt: str, answer: Answer) -> SlipwayError:
         """The failure for an unexpected answer."""

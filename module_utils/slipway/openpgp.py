@@ -264,12 +264,6 @@ def provide_environment(gnupghome: str | os.PathLike[str]) -> Iterator[dict[str,
         yield {"GNUPGHOME": str(home.path)}
 
 
-def read_version() -> str:
-    """GnuPG's version, for example 2.2.40."""
-    done = run(["gpg", "--version"], attempt="ask the version of", on="gpg", timeout=60)
-    return done.stdout.split("\n", 1)[0].rsplit(" ", 1)[-1]
-
-
 def normalise_fingerprint(text: str) -> str:
     """A fingerprint in GnuPG's form: upper case without spaces; anything shorter is refused."""
     candidate = "".join(text.split()).upper().removeprefix("0X")

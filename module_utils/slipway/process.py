@@ -117,6 +117,12 @@ def run(
     return done
 
 
+def read_version(*command: str, env: Mapping[str, str] | None = None) -> str:
+    """What a program says of its version, in its first line."""
+    done = run(command, attempt="ask for the version of", on=command[0], env=env, timeout=60)
+    return (done.stdout.strip() or done.stderr.strip()).split("\n", 1)[0]
+
+
 def summarise_output(text: str, count: int = 3) -> str:
     """The last ``count`` lines of ``text`` that are not blank, and before them the first that names a cause, as one."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]

@@ -5,14 +5,13 @@
 from __future__ import annotations
 
 import posixpath
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from ..errors import SlipwayError
-from .remote import Person, find_remote_commit, redacted, run_git
+from .remote import Person, fetch_commit, find_remote_commit, redacted, run_git
 
 
 @dataclass(frozen=True)
@@ -35,11 +34,7 @@ def ensure_files(
             raise SlipwayError("commit the file", path, "it is not a path inside a repository", do_next="Correct it.")
     ref = f"refs/heads/{branch}"
     head = find_remote_commit(url, ref)
-    with tempfile.TemporaryDirectory(prefix="slipway-git-") as name:
-        repository = Path(name)
-        run_git("init", "--quiet", "--bare", name, attempt="make a scratch repository in", on=name)
-        if head is not None:
-            run_git("fetch", "--quiet", "--depth=1", "--", url, head, attempt="fetch", on=redacted(url), cwd=repository)
+    with fetch_commit(url, head) as repository:
         before = {path: _read_content(repository, head, path) for path in files}
         changed = {path: (before[path] or "", text) for path, text in files.items() if before[path] != text}
         if not changed or not write:

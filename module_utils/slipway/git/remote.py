@@ -137,17 +137,18 @@ def find_remote_commit(url: str, ref: str) -> str | None:
 
 
 @contextlib.contextmanager
-def fetch_commit(url: str, commit: str, *, depth: int | None = 1) -> Iterator[Path]:
-    """A temporary bare repository that holds ``commit`` of ``url``, with all history if ``depth`` is None."""
+def fetch_commit(url: str, commit: str | None, *, depth: int | None = 1) -> Iterator[Path]:
+    """A temporary bare repository that holds ``commit`` of ``url``, if any, with all history if ``depth`` is None."""
     with tempfile.TemporaryDirectory(prefix="slipway-git-") as name:
         run_git("init", "--quiet", "--bare", name, attempt="make a scratch repository in", on=name)
-        shallow = [] if depth is None else [f"--depth={depth}"]
-        run_git(
-            *("fetch", "--quiet", "--no-tags", *shallow, "--", url, commit),
-            attempt=f"fetch {commit} from",
-            on=redacted(url),
-            cwd=name,
-        )
+        if commit is not None:
+            shallow = [] if depth is None else [f"--depth={depth}"]
+            run_git(
+                *("fetch", "--quiet", "--no-tags", *shallow, "--", url, commit),
+                attempt=f"fetch {commit} from",
+                on=redacted(url),
+                cwd=name,
+            )
         yield Path(name)
 
 

@@ -20,9 +20,10 @@ from typing import Any
 from ..errors import SlipwayError, refuse
 from ..files import hash_file, move_synced
 from ..locks import hold_flock
+from ..process import read_version
 from ..progress import Progress
 from ..release.artifact import Artifact, verify_deployed
-from .job import Job, read_version
+from .job import Job, program_path
 from .tree import Changes, rewrite_tree
 from .writers import WRITERS
 
@@ -144,7 +145,7 @@ def read_tool_versions(deployments: Iterable[Deployment]) -> dict[str, str]:
     """The versions of the programs that the types of ``deployments`` are made with."""
     types = {each.type for top in deployments for each in top.walk()}
     programs = dict.fromkeys(program for name in sorted(types) for program in WRITERS[name].programs)
-    return {program[0]: read_version(program) for program in programs}
+    return {program[0]: read_version(*program, env={"PATH": program_path()}) for program in programs}
 
 
 def _refuse_faults(deployments: Sequence[Deployment], *, artifacts: Mapping[str, str] | None) -> None:

@@ -10,8 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..process import run
-
 MIB = 1 << 20
 
 
@@ -33,12 +31,6 @@ class Job:
     def make_uuid(self, purpose: str) -> str:
         """A UUID that is this deployment's own in every run."""
         return str(uuid.uuid5(uuid.NAMESPACE_URL, f"slipway:{self.label}:{self.name}:{purpose}"))
-
-
-def read_version(program: tuple[str, str]) -> str:
-    """What a program says of its version, in its first line."""
-    done = run(program, attempt="ask for the version of", on=program[0], env={"PATH": program_path()})
-    return (done.stdout.strip() or done.stderr.strip()).splitlines()[0]
 
 
 def program_path() -> str:

@@ -57,10 +57,7 @@ class MorphCache:
         answer = self._service.ask("GET", path, attempt=attempt, timeout=self._timeout)
         if answer.status == 404:
             return None
-        try:
-            value = str(json.loads(answer.body)["sha1"]) if answer.status == 200 else ""
-        except (ValueError, KeyError, TypeError):
-            value = ""
+        value = str(self._service.parse_object(attempt, answer).get("sha1"))
         if not SHA1.match(value):
             raise self._service.answer_error(attempt, answer)
         return value
@@ -75,12 +72,7 @@ class MorphCache:
             content_type="application/json",
             timeout=self._timeout,
         )
-        try:
-            reply = json.loads(answer.body) if answer.status == 200 else None
-        except ValueError:
-            reply = None
-        if not isinstance(reply, dict):
-            raise self._service.answer_error(attempt, answer)
+        reply = self._service.parse_object(attempt, answer)
         unanswered = [name for name in batch if not isinstance(reply.get(name), bool)]
         refuse(
             attempt,

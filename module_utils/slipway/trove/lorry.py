@@ -9,8 +9,10 @@ Only the mirror proves that a repository is promoted.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -40,7 +42,7 @@ class LorryController:
     def is_maintained(self) -> bool:
         """Whether this is the maintained Lorry, whose queue cannot be changed; any other service is a failure."""
         answer = self._ask("GET", "/1.0/status")
-        if answer.status == 200 and "running_queue" in self._parse_mapping(answer):
+        if answer.status == 200 and "running_queue" in self._service.parse_object("ask", answer):
             return False
         lorries = self._ask("GET", "/1.0/list-lorries")
         if lorries.status != 200:
@@ -49,38 +51,38 @@ class LorryController:
 
     def runs_queue(self) -> bool:
         """Whether jobs are given out at all."""
-        return self._parse_mapping(self._ask_successfully("GET", "/1.0/status")).get("running_queue") is not False
+        return self._read("/1.0/status").get("running_queue") is not False
 
     def list_queue(self) -> list[str]:
         """The paths in the queue, next to run first."""
-        queue = self._parse_mapping(self._ask_successfully("GET", "/1.0/list-queue")).get("queue")
+        queue = self._read("/1.0/list-queue").get("queue")
         return [str(one.get("path") if isinstance(one, dict) else one) for one in queue or []]
 
     def move_to_top(self, path: str) -> None:
         """Move a repository to the head of the queue."""
-        self._ask_successfully("POST", "/1.0/move-to-top", {"path": path})
+        answer = self._ask("POST", "/1.0/move-to-top", {"path": path})
+        if answer.status != 200:
+            raise self._service.answer_error("ask", answer)
 
     def find_lorry(self, path: str) -> dict[str, Any] | None:
         """What is known of a repository; ``None`` if it is not mirrored."""
         answer = self._ask("GET", f"/1.0/lorry/{quote(path)}")
-        return None if answer.status == 404 else self._parse_mapping(self._require_success(answer))
+        return None if answer.status == 404 else self._service.parse_object("ask", answer)
 
     def find_listed_lorry(self, path: str) -> dict[str, Any] | None:
         """The same from the maintained Lorry's list."""
-        answer = self._ask_successfully("GET", "/1.0/list-lorries")
-        try:
+        answer, listed = self._ask("GET", "/1.0/list-lorries"), None
+        with contextlib.suppress(ValueError):
             listed = json.loads(answer.body)
-        except ValueError as error:
-            raise self._service.answer_error("ask", answer) from error
         if isinstance(listed, dict):
             listed = listed.get("lorries")
-        if not isinstance(listed, list) or not all(isinstance(one, dict) for one in listed):
+        if answer.status != 200 or not isinstance(listed, list) or not all(isinstance(one, dict) for one in listed):
             raise self._service.answer_error("ask", answer)
         return next((one for one in listed if path in (one.get("path"), one.get("name"))), None)
 
     def read_job(self, identifier: object) -> dict[str, Any]:
         """A job: ``exit`` is ``no`` while it runs, then its status; ``output`` is what it wrote."""
-        return self._parse_mapping(self._ask_successfully("GET", f"/1.0/job/{quote(str(identifier), safe='')}"))
+        return self._read(f"/1.0/job/{quote(str(identifier), safe='')}")
 
     def _ask(self, method: str, path: str, form: Mapping[str, str] | None = None) -> Answer:
         # A POST without a body is refused, an empty one too.
@@ -93,22 +95,8 @@ class LorryController:
             timeout=self._timeout,
         )
 
-    def _ask_successfully(self, method: str, path: str, form: Mapping[str, str] | None = None) -> Answer:
-        return self._require_success(self._ask(method, path, form))
-
-    def _require_success(self, answer: Answer) -> Answer:
-        if answer.status != 200:
-            raise self._service.answer_error("ask", answer)
-        return answer
-
-    def _parse_mapping(self, answer: Answer) -> dict[str, Any]:
-        try:
-            value = json.loads(answer.body)
-        except ValueError:
-            value = None
-        if not isinstance(value, dict):
-            raise self._service.answer_error("ask", answer)
-        return value
+    def _read(self, path: str) -> dict[str, Any]:
+        return self._service.parse_object("ask", self._ask("GET", path))
 
 
 def promote_repository(
@@ -144,28 +132,19 @@ def promote_repository(
     return True
 
 
+@dataclass
 class _Watch:
     """Follows one repository through the queue and its jobs."""
 
-    def __init__(
-        self,
-        api: LorryController,
-        path: str,
-        commit: str,
-        read_mirrored: Callable[[], str | None],
-        report: Callable[[str], None],
-    ) -> None:
-        self._api, self._path, self._commit, self._read_mirrored, self._report = (
-            api,
-            path,
-            commit,
-            read_mirrored,
-            report,
-        )
-        self._last_run: Any = None
-        self._job: Any = None
-        self._jobs = 0
-        self._reported = ""
+    _api: LorryController
+    _path: str
+    _commit: str
+    _read_mirrored: Callable[[], str | None]
+    _report: Callable[[str], None]
+    _last_run: Any = None
+    _job: Any = None
+    _jobs: int = 0
+    _reported: str = ""
 
     def begin(self, *, write: bool) -> None:
         """Make sure that a promotion is possible, and ask for it."""
@@ -240,15 +219,16 @@ class _Watch:
         return f"it is number {queue.index(self._path) + 1} of {len(queue)} in the queue"
 
     def _find_lorry(self) -> dict[str, Any]:
-        return self._require_known(self._api.find_lorry(self._path))
-
-    def _require_known(self, lorry: dict[str, Any] | None) -> dict[str, Any]:
+        lorry = self._look_up(self._path)
         if lorry is None:
             raise self._make_error(
                 "the Trove does not mirror it",
                 "Add it to the Trove's lorries, reload them (POST /1.0/read-configuration), and run again.",
             )
         return lorry
+
+    def _look_up(self, path: str) -> dict[str, Any] | None:
+        return self._api.find_lorry(path)
 
     def _make_error(self, came_back: str, do_next: str) -> SlipwayError:
         return SlipwayError(f"promote {self._path} on", self._api.url, came_back, do_next=do_next)
@@ -277,8 +257,8 @@ class _MaintainedWatch(_Watch):
             f"{lorry.get('last_run')}{results}; the mirror's ref names {found or 'nothing'}"
         )
 
-    def _find_lorry(self) -> dict[str, Any]:
-        return self._require_known(self._api.find_listed_lorry(self._path))
+    def _look_up(self, path: str) -> dict[str, Any] | None:
+        return self._api.find_listed_lorry(path)
 
 
 def _shorten_output(output: object) -> str:
