@@ -33,5 +33,5 @@ def make_deb(
     text = "".join(f"{key}: {value}\n" for key, value in control.items())
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / f"{name}_{version.partition(':')[2] or version}_{architecture}.deb"
-    path.write_bytes(build_deb(text, files, mtime=1_600_000_000))
+    path.write_bytes(build_deb(text, files or {}, mtime=1_600_000_000))
     return path
