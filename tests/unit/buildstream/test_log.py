@@ -34,7 +34,8 @@ def test_the_log_tells_what_begins_and_ends_with_whole_paths() -> None:
 def test_a_failure_is_told_once_with_its_log() -> None:
     log, found = events((HEADING + BAD).replace("LOGS", "/srv/logs"))
     path = "/srv/logs/mini/bad/da4571f6-build.20261121-032257.log"
-    assert found == [Event("bad.bst", "build", "started", path), Event("bad.bst", "build", "failed", path)]
+    failed = Event("bad.bst", "build", "failed", path, "Command failed")
+    assert found == [Event("bad.bst", "build", "started", path), failed]
     assert [(failure.element, failure.action, failure.reason, failure.log) for failure in log.failures.values()] == [
         ("bad.bst", "build", "Command failed", path)
     ]
