@@ -111,16 +111,40 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ..module_utils.slipway.module.options import CONNECTION_HTTPS
-from ..module_utils.slipway.module.report import report
+from ..module_utils.slipway.module.report import run_module
 from ..module_utils.slipway.publish import announcement
 
 
+def act(params: dict[str, Any], *, write: bool) -> dict[str, Any]:
+    maildir = Path(params["maildir"]) if params["maildir"] else None
+    mail = announcement.compose_mail(
+        **{name: params[name] for name in ("sender", "recipients", "subject", "body", "message_id")},
+        date=int(time.time()) if params["date"] is None else params["date"],
+    )
+    text = mail.as_string()
+    result: dict[str, Any] = {"message_id": params["message_id"], "text": text, "refused": []}
+    if params["already_sent"]:
+        return {"changed": False, **result}
+    if not write:
+        changed = maildir is None or announcement.find_mail(maildir, params["message_id"]) is None
+    elif maildir is not None:
+        changed = announcement.deliver_mail(maildir, mail)
+    else:
+        changed = True
+        result["refused"] = announcement.send_mail(_make_relay(params), mail)
+        result["warnings"] = [
+            f"{params['host']} refused the announcement for {recipient}; the others got it."
+            for recipient in result["refused"]
+        ]
+    diff = {"diff": {"before": "", "after": text}} if changed else {}
+    return {"changed": changed, **result, **diff}
+
+
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
+    run_module(
+        act,
+        {
             **CONNECTION_HTTPS,
             "maildir": {"type": "path"},
             "host": {"type": "str"},
@@ -139,33 +163,7 @@ def main() -> None:
         required_one_of=[("maildir", "host")],
         mutually_exclusive=[("maildir", "host")],
         required_by={"password": ["user"]},
-        supports_check_mode=True,
     )
-    params = module.params
-    maildir = Path(params["maildir"]) if params["maildir"] else None
-
-    def act() -> dict[str, Any]:
-        mail = announcement.compose_mail(
-            **{name: params[name] for name in ("sender", "recipients", "subject", "body", "message_id")},
-            date=int(time.time()) if params["date"] is None else params["date"],
-        )
-        text = mail.as_string()
-        result: dict[str, Any] = {"message_id": params["message_id"], "text": text, "refused": []}
-        if params["already_sent"]:
-            return {"changed": False, **result}
-        if module.check_mode:
-            changed = maildir is None or announcement.find_mail(maildir, params["message_id"]) is None
-        elif maildir is not None:
-            changed = announcement.deliver_mail(maildir, mail)
-        else:
-            changed = True
-            result["refused"] = announcement.send_mail(_make_relay(params), mail)
-            for recipient in result["refused"]:
-                module.warn(f"{params['host']} refused the announcement for {recipient}; the others got it.")
-        diff = {"diff": {"before": "", "after": text}} if changed else {}
-        return {"changed": changed, **result, **diff}
-
-    report(module, act)
 
 
 def _make_relay(params: dict[str, Any]) -> announcement.Relay:

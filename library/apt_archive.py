@@ -123,17 +123,16 @@ removed:
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ..module_utils.slipway.apt import reprepro
 from ..module_utils.slipway.apt.index import read_debs
-from ..module_utils.slipway.module.report import report
+from ..module_utils.slipway.module.report import run_module
 
 
 def main() -> None:
     package = {"name": {"type": "str", "required": True}, "version": {"type": "str"}, "architecture": {"type": "str"}}
-    module = AnsibleModule(
-        argument_spec={
+    run_module(
+        act,
+        {
             "directory": {"type": "path", "required": True},
             "suite": {"type": "str", "required": True},
             "state": {
@@ -155,9 +154,7 @@ def main() -> None:
             ("state", "copied", ["source"]),
             ("state", "snapshot", ["name"]),
         ],
-        supports_check_mode=True,
     )
-    report(module, lambda: act(module.params, write=not module.check_mode))
 
 
 def act(options: dict[str, Any], *, write: bool) -> dict[str, Any]:

@@ -56,23 +56,20 @@ packages:
 from dataclasses import asdict
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ..module_utils.slipway.apt import reprepro
-from ..module_utils.slipway.module.report import report
+from ..module_utils.slipway.module.report import run_module
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
+    run_module(
+        act,
+        {
             "directory": {"type": "path", "required": True},
             "suite": {"type": "str", "required": True},
             "gnupghome": {"type": "path"},
             "lock_timeout": {"type": "float", "default": 600},
         },
-        supports_check_mode=True,
     )
-    report(module, lambda: act(module.params, write=not module.check_mode))
 
 
 def act(options: dict[str, Any], *, write: bool) -> dict[str, Any]:

@@ -110,18 +110,17 @@ snapshot:
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ..module_utils.slipway import openpgp
 from ..module_utils.slipway.apt import publication
 from ..module_utils.slipway.apt.index import Archive, assemble_release
 from ..module_utils.slipway.module.options import OPENPGP
-from ..module_utils.slipway.module.report import report
+from ..module_utils.slipway.module.report import run_module
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
+    run_module(
+        act,
+        {
             **OPENPGP,
             "gnupghome": {"type": "path", "required": True},
             "directory": {"type": "path", "required": True},
@@ -134,9 +133,7 @@ def main() -> None:
             "component": {"type": "str", "default": "main"},
             "lock_timeout": {"type": "float", "default": 600},
         },
-        supports_check_mode=True,
     )
-    report(module, lambda: act(module.params, write=not module.check_mode))
 
 
 def act(options: dict[str, Any], *, write: bool) -> dict[str, Any]:

@@ -66,19 +66,35 @@ unpublished:
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ..module_utils.slipway.module.diff import diff_added
 from ..module_utils.slipway.module.options import ARTIFACTS, PROGRESS
-from ..module_utils.slipway.module.report import report
+from ..module_utils.slipway.module.report import run_module
 from ..module_utils.slipway.progress import Progress
 from ..module_utils.slipway.publish.directory import PublicationState, Server, probe_release, publish_release
 from ..module_utils.slipway.release.artifact import read_artifacts
 
 
+def act(params: dict[str, Any], *, write: bool) -> dict[str, Any]:
+    server = Server(
+        private=Path(params["private"]),
+        public=Path(params["public"]),
+        label=params["label"],
+        files=read_artifacts(params["files"], attempt="publish the release", known=write),
+        flat_links=params["flat_links"],
+    )
+    progress = Progress(params["progress"] if write else None, total=len(server.files))
+    found = (publish_release if write else probe_release)(server, progress=progress)
+    result: dict[str, Any] = {"changed": found.changes, "unpublished": found.unpublished}
+    if result["changed"]:
+        names = [*(f"{server.published}/{name}" for name in found.unpublished), *_format_links(server, found)]
+        result["diff"] = diff_added(names)
+    return result
+
+
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
+    run_module(
+        act,
+        {
             **ARTIFACTS,
             **PROGRESS,
             # The name of a directory is not a secret.
@@ -87,27 +103,7 @@ def main() -> None:
             "label": {"type": "str", "required": True},
             "flat_links": {"type": "bool", "default": True},
         },
-        supports_check_mode=True,
     )
-    params, check = module.params, module.check_mode
-
-    def act() -> dict[str, Any]:
-        server = Server(
-            private=Path(params["private"]),
-            public=Path(params["public"]),
-            label=params["label"],
-            files=read_artifacts(params["files"], attempt="publish the release", known=not check),
-            flat_links=params["flat_links"],
-        )
-        progress = Progress(None if check else params["progress"], total=len(server.files))
-        found = (probe_release if check else publish_release)(server, progress=progress)
-        result: dict[str, Any] = {"changed": found.changes, "unpublished": found.unpublished}
-        if result["changed"]:
-            names = [*(f"{server.published}/{name}" for name in found.unpublished), *_format_links(server, found)]
-            result["diff"] = diff_added(names)
-        return result
-
-    report(module, act)
 
 
 def _format_links(server: Server, found: PublicationState) -> list[str]:

@@ -66,17 +66,34 @@ pending:
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ..module_utils.slipway.module.options import ARTIFACTS
-from ..module_utils.slipway.module.report import report
+from ..module_utils.slipway.module.report import run_module
 from ..module_utils.slipway.publish.directory import Server, probe_release
 from ..module_utils.slipway.release.artifact import read_artifacts
 
 
+def act(params: dict[str, Any], *, write: bool) -> dict[str, Any]:
+    found = probe_release(
+        Server(
+            private=Path(params["private"]),
+            public=Path(params["public"]),
+            label=params["label"],
+            files=read_artifacts(params["files"], attempt="publish the release", known=write),
+            flat_links=params["flat_links"],
+        )
+    )
+    return {
+        "changed": False,
+        "unpublished": found.unpublished,
+        "missing": found.missing,
+        "pending": found.changes,
+    }
+
+
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
+    run_module(
+        act,
+        {
             **ARTIFACTS,
             # The name of a directory is not a secret.
             "private": {"type": "path", "required": True, "no_log": False},
@@ -84,28 +101,7 @@ def main() -> None:
             "label": {"type": "str", "required": True},
             "flat_links": {"type": "bool", "default": True},
         },
-        supports_check_mode=True,
     )
-    params = module.params
-
-    def act() -> dict[str, Any]:
-        found = probe_release(
-            Server(
-                private=Path(params["private"]),
-                public=Path(params["public"]),
-                label=params["label"],
-                files=read_artifacts(params["files"], attempt="publish the release", known=not module.check_mode),
-                flat_links=params["flat_links"],
-            )
-        )
-        return {
-            "changed": False,
-            "unpublished": found.unpublished,
-            "missing": found.missing,
-            "pending": found.changes,
-        }
-
-    report(module, act)
 
 
 if __name__ == "__main__":

@@ -85,19 +85,35 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ..module_utils.slipway.module.diff import diff_added
 from ..module_utils.slipway.module.options import ARTIFACTS, CONNECTION_SSH, PROGRESS
-from ..module_utils.slipway.module.report import report
+from ..module_utils.slipway.module.report import run_module
 from ..module_utils.slipway.progress import Progress
 from ..module_utils.slipway.publish import upload
 from ..module_utils.slipway.release.artifact import read_artifacts
 
 
+def act(params: dict[str, Any], *, write: bool) -> dict[str, Any]:
+    arguments = shlex.split(params["ssh_args"])
+    host = upload.SshHost(params["host"] or "", params["user"], params["port"], params["ssh_options"], arguments)
+    sent = upload.upload_files(
+        Path(params["source"]),
+        read_artifacts(params["files"], attempt="upload the release", known=write),
+        directory=Path(params["directory"]),
+        host=host if params["method"] == "rsync" else None,
+        timeout=params["timeout"],
+        idle_timeout=params["idle_timeout"],
+        progress=Progress(params["progress"] if write else None),
+        check=not write,
+    )
+    diff = diff_added(f"{params['directory']}/{name}" for name in sent)
+    return {"changed": bool(sent), "sent": sent, **({"diff": diff} if sent else {})}
+
+
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
+    run_module(
+        act,
+        {
             **ARTIFACTS,
             **CONNECTION_SSH,
             **PROGRESS,
@@ -112,27 +128,7 @@ def main() -> None:
             "idle_timeout": {"type": "int", "default": 60},
         },
         required_if=[("method", "rsync", ["host"])],
-        supports_check_mode=True,
     )
-    params, check = module.params, module.check_mode
-
-    def act() -> dict[str, Any]:
-        arguments = shlex.split(params["ssh_args"])
-        host = upload.SshHost(params["host"] or "", params["user"], params["port"], params["ssh_options"], arguments)
-        sent = upload.upload_files(
-            Path(params["source"]),
-            read_artifacts(params["files"], attempt="upload the release", known=not check),
-            directory=Path(params["directory"]),
-            host=host if params["method"] == "rsync" else None,
-            timeout=params["timeout"],
-            idle_timeout=params["idle_timeout"],
-            progress=Progress(None if check else params["progress"]),
-            check=check,
-        )
-        diff = diff_added(f"{params['directory']}/{name}" for name in sent)
-        return {"changed": bool(sent), "sent": sent, **({"diff": diff} if sent else {})}
-
-    report(module, act)
 
 
 if __name__ == "__main__":

@@ -69,18 +69,35 @@ verified:
 
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ..module_utils.slipway.module.options import ARTIFACTS, CONNECTION_HTTPS, PROGRESS
-from ..module_utils.slipway.module.report import report
+from ..module_utils.slipway.module.report import run_module
 from ..module_utils.slipway.progress import Progress
 from ..module_utils.slipway.publish import channel
 from ..module_utils.slipway.release.artifact import read_artifacts
 
 
+def act(params: dict[str, Any], *, write: bool) -> dict[str, Any]:
+    files = read_artifacts(params["files"], attempt="verify the release", known=write)
+    if not all(file.sha256 for file in files):
+        return {"changed": False, "verified": []}
+    verified = channel.verify_channels(
+        params["channels"],
+        params["path"],
+        files,
+        timeout=params["timeout"] if write else 0,
+        interval=params["interval"],
+        idle_timeout=params["idle_timeout"],
+        fetch_timeout=params["fetch_timeout"],
+        progress=Progress(params["progress"] if write else None),
+        ca_path=params["ca_path"],
+    )
+    return {"changed": False, "verified": verified}
+
+
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
+    run_module(
+        act,
+        {
             **ARTIFACTS,
             **CONNECTION_HTTPS,
             **PROGRESS,
@@ -91,28 +108,7 @@ def main() -> None:
             "idle_timeout": {"type": "int", "default": 30},
             "fetch_timeout": {"type": "int", "default": 3600},
         },
-        supports_check_mode=True,
     )
-    params, check = module.params, module.check_mode
-
-    def act() -> dict[str, Any]:
-        files = read_artifacts(params["files"], attempt="verify the release", known=not check)
-        if not all(file.sha256 for file in files):
-            return {"changed": False, "verified": []}
-        verified = channel.verify_channels(
-            params["channels"],
-            params["path"],
-            files,
-            timeout=0 if check else params["timeout"],
-            interval=params["interval"],
-            idle_timeout=params["idle_timeout"],
-            fetch_timeout=params["fetch_timeout"],
-            progress=Progress(None if check else params["progress"]),
-            ca_path=params["ca_path"],
-        )
-        return {"changed": False, "verified": verified}
-
-    report(module, act)
 
 
 if __name__ == "__main__":

@@ -45,30 +45,26 @@ missing:
 
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ..module_utils.slipway.host.emulation import list_offers
-from ..module_utils.slipway.module.report import report
+from ..module_utils.slipway.module.report import run_module
 
 
-def act(module: AnsibleModule) -> dict[str, Any]:
-    found = list_offers(module.params["wanted"])
+def act(options: dict[str, Any], **_: bool) -> dict[str, Any]:
+    found = list_offers(options["wanted"])
     missing = [{"architecture": offer.architecture, "why": offer.why} for offer in found if not offer.offered]
-    for one in missing:
-        module.warn(f"This machine does not build for {one['architecture']}: {one['why']}.")
     return {
         "changed": False,
         "offered": [offer.architecture for offer in found if offer.offered],
         "missing": missing,
+        "warnings": [f"This machine does not build for {one['architecture']}: {one['why']}." for one in missing],
     }
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={"wanted": {"type": "list", "elements": "str", "required": True}},
-        supports_check_mode=True,
+    run_module(
+        act,
+        {"wanted": {"type": "list", "elements": "str", "required": True}},
     )
-    report(module, lambda: act(module))
 
 
 if __name__ == "__main__":

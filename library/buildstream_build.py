@@ -78,34 +78,31 @@ import signal
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ..module_utils.slipway.buildstream.build import build_all, find_built
 from ..module_utils.slipway.buildstream.command import Build, Project
 from ..module_utils.slipway.buildstream.session import BuiltElement
 from ..module_utils.slipway.errors import SlipwayError
 from ..module_utils.slipway.module.options import BUILDSTREAM, BUILDSTREAM_BUILDS, PROGRESS
-from ..module_utils.slipway.module.report import report
+from ..module_utils.slipway.module.report import run_module
 from ..module_utils.slipway.progress import Progress
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
+    # Interrupted, the module ends at once like on any other signal, and its builds end with it.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    run_module(
+        act,
+        {
             **BUILDSTREAM,
             **BUILDSTREAM_BUILDS,
             **PROGRESS,
             "previous": {"type": "list", "elements": "dict", "default": []},
             "timeout": {"type": "int", "default": 86400},
         },
-        supports_check_mode=True,
     )
-    # Interrupted, the module ends at once like on any other signal, and its builds end with it.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    report(module, lambda: act(module.params, check_mode=module.check_mode))
 
 
-def act(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
+def act(params: dict[str, Any], *, write: bool) -> dict[str, Any]:
     project = Project(Path(params["project"]), params["config"] and Path(params["config"]), params["bst"])
     builds = [Build(each["architecture"], tuple(each["elements"]), each["options"]) for each in params["builds"]]
     names = [build.architecture for build in builds]
@@ -117,7 +114,7 @@ def act(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
     known = find_built(project, builds, previous)
     missing = {built.architecture for built in known if not built.cached}
     tools: dict[str, str] = {}
-    if missing and not check_mode:
+    if missing and write:
         wanted = [build for build in builds if build.architecture in missing]
         made, version = build_all(
             project,

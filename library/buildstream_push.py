@@ -88,19 +88,18 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ..module_utils.slipway.buildstream.command import Build, Project
 from ..module_utils.slipway.buildstream.push import Outcome, Server, publish_artifacts
 from ..module_utils.slipway.module.diff import diff_added
 from ..module_utils.slipway.module.options import BUILDSTREAM, BUILDSTREAM_BUILDS, PROGRESS
-from ..module_utils.slipway.module.report import report
+from ..module_utils.slipway.module.report import run_module
 from ..module_utils.slipway.progress import Progress
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
+    run_module(
+        act,
+        {
             **BUILDSTREAM,
             **BUILDSTREAM_BUILDS,
             **PROGRESS,
@@ -111,16 +110,14 @@ def main() -> None:
             "timeout": {"type": "int", "default": 14400},
         },
         required_together=[["client_cert", "client_key"]],
-        supports_check_mode=True,
     )
-    report(module, lambda: act(module.params, check_mode=module.check_mode))
 
 
-def act(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
+def act(params: dict[str, Any], *, write: bool) -> dict[str, Any]:
     def path(name: str) -> Path | None:
         return Path(params[name]) if params[name] else None
 
-    if check_mode and not Path(params["project"]).is_dir():
+    if not write and not Path(params["project"]).is_dir():
         return {"changed": True, **asdict(Outcome(0))}
     outcome = publish_artifacts(
         Project(Path(params["project"]), path("config"), params["bst"]),
@@ -128,8 +125,8 @@ def act(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
         Server(params["url"], path("server_cert"), path("client_cert"), path("client_key")),
         log_directory=Path(params["log_directory"]),
         timeout=params["timeout"],
-        progress=Progress(None if check_mode else params["progress"]),
-        write=not check_mode,
+        progress=Progress(params["progress"] if write else None),
+        write=write,
     )
     diff = diff_added(artifact.name for artifact in outcome.missing)
     return {"changed": bool(outcome.missing), **asdict(outcome), "diff": diff}

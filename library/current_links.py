@@ -73,43 +73,39 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-
-from ..module_utils.slipway.module.report import report
+from ..module_utils.slipway.module.report import run_module
 from ..module_utils.slipway.publish.links import Release, update_links
 
 
+def act(params: dict[str, Any], *, write: bool) -> dict[str, Any]:
+    release = Release(Path(params["public"]), params["project"], params["label"], params["files"])
+    done = update_links(release, allow_downgrade=params["allow_downgrade"], check=not write)
+    result: dict[str, Any] = {
+        "changed": bool(done.moves),
+        "current": done.newer or release.label,
+        "moves": [asdict(move) for move in done.moves],
+    }
+    if done.newer:
+        result["msg"] = f"{done.newer} is newer than {release.label} and stays current."
+    if done.moves:
+        result["diff"] = {
+            "before": "".join(f"{move.name} -> {move.before}\n" for move in done.moves if move.before),
+            "after": "".join(f"{move.name} -> {move.after}\n" for move in done.moves if move.after),
+        }
+    return result
+
+
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
+    run_module(
+        act,
+        {
             "public": {"type": "path", "required": True},
             "project": {"type": "str", "required": True},
             "label": {"type": "str", "required": True},
             "files": {"type": "list", "elements": "str", "required": True},
             "allow_downgrade": {"type": "bool", "default": False},
         },
-        supports_check_mode=True,
     )
-    params = module.params
-    release = Release(Path(params["public"]), params["project"], params["label"], params["files"])
-
-    def act() -> dict[str, Any]:
-        done = update_links(release, allow_downgrade=params["allow_downgrade"], check=module.check_mode)
-        result: dict[str, Any] = {
-            "changed": bool(done.moves),
-            "current": done.newer or release.label,
-            "moves": [asdict(move) for move in done.moves],
-        }
-        if done.newer:
-            result["msg"] = f"{done.newer} is newer than {release.label} and stays current."
-        if done.moves:
-            result["diff"] = {
-                "before": "".join(f"{move.name} -> {move.before}\n" for move in done.moves if move.before),
-                "after": "".join(f"{move.name} -> {move.after}\n" for move in done.moves if move.after),
-            }
-        return result
-
-    report(module, act)
 
 
 if __name__ == "__main__":

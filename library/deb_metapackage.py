@@ -87,12 +87,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ..module_utils.slipway.deb.file import Hasher
 from ..module_utils.slipway.deb.metapackage import Metapackage
 from ..module_utils.slipway.files import write_atomic
-from ..module_utils.slipway.module.report import report
+from ..module_utils.slipway.module.report import run_module
 
 PACKAGE = {
     "package": {"type": "str", "required": True},
@@ -106,14 +104,13 @@ PACKAGE = {
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
+    run_module(
+        act,
+        {
             "directory": {"type": "path", "required": True},
             "packages": {"type": "list", "elements": "dict", "required": True, "options": PACKAGE},
         },
-        supports_check_mode=True,
     )
-    report(module, lambda: act(module.params, write=not module.check_mode))
 
 
 def act(options: dict[str, Any], *, write: bool) -> dict[str, Any]:

@@ -134,23 +134,21 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ..module_utils.slipway.apt.sources import resolve_mirrors
 from ..module_utils.slipway.host.base import Recipe, check_recipes, ensure_bases
 from ..module_utils.slipway.module.options import APT_SOURCES, PROGRESS
-from ..module_utils.slipway.module.report import report
+from ..module_utils.slipway.module.report import run_module
 from ..module_utils.slipway.progress import Progress
 
 
-def act(module: AnsibleModule) -> dict[str, Any]:
-    wanted = {**module.params, "sources": resolve_mirrors(module.params["sources"])}
+def act(options: dict[str, Any], *, write: bool) -> dict[str, Any]:
+    wanted = {**options, "sources": resolve_mirrors(options["sources"])}
     directory = Path(wanted["directory"])
     recipes = [make_recipe(base, wanted) for base in wanted["bases"]]
     known = [make_recipe(base, wanted) for base in wanted["known"]]
     check_recipes([*recipes, *known])
-    progress = Progress(None if module.check_mode else wanted["progress"])
-    found = ensure_bases(recipes, directory, jobs=wanted["jobs"], progress=progress, write=not module.check_mode)
+    progress = Progress(wanted["progress"] if write else None)
+    found = ensure_bases(recipes, directory, jobs=wanted["jobs"], progress=progress, write=write)
     absent = [recipe.name for recipe, base in zip(recipes, found, strict=True) if base is None]
     found += ensure_bases(known, directory, jobs=1, progress=progress, write=False)
     bases = [asdict(base) | {"path": str(directory / base.file)} for base in found if base is not None]
@@ -191,8 +189,9 @@ def main() -> None:
         "keep": {"type": "list", "elements": "str", "default": []},
         "links": {"type": "dict", "default": {}},
     }
-    module = AnsibleModule(
-        argument_spec={
+    run_module(
+        act,
+        {
             **PROGRESS,
             "sources": {**APT_SOURCES["sources"], "default": ["deb machine bookworm main"]},
             "directory": {"type": "path", "required": True},
@@ -203,9 +202,7 @@ def main() -> None:
             "epoch": {"type": "int", "required": True},
             "jobs": {"type": "int", "default": 2},
         },
-        supports_check_mode=True,
     )
-    report(module, lambda: act(module))
 
 
 if __name__ == "__main__":

@@ -96,17 +96,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ..module_utils.slipway.module.options import APT_SOURCES, PROGRESS
-from ..module_utils.slipway.module.report import report
+from ..module_utils.slipway.module.report import run_module
 from ..module_utils.slipway.progress import Progress
 from ..module_utils.slipway.trove.account import run_as_owner
 from ..module_utils.slipway.trove.sources import Archive, SourceRequest, ensure_imports
 
 
-def act(module: AnsibleModule) -> dict[str, Any]:
-    options = module.params
+def act(options: dict[str, Any], *, write: bool) -> dict[str, Any]:
     wanted = [SourceRequest(**one) for one in options["imports"]]
     toplevel = Path(options["toplevel"])
     found = run_as_owner(
@@ -115,9 +112,9 @@ def act(module: AnsibleModule) -> dict[str, Any]:
             wanted,
             toplevel,
             archive=Archive(tuple(options["sources"]), Path(options["cache"])),
-            progress=Progress(None if module.check_mode else options["progress"]),
+            progress=Progress(options["progress"] if write else None),
             refresh=options["refresh"],
-            write=not module.check_mode,
+            write=write,
         ),
     )
     absent = [one.path for one, held in zip(wanted, found, strict=True) if held is None]
@@ -136,8 +133,9 @@ def main() -> None:
         "path": {"type": "str", "required": True},
         "version": {"type": "str"},
     }
-    module = AnsibleModule(
-        argument_spec={
+    run_module(
+        act,
+        {
             **PROGRESS,
             "sources": {**APT_SOURCES["sources"], "default": ["deb-src machine bookworm main"]},
             "toplevel": {"type": "path", "required": True},
@@ -146,9 +144,7 @@ def main() -> None:
             "alias": {"type": "str", "default": "trove"},
             "refresh": {"type": "bool", "default": False},
         },
-        supports_check_mode=True,
     )
-    report(module, lambda: act(module))
 
 
 if __name__ == "__main__":

@@ -95,20 +95,17 @@ foreign:
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ..module_utils.slipway.git.archive import unpack_tree
 from ..module_utils.slipway.git.remote import Person
 from ..module_utils.slipway.module.diff import diff_texts
-from ..module_utils.slipway.module.report import report
+from ..module_utils.slipway.module.report import run_module
 from ..module_utils.slipway.trove.account import find_existing, run_as_owner
 from ..module_utils.slipway.trove.definitions import Pin, pin_tree, publish_definitions, read_pinned_tree
 
 PUBLISHER = ("Slipway", "slipway@slipway.invalid")
 
 
-def act(module: AnsibleModule) -> dict[str, Any]:
-    options = module.params
+def act(options: dict[str, Any], *, write: bool) -> dict[str, Any]:
     pins = [Pin(one["match"], one["url"] or one["match"], one["ref"]) for one in options["pins"]]
     source, repository = Path(options["source"]), Path(options["repository"])
     tree = (
@@ -124,7 +121,7 @@ def act(module: AnsibleModule) -> dict[str, Any]:
             branch=options["branch"],
             message=options["commit_message"] + "\n",
             person=Person(*PUBLISHER, options["epoch"]),
-            write=not module.check_mode,
+            write=write,
         ),
     )
     result: dict[str, Any] = {
@@ -134,10 +131,10 @@ def act(module: AnsibleModule) -> dict[str, Any]:
         "diff": diff_texts(published.changed),
     }
     if published.foreign is not None:
-        module.warn(
+        result["warnings"] = [
             f"The branch {options['branch']} of {options['repository']} is somebody else's now ({published.foreign}); "
             "it was left as it is."
-        )
+        ]
         result["foreign"] = published.foreign
     return result
 
@@ -148,8 +145,9 @@ def main() -> None:
         "url": {"type": "str"},
         "ref": {"type": "str", "required": True},
     }
-    module = AnsibleModule(
-        argument_spec={
+    run_module(
+        act,
+        {
             "source": {"type": "path", "required": True},
             "remote_src": {"type": "bool", "default": True},
             "repository": {"type": "path", "required": True},
@@ -158,9 +156,7 @@ def main() -> None:
             "commit_message": {"type": "str", "default": "Publish the definitions"},
             "epoch": {"type": "int", "required": True},
         },
-        supports_check_mode=True,
     )
-    report(module, lambda: act(module))
 
 
 if __name__ == "__main__":

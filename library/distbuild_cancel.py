@@ -37,29 +37,26 @@ handle:
 
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ..module_utils.slipway.distbuild.control import cancel_build
 from ..module_utils.slipway.distbuild.protocol import Handle
 from ..module_utils.slipway.module.options import DISTBUILD
-from ..module_utils.slipway.module.report import report
+from ..module_utils.slipway.module.report import run_module
+
+
+def act(options: dict[str, Any], *, write: bool) -> dict[str, Any]:
+    handle = Handle.from_dict(options["handle"])
+    changed = cancel_build(handle, timeout=options["timeout"], write=write)
+    return {"changed": changed, "handle": handle.as_dict()}
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
+    run_module(
+        act,
+        {
             **DISTBUILD,
             "handle": {"type": "dict", "required": True},
         },
-        supports_check_mode=True,
     )
-
-    def act() -> dict[str, Any]:
-        handle = Handle.from_dict(module.params["handle"])
-        changed = cancel_build(handle, timeout=module.params["timeout"], write=not module.check_mode)
-        return {"changed": changed, "handle": handle.as_dict()}
-
-    report(module, act)
 
 
 if __name__ == "__main__":

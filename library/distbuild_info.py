@@ -64,41 +64,37 @@ detail:
 from dataclasses import asdict
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ..module_utils.slipway.distbuild.control import determine_state, list_requests, query_build
 from ..module_utils.slipway.distbuild.protocol import DEFAULT_PORT, Controller, Handle
 from ..module_utils.slipway.module.options import DISTBUILD
-from ..module_utils.slipway.module.report import report
+from ..module_utils.slipway.module.report import run_module
+
+
+def act(wanted: dict[str, Any], **_: bool) -> dict[str, Any]:
+    if not wanted["handle"]:
+        listed = list_requests(Controller(wanted["controller"], wanted["port"]), timeout=wanted["timeout"])
+        return {"changed": False, "requests": [asdict(one) for one in listed]}
+    handle = Handle.from_dict(wanted["handle"])
+    status, listed = query_build(handle, timeout=wanted["timeout"])
+    return {
+        "changed": False,
+        "requests": [asdict(one) for one in listed],
+        "state": determine_state(handle, status, listed),
+        "detail": status.detail if status else "",
+    }
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
+    run_module(
+        act,
+        {
             **DISTBUILD,
             "controller": {"type": "str"},
             "port": {"type": "int", "default": DEFAULT_PORT},
         },
         required_one_of=[["controller", "handle"]],
         mutually_exclusive=[["controller", "handle"]],
-        supports_check_mode=True,
     )
-
-    def act() -> dict[str, Any]:
-        wanted = module.params
-        if not wanted["handle"]:
-            listed = list_requests(Controller(wanted["controller"], wanted["port"]), timeout=wanted["timeout"])
-            return {"changed": False, "requests": [asdict(one) for one in listed]}
-        handle = Handle.from_dict(wanted["handle"])
-        status, listed = query_build(handle, timeout=wanted["timeout"])
-        return {
-            "changed": False,
-            "requests": [asdict(one) for one in listed],
-            "state": determine_state(handle, status, listed),
-            "detail": status.detail if status else "",
-        }
-
-    report(module, act)
 
 
 if __name__ == "__main__":

@@ -255,14 +255,12 @@ builds:
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ..module_utils.slipway.distbuild.initiator import Limits
 from ..module_utils.slipway.distbuild.protocol import DEFAULT_PORT, Controller, Handle, Request
 from ..module_utils.slipway.distbuild.submission import Order, preview_orders, submit_orders
 from ..module_utils.slipway.distbuild.systems import list_elements, make_system_orders
 from ..module_utils.slipway.module.options import MORPH_LIST_COMMAND, PROGRESS
-from ..module_utils.slipway.module.report import report
+from ..module_utils.slipway.module.report import run_module
 from ..module_utils.slipway.morph.cache import MorphCache, list_artifacts
 from ..module_utils.slipway.progress import Progress
 
@@ -270,8 +268,9 @@ SYSTEM = {name: {"type": "str", "required": True} for name in ("name", "file", "
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
+    run_module(
+        act,
+        {
             **MORPH_LIST_COMMAND,
             **PROGRESS,
             "controller": {"type": "str"},
@@ -299,16 +298,14 @@ def main() -> None:
         required_one_of=[["morphology", "systems"]],
         mutually_exclusive=[["systems", name] for name in ("morphology", "controller", "handle")],
         required_by={"morphology": ["controller"], "systems": ["controllers"]},
-        supports_check_mode=True,
     )
-    report(module, lambda: act(module.params, check=module.check_mode))
 
 
-def act(wanted: dict[str, Any], *, check: bool) -> dict[str, Any]:
+def act(wanted: dict[str, Any], *, write: bool) -> dict[str, Any]:
     orders = make_orders(wanted) if wanted["systems"] else [make_order(wanted)]
     systems = wanted["systems"] or [{"file": wanted["morphology"], "architecture": ""}]
     cache = MorphCache(wanted["cache_url"]) if wanted["cache_url"] else None
-    results = preview(wanted, orders, cache) if check else submit(wanted, orders, cache)
+    results = submit(wanted, orders, cache) if write else preview(wanted, orders, cache)
     changed = any(result["changed"] for result in results)
     alone = results[0] if wanted["morphology"] else {}
     return {**alone, "builds": results, "elements": list_elements(results, systems), "changed": changed}

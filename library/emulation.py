@@ -45,27 +45,23 @@ enabled:
 
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ..module_utils.slipway.host.emulation import enable_emulation
-from ..module_utils.slipway.module.report import report
+from ..module_utils.slipway.module.report import run_module
 
 
-def act(module: AnsibleModule) -> dict[str, Any]:
-    enabled, refusals = ([], []) if module.check_mode else enable_emulation(module.params["architectures"])
-    for refusal in refusals:
-        module.warn(f"Could not enable the emulation of an architecture: {refusal}.")
-    return {"changed": bool(enabled), "enabled": enabled}
+def act(options: dict[str, Any], *, write: bool) -> dict[str, Any]:
+    enabled, refusals = enable_emulation(options["architectures"]) if write else ([], [])
+    warnings = [f"Could not enable the emulation of an architecture: {refusal}." for refusal in refusals]
+    return {"changed": bool(enabled), "enabled": enabled, "warnings": warnings}
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
+    run_module(
+        act,
+        {
             "architectures": {"type": "list", "elements": "str", "required": True},
         },
-        supports_check_mode=True,
     )
-    report(module, lambda: act(module))
 
 
 if __name__ == "__main__":

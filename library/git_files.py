@@ -53,40 +53,36 @@ commit:
 
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ..module_utils.slipway.git.files import ensure_files
 from ..module_utils.slipway.git.remote import Person
 from ..module_utils.slipway.module.diff import diff_texts
 from ..module_utils.slipway.module.options import GIT_AUTHOR
-from ..module_utils.slipway.module.report import report
+from ..module_utils.slipway.module.report import run_module
+
+
+def act(wanted: dict[str, Any], *, write: bool) -> dict[str, Any]:
+    kept = ensure_files(
+        wanted["repository"],
+        wanted["branch"],
+        files=wanted["files"],
+        message=wanted["commit_message"],
+        person=Person(wanted["name"], wanted["email"], wanted["epoch"]),
+        write=write,
+    )
+    return {"changed": bool(kept.changed), "commit": kept.head, "diff": diff_texts(kept.changed)}
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
+    run_module(
+        act,
+        {
             **GIT_AUTHOR,
             "repository": {"type": "str", "required": True},
             "branch": {"type": "str", "default": "main"},
             "files": {"type": "dict", "required": True},
             "commit_message": {"type": "str", "required": True},
         },
-        supports_check_mode=True,
     )
-
-    def act() -> dict[str, Any]:
-        wanted = module.params
-        kept = ensure_files(
-            wanted["repository"],
-            wanted["branch"],
-            files=wanted["files"],
-            message=wanted["commit_message"],
-            person=Person(wanted["name"], wanted["email"], wanted["epoch"]),
-            write=not module.check_mode,
-        )
-        return {"changed": bool(kept.changed), "commit": kept.head, "diff": diff_texts(kept.changed)}
-
-    report(module, act)
 
 
 if __name__ == "__main__":

@@ -61,17 +61,47 @@ before:
 import contextlib
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ..module_utils.slipway import openpgp
 from ..module_utils.slipway.git.remote import Annotation, Person, ensure_ref
 from ..module_utils.slipway.module.options import GIT_AUTHOR, OPENPGP
-from ..module_utils.slipway.module.report import report
+from ..module_utils.slipway.module.report import run_module
+
+
+def act(wanted: dict[str, Any], *, write: bool) -> dict[str, Any]:
+    with contextlib.ExitStack() as stack:
+        home = wanted["gnupghome"]
+        environment = {}
+        key = wanted["signing_key"]
+        if home and wanted["annotation"]:
+            key = openpgp.find_signing_key(home, key).fingerprint
+            environment = stack.enter_context(openpgp.provide_environment(home))
+        annotation = wanted["annotation"] and Annotation(
+            wanted["annotation"],
+            Person(wanted["name"], wanted["email"], wanted["epoch"]),
+            signing_key=key,
+            environment=environment,
+        )
+        before, changed = ensure_ref(
+            wanted["repository"],
+            wanted["ref"],
+            commit=wanted["commit"],
+            annotation=annotation or None,
+            write=write,
+        )
+    texts = [f"{wanted['ref']} {commit}\n" if commit else "" for commit in (before, wanted["commit"])]
+    return {
+        "changed": changed,
+        "ref": wanted["ref"],
+        "commit": wanted["commit"],
+        "before": before,
+        "diff": {"before": texts[0], "after": texts[1]},
+    }
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
+    run_module(
+        act,
+        {
             **OPENPGP,
             **GIT_AUTHOR,
             "repository": {"type": "str", "required": True},
@@ -80,41 +110,7 @@ def main() -> None:
             "annotation": {"type": "str"},
         },
         required_by={"signing_key": ["annotation", "gnupghome"], "gnupghome": ["annotation"]},
-        supports_check_mode=True,
     )
-
-    def act() -> dict[str, Any]:
-        wanted = module.params
-        with contextlib.ExitStack() as stack:
-            home = wanted["gnupghome"]
-            environment = {}
-            key = wanted["signing_key"]
-            if home and wanted["annotation"]:
-                key = openpgp.find_signing_key(home, key).fingerprint
-                environment = stack.enter_context(openpgp.provide_environment(home))
-            annotation = wanted["annotation"] and Annotation(
-                wanted["annotation"],
-                Person(wanted["name"], wanted["email"], wanted["epoch"]),
-                signing_key=key,
-                environment=environment,
-            )
-            before, changed = ensure_ref(
-                wanted["repository"],
-                wanted["ref"],
-                commit=wanted["commit"],
-                annotation=annotation or None,
-                write=not module.check_mode,
-            )
-        texts = [f"{wanted['ref']} {commit}\n" if commit else "" for commit in (before, wanted["commit"])]
-        return {
-            "changed": changed,
-            "ref": wanted["ref"],
-            "commit": wanted["commit"],
-            "before": before,
-            "diff": {"before": texts[0], "after": texts[1]},
-        }
-
-    report(module, act)
 
 
 if __name__ == "__main__":

@@ -101,17 +101,16 @@ made:
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ..module_utils.slipway.module.options import DEPLOYMENTS, PROGRESS
-from ..module_utils.slipway.module.report import report
+from ..module_utils.slipway.module.report import run_module
 from ..module_utils.slipway.morph.deploy import Site, deploy_files
 from ..module_utils.slipway.progress import Progress
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
+    run_module(
+        act,
+        {
             **DEPLOYMENTS,
             **PROGRESS,
             "cluster": {"type": "str", "required": True},
@@ -123,12 +122,10 @@ def main() -> None:
             "log_directory": {"type": "path", "required": True},
             "timeout": {"type": "int", "default": 7200},
         },
-        supports_check_mode=True,
     )
-    report(module, lambda: act(module.params, check_mode=module.check_mode))
 
 
-def act(wanted: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
+def act(wanted: dict[str, Any], *, write: bool) -> dict[str, Any]:
     there, made = deploy_files(
         wanted["deployments"],
         cluster=wanted["cluster"],
@@ -139,8 +136,8 @@ def act(wanted: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
         previous=wanted["previous"],
         logs=Path(wanted["log_directory"]),
         timeout=wanted["timeout"],
-        progress=None if check_mode else Progress(wanted["progress"]),
-        write=not check_mode,
+        progress=Progress(wanted["progress"]) if write else None,
+        write=write,
     )
     files = [
         {

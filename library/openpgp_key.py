@@ -67,16 +67,33 @@ expires:
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ..module_utils.slipway import openpgp
 from ..module_utils.slipway.files import write_atomic
-from ..module_utils.slipway.module.report import report
+from ..module_utils.slipway.module.report import run_module
+
+
+def act(options: dict[str, Any], *, write: bool) -> dict[str, Any]:
+    home = Path(options["gnupghome"])
+    user_id = f"{options['name']} <{options['email']}>"
+    key = openpgp.find_secret_key(home, user_id)
+    made = key is None
+    if key is None and write:
+        key = openpgp.find_signing_key(home, openpgp.make_key(home, user_id, expires=options["expires"]))
+    result = {
+        "changed": made,
+        "fingerprint": key.fingerprint if key else "",
+        "expires": key.expires if key else None,
+    }
+    if options["public_key"]:
+        exported = openpgp.export_public_key(home, key.fingerprint) if key else b""
+        result |= _export(Path(options["public_key"]), exported, check=not write)
+    return result
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
+    run_module(
+        act,
+        {
             # The home of keys and the name of a file with a public key are not secrets.
             "gnupghome": {"type": "path", "required": True, "no_log": False},
             "name": {"type": "str", "required": True},
@@ -84,27 +101,7 @@ def main() -> None:
             "expires": {"type": "str", "default": "2y"},
             "public_key": {"type": "path", "no_log": False},
         },
-        supports_check_mode=True,
     )
-    home = Path(module.params["gnupghome"])
-    user_id = f"{module.params['name']} <{module.params['email']}>"
-
-    def act() -> dict[str, Any]:
-        key = openpgp.find_secret_key(home, user_id)
-        made = key is None
-        if key is None and not module.check_mode:
-            key = openpgp.find_signing_key(home, openpgp.make_key(home, user_id, expires=module.params["expires"]))
-        result = {
-            "changed": made,
-            "fingerprint": key.fingerprint if key else "",
-            "expires": key.expires if key else None,
-        }
-        if module.params["public_key"]:
-            exported = openpgp.export_public_key(home, key.fingerprint) if key else b""
-            result |= _export(Path(module.params["public_key"]), exported, check=module.check_mode)
-        return result
-
-    report(module, act)
 
 
 def _export(path: Path, exported: bytes, *, check: bool) -> dict[str, Any]:

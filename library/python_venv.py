@@ -68,13 +68,11 @@ missing:
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ..module_utils.slipway.host.venv import Environment, find_missing, install_packages
-from ..module_utils.slipway.module.report import report
+from ..module_utils.slipway.module.report import run_module
 
 
-def act(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
+def act(params: dict[str, Any], *, write: bool) -> dict[str, Any]:
     wanted = Environment(
         Path(params["path"]),
         tuple(params["packages"]),
@@ -83,14 +81,15 @@ def act(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
         tuple(params["pip_args"]),
     )
     missing = find_missing(wanted)
-    if missing and not check_mode:
+    if missing and write:
         install_packages(wanted, timeout=params["timeout"])
     return {"changed": bool(missing), "missing": missing}
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
+    run_module(
+        act,
+        {
             "path": {"type": "path", "required": True},
             "packages": {"type": "list", "elements": "str", "required": True},
             "constraints": {"type": "str", "default": ""},
@@ -98,9 +97,7 @@ def main() -> None:
             "pip_args": {"type": "list", "elements": "str", "default": []},
             "timeout": {"type": "int", "default": 1800},
         },
-        supports_check_mode=True,
     )
-    report(module, lambda: act(module.params, check_mode=module.check_mode))
 
 
 if __name__ == "__main__":

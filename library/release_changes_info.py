@@ -65,36 +65,32 @@ total:
 from dataclasses import asdict
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ..module_utils.slipway.git.history import list_changes
-from ..module_utils.slipway.module.report import report
+from ..module_utils.slipway.module.report import run_module
+
+
+def act(wanted: dict[str, Any], **_: bool) -> dict[str, Any]:
+    history = list_changes(
+        wanted["repository"],
+        wanted["commit"],
+        project=wanted["project"],
+        version=wanted["version"],
+        limit=wanted["limit"],
+    )
+    return {"changed": False, **asdict(history)}
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
+    run_module(
+        act,
+        {
             "repository": {"type": "str", "required": True},
             "commit": {"type": "str", "required": True},
             "project": {"type": "str", "required": True},
             "version": {"type": "str", "required": True},
             "limit": {"type": "int", "default": 200},
         },
-        supports_check_mode=True,
     )
-
-    def act() -> dict[str, Any]:
-        wanted = module.params
-        history = list_changes(
-            wanted["repository"],
-            wanted["commit"],
-            project=wanted["project"],
-            version=wanted["version"],
-            limit=wanted["limit"],
-        )
-        return {"changed": False, **asdict(history)}
-
-    report(module, act)
 
 
 if __name__ == "__main__":

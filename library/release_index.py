@@ -72,15 +72,31 @@ pages:
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-
-from ..module_utils.slipway.module.report import report
+from ..module_utils.slipway.module.report import run_module
 from ..module_utils.slipway.publish.pages import Site, describe_site, update_pages
 
 
+def act(params: dict[str, Any], *, write: bool) -> dict[str, Any]:
+    site = Site(Path(params["public"]), params["project"], params["notes_url"])
+    if params["pages"] is None:
+        return {"changed": False, **describe_site(site)}
+    done = update_pages(site, params["pages"], coming=params["label"], check=not write)
+    changes = [
+        {
+            "before_header": name,
+            "after_header": name,
+            "before": done.before[name] or "",
+            "after": done.after[name] or "",
+        }
+        for name in sorted(done.after)
+    ]
+    return {"changed": bool(changes), "pages": sorted(done.after), **({"diff": changes} if changes else {})}
+
+
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
+    run_module(
+        act,
+        {
             "public": {"type": "path", "required": True},
             "project": {"type": "str", "required": True},
             "label": {"type": "str"},
@@ -89,27 +105,7 @@ def main() -> None:
             "title": {"type": "str", "default": ""},
             "pages": {"type": "dict"},
         },
-        supports_check_mode=True,
     )
-    params, check = module.params, module.check_mode
-    site = Site(Path(params["public"]), params["project"], params["notes_url"])
-
-    def act() -> dict[str, Any]:
-        if params["pages"] is None:
-            return {"changed": False, **describe_site(site)}
-        done = update_pages(site, params["pages"], coming=params["label"], check=check)
-        changes = [
-            {
-                "before_header": name,
-                "after_header": name,
-                "before": done.before[name] or "",
-                "after": done.after[name] or "",
-            }
-            for name in sorted(done.after)
-        ]
-        return {"changed": bool(changes), "pages": sorted(done.after), **({"diff": changes} if changes else {})}
-
-    report(module, act)
 
 
 if __name__ == "__main__":

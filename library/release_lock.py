@@ -72,15 +72,26 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-
-from ..module_utils.slipway.module.report import report
+from ..module_utils.slipway.module.report import run_module
 from ..module_utils.slipway.release import lock
 
 
+def act(options: dict[str, Any], *, write: bool) -> dict[str, Any]:
+    path = Path(options["path"])
+    holder = lock.Holder(**options["holder"])
+    if options["state"] == "absent":
+        if write:
+            lock.drop_lock(path, holder)
+        return {"changed": False}
+    ended = lock.Holder(**options["ended"]) if options["ended"] else None
+    other = lock.take_lock(path, holder, ended=ended, write=write)
+    return {"changed": False, **({} if other is None else {"held_by": asdict(other)})}
+
+
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
+    run_module(
+        act,
+        {
             "path": {"type": "path", "required": True},
             "what": {"type": "str", "required": True},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
@@ -88,21 +99,7 @@ def main() -> None:
             "holder": {"type": "dict"},
             "ended": {"type": "dict"},
         },
-        supports_check_mode=True,
     )
-
-    def act() -> dict[str, Any]:
-        path = Path(module.params["path"])
-        holder = lock.Holder(**module.params["holder"])
-        if module.params["state"] == "absent":
-            if not module.check_mode:
-                lock.drop_lock(path, holder)
-            return {"changed": False}
-        ended = lock.Holder(**module.params["ended"]) if module.params["ended"] else None
-        other = lock.take_lock(path, holder, ended=ended, write=not module.check_mode)
-        return {"changed": False, **({} if other is None else {"held_by": asdict(other)})}
-
-    report(module, act)
 
 
 if __name__ == "__main__":

@@ -113,20 +113,47 @@ tools:
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ..module_utils.slipway.module.diff import diff_added
 from ..module_utils.slipway.module.options import OPENPGP, PROGRESS
-from ..module_utils.slipway.module.report import report
+from ..module_utils.slipway.module.report import run_module
 from ..module_utils.slipway.process import read_version
 from ..module_utils.slipway.progress import Progress
 from ..module_utils.slipway.publish import package
 from ..module_utils.slipway.release import pigz
 
 
+def act(params: dict[str, Any], *, write: bool) -> dict[str, Any]:
+    done = package.package_release(
+        Path(params["images"]),
+        package.read_images(params["files"], known=write),
+        directory=Path(params["directory"]),
+        label=params["label"],
+        level=params["level"],
+        manifest=params["manifest"],
+        gnupghome=Path(params["gnupghome"]),
+        fingerprint=params["signing_key"] or None,
+        previous=package.read_previous(params["previous"]),
+        progress=Progress(params["progress"] if write else None),
+        check=not write,
+    )
+    result = {
+        "changed": bool(done.made),
+        "files": [file.as_dict() for file in done.files],
+        "sidecars": [file.as_dict() for file in done.sidecars],
+        "made": done.made,
+        "signed_by": done.signed_by,
+        "signed_at": done.signed_at,
+        "tools": {"pigz": pigz.read_version(), "gpg": read_version("gpg", "--version").rsplit(" ", 1)[-1]},
+    }
+    if done.made:
+        result["diff"] = diff_added(f"{params['directory']}/{name}" for name in done.made)
+    return result
+
+
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
+    run_module(
+        act,
+        {
             **OPENPGP,
             **PROGRESS,
             "gnupghome": {"type": "path", "required": True},
@@ -138,38 +165,7 @@ def main() -> None:
             "manifest": {"type": "dict", "default": {}},
             "previous": {"type": "dict"},
         },
-        supports_check_mode=True,
     )
-    params, check = module.params, module.check_mode
-
-    def act() -> dict[str, Any]:
-        done = package.package_release(
-            Path(params["images"]),
-            package.read_images(params["files"], known=not check),
-            directory=Path(params["directory"]),
-            label=params["label"],
-            level=params["level"],
-            manifest=params["manifest"],
-            gnupghome=Path(params["gnupghome"]),
-            fingerprint=params["signing_key"] or None,
-            previous=package.read_previous(params["previous"]),
-            progress=Progress(None if check else params["progress"]),
-            check=check,
-        )
-        result = {
-            "changed": bool(done.made),
-            "files": [file.as_dict() for file in done.files],
-            "sidecars": [file.as_dict() for file in done.sidecars],
-            "made": done.made,
-            "signed_by": done.signed_by,
-            "signed_at": done.signed_at,
-            "tools": {"pigz": pigz.read_version(), "gpg": read_version("gpg", "--version").rsplit(" ", 1)[-1]},
-        }
-        if done.made:
-            result["diff"] = diff_added(f"{params['directory']}/{name}" for name in done.made)
-        return result
-
-    report(module, act)
 
 
 if __name__ == "__main__":

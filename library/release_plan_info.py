@@ -153,9 +153,7 @@ ansible_facts:
 
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-
-from ..module_utils.slipway.module.report import report
+from ..module_utils.slipway.module.report import run_module
 from ..module_utils.slipway.plan.release import make_plan
 from ..module_utils.slipway.plan.request import ARCHITECTURES, Request
 
@@ -167,9 +165,22 @@ DEFINITIONS = {
 }
 
 
+def act(options: dict[str, Any], **_: bool) -> dict[str, Any]:
+    wanted = dict(options)
+    definitions = wanted.pop("definitions")
+    wanted["architectures"] = wanted["architectures"] or ARCHITECTURES
+    planned = make_plan(Request(**definitions, **wanted))
+    return {
+        "changed": False,
+        "ansible_facts": {"release_plan": planned.plan, "release_records": planned.records},
+        "warnings": [f"{planned.plan['cluster']}: {warning}" for warning in planned.warnings],
+    }
+
+
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
+    run_module(
+        act,
+        {
             "version": {"type": "raw"},
             "project": {"type": "str", "default": "baserock"},
             "definitions": {"type": "dict", "required": True, "options": DEFINITIONS},
@@ -182,20 +193,7 @@ def main() -> None:
             "deployment_types": {"type": "list", "elements": "str", "default": []},
             "timeout": {"type": "float", "default": 60},
         },
-        supports_check_mode=True,
     )
-    wanted = dict(module.params)
-
-    def act() -> dict[str, Any]:
-        definitions = wanted.pop("definitions")
-        wanted["architectures"] = wanted["architectures"] or ARCHITECTURES
-        planned = make_plan(Request(**definitions, **wanted))
-        for warning in planned.warnings:
-            module.warn(f"{planned.plan['cluster']}: {warning}")
-        facts = {"release_plan": planned.plan, "release_records": planned.records}
-        return {"changed": False, "ansible_facts": facts}
-
-    report(module, act)
 
 
 if __name__ == "__main__":

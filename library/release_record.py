@@ -80,10 +80,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ..module_utils.slipway.errors import SlipwayError
-from ..module_utils.slipway.module.report import report
+from ..module_utils.slipway.module.report import run_module
 from ..module_utils.slipway.release.records import Record, format_json, keep_record
 
 RECORD = {
@@ -94,9 +92,40 @@ RECORD = {
 }
 
 
+def act(options: dict[str, Any], *, write: bool) -> dict[str, Any]:
+    if not all(options[name] for name in ("directory", "project", "version")):
+        raise SlipwayError(
+            "keep",
+            "the records",
+            "missing: release_plan, made by the role release",
+            do_next="Run that role before.",
+        )
+    directory = Path(options["directory"])
+    ended = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    kept: dict[str, Record] = {}
+    diff = []
+    for part in options["records"]:
+        record = {
+            **part,
+            "project": options["project"],
+            "version": options["version"],
+            "started": options["started"] or ended,
+            "ended": ended,
+        }
+        stage = part["stage"]
+        now, before = keep_record(directory, record, replace=options["replace"], write=write)
+        kept[stage] = now
+        if now != before:
+            path = str(directory / f"{stage}.json")
+            texts = {"before": format_json(before).decode() if before else "", "after": format_json(now).decode()}
+            diff.append({"before_header": path, "after_header": path, **texts})
+    return {"changed": bool(diff), "records": kept, **({"diff": diff} if diff else {})}
+
+
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
+    run_module(
+        act,
+        {
             "directory": {"type": "path"},
             "project": {"type": "str"},
             "version": {"type": "str"},
@@ -104,39 +133,7 @@ def main() -> None:
             "replace": {"type": "bool", "default": False},
             "started": {"type": "str"},
         },
-        supports_check_mode=True,
     )
-
-    def act() -> dict[str, Any]:
-        if not all(module.params[name] for name in ("directory", "project", "version")):
-            raise SlipwayError(
-                "keep",
-                "the records",
-                "missing: release_plan, made by the role release",
-                do_next="Run that role before.",
-            )
-        directory = Path(module.params["directory"])
-        ended = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        kept: dict[str, Record] = {}
-        diff = []
-        for part in module.params["records"]:
-            record = {
-                **part,
-                "project": module.params["project"],
-                "version": module.params["version"],
-                "started": module.params["started"] or ended,
-                "ended": ended,
-            }
-            stage = part["stage"]
-            now, before = keep_record(directory, record, replace=module.params["replace"], write=not module.check_mode)
-            kept[stage] = now
-            if now != before:
-                path = str(directory / f"{stage}.json")
-                texts = {"before": format_json(before).decode() if before else "", "after": format_json(now).decode()}
-                diff.append({"before_header": path, "after_header": path, **texts})
-        return {"changed": bool(diff), "records": kept, **({"diff": diff} if diff else {})}
-
-    report(module, act)
 
 
 if __name__ == "__main__":

@@ -59,34 +59,31 @@ path:
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ..module_utils.slipway.host.chroot import make_chroot
 from ..module_utils.slipway.module.options import APT_SOURCES
-from ..module_utils.slipway.module.report import report
+from ..module_utils.slipway.module.report import run_module
 
 
-def act(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
+def act(params: dict[str, Any], *, write: bool) -> dict[str, Any]:
     path = Path(params["path"])
     missing = not path.is_file()
-    if missing and not check_mode:
+    if missing and write:
         sources, timeout = params["sources"], params["timeout"]
         make_chroot(path, params["suite"], params["architecture"], sources=sources, timeout=timeout)
     return {"changed": missing, "path": str(path)}
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
+    run_module(
+        act,
+        {
             "sources": {**APT_SOURCES["sources"], "required": True},
             "path": {"type": "path", "required": True},
             "suite": {"type": "str", "required": True},
             "architecture": {"type": "str", "required": True},
             "timeout": {"type": "int", "default": 1800},
         },
-        supports_check_mode=True,
     )
-    report(module, lambda: act(module.params, check_mode=module.check_mode))
 
 
 if __name__ == "__main__":

@@ -177,8 +177,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ..module_utils.slipway.apt import publication, reprepro
 from ..module_utils.slipway.apt.sources import fetch_package_lists
 from ..module_utils.slipway.distro.file import load_distro
@@ -192,7 +190,7 @@ from ..module_utils.slipway.distro.release import (
     read_shadow,
 )
 from ..module_utils.slipway.errors import refuse
-from ..module_utils.slipway.module.report import report
+from ..module_utils.slipway.module.report import run_module
 
 PLATFORM = {
     "name": {"type": "str", "required": True},
@@ -202,8 +200,9 @@ PLATFORM = {
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
+    run_module(
+        act,
+        {
             "distro_file": {"type": "path", "required": True},
             "distro_text": {"type": "str"},
             "required_stacks": {"type": "list", "elements": "str", "default": []},
@@ -221,9 +220,7 @@ def main() -> None:
             "metapackage_version": {"type": "str", "default": Names.metapackage},
             "maintainer": {"type": "str", "required": True},
         },
-        supports_check_mode=True,
     )
-    report(module, lambda: act(module.params, write=not module.check_mode))
 
 
 def act(options: dict[str, Any], *, write: bool) -> dict[str, Any]:

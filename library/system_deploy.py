@@ -102,20 +102,21 @@ import signal
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ..module_utils.slipway.buildstream.build import check_out
 from ..module_utils.slipway.buildstream.command import Project
 from ..module_utils.slipway.image.deploy import Deployment, Release, deploy_files, read_tool_versions
 from ..module_utils.slipway.module.options import BUILDSTREAM, DEPLOYMENTS, PROGRESS
-from ..module_utils.slipway.module.report import report
+from ..module_utils.slipway.module.report import run_module
 from ..module_utils.slipway.progress import Progress
 from ..module_utils.slipway.release.artifact import Artifact
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
+    # Interrupted, the module ends at once like on any other signal, and what it started ends with it.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    run_module(
+        act,
+        {
             **DEPLOYMENTS,
             **BUILDSTREAM,
             **PROGRESS,
@@ -124,14 +125,10 @@ def main() -> None:
             "epoch": {"type": "int", "required": True},
             "timeout": {"type": "int", "default": 3600},
         },
-        supports_check_mode=True,
     )
-    # Interrupted, the module ends at once like on any other signal, and what it started ends with it.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    report(module, lambda: act(module.params, check_mode=module.check_mode))
 
 
-def act(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
+def act(params: dict[str, Any], *, write: bool) -> dict[str, Any]:
     deployments = [Deployment.from_plan(entry) for entry in params["deployments"]]
     config = params["config"] and Path(params["config"])
 
@@ -148,8 +145,8 @@ def act(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
         previous={
             each["name"]: Artifact(each["name"], int(each["size"]), each["sha256"]) for each in params["previous"]
         },
-        progress=None if check_mode else Progress(params["progress"]),
-        write=not check_mode,
+        progress=Progress(params["progress"]) if write else None,
+        write=write,
     )
     files = [
         {
@@ -162,7 +159,7 @@ def act(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
         for each, entry in zip(deployments, params["deployments"], strict=True)
         if each.file in there
     ]
-    versions = {} if check_mode or not made else read_tool_versions(deployments)
+    versions = {} if not write or not made else read_tool_versions(deployments)
     return {"changed": bool(made), "files": files, "made": made, "tools": versions}
 
 

@@ -91,11 +91,9 @@ written:
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ..module_utils.slipway.errors import SlipwayError
 from ..module_utils.slipway.host.textfile import TextFile, ensure_text_files
-from ..module_utils.slipway.module.report import report
+from ..module_utils.slipway.module.report import run_module
 
 
 def read_text_files(given: dict[str, Any]) -> list[TextFile]:
@@ -124,13 +122,14 @@ def is_place(path: str, *, below: str | None) -> bool:
     return not {"", ".", ".."} & set(path.removeprefix("/").split("/"))
 
 
-def act(given: dict[str, Any], *, dry: bool) -> dict[str, Any]:
-    return ensure_text_files(read_text_files(given), validate=given["validate"], dry=dry)
+def act(given: dict[str, Any], *, write: bool) -> dict[str, Any]:
+    return ensure_text_files(read_text_files(given), validate=given["validate"], dry=not write)
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
+    run_module(
+        act,
+        {
             "files": {
                 "type": "list",
                 "elements": "dict",
@@ -147,9 +146,7 @@ def main() -> None:
             "mode": {"type": "str", "default": "0644"},
             "validate": {"type": "list", "elements": "str", "default": []},
         },
-        supports_check_mode=True,
     )
-    report(module, lambda: act(module.params, dry=module.check_mode))
 
 
 if __name__ == "__main__":

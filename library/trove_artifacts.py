@@ -125,19 +125,39 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ..module_utils.slipway.module.diff import diff_added
 from ..module_utils.slipway.module.options import CONNECTION_SSH, MORPH_LIST_COMMAND, PROGRESS
-from ..module_utils.slipway.module.report import report
+from ..module_utils.slipway.module.report import run_module
 from ..module_utils.slipway.morph.artifacts import Outcome, Transfer, publish_artifacts
 from ..module_utils.slipway.morph.cache import MorphCache, list_artifacts
 from ..module_utils.slipway.progress import Progress
 
 
+def act(wanted: dict[str, Any], *, write: bool) -> dict[str, Any]:
+    if not write and wanted["chdir"] and not Path(wanted["chdir"]).is_dir():
+        return {"changed": True, **asdict(Outcome(0, []))}
+    outcome = publish_artifacts(
+        list_names(wanted),
+        local=MorphCache(wanted["local_url"]),
+        public=MorphCache(wanted["public_url"]),
+        transfer=Transfer(
+            wanted["destination"], wanted["rsync_options"], wanted["ssh_options"], wanted["transfer_timeout"]
+        ),
+        directory=Path(wanted["directory"]),
+        jobs=wanted["jobs"],
+        timeout=wanted["timeout"],
+        progress=Progress(wanted["progress"] if write else None),
+        write=write,
+    )
+    expected = [name for name in outcome.missing if name not in outcome.absent]
+    added = expected if not write else outcome.published
+    return {"changed": bool(added), **asdict(outcome), "diff": diff_added(added)}
+
+
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
+    run_module(
+        act,
+        {
             **MORPH_LIST_COMMAND,
             **CONNECTION_SSH,
             **PROGRESS,
@@ -157,31 +177,7 @@ def main() -> None:
         required_one_of=[["names", "list_command"]],
         mutually_exclusive=[["names", "list_command"]],
         required_by={"list_command": ["systems", "repo", "ref"]},
-        supports_check_mode=True,
     )
-
-    def act() -> dict[str, Any]:
-        wanted = module.params
-        if module.check_mode and wanted["chdir"] and not Path(wanted["chdir"]).is_dir():
-            return {"changed": True, **asdict(Outcome(0, []))}
-        outcome = publish_artifacts(
-            list_names(wanted),
-            local=MorphCache(wanted["local_url"]),
-            public=MorphCache(wanted["public_url"]),
-            transfer=Transfer(
-                wanted["destination"], wanted["rsync_options"], wanted["ssh_options"], wanted["transfer_timeout"]
-            ),
-            directory=Path(wanted["directory"]),
-            jobs=wanted["jobs"],
-            timeout=wanted["timeout"],
-            progress=Progress(None if module.check_mode else wanted["progress"]),
-            write=not module.check_mode,
-        )
-        expected = [name for name in outcome.missing if name not in outcome.absent]
-        added = expected if module.check_mode else outcome.published
-        return {"changed": bool(added), **asdict(outcome), "diff": diff_added(added)}
-
-    report(module, act)
 
 
 def list_names(wanted: dict[str, Any]) -> list[str]:

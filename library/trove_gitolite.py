@@ -111,10 +111,8 @@ files:
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ..module_utils.slipway.module.diff import diff_texts
-from ..module_utils.slipway.module.report import report
+from ..module_utils.slipway.module.report import run_module
 from ..module_utils.slipway.trove.account import run_as_owner
 from ..module_utils.slipway.trove.gitolite import Access, Rule, User, apply_access, check_access
 
@@ -137,14 +135,11 @@ def read_access(options: dict[str, Any]) -> Access:
     )
 
 
-def act(module: AnsibleModule) -> dict[str, Any]:
-    options = module.params
+def act(options: dict[str, Any], *, write: bool) -> dict[str, Any]:
     wanted = read_access(options)
     check_access(wanted)
     home, repositories = Path(options["home"]), Path(options["repositories"])
-    changed = run_as_owner(
-        home, lambda: apply_access(home, repositories, wanted, code=options["code"], write=not module.check_mode)
-    )
+    changed = run_as_owner(home, lambda: apply_access(home, repositories, wanted, code=options["code"], write=write))
     return {
         "changed": bool(changed),
         "files": sorted(changed),
@@ -165,8 +160,9 @@ def main() -> None:
         "readers": names,
         "public": {"type": "bool", "default": True},
     }
-    module = AnsibleModule(
-        argument_spec={
+    run_module(
+        act,
+        {
             "home": {"type": "path", "required": True},
             "repositories": {"type": "path", "required": True},
             "code": {"type": "path", "required": True},
@@ -175,9 +171,7 @@ def main() -> None:
             "rules": {"type": "list", "elements": "dict", "default": [], "options": rule},
             "protected_refs": names,
         },
-        supports_check_mode=True,
     )
-    report(module, lambda: act(module))
 
 
 if __name__ == "__main__":

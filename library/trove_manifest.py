@@ -45,20 +45,18 @@ renewed:
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-
-from ..module_utils.slipway.module.report import report
+from ..module_utils.slipway.module.report import run_module
 from ..module_utils.slipway.trove.account import run_as_owner
 from ..module_utils.slipway.trove.manifest import find_stale, update_manifest
 
 
-def act(module: AnsibleModule) -> dict[str, Any]:
-    toplevel = Path(module.params["toplevel"])
-    programs = module.params["programs"] and Path(module.params["programs"])
+def act(options: dict[str, Any], *, write: bool) -> dict[str, Any]:
+    toplevel = Path(options["toplevel"])
+    programs = options["programs"] and Path(options["programs"])
 
     def work() -> list[str]:
         wrong = find_stale(toplevel)
-        if wrong and not module.check_mode:
+        if wrong and write:
             update_manifest(toplevel, wrong, programs=programs)
         return wrong
 
@@ -67,11 +65,10 @@ def act(module: AnsibleModule) -> dict[str, Any]:
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={"toplevel": {"type": "path", "required": True}, "programs": {"type": "path"}},
-        supports_check_mode=True,
+    run_module(
+        act,
+        {"toplevel": {"type": "path", "required": True}, "programs": {"type": "path"}},
     )
-    report(module, lambda: act(module))
 
 
 if __name__ == "__main__":

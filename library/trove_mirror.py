@@ -78,9 +78,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-
-from ..module_utils.slipway.module.report import report
+from ..module_utils.slipway.module.report import run_module
 from ..module_utils.slipway.trove.account import run_as_owner
 from ..module_utils.slipway.trove.mirror import Difference, mirror_directory, mirror_site
 
@@ -108,15 +106,15 @@ def mirror_trove(options: dict[str, Any], *, write: bool) -> list[Difference]:
     )
 
 
-def act(module: AnsibleModule) -> dict[str, Any]:
-    options = module.params
-    lacked = run_as_owner(Path(options["mirror"]), lambda: mirror_trove(options, write=not module.check_mode))
+def act(options: dict[str, Any], *, write: bool) -> dict[str, Any]:
+    lacked = run_as_owner(Path(options["mirror"]), lambda: mirror_trove(options, write=write))
     return {"changed": bool(lacked), "mirrored": [asdict(one) for one in lacked]}
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
+    run_module(
+        act,
+        {
             "upstream": {"type": "str", "required": True},
             "mirror": {"type": "path", "required": True},
             "config": {"type": "path", "required": True},
@@ -124,9 +122,7 @@ def main() -> None:
             "programs": {"type": "path"},
             "timeout": {"type": "float", "default": 1800},
         },
-        supports_check_mode=True,
     )
-    report(module, lambda: act(module))
 
 
 if __name__ == "__main__":

@@ -102,12 +102,10 @@ import contextlib
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ..module_utils.slipway.git.remote import find_remote_commit
 from ..module_utils.slipway.http import Service
 from ..module_utils.slipway.module.options import CONNECTION_SSH, PROGRESS
-from ..module_utils.slipway.module.report import report
+from ..module_utils.slipway.module.report import run_module
 from ..module_utils.slipway.morph.cache import MorphCache
 from ..module_utils.slipway.progress import Progress
 from ..module_utils.slipway.ssh import open_tunnel
@@ -115,9 +113,15 @@ from ..module_utils.slipway.trove import grokmirror, lorry
 from ..module_utils.slipway.trove.account import run_as_owner
 
 
+def act(wanted: dict[str, Any], *, write: bool) -> dict[str, Any]:
+    promote = promote_by_grokmirror if wanted["backend"] == "grokmirror" else promote_by_lorry_controller
+    return {"changed": promote(wanted, write=write), "commit": wanted["commit"]}
+
+
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
+    run_module(
+        act,
+        {
             **CONNECTION_SSH,
             **PROGRESS,
             "backend": {"type": "str", "choices": ["grokmirror", "lorry_controller"], "default": "grokmirror"},
@@ -132,15 +136,7 @@ def main() -> None:
             "timeout": {"type": "float", "default": 600},
         },
         required_if=[["backend", "grokmirror", ["toplevel"]], ["backend", "lorry_controller", ["mirror"]]],
-        supports_check_mode=True,
     )
-
-    def act() -> dict[str, Any]:
-        wanted = module.params
-        promote = promote_by_grokmirror if wanted["backend"] == "grokmirror" else promote_by_lorry_controller
-        return {"changed": promote(wanted, write=not module.check_mode), "commit": wanted["commit"]}
-
-    report(module, act)
 
 
 def promote_by_grokmirror(wanted: dict[str, Any], *, write: bool) -> bool:

@@ -8,11 +8,32 @@ import errno
 import os
 import pwd
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ..errors import SlipwayError
+from .options import Options
+
+
+class Act(Protocol):
+    """What a module does, in check mode without ``write``. Of its result, ``warnings`` are shown as such."""
+
+    def __call__(self, options: dict[str, Any], /, *, write: bool) -> dict[str, Any]:
+        """The module's result for the options that it was given."""
+
+
+def run_module(act: Act, options: Options, **conditions: Any) -> None:
+    """Be the module that takes ``options`` under Ansible's ``conditions`` such as ``required_if``, and ``act``."""
+    module = AnsibleModule(argument_spec=options, supports_check_mode=True, **conditions)
+
+    def run() -> dict[str, Any]:
+        result = act(module.params, write=not module.check_mode)
+        for warning in result.pop("warnings", ()):
+            module.warn(warning)
+        return result
+
+    report(module, run)
 
 
 def report(module: AnsibleModule, act: Callable[[], dict[str, Any]]) -> None:

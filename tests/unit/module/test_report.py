@@ -9,7 +9,11 @@ import pytest
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
-from ansible_collections.slipway.release.plugins.module_utils.slipway.module.report import explain_refusal, report
+from ansible_collections.slipway.release.plugins.module_utils.slipway.module.report import (
+    explain_refusal,
+    report,
+    run_module,
+)
 
 
 def told(capsys, act):
@@ -22,6 +26,23 @@ def told(capsys, act):
 
 def test_what_was_done_is_the_result(capsys):
     assert told(capsys, lambda: {"changed": True, "made": ["a"]})["made"] == ["a"]
+
+
+def test_a_module_acts_on_its_options_and_shows_its_warnings(capsys, monkeypatch):
+    shown = []
+    monkeypatch.setattr(AnsibleModule, "warn", lambda _module, warning: shown.append(warning))
+
+    def act(options, *, write):
+        return {"changed": write, "name": options["name"], "warnings": ["it is old"]}
+
+    answers = {}
+    for check in (False, True):
+        with patch_module_args({"name": "x", "_ansible_check_mode": check}), pytest.raises(SystemExit):
+            run_module(act, {"name": {"type": "str"}, "size": {"type": "int"}}, required_one_of=[["name", "size"]])
+        answers[check] = json.loads(capsys.readouterr().out)
+    assert {check: answer["changed"] for check, answer in answers.items()} == {False: True, True: False}
+    assert (answers[False]["name"], shown) == ("x", ["it is old", "it is old"])
+    assert "warnings" not in answers[False]
 
 
 def test_a_failure_keeps_its_findings_and_its_log(capsys):

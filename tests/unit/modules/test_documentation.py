@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 from ansible.utils.plugin_docs import add_fragments
+from ansible_collections.slipway.release.plugins.module_utils.slipway.module import report
 
 ROOT = Path(__file__).resolve().parents[3]
 PLUGINS = "ansible_collections.slipway.release.plugins"
@@ -62,7 +63,8 @@ def specification(name: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         raise ArgumentsGivenError
 
     module = importlib.import_module(f"{PLUGINS}.modules.{name}")
-    monkeypatch.setattr(module, "AnsibleModule", stop)
+    for place in (module, report):
+        monkeypatch.setattr(place, "AnsibleModule", stop, raising=False)
     with pytest.raises(ArgumentsGivenError):
         module.main()
     return given

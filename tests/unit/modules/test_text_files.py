@@ -15,11 +15,11 @@ FILES = {"one": "1\n", "below/two": "2\n"}
 UNCHANGED = {"changed": False, "written": [], "diff": []}
 
 
-def have(directory: Path | None, files: dict[str, str], *, dry: bool = False, **options: Any) -> dict[str, Any]:
+def have(directory: Path | None, files: dict[str, str], *, write: bool = True, **options: Any) -> dict[str, Any]:
     """Call the module as Ansible does; a file's own mode is behind its name."""
     given = [{"path": name, "content": text, "mode": None} for name, text in files.items()]
     defaults = {"mode": "0644", "owner": None, "group": None, "validate": []}
-    return act({"files": given, "directory": directory and str(directory), **defaults, **options}, dry=dry)
+    return act({"files": given, "directory": directory and str(directory), **defaults, **options}, write=write)
 
 
 def mode(path: Path) -> int:
@@ -52,7 +52,7 @@ def test_directories_can_be_entered_by_everybody_whatever_the_umask(tmp_path: Pa
 
 
 def test_a_look_writes_nothing(tmp_path: Path) -> None:
-    assert len(have(tmp_path / "there", FILES, dry=True, validate=["false"], owner="nobody-yet")["written"]) == 2
+    assert len(have(tmp_path / "there", FILES, write=False, validate=["false"], owner="nobody-yet")["written"]) == 2
     assert not (tmp_path / "there").exists()
 
 
@@ -69,7 +69,7 @@ def test_a_file_may_have_a_mode_of_its_own(tmp_path: Path) -> None:
         {"path": "file", "content": "", "mode": None},
     ]
     given = {"files": files, "directory": str(tmp_path), "mode": "0640", "owner": None, "group": None, "validate": []}
-    act(given, dry=False)
+    act(given, write=True)
     assert (mode(tmp_path / "program"), mode(tmp_path / "file")) == (0o755, 0o640)
 
 
