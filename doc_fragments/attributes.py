@@ -18,52 +18,18 @@ attributes:
   check_mode:
     description: With C(--check) it tells what would change, and changes nothing.
     support: full
-  diff_mode:
-    description: With C(--diff) it shows what changes, before and after.
-    support: full
   idempotent:
     description: Run again, it leaves what is as it should be, and is unchanged.
+    support: full
+  diff_mode:
+    description: With C(--diff) it shows what changes, before and after.
     support: full
 """
 
-    # For modules whose changes have no text.
-    NO_DIFF = r"""
-attributes:
-  action_group:
-    description: With C(group/<name>) in C(module_defaults), options are set for all modules of a group.
-    support: full
-    membership:
-      - slipway.release.all
-  check_mode:
-    description: With C(--check) it tells what would change, and changes nothing.
-    support: full
-  diff_mode:
-    description: With C(--diff) it shows what changes, before and after.
-    details: There is no text that changes.
-    support: none
-  idempotent:
-    description: Run again, it leaves what is as it should be, and is unchanged.
-    support: full
-"""
+    # The last word is the support of diff_mode. This is for modules whose changes have no text,
+    NO_DIFF = DOCUMENTATION.removesuffix("full\n") + "none\n    details: There is no text that changes.\n"
 
-    # For modules that only look.
-    INFO_MODULE = r"""
-attributes:
-  action_group:
-    description: With C(group/<name>) in C(module_defaults), options are set for all modules of a group.
-    support: full
-    membership:
-      - slipway.release.all
-  check_mode:
-    description: With C(--check) it tells what would change, and changes nothing.
-    details: It changes nothing, and does the same.
-    support: full
-  diff_mode:
-    description: With C(--diff) it shows what changes, before and after.
-    details: It changes nothing.
-    support: N/A
-  idempotent:
-    description: Run again, it leaves what is as it should be, and is unchanged.
-    details: It changes nothing.
-    support: full
-"""
+    # and this for modules that only look.
+    INFO_MODULE = (
+        DOCUMENTATION.removesuffix("full\n") + "N/A\n    details: It changes nothing, with --check as without.\n"
+    )
