@@ -30,6 +30,4 @@ attributes:
     NO_DIFF = DOCUMENTATION.removesuffix("full\n") + "none\n    details: There is no text that changes.\n"
 
     # and this for modules that only look.
-    INFO_MODULE = (
-        DOCUMENTATION.removesuffix("full\n") + "N/A\n    details: It changes nothing, with --check as without.\n"
-    )
+    INFO_MODULE = DOCUMENTATION.removesuffix("full\n") + "N/A\n    details: It changes nothing, also without --check.\n"
