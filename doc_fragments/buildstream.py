@@ -6,7 +6,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """The options of the program, and with the section builds, of what it is to work on."""
+    """The options of the program, and with the section systems, of what it is to work on."""
 
     DOCUMENTATION = r"""
 attributes:
@@ -29,31 +29,18 @@ options:
     default: bst
 """
 
-    BUILDS = r"""
+    SYSTEMS = r"""
 options:
   project:
     description: The directory of the BuildStream project.
     type: path
     required: true
-  builds:
-    description: What to work on, one entry for each architecture.
-    type: list
-    elements: dict
+  systems:
     required: true
-    suboptions:
-      architecture:
-        description: The architecture, as results and logs name it. Each may come once.
-        type: str
-        required: true
-      options:
-        description: The options of the project for this architecture.
-        type: dict
-        default: {}
-      elements:
-        description: The paths of the elements.
-        type: list
-        elements: str
-        required: true
+  project_options:
+    description: The options of the project for each architecture, by its name.
+    type: dict
+    default: {}
   log_directory:
     description: Where the log of each architecture, and of each failed element, is kept.
     type: path

@@ -19,7 +19,8 @@ requirements:
   - bubblewrap and fuse3, unless all is built by remote execution
 extends_documentation_fragment:
   - slipway.release.buildstream
-  - slipway.release.buildstream.builds
+  - slipway.release.buildstream.systems
+  - slipway.release.systems
   - slipway.release.progress
   - slipway.release.attributes.no_diff
 options:
@@ -32,7 +33,7 @@ options:
     elements: dict
     default: []
   timeout:
-    description: Seconds that one entry of O(builds) may take.
+    description: Seconds that the builds for one architecture may take.
     type: int
     default: 86400
 attributes:
@@ -44,13 +45,12 @@ EXAMPLES = r"""
 - name: Build a system for two architectures at once
   slipway.release.buildstream_build:
     project: /srv/slipway/releases/26.47/source
-    builds:
-      - architecture: x86_64
-        options: {arch: x86_64}
-        elements: [systems/minimal-system-x86_64.bst]
-      - architecture: x86_32
-        options: {arch: x86_32}
-        elements: [systems/minimal-system-x86_32.bst]
+    systems:
+      - {name: minimal-system-x86_64, file: systems/minimal-system-x86_64.bst, architecture: x86_64}
+      - {name: minimal-system-x86_32, file: systems/minimal-system-x86_32.bst, architecture: x86_32}
+    project_options:
+      x86_64: {arch: x86_64}
+      x86_32: {arch: x86_32}
     log_directory: /srv/slipway/releases/26.47/logs
 """
 
@@ -79,10 +79,9 @@ from pathlib import Path
 from typing import Any
 
 from ..module_utils.slipway.buildstream.build import build_all, find_built
-from ..module_utils.slipway.buildstream.command import Build, Project
+from ..module_utils.slipway.buildstream.command import Project, group_systems
 from ..module_utils.slipway.buildstream.session import BuiltElement
-from ..module_utils.slipway.errors import SlipwayError
-from ..module_utils.slipway.module.options import BUILDSTREAM, BUILDSTREAM_BUILDS, PROGRESS
+from ..module_utils.slipway.module.options import BUILDSTREAM, BUILDSTREAM_SYSTEMS, PROGRESS
 from ..module_utils.slipway.module.report import run_module
 from ..module_utils.slipway.progress import Progress
 
@@ -94,7 +93,7 @@ def main() -> None:
         act,
         {
             **BUILDSTREAM,
-            **BUILDSTREAM_BUILDS,
+            **BUILDSTREAM_SYSTEMS,
             **PROGRESS,
             "previous": {"type": "list", "elements": "dict", "default": []},
             "timeout": {"type": "int", "default": 86400},
@@ -104,12 +103,7 @@ def main() -> None:
 
 def act(params: dict[str, Any], *, write: bool) -> dict[str, Any]:
     project = Project(Path(params["project"]), params["config"] and Path(params["config"]), params["bst"])
-    builds = [Build(each["architecture"], tuple(each["elements"]), each["options"]) for each in params["builds"]]
-    names = [build.architecture for build in builds]
-    if len(set(names)) < len(names):
-        raise SlipwayError(
-            "build", ", ".join(names), "an architecture comes twice", do_next="Give each architecture one entry."
-        )
+    builds = group_systems(params["systems"], params["project_options"])
     previous = {(each["architecture"], each["element"]): (each["key"], each["artifact"]) for each in params["previous"]}
     known = find_built(project, builds, previous)
     missing = {built.architecture for built in known if not built.cached}

@@ -11,14 +11,15 @@ short_description: Push BuildStream artifacts to an artifact server
 version_added: "0.1.0"
 author: The Slipway developers (@slipway)
 description:
-  - Queries an artifact server for the given elements and all that they were built from, pushes what it does not hold
+  - Queries an artifact server for the given systems and all that they were built from, pushes what it does not hold
     whole from the BuildStream cache of this host, and queries again.
   - An artifact is present when the server's index names it and the server holds all of its files. BuildStream itself
     queries only the index, which goes on naming what has expired.
   - A server that is away, that refuses, or that fails while it is pushed to, is a failure that names what is missing.
 extends_documentation_fragment:
   - slipway.release.buildstream
-  - slipway.release.buildstream.builds
+  - slipway.release.buildstream.systems
+  - slipway.release.systems
   - slipway.release.progress
   - slipway.release.attributes
 options:
@@ -55,10 +56,10 @@ EXAMPLES = r"""
   slipway.release.buildstream_push:
     project: /srv/slipway/releases/26.47/source
     config: /etc/slipway/buildstream.conf
-    builds:
-      - architecture: x86_64
-        options: {arch: x86_64}
-        elements: [systems/minimal-system-x86_64.bst]
+    systems:
+      - {name: minimal-system-x86_64, file: systems/minimal-system-x86_64.bst, architecture: x86_64}
+    project_options:
+      x86_64: {arch: x86_64}
     url: http://git.example.org:50052
     log_directory: /srv/slipway/releases/26.47/logs
 """
@@ -88,10 +89,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ..module_utils.slipway.buildstream.command import Build, Project
+from ..module_utils.slipway.buildstream.command import Project, group_systems
 from ..module_utils.slipway.buildstream.push import Outcome, Server, publish_artifacts
 from ..module_utils.slipway.module.diff import diff_added
-from ..module_utils.slipway.module.options import BUILDSTREAM, BUILDSTREAM_BUILDS, PROGRESS
+from ..module_utils.slipway.module.options import BUILDSTREAM, BUILDSTREAM_SYSTEMS, PROGRESS
 from ..module_utils.slipway.module.report import run_module
 from ..module_utils.slipway.progress import Progress
 
@@ -101,7 +102,7 @@ def main() -> None:
         act,
         {
             **BUILDSTREAM,
-            **BUILDSTREAM_BUILDS,
+            **BUILDSTREAM_SYSTEMS,
             **PROGRESS,
             "url": {"type": "str", "required": True},
             "server_cert": {"type": "path"},
@@ -121,7 +122,7 @@ def act(params: dict[str, Any], *, write: bool) -> dict[str, Any]:
         return {"changed": True, **asdict(Outcome(0))}
     outcome = publish_artifacts(
         Project(Path(params["project"]), path("config"), params["bst"]),
-        [Build(each["architecture"], tuple(each["elements"]), each["options"]) for each in params["builds"]],
+        group_systems(params["systems"], params["project_options"]),
         Server(params["url"], path("server_cert"), path("client_cert"), path("client_key")),
         log_directory=Path(params["log_directory"]),
         timeout=params["timeout"],

@@ -24,6 +24,7 @@ requirements:
   - PyYAML
 extends_documentation_fragment:
   - slipway.release.morph.list_command
+  - slipway.release.systems
   - slipway.release.progress
   - slipway.release.attributes.no_diff
 options:
@@ -73,22 +74,9 @@ options:
     elements: str
     default: []
   systems:
-    description: Several systems of the same O(repo) and O(ref), in place of O(morphology) and its controller.
-    type: list
-    elements: dict
-    suboptions:
-      name:
-        description: The system's name. Its logs go to a directory of that name in O(log_directory).
-        type: str
-        required: true
-      file:
-        description: As O(morphology).
-        type: str
-        required: true
-      architecture:
-        description: Its architecture.
-        type: str
-        required: true
+    description:
+      - Several systems of the same O(repo) and O(ref), in place of O(morphology) and its controller.
+      - The logs of each go to a directory of its name in O(log_directory).
   controllers:
     description: With O(systems), the controller of each architecture, as C(host) or C(host:port).
     type: dict
@@ -259,12 +247,10 @@ from ..module_utils.slipway.distbuild.initiator import Limits
 from ..module_utils.slipway.distbuild.protocol import DEFAULT_PORT, Controller, Handle, Request
 from ..module_utils.slipway.distbuild.submission import Order, preview_orders, submit_orders
 from ..module_utils.slipway.distbuild.systems import list_elements, make_system_orders
-from ..module_utils.slipway.module.options import MORPH_LIST_COMMAND, PROGRESS
+from ..module_utils.slipway.module.options import MORPH_LIST_COMMAND, PROGRESS, SYSTEMS
 from ..module_utils.slipway.module.report import run_module
 from ..module_utils.slipway.morph.cache import MorphCache, list_artifacts
 from ..module_utils.slipway.progress import Progress
-
-SYSTEM = {name: {"type": "str", "required": True} for name in ("name", "file", "architecture")}
 
 
 def main() -> None:
@@ -273,6 +259,7 @@ def main() -> None:
         {
             **MORPH_LIST_COMMAND,
             **PROGRESS,
+            **SYSTEMS,
             "controller": {"type": "str"},
             "port": {"type": "int", "default": DEFAULT_PORT},
             "repo": {"type": "str", "required": True},
@@ -283,7 +270,6 @@ def main() -> None:
             "log_directory": {"type": "path", "required": True},
             "handle": {"type": "dict"},
             "artifacts": {"type": "list", "elements": "str", "default": []},
-            "systems": {"type": "list", "elements": "dict", "options": SYSTEM},
             "controllers": {"type": "dict", "default": {}},
             "previous": {"type": "list", "elements": "dict", "default": []},
             "detach": {"type": "bool", "default": False},

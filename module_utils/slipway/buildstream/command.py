@@ -10,9 +10,10 @@ import shutil
 import string
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from ..errors import SlipwayError
 from ..process import Completed, run
@@ -52,6 +53,14 @@ class Build:
     architecture: str
     elements: tuple[str, ...]
     options: Mapping[str, str] = field(default_factory=dict)
+
+
+def group_systems(systems: Iterable[Mapping[str, Any]], options: Mapping[str, Any]) -> list[Build]:
+    """One build for each architecture of the systems, of their files under its options."""
+    files: dict[str, list[str]] = {}
+    for system in systems:
+        files.setdefault(system["architecture"], []).append(system["file"])
+    return [Build(each, tuple(elements), dict(options.get(each) or {})) for each, elements in files.items()]
 
 
 def show_elements(

@@ -8,21 +8,16 @@ from typing import Any
 
 Options = dict[str, dict[str, Any]]
 
+_SYSTEM: Options = {name: {"type": "str", "required": True} for name in ("name", "file", "architecture")}
+SYSTEMS: Options = {"systems": {"type": "list", "elements": "dict", "options": _SYSTEM}}
+
 APT_SOURCES: Options = {"sources": {"type": "list", "elements": "str"}}
 ARTIFACTS: Options = {"files": {"type": "list", "elements": "dict", "required": True}}
 BUILDSTREAM: Options = {"config": {"type": "path"}, "bst": {"type": "str", "default": "bst"}}
-BUILDSTREAM_BUILDS: Options = {
+BUILDSTREAM_SYSTEMS: Options = {
     "project": {"type": "path", "required": True},
-    "builds": {
-        "type": "list",
-        "elements": "dict",
-        "required": True,
-        "options": {
-            "architecture": {"type": "str", "required": True},
-            "options": {"type": "dict", "default": {}},
-            "elements": {"type": "list", "elements": "str", "required": True},
-        },
-    },
+    "systems": {**SYSTEMS["systems"], "required": True},
+    "project_options": {"type": "dict", "default": {}},
     "log_directory": {"type": "path", "required": True},
 }
 CONNECTION_HTTPS: Options = {"ca_path": {"type": "path"}}

@@ -11,17 +11,6 @@ Plan = Mapping[str, Any]
 Records = Mapping[str, Any]
 
 
-def group_builds(systems: Iterable[Mapping[str, Any]], options: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The files of the systems of each architecture, with the options that they are built with."""
-    files: dict[str, list[str]] = {}
-    for system in systems:
-        files.setdefault(system["architecture"], []).append(system["file"])
-    return [
-        {"architecture": architecture, "options": dict(options.get(architecture) or {}), "elements": elements}
-        for architecture, elements in files.items()
-    ]
-
-
 def describe_build_inputs(system: Mapping[str, Any], plan: Plan, options: Mapping[str, Any]) -> dict[str, Any]:
     """What the artifact of one of the plan's systems depends on."""
     return {

@@ -7,7 +7,6 @@ import pytest
 from ansible_collections.slipway.release.plugins.module_utils.slipway.plan.records import (
     find_artifacts,
     find_previous_builds,
-    group_builds,
     make_build_records,
     make_deploy_records,
 )
@@ -60,17 +59,6 @@ RESULTS = [
 
 def records() -> dict[str, Any]:
     return {record["stage"]: record for record in make_build_records([{"elements": RESULTS}], PLAN, OPTIONS)}
-
-
-def test_systems_are_built_by_architecture_with_its_options() -> None:
-    assert group_builds(SYSTEMS, {"x86_64": {"arch": "x86_64"}}) == [
-        {
-            "architecture": "x86_64",
-            "options": {"arch": "x86_64"},
-            "elements": ["systems/minimal.bst", "systems/initramfs.bst"],
-        },
-        {"architecture": "x86_32", "options": {}, "elements": ["systems/minimal.bst"]},
-    ]
 
 
 def test_each_system_gets_a_record_even_of_one_file() -> None:
