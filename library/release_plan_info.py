@@ -61,7 +61,7 @@ options:
     type: str
     required: true
   build_hosts:
-    description: The hosts that build for an architecture, by the architecture's name.
+    description: The architectures that a host builds for, by the host's name. The first host of one builds for it.
     type: dict
     required: true
   allow_missing_arches:
@@ -98,8 +98,8 @@ EXAMPLES = r"""
     state_directory: /srv/slipway
     coordinator: "{{ inventory_hostname }}"
     build_hosts:
-      x86_64: [builder1, builder2]
-      armv7lhf: [builder3]
+      builder1: [x86_64, x86_32]
+      builder2: [armv7lhf]
 """
 
 RETURN = r"""
@@ -153,6 +153,7 @@ ansible_facts:
 
 from typing import Any
 
+from ..module_utils.slipway.errors import SlipwayError
 from ..module_utils.slipway.module.report import run_module
 from ..module_utils.slipway.plan.release import make_plan
 from ..module_utils.slipway.plan.request import ARCHITECTURES, Request
@@ -169,12 +170,29 @@ def act(options: dict[str, Any], **_: bool) -> dict[str, Any]:
     wanted = dict(options)
     definitions = wanted.pop("definitions")
     wanted["architectures"] = wanted["architectures"] or ARCHITECTURES
+    wanted["build_hosts"] = find_builders(wanted["build_hosts"])
     planned = make_plan(Request(**definitions, **wanted))
     return {
         "changed": False,
         "ansible_facts": {"release_plan": planned.plan, "release_records": planned.records},
         "warnings": [f"{planned.plan['cluster']}: {warning}" for warning in planned.warnings],
     }
+
+
+def find_builders(build_hosts: dict[str, Any]) -> dict[str, list[str]]:
+    """The hosts of each architecture, in their order; one that does not say what it builds for is a failure."""
+    found: dict[str, list[str]] = {}
+    for host, architectures in build_hosts.items():
+        if not isinstance(architectures, list) or not all(isinstance(each, str) for each in architectures):
+            raise SlipwayError(
+                "tell",
+                f"what the build host {host} builds for",
+                f"build_host_architectures is {'not a list of names' if architectures else 'missing'}",
+                do_next="Set it in the inventory, such as build_host_architectures: [x86_64].",
+            )
+        for architecture in architectures:
+            found.setdefault(architecture, []).append(host)
+    return found
 
 
 def main() -> None:
