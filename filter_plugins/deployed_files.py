@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 DOCUMENTATION = r"""
@@ -17,7 +17,7 @@ description:
   - A file that no record describes has a null C(size) and C(sha256), which is how it is in check mode before a release.
 options:
   _input:
-    description: The records by stage. Those whose stage begins with C(deploy) are read.
+    description: The records by stage. Those whose stage begins with C(deploy-) are read.
     type: dict
     required: true
   plan:
@@ -44,27 +44,18 @@ _value:
 
 def deployed_files(records: Mapping[str, Any], plan: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Join the plan's deployments with the digests of their files."""
-    known = {entry["name"]: entry for entry in _list_described(records)}
+    outputs = [record["outputs"] for stage, record in records.items() if stage.startswith("deploy-")]
+    known = {file["name"]: file for file in outputs}
     return [
         {
             "name": deployment["file"],
             "size": known.get(deployment["file"], {}).get("size"),
             "sha256": known.get(deployment["file"], {}).get("sha256"),
             "deployment": deployment["name"],
-            "system": deployment["system"],
-            "architecture": deployment["architecture"],
-            "type": deployment["type"],
+            **{name: deployment[name] for name in ("system", "architecture", "type")},
         }
         for deployment in plan["deployments"]
     ]
-
-
-def _list_described(records: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """A deploy record's outputs are one file, or list several."""
-    for stage, record in records.items():
-        outputs = record.get("outputs") or {}
-        if stage.startswith("deploy"):
-            yield from (entry for entry in (*outputs.get("files", ()), outputs) if "sha256" in entry)
 
 
 class FilterModule:
