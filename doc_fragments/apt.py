@@ -1,12 +1,33 @@
 # Copyright: The Slipway developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Where Debian packages come from."""
+"""Where Debian packages come from, and where they are kept."""
 
 from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """Lines of sources.list that need not name the mirror."""
+    """Lines of sources.list that need not name the mirror, and an archive by reprepro."""
+
+    ARCHIVE = r"""
+options:
+  directory:
+    description: The archive, what reprepro calls its base directory. It has C(conf/distributions).
+    type: path
+    required: true
+  suite:
+    description: The codename of the suite.
+    type: str
+    required: true
+  gnupghome:
+    description: The GnuPG directory with the key that C(SignWith) of C(conf/distributions) names.
+    type: path
+  lock_timeout:
+    description:
+      - Seconds to wait for other users of the archive, on which one works at a time. What a killed user left is put in
+        order by the next one.
+    type: float
+    default: 600
+"""
 
     SOURCES = r"""
 options:

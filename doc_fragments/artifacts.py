@@ -18,3 +18,29 @@ options:
     elements: dict
     required: true
 """
+
+    PUBLIC = r"""
+options:
+  public:
+    description: The public directory, for example a web server's root.
+    type: path
+    required: true
+  label:
+    description: The release's label, which is the name of its directory.
+    type: str
+    required: true
+"""
+
+    SERVER = r"""
+options:
+  private:
+    description: The directory for what is not public yet, on the same file system as O(public).
+    type: path
+    required: true
+  flat_links:
+    description:
+      - Whether there is a relative link C(<public>/<file>) to every file whose name begins with the label, for those
+        who know the files by their flat names. A name that is something else already is a failure.
+    type: bool
+    default: true
+"""

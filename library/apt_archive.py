@@ -13,19 +13,10 @@ author: The Slipway developers (@slipway)
 description:
   - Includes, removes and copies packages of one suite, or keeps the suite as a snapshot.
   - However many packages are given, the indexes are written once.
-  - One user at a time works on an archive; others wait for O(lock_timeout). What a killed user left is put in order
-    by the next one.
 extends_documentation_fragment:
+  - slipway.release.apt.archive
   - slipway.release.attributes
 options:
-  directory:
-    description: The archive, what reprepro calls its base directory. It has C(conf/distributions).
-    type: path
-    required: true
-  suite:
-    description: The codename of the suite.
-    type: str
-    required: true
   state:
     description:
       - What is to hold afterwards. With V(present) the suite has the O(debs), with V(copied) the packages of O(source),
@@ -67,13 +58,6 @@ options:
   name:
     description: For O(state=snapshot), its name. Apt finds it as the suite C(<suite>/snapshots/<name>).
     type: str
-  gnupghome:
-    description: The GnuPG directory with the key that C(SignWith) of C(conf/distributions) names.
-    type: path
-  lock_timeout:
-    description: Seconds to wait for other users of the archive.
-    type: float
-    default: 600
 attributes:
   check_mode:
     details: Looks at a copy of reprepro's database and tells what would be done.
@@ -125,6 +109,8 @@ from typing import Any
 
 from ..module_utils.slipway.apt import reprepro
 from ..module_utils.slipway.apt.index import read_debs
+from ..module_utils.slipway.module.diff import diff_texts
+from ..module_utils.slipway.module.options import APT_ARCHIVE
 from ..module_utils.slipway.module.report import run_module
 
 
@@ -133,8 +119,7 @@ def main() -> None:
     run_module(
         act,
         {
-            "directory": {"type": "path", "required": True},
-            "suite": {"type": "str", "required": True},
+            **APT_ARCHIVE,
             "state": {
                 "type": "str",
                 "choices": ["present", "absent", "copied", "snapshot", "exported"],
@@ -145,8 +130,6 @@ def main() -> None:
             "packages": {"type": "list", "elements": "dict", "options": package},
             "source": {"type": "str"},
             "name": {"type": "str"},
-            "gnupghome": {"type": "path"},
-            "lock_timeout": {"type": "float", "default": 600},
         },
         required_if=[
             ("state", "present", ["debs"]),
@@ -186,12 +169,7 @@ def act(options: dict[str, Any], *, write: bool) -> dict[str, Any]:
         "added": done.added,
         "updated": done.updated,
         "removed": done.removed,
-        "diff": {
-            "before_header": suite,
-            "after_header": suite,
-            "before": reprepro.format_listing(done.before),
-            "after": reprepro.format_listing(done.after),
-        },
+        "diff": diff_texts({suite: (reprepro.format_listing(done.before), reprepro.format_listing(done.after))}),
     }
 
 

@@ -12,26 +12,9 @@ version_added: "0.1.0"
 author: The Slipway developers (@slipway)
 description:
   - Lists the packages of one suite.
-  - One user at a time works on an archive; others wait for O(lock_timeout). What a killed user left is put in order
-    by the next one.
 extends_documentation_fragment:
+  - slipway.release.apt.archive
   - slipway.release.attributes.info_module
-options:
-  directory:
-    description: The archive, what reprepro calls its base directory. It has C(conf/distributions).
-    type: path
-    required: true
-  suite:
-    description: The codename of the suite.
-    type: str
-    required: true
-  gnupghome:
-    description: The GnuPG directory of the archive's key, to put the archive in order after a killed user.
-    type: path
-  lock_timeout:
-    description: Seconds to wait for other users of the archive.
-    type: float
-    default: 600
 attributes:
   check_mode:
     details: Looks at a copy of reprepro's database.
@@ -57,18 +40,14 @@ from dataclasses import asdict
 from typing import Any
 
 from ..module_utils.slipway.apt import reprepro
+from ..module_utils.slipway.module.options import APT_ARCHIVE
 from ..module_utils.slipway.module.report import run_module
 
 
 def main() -> None:
     run_module(
         act,
-        {
-            "directory": {"type": "path", "required": True},
-            "suite": {"type": "str", "required": True},
-            "gnupghome": {"type": "path"},
-            "lock_timeout": {"type": "float", "default": 600},
-        },
+        APT_ARCHIVE,
     )
 
 

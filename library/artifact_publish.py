@@ -20,27 +20,10 @@ description:
   - The private directory of the release is gone afterwards.
 extends_documentation_fragment:
   - slipway.release.artifacts
+  - slipway.release.artifacts.public
+  - slipway.release.artifacts.server
   - slipway.release.progress
   - slipway.release.attributes
-options:
-  private:
-    description: The directory for what is not public yet, on the same file system as O(public).
-    type: path
-    required: true
-  public:
-    description: The public directory, for example a web server's root.
-    type: path
-    required: true
-  label:
-    description: The release's label, which is the name of its directory.
-    type: str
-    required: true
-  flat_links:
-    description:
-      - Keep a relative link C(<public>/<file>) to every file whose name begins with the label, for those who know the
-        files by their flat names. A name that is something else already is a failure.
-    type: bool
-    default: true
 attributes:
   diff_mode:
     details: Lists the names that become public.
@@ -67,7 +50,7 @@ from pathlib import Path
 from typing import Any
 
 from ..module_utils.slipway.module.diff import diff_added
-from ..module_utils.slipway.module.options import ARTIFACTS, PROGRESS
+from ..module_utils.slipway.module.options import ARTIFACTS, ARTIFACTS_PUBLIC, ARTIFACTS_SERVER, PROGRESS
 from ..module_utils.slipway.module.report import run_module
 from ..module_utils.slipway.progress import Progress
 from ..module_utils.slipway.publish.directory import PublicationState, Server, probe_release, publish_release
@@ -97,11 +80,8 @@ def main() -> None:
         {
             **ARTIFACTS,
             **PROGRESS,
-            # The name of a directory is not a secret.
-            "private": {"type": "path", "required": True, "no_log": False},
-            "public": {"type": "path", "required": True},
-            "label": {"type": "str", "required": True},
-            "flat_links": {"type": "bool", "default": True},
+            **ARTIFACTS_PUBLIC,
+            **ARTIFACTS_SERVER,
         },
     )
 

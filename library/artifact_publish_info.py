@@ -16,24 +16,9 @@ description:
   - A public file with other bytes, or one that does not belong to the release, is a failure that names it.
 extends_documentation_fragment:
   - slipway.release.artifacts
+  - slipway.release.artifacts.public
+  - slipway.release.artifacts.server
   - slipway.release.attributes.info_module
-options:
-  private:
-    description: The directory for what is not public yet.
-    type: path
-    required: true
-  public:
-    description: The public directory, for example a web server's root.
-    type: path
-    required: true
-  label:
-    description: The release's label, which is the name of its directory.
-    type: str
-    required: true
-  flat_links:
-    description: Whether there shall be a link C(<public>/<file>) to every file whose name begins with the label.
-    type: bool
-    default: true
 """
 
 EXAMPLES = r"""
@@ -66,7 +51,7 @@ pending:
 from pathlib import Path
 from typing import Any
 
-from ..module_utils.slipway.module.options import ARTIFACTS
+from ..module_utils.slipway.module.options import ARTIFACTS, ARTIFACTS_PUBLIC, ARTIFACTS_SERVER
 from ..module_utils.slipway.module.report import run_module
 from ..module_utils.slipway.publish.directory import Server, probe_release
 from ..module_utils.slipway.release.artifact import read_artifacts
@@ -82,25 +67,13 @@ def act(params: dict[str, Any], *, write: bool) -> dict[str, Any]:
             flat_links=params["flat_links"],
         )
     )
-    return {
-        "changed": False,
-        "unpublished": found.unpublished,
-        "missing": found.missing,
-        "pending": found.changes,
-    }
+    return {"changed": False, "unpublished": found.unpublished, "missing": found.missing, "pending": found.changes}
 
 
 def main() -> None:
     run_module(
         act,
-        {
-            **ARTIFACTS,
-            # The name of a directory is not a secret.
-            "private": {"type": "path", "required": True, "no_log": False},
-            "public": {"type": "path", "required": True},
-            "label": {"type": "str", "required": True},
-            "flat_links": {"type": "bool", "default": True},
-        },
+        {**ARTIFACTS, **ARTIFACTS_PUBLIC, **ARTIFACTS_SERVER},
     )
 
 

@@ -18,18 +18,11 @@ description:
   - If C(current) names a newer version by numeric order, everything is left as it is, because publishing an older
     version once more must not take readers back.
 extends_documentation_fragment:
+  - slipway.release.artifacts.public
   - slipway.release.attributes
 options:
-  public:
-    description: The public directory.
-    type: path
-    required: true
   project:
     description: The project that is released.
-    type: str
-    required: true
-  label:
-    description: The label of the release that is to be current.
     type: str
     required: true
   files:
@@ -73,6 +66,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from ..module_utils.slipway.module.options import ARTIFACTS_PUBLIC
 from ..module_utils.slipway.module.report import run_module
 from ..module_utils.slipway.publish.links import Release, update_links
 
@@ -99,9 +93,8 @@ def main() -> None:
     run_module(
         act,
         {
-            "public": {"type": "path", "required": True},
+            **ARTIFACTS_PUBLIC,
             "project": {"type": "str", "required": True},
-            "label": {"type": "str", "required": True},
             "files": {"type": "list", "elements": "str", "required": True},
             "allow_downgrade": {"type": "bool", "default": False},
         },

@@ -69,6 +69,7 @@ from typing import Any
 
 from ..module_utils.slipway import openpgp
 from ..module_utils.slipway.files import write_atomic
+from ..module_utils.slipway.module.diff import diff_texts
 from ..module_utils.slipway.module.report import run_module
 
 
@@ -111,8 +112,7 @@ def _export(path: Path, exported: bytes, *, check: bool) -> dict[str, Any]:
     if not check:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(path, exported)
-    headers = {"before_header": str(path), "after_header": str(path)}
-    return {"changed": True, "diff": {**headers, "before": (before or b"").decode(), "after": exported.decode()}}
+    return {"changed": True, "diff": diff_texts({str(path): ((before or b"").decode(), exported.decode())})}
 
 
 if __name__ == "__main__":

@@ -17,19 +17,16 @@ description:
   - The pages are plain HTML without scripts, made from what is public only. Each is replaced in one step.
   - A page under these names that this module did not write is a failure. A page of a release that is gone is removed.
 extends_documentation_fragment:
+  - slipway.release.artifacts.public
   - slipway.release.attributes
 options:
-  public:
-    description: The public directory.
-    type: path
-    required: true
   project:
     description: The project that is released.
     type: str
     required: true
   label:
     description: The label of the release that is published in this run. In check mode it may not be public yet.
-    type: str
+    required: false
   templates:
     description:
       - The directory on the controller with the Jinja templates C(index.html.j2) and C(release.html.j2), and with those
@@ -72,6 +69,8 @@ pages:
 from pathlib import Path
 from typing import Any
 
+from ..module_utils.slipway.module.diff import diff_texts
+from ..module_utils.slipway.module.options import ARTIFACTS_PUBLIC
 from ..module_utils.slipway.module.report import run_module
 from ..module_utils.slipway.publish.pages import Site, describe_site, update_pages
 
@@ -81,15 +80,7 @@ def act(params: dict[str, Any], *, write: bool) -> dict[str, Any]:
     if params["pages"] is None:
         return {"changed": False, **describe_site(site)}
     done = update_pages(site, params["pages"], coming=params["label"], check=not write)
-    changes = [
-        {
-            "before_header": name,
-            "after_header": name,
-            "before": done.before[name] or "",
-            "after": done.after[name] or "",
-        }
-        for name in sorted(done.after)
-    ]
+    changes = diff_texts({name: (done.before[name] or "", done.after[name] or "") for name in done.after})
     return {"changed": bool(changes), "pages": sorted(done.after), **({"diff": changes} if changes else {})}
 
 
@@ -97,7 +88,7 @@ def main() -> None:
     run_module(
         act,
         {
-            "public": {"type": "path", "required": True},
+            **ARTIFACTS_PUBLIC,
             "project": {"type": "str", "required": True},
             "label": {"type": "str"},
             "notes_url": {"type": "str", "default": ""},

@@ -81,6 +81,7 @@ from pathlib import Path
 from typing import Any
 
 from ..module_utils.slipway.errors import SlipwayError
+from ..module_utils.slipway.module.diff import diff_texts
 from ..module_utils.slipway.module.report import run_module
 from ..module_utils.slipway.release.records import Record, format_json, keep_record
 
@@ -103,7 +104,7 @@ def act(options: dict[str, Any], *, write: bool) -> dict[str, Any]:
     directory = Path(options["directory"])
     ended = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     kept: dict[str, Record] = {}
-    diff = []
+    texts = {}
     for part in options["records"]:
         record = {
             **part,
@@ -116,10 +117,9 @@ def act(options: dict[str, Any], *, write: bool) -> dict[str, Any]:
         now, before = keep_record(directory, record, replace=options["replace"], write=write)
         kept[stage] = now
         if now != before:
-            path = str(directory / f"{stage}.json")
-            texts = {"before": format_json(before).decode() if before else "", "after": format_json(now).decode()}
-            diff.append({"before_header": path, "after_header": path, **texts})
-    return {"changed": bool(diff), "records": kept, **({"diff": diff} if diff else {})}
+            text = format_json(before).decode() if before else ""
+            texts[str(directory / f"{stage}.json")] = (text, format_json(now).decode())
+    return {"changed": bool(texts), "records": kept, **({"diff": diff_texts(texts)} if texts else {})}
 
 
 def main() -> None:

@@ -11,8 +11,20 @@ Options = dict[str, dict[str, Any]]
 _SYSTEM: Options = {name: {"type": "str", "required": True} for name in ("name", "file", "architecture")}
 SYSTEMS: Options = {"systems": {"type": "list", "elements": "dict", "options": _SYSTEM}}
 
+APT_ARCHIVE: Options = {
+    "directory": {"type": "path", "required": True},
+    "suite": {"type": "str", "required": True},
+    "gnupghome": {"type": "path"},
+    "lock_timeout": {"type": "float", "default": 600},
+}
 APT_SOURCES: Options = {"sources": {"type": "list", "elements": "str"}}
 ARTIFACTS: Options = {"files": {"type": "list", "elements": "dict", "required": True}}
+ARTIFACTS_PUBLIC: Options = {"public": {"type": "path", "required": True}, "label": {"type": "str", "required": True}}
+# The name of a directory is not a secret.
+ARTIFACTS_SERVER: Options = {
+    "private": {"type": "path", "required": True, "no_log": False},
+    "flat_links": {"type": "bool", "default": True},
+}
 BUILDSTREAM: Options = {"config": {"type": "path"}, "bst": {"type": "str", "default": "bst"}}
 BUILDSTREAM_SYSTEMS: Options = {
     "project": {"type": "path", "required": True},

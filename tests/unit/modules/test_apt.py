@@ -62,7 +62,7 @@ def test_check_mode_says_what_is_done_then_and_not_again(
 
 def test_the_difference_is_that_of_the_suites_packages(base: Path, tmp_path: Path) -> None:
     done = archive(base, "present", debs=[str(make_deb(tmp_path, "one", "1.0", "amd64"))])
-    assert (done["diff"]["before"], done["diff"]["after"]) == ("", "one 1.0 amd64\n")
+    assert (done["diff"][0]["before"], done["diff"][0]["after"]) == ("", "one 1.0 amd64\n")
     asked = {"directory": str(base), "suite": "bookworm", "gnupghome": None, "lock_timeout": 10}
     rows = apt_archive_info.act(asked, write=False)["packages"]
     assert [(row["name"], row["path"]) for row in rows] == [("one", "pool/main/o/one/one_1.0_amd64.deb")]
