@@ -1,12 +1,12 @@
 # Copyright: The Slipway developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""How modules learn the names of artifacts in the cache of Morph."""
+"""How modules learn the names of artifacts in the cache of Morph, and find a build on its network."""
 
 from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """A command that lists them."""
+    """A command that lists the artifacts, and a build that was submitted earlier."""
 
     LIST_COMMAND = r"""
 options:
@@ -20,4 +20,17 @@ options:
   chdir:
     description: The directory in which O(list_command) is run.
     type: path
+"""
+
+    BUILD = r"""
+requirements:
+  - PyYAML
+options:
+  handle:
+    description: The handle that M(slipway.release.distbuild_submit) returned.
+    type: dict
+  timeout:
+    description: Seconds to wait for each answer, and for the end of a build that is cancelled.
+    type: float
+    default: 30
 """

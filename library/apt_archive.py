@@ -63,8 +63,6 @@ attributes:
     details: Looks at a copy of reprepro's database and tells what would be done.
   diff_mode:
     details: Shows the list of the suite's packages before and after.
-  idempotent:
-    details: What is there already, or gone already, is no change. A snapshot that exists stays as it is.
 """
 
 EXAMPLES = r"""

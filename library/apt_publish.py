@@ -68,8 +68,6 @@ options:
 attributes:
   diff_mode:
     details: Shows the list of packages that clients see, before and after.
-  idempotent:
-    details: A release that was published is no change, also when a later one has taken its place.
 """
 
 EXAMPLES = r"""

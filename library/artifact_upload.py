@@ -58,8 +58,6 @@ options:
 attributes:
   diff_mode:
     details: Lists the files that are sent.
-  idempotent:
-    details: Files that are there already with the same content are not sent.
 """
 
 EXAMPLES = r"""

@@ -20,7 +20,7 @@ requirements:
 extends_documentation_fragment:
   - slipway.release.buildstream
   - slipway.release.buildstream.systems
-  - slipway.release.systems
+  - slipway.release.plan.systems
   - slipway.release.progress
   - slipway.release.attributes.no_diff
 options:
@@ -36,9 +36,6 @@ options:
     description: Seconds that the builds for one architecture may take.
     type: int
     default: 86400
-attributes:
-  check_mode:
-    details: Says from O(previous) and the cache what would be built, and writes nothing.
 """
 
 EXAMPLES = r"""

@@ -19,7 +19,7 @@ description:
 extends_documentation_fragment:
   - slipway.release.buildstream
   - slipway.release.buildstream.systems
-  - slipway.release.systems
+  - slipway.release.plan.systems
   - slipway.release.progress
   - slipway.release.attributes
 options:
@@ -42,13 +42,9 @@ options:
     default: 14400
 attributes:
   check_mode:
-    details:
-      - Queries the server for what is missing and pushes nothing.
-      - While O(project) does not exist, nothing is known and it is changed.
+    details: While O(project) does not exist, nothing is known and it is changed.
   diff_mode:
     details: Shows the names that are added.
-  idempotent:
-    details: What the server holds whole is not pushed again.
 """
 
 EXAMPLES = r"""

@@ -94,8 +94,6 @@ options:
     type: int
     default: 0
 attributes:
-  check_mode:
-    details: Reads everything, computes every result, and writes nothing.
   diff_mode:
     details: Shows the control file of every changed deb before and after.
 """

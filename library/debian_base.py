@@ -94,8 +94,6 @@ attributes:
   check_mode:
     details: What a base would hold is not known before it is created.
     support: partial
-  idempotent:
-    details: A base whose description did not change stays as it is.
 """
 
 EXAMPLES = r"""

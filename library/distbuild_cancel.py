@@ -15,7 +15,7 @@ description:
   - A controller's ids begin again when it restarts. The build is cancelled only if the controller's list of builds
     names the same repository, ref, morphology and initiator under that id; otherwise the module fails and names both.
 extends_documentation_fragment:
-  - slipway.release.distbuild
+  - slipway.release.morph.build
   - slipway.release.attributes.no_diff
 options:
   handle:
@@ -39,7 +39,7 @@ from typing import Any
 
 from ..module_utils.slipway.distbuild.control import cancel_build
 from ..module_utils.slipway.distbuild.protocol import Handle
-from ..module_utils.slipway.module.options import DISTBUILD
+from ..module_utils.slipway.module.options import MORPH_BUILD
 from ..module_utils.slipway.module.report import run_module
 
 
@@ -53,7 +53,7 @@ def main() -> None:
     run_module(
         act,
         {
-            **DISTBUILD,
+            **MORPH_BUILD,
             "handle": {"type": "dict", "required": True},
         },
     )

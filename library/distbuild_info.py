@@ -15,7 +15,7 @@ description:
   - A controller's ids begin again when it restarts, so an id alone names nobody's build for certain. The state of a
     build is returned only if the id still is that build.
 extends_documentation_fragment:
-  - slipway.release.distbuild
+  - slipway.release.morph.build
   - slipway.release.attributes.info_module
 options:
   controller:
@@ -66,7 +66,7 @@ from typing import Any
 
 from ..module_utils.slipway.distbuild.control import determine_state, list_requests, query_build
 from ..module_utils.slipway.distbuild.protocol import DEFAULT_PORT, Controller, Handle
-from ..module_utils.slipway.module.options import DISTBUILD
+from ..module_utils.slipway.module.options import MORPH_BUILD
 from ..module_utils.slipway.module.report import run_module
 
 
@@ -88,7 +88,7 @@ def main() -> None:
     run_module(
         act,
         {
-            **DISTBUILD,
+            **MORPH_BUILD,
             "controller": {"type": "str"},
             "port": {"type": "int", "default": DEFAULT_PORT},
         },

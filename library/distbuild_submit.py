@@ -24,7 +24,7 @@ requirements:
   - PyYAML
 extends_documentation_fragment:
   - slipway.release.morph.list_command
-  - slipway.release.systems
+  - slipway.release.plan.systems
   - slipway.release.progress
   - slipway.release.attributes.no_diff
 options:
@@ -125,8 +125,6 @@ attributes:
     details:
       - Sends nothing, and tells in RV(builds[].request) what would be sent.
       - With O(cache_url) and O(artifacts) or O(list_command) it also tells whether the system is in the cache.
-  idempotent:
-    details: A system that is in the cache is not built again and is unchanged.
 seealso:
   - module: slipway.release.distbuild_info
   - module: slipway.release.distbuild_cancel
@@ -247,7 +245,7 @@ from ..module_utils.slipway.distbuild.initiator import Limits
 from ..module_utils.slipway.distbuild.protocol import DEFAULT_PORT, Controller, Handle, Request
 from ..module_utils.slipway.distbuild.submission import Order, preview_orders, submit_orders
 from ..module_utils.slipway.distbuild.systems import list_elements, make_system_orders
-from ..module_utils.slipway.module.options import MORPH_LIST_COMMAND, PROGRESS, SYSTEMS
+from ..module_utils.slipway.module.options import MORPH_LIST_COMMAND, PLAN_SYSTEMS, PROGRESS
 from ..module_utils.slipway.module.report import run_module
 from ..module_utils.slipway.morph.cache import MorphCache, list_artifacts
 from ..module_utils.slipway.progress import Progress
@@ -259,7 +257,7 @@ def main() -> None:
         {
             **MORPH_LIST_COMMAND,
             **PROGRESS,
-            **SYSTEMS,
+            **PLAN_SYSTEMS,
             "controller": {"type": "str"},
             "port": {"type": "int", "default": DEFAULT_PORT},
             "repo": {"type": "str", "required": True},

@@ -18,7 +18,7 @@ description:
 requirements:
   - morph
 extends_documentation_fragment:
-  - slipway.release.deployments
+  - slipway.release.plan.deployments
   - slipway.release.progress
   - slipway.release.attributes.no_diff
 options:
@@ -55,8 +55,6 @@ options:
     type: int
     default: 7200
 attributes:
-  check_mode:
-    details: Verifies the files in O(previous).
   idempotent:
     details: Changed only when a file was made. Morph makes other bytes each time.
 """
@@ -101,7 +99,7 @@ made:
 from pathlib import Path
 from typing import Any
 
-from ..module_utils.slipway.module.options import DEPLOYMENTS, PROGRESS
+from ..module_utils.slipway.module.options import PLAN_DEPLOYMENTS, PROGRESS
 from ..module_utils.slipway.module.report import run_module
 from ..module_utils.slipway.morph.deploy import Site, deploy_files
 from ..module_utils.slipway.progress import Progress
@@ -111,7 +109,7 @@ def main() -> None:
     run_module(
         act,
         {
-            **DEPLOYMENTS,
+            **PLAN_DEPLOYMENTS,
             **PROGRESS,
             "cluster": {"type": "str", "required": True},
             "definitions": {"type": "path", "required": True},

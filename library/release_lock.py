@@ -43,8 +43,6 @@ options:
 attributes:
   check_mode:
     details: Looks whether another release holds the lock, and takes nothing.
-  diff_mode:
-    details: The lock is no content.
   idempotent:
     details: A lock that this run holds stays as it is. Taking the lock is never reported as a change.
 """

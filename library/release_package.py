@@ -58,8 +58,6 @@ options:
     description: The outputs of this stage's record, if it has been done before.
     type: dict
 attributes:
-  check_mode:
-    details: Hashes what is there and says what would be made. Writes nothing.
   diff_mode:
     details: Lists the files that are made.
 """

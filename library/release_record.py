@@ -11,7 +11,7 @@ short_description: Write the records of a stage
 version_added: "0.1.0"
 author: The Slipway developers (@slipway)
 description:
-  - Writes one sealed JSON file for each record. A record that is the same is left as it is.
+  - Writes one sealed JSON file for each record. A record with the same inputs and outputs is left as it is.
   - A record that differs is drift, and a failure that names each difference.
   - Also returns the records as the fact C(release_records), merged into what that fact held.
 extends_documentation_fragment:
@@ -55,9 +55,6 @@ options:
   started:
     description: When the stage began, as ISO 8601. Set by the action plugin.
     type: str
-attributes:
-  idempotent:
-    details: The same inputs and outputs leave the file untouched, with its times.
 """
 
 EXAMPLES = r"""

@@ -25,7 +25,7 @@ requirements:
   - bsdtar for C(initramfs)
   - genimage and e2fsprogs for C(rawdisk)
 extends_documentation_fragment:
-  - slipway.release.deployments
+  - slipway.release.plan.deployments
   - slipway.release.buildstream
   - slipway.release.progress
   - slipway.release.attributes.no_diff
@@ -105,7 +105,7 @@ from typing import Any
 from ..module_utils.slipway.buildstream.build import check_out
 from ..module_utils.slipway.buildstream.command import Project
 from ..module_utils.slipway.image.deploy import Deployment, Release, deploy_files, read_tool_versions
-from ..module_utils.slipway.module.options import BUILDSTREAM, DEPLOYMENTS, PROGRESS
+from ..module_utils.slipway.module.options import BUILDSTREAM, PLAN_DEPLOYMENTS, PROGRESS
 from ..module_utils.slipway.module.report import run_module
 from ..module_utils.slipway.progress import Progress
 from ..module_utils.slipway.release.artifact import Artifact
@@ -117,7 +117,7 @@ def main() -> None:
     run_module(
         act,
         {
-            **DEPLOYMENTS,
+            **PLAN_DEPLOYMENTS,
             **BUILDSTREAM,
             **PROGRESS,
             "artifacts": {"type": "dict", "required": True},

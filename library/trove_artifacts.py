@@ -73,13 +73,9 @@ options:
     default: []
 attributes:
   check_mode:
-    details:
-      - Queries the public Trove for what is missing and fetches nothing.
-      - While O(chdir) does not exist, nothing is known and it is changed.
+    details: While O(chdir) does not exist, nothing is known and it is changed.
   diff_mode:
     details: Shows the names that are added.
-  idempotent:
-    details: What the public Trove has is not sent again.
 """
 
 EXAMPLES = r"""

@@ -67,9 +67,6 @@ options:
     description: Seconds to wait for the commit.
     type: float
     default: 600
-attributes:
-  diff_mode:
-    details: The mirrored content is not shown.
 """
 
 EXAMPLES = r"""

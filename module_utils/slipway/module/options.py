@@ -8,9 +8,14 @@ from typing import Any
 
 Options = dict[str, dict[str, Any]]
 
+PLAN_DEPLOYMENTS: Options = {
+    "deployments": {"type": "list", "elements": "dict", "required": True},
+    "directory": {"type": "path", "required": True},
+    "label": {"type": "str", "required": True},
+    "previous": {"type": "list", "elements": "dict", "default": []},
+}
 _SYSTEM: Options = {name: {"type": "str", "required": True} for name in ("name", "file", "architecture")}
-SYSTEMS: Options = {"systems": {"type": "list", "elements": "dict", "options": _SYSTEM}}
-
+PLAN_SYSTEMS: Options = {"systems": {"type": "list", "elements": "dict", "options": _SYSTEM}}
 APT_ARCHIVE: Options = {
     "directory": {"type": "path", "required": True},
     "suite": {"type": "str", "required": True},
@@ -28,24 +33,18 @@ ARTIFACTS_SERVER: Options = {
 BUILDSTREAM: Options = {"config": {"type": "path"}, "bst": {"type": "str", "default": "bst"}}
 BUILDSTREAM_SYSTEMS: Options = {
     "project": {"type": "path", "required": True},
-    "systems": {**SYSTEMS["systems"], "required": True},
+    "systems": {**PLAN_SYSTEMS["systems"], "required": True},
     "project_options": {"type": "dict", "default": {}},
     "log_directory": {"type": "path", "required": True},
 }
 CONNECTION_HTTPS: Options = {"ca_path": {"type": "path"}}
 CONNECTION_SSH: Options = {"ssh_options": {"type": "list", "elements": "str", "default": []}}
-DEPLOYMENTS: Options = {
-    "deployments": {"type": "list", "elements": "dict", "required": True},
-    "directory": {"type": "path", "required": True},
-    "label": {"type": "str", "required": True},
-    "previous": {"type": "list", "elements": "dict", "default": []},
-}
-DISTBUILD: Options = {"handle": {"type": "dict"}, "timeout": {"type": "float", "default": 30}}
 GIT_AUTHOR: Options = {
     "name": {"type": "str", "default": "Slipway"},
     "email": {"type": "str", "default": "slipway@localhost"},
     "epoch": {"type": "int", "default": 0},
 }
+MORPH_BUILD: Options = {"handle": {"type": "dict"}, "timeout": {"type": "float", "default": 30}}
 MORPH_LIST_COMMAND: Options = {"list_command": {"type": "list", "elements": "str"}, "chdir": {"type": "path"}}
 # Where keys are, and which of them signs, is not a secret.
 OPENPGP: Options = {"gnupghome": {"type": "path"}, "signing_key": {"type": "str", "no_log": False}}

@@ -1,14 +1,35 @@
 # Copyright: The Slipway developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What modules that make the files of a release are told."""
+"""What modules are told of the plan of a release."""
 
 from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """Whatever makes the files."""
+    """The systems that are built, and the deployments that become files."""
 
-    DOCUMENTATION = r"""
+    SYSTEMS = r"""
+options:
+  systems:
+    description: The systems, as the plan of a release lists them.
+    type: list
+    elements: dict
+    suboptions:
+      name:
+        description: The system's name.
+        type: str
+        required: true
+      file:
+        description: The path of its morphology or element in the definitions.
+        type: str
+        required: true
+      architecture:
+        description: Its architecture, as results and logs name it.
+        type: str
+        required: true
+"""
+
+    DEPLOYMENTS = r"""
 options:
   deployments:
     description: The deployments of the release's plan, with their subsystems.
