@@ -74,7 +74,7 @@ lint: $(VENV)/test.stamp ## Check the style of everything
 
 .PHONY: dist
 dist: $(VENV)/test.stamp ## Build the collection's tarball, install it and check it as it is installed
-	@scripts/dist
+	@tests/dist/check
 
 .PHONY: test-ansible
 test-ansible: $(VENV)/test.stamp ## Try newer versions of Ansible on a Debian 13, as root

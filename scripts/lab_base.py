@@ -36,7 +36,7 @@ SSHD = "PasswordAuthentication no\nUseDNS no\n"
 #: Packages are installed in half the time, on disks that nobody keeps.
 DPKG = "force-unsafe-io\n" + "".join(f"path-exclude=/usr/share/{each}/*\n" for each in ("doc", "locale", "man"))
 #: Modules of Ansible start in two thirds of the time.
-COMPILED_ONCE = ROOT / "scripts/compiled_once/sitecustomize.py"
+COMPILED_ONCE = ROOT / "tests/compiled_once/sitecustomize.py"
 CHANGES = 3  # of prepare(), so that trees of before are not used
 
 

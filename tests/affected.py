@@ -28,7 +28,7 @@ ALWAYS = ("tests/unit/test_house.py", "tests/unit/test_check_tree.py")
 #: What no unit test reads, but for those that name it.
 SILENT = re.compile(
     r"(docs|benchmarks|molecule|inventory|examples|playbooks|changelogs|tests/integration|\.config)/.*|.*\.(md|cfg|txt)"
-    r"|Makefile|scripts/[\w-]+(\.py)?|tests/run|galaxy\.yml|meta/.*|\.\w+"
+    r"|Makefile|scripts/[\w-]+(\.py)?|tests/(run|lint|check|dist/check)|galaxy\.yml|meta/.*|\.\w+"
 )
 
 

@@ -34,7 +34,7 @@ def pytest_configure(config: pytest.Config) -> None:
     for name in (PAYLOADS, COMPILED):
         os.environ[name] = str(top / name)
         (top / name).mkdir()
-    paths = [str(ROOT / "scripts/compiled_once"), os.environ.get("PYTHONPATH")]
+    paths = [str(ROOT / "tests/compiled_once"), os.environ.get("PYTHONPATH")]
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
     os.environ["ANSIBLE_CALLBACK_PLUGINS"] = str(ROOT / "tests/ansible_plugins")
     os.environ["ANSIBLE_CALLBACKS_ENABLED"] = "payloads_once"

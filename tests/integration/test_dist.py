@@ -36,19 +36,19 @@ def test_a_wrong_type_in_the_documentation_of_a_module_is_found(tmp_path: Path) 
     tree = export(tmp_path / "tree")
     module = tree / "library/release_record.py"
     module.write_text(module.read_text().replace("type: path", "type: str", 1))
-    found = run(tree, "scripts/dist", "validate-modules")
+    found = run(tree, "tests/dist/check", "validate-modules")
     assert found.returncode == 1
     assert "plugins/modules/release_record.py:0:0: doc-type-does-not-match-spec" in found.stdout
 
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    """The working tree at version 9.0.0 with a fragment, and a scripts/dist that always agrees."""
+    """The working tree at version 9.0.0 with a fragment, and a tests/dist/check that always agrees."""
     made = export(tmp_path / "tree")
     galaxy = yaml.safe_load((made / "galaxy.yml").read_text())
     (made / "galaxy.yml").write_text(yaml.safe_dump({**galaxy, "version": "9.0.0"}))
     (made / "changelogs/fragments/pages.yml").write_text("bugfixes: [Pages no longer turn yellow.]\n")
-    (made / "scripts/dist").write_text(DIST)
+    (made / "tests/dist/check").write_text(DIST)
     git(made, "commit", "--quiet", "--all", "--message", "Begin 9.0.0")
     git(made, "add", "--all")
     git(made, "commit", "--quiet", "--allow-empty", "--message", "Say what changed")
@@ -87,7 +87,7 @@ def test_a_release_is_tagged_and_built_and_nothing_leaves_the_machine(tree: Path
             "echo ': [' > changelogs/fragments/a.yml && git add . && git commit -qm x",
             "a fragment cannot be read",
         ),
-        ("9.0.0", "echo false >> scripts/dist && git commit -qam x", "the collection has findings"),
+        ("9.0.0", "echo false >> tests/dist/check && git commit -qam x", "the collection has findings"),
     ],
 )
 def test_what_cannot_be_released_is_refused_in_a_sentence_and_stays(
