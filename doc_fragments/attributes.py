@@ -26,8 +26,20 @@ attributes:
     support: full
 """
 
-    # The last word is the support of diff_mode. This is for modules whose changes have no text,
-    NO_DIFF = DOCUMENTATION.removesuffix("full\n") + "none\n    details: There is no text that changes.\n"
+    # Named before the block above, whose diff_mode it replaces: for modules whose changes have no text,
+    NO_DIFF = r"""
+attributes:
+  diff_mode:
+    description: With C(--diff) it shows what changes, before and after.
+    support: none
+    details: There is no text that changes.
+"""
 
-    # and this for modules that only look.
-    INFO_MODULE = DOCUMENTATION.removesuffix("full\n") + "N/A\n    details: It changes nothing, also without --check.\n"
+    # and for modules that only look.
+    INFO_MODULE = r"""
+attributes:
+  diff_mode:
+    description: With C(--diff) it shows what changes, before and after.
+    support: N/A
+    details: It changes nothing, also without --check.
+"""

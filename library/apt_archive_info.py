@@ -15,6 +15,7 @@ description:
 extends_documentation_fragment:
   - slipway.release.apt.archive
   - slipway.release.attributes.info_module
+  - slipway.release.attributes
 attributes:
   check_mode:
     details: Looks at a copy of reprepro's database.

@@ -19,6 +19,7 @@ extends_documentation_fragment:
   - slipway.release.artifacts.public
   - slipway.release.artifacts.server
   - slipway.release.attributes.info_module
+  - slipway.release.attributes
 """
 
 EXAMPLES = r"""

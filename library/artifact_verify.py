@@ -19,6 +19,7 @@ extends_documentation_fragment:
   - slipway.release.connection.https
   - slipway.release.progress
   - slipway.release.attributes.info_module
+  - slipway.release.attributes
 options:
   channels:
     description: The public addresses under which the release's directory is found (file, http or https).

@@ -16,6 +16,7 @@ description:
   - What is not available is left out, with a warning. M(slipway.release.emulation) switches on what is off.
 extends_documentation_fragment:
   - slipway.release.attributes.info_module
+  - slipway.release.attributes
 options:
   wanted:
     description: Names of architectures in the notation of Baserock.

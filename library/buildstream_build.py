@@ -23,6 +23,7 @@ extends_documentation_fragment:
   - slipway.release.plan.systems
   - slipway.release.progress
   - slipway.release.attributes.no_diff
+  - slipway.release.attributes
 options:
   previous:
     description:

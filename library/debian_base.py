@@ -20,6 +20,7 @@ extends_documentation_fragment:
   - slipway.release.apt.sources
   - slipway.release.progress
   - slipway.release.attributes.no_diff
+  - slipway.release.attributes
 options:
   directory:
     description: Where the archives are. It is made if absent.

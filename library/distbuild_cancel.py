@@ -17,6 +17,7 @@ description:
 extends_documentation_fragment:
   - slipway.release.morph.build
   - slipway.release.attributes.no_diff
+  - slipway.release.attributes
 options:
   handle:
     required: true

@@ -17,6 +17,7 @@ description:
 extends_documentation_fragment:
   - slipway.release.morph.build
   - slipway.release.attributes.info_module
+  - slipway.release.attributes
 options:
   controller:
     description: The host of the controller. With O(handle) it is the handle's.

@@ -27,6 +27,7 @@ extends_documentation_fragment:
   - slipway.release.plan.systems
   - slipway.release.progress
   - slipway.release.attributes.no_diff
+  - slipway.release.attributes
 options:
   controller:
     description: The host of the network's controller.

@@ -17,6 +17,7 @@ description:
     architectures are missing.
 extends_documentation_fragment:
   - slipway.release.attributes.no_diff
+  - slipway.release.attributes
 options:
   architectures:
     description: Names of architectures in the notation of Baserock.

@@ -21,6 +21,7 @@ extends_documentation_fragment:
   - slipway.release.plan.deployments
   - slipway.release.progress
   - slipway.release.attributes.no_diff
+  - slipway.release.attributes
 options:
   cluster:
     description: The cluster file, as a path in the definitions.

@@ -17,6 +17,7 @@ requirements:
   - Debian's package python3-venv
 extends_documentation_fragment:
   - slipway.release.attributes.no_diff
+  - slipway.release.attributes
 options:
   path:
     description: The directory of the environment.

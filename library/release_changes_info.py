@@ -14,6 +14,7 @@ description:
   - Finds the tag of the release before, the highest version below this one, and lists the commits since.
 extends_documentation_fragment:
   - slipway.release.attributes.info_module
+  - slipway.release.attributes
 options:
   repository:
     description: URL or path of the definitions' repository.

@@ -16,6 +16,7 @@ description:
   - The lock of a process that ended, however it ended, is taken over, as long as it ran on the same machine.
 extends_documentation_fragment:
   - slipway.release.attributes.no_diff
+  - slipway.release.attributes
 options:
   path:
     description: The lock's file.

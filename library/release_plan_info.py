@@ -18,6 +18,7 @@ description:
   - Run it where the release's records are, which is on the coordinator.
 extends_documentation_fragment:
   - slipway.release.attributes.info_module
+  - slipway.release.attributes
 options:
   version:
     description:

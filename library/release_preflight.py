@@ -17,6 +17,7 @@ extends_documentation_fragment:
   - slipway.release.openpgp
   - slipway.release.connection.https
   - slipway.release.attributes.info_module
+  - slipway.release.attributes
 options:
   programs:
     description: The programs that must be there.

@@ -19,6 +19,7 @@ requirements:
 extends_documentation_fragment:
   - slipway.release.apt.sources
   - slipway.release.attributes.no_diff
+  - slipway.release.attributes
 options:
   path:
     description: The archive, which sbuild looks for as C(~/.cache/sbuild/<suite>-<architecture>.tar.zst).

@@ -23,6 +23,7 @@ requirements:
   - dose-debcheck (Debian's dose-distcheck)
 extends_documentation_fragment:
   - slipway.release.attributes.info_module
+  - slipway.release.attributes
 options:
   distro_file:
     description: The distro file, which names the distribution, its release, stacks, versions and variants.

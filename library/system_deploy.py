@@ -29,6 +29,7 @@ extends_documentation_fragment:
   - slipway.release.buildstream
   - slipway.release.progress
   - slipway.release.attributes.no_diff
+  - slipway.release.attributes
 options:
   artifacts:
     description: The build artifact of each system, by the system's name.

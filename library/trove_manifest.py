@@ -17,6 +17,7 @@ description:
   - As root it works as the user to whom O(toplevel) belongs.
 extends_documentation_fragment:
   - slipway.release.attributes.no_diff
+  - slipway.release.attributes
 options:
   toplevel:
     description: The directory of the repositories. The manifest is C(manifest.js.gz) in it.

@@ -17,6 +17,7 @@ description:
   - As root it works as the user to whom O(mirror) belongs.
 extends_documentation_fragment:
   - slipway.release.attributes.no_diff
+  - slipway.release.attributes
 options:
   upstream:
     description:

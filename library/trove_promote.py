@@ -18,6 +18,7 @@ extends_documentation_fragment:
   - slipway.release.connection.ssh
   - slipway.release.progress
   - slipway.release.attributes.no_diff
+  - slipway.release.attributes
 options:
   backend:
     description:
