@@ -154,10 +154,9 @@ ansible_facts:
 
 from typing import Any
 
-from ..module_utils.slipway.errors import SlipwayError
 from ..module_utils.slipway.module.report import run_module
 from ..module_utils.slipway.plan.release import make_plan
-from ..module_utils.slipway.plan.request import ARCHITECTURES, Request
+from ..module_utils.slipway.plan.request import ARCHITECTURES, Request, find_builders
 
 DEFINITIONS = {
     "url": {"type": "str", "required": True},
@@ -178,22 +177,6 @@ def act(options: dict[str, Any], **_: bool) -> dict[str, Any]:
         "ansible_facts": {"release_plan": planned.plan, "release_records": planned.records},
         "warnings": [f"{planned.plan['cluster']}: {warning}" for warning in planned.warnings],
     }
-
-
-def find_builders(build_hosts: dict[str, Any]) -> dict[str, list[str]]:
-    """The hosts of each architecture, in their order; one that does not say what it builds for is a failure."""
-    found: dict[str, list[str]] = {}
-    for host, architectures in build_hosts.items():
-        if not isinstance(architectures, list) or not all(isinstance(each, str) for each in architectures):
-            raise SlipwayError(
-                "tell",
-                f"what the build host {host} builds for",
-                f"build_host_architectures is {'not a list of names' if architectures else 'missing'}",
-                do_next="Set it in the inventory, such as build_host_architectures: [x86_64].",
-            )
-        for architecture in architectures:
-            found.setdefault(architecture, []).append(host)
-    return found
 
 
 def main() -> None:

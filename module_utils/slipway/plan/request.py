@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..errors import SlipwayError
 from ..release.records import Record
 
 #: The architectures that Baserock's definitions knew.
@@ -50,3 +51,19 @@ class PlanResult:
     plan: Plan
     records: dict[str, Record]
     warnings: list[str]
+
+
+def find_builders(build_hosts: Mapping[str, object]) -> dict[str, list[str]]:
+    """The hosts of each architecture, in their order; one that does not say what it builds for is a failure."""
+    found: dict[str, list[str]] = {}
+    for host, architectures in build_hosts.items():
+        if not isinstance(architectures, list) or not all(isinstance(each, str) for each in architectures):
+            raise SlipwayError(
+                "tell",
+                f"what the build host {host} builds for",
+                f"build_host_architectures is {'not a list of names' if architectures else 'missing'}",
+                do_next="Set it in the inventory, such as build_host_architectures: [x86_64].",
+            )
+        for architecture in architectures:
+            found.setdefault(architecture, []).append(host)
+    return found

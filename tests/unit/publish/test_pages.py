@@ -254,7 +254,7 @@ def test_pages_of_a_template_without_the_mark_or_of_other_releases_are_refused(s
 @pytest.mark.parametrize("options", [{"project": "../x"}, {"public": Path("x")}, {"notes_url": "javascript:alert(1)"}])
 def test_settings_that_cannot_be_are_refused(tmp_path: Path, options: dict[str, object]) -> None:
     with pytest.raises(SlipwayError):
-        describe_site(Site(**{"public": tmp_path, "project": "p", **options}))  # type: ignore[arg-type]
+        describe_site(Site(**{"public": tmp_path, "project": "p", **options}))  # type: ignore[arg-type]  # passed on as they are
 
 
 def test_nothing_released_is_a_page_too(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
-from ansible_collections.slipway.release.plugins.modules.release_plan_info import find_builders
+from ansible_collections.slipway.release.plugins.module_utils.slipway.plan.request import find_builders
 
 
 def test_the_hosts_of_each_architecture_are_found() -> None:
