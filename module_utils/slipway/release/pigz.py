@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
 
+from .. import process
 from ..errors import SlipwayError
 from ..files import CHUNK, replace_file
-from ..process import make_environment, run, summarise_output
+from ..process import make_environment, summarise_output
 
 #: One thread alone takes another way through pigz than several do, and the bytes may differ.
 MIN_THREADS = 2
@@ -113,5 +114,4 @@ def compress_file(
 
 def read_version() -> str:
     """pigz's version, for example 2.6."""
-    done = run(["pigz", "--version"], attempt="ask the version of", on="pigz", timeout=60)
-    return (done.stdout or done.stderr).split()[-1]
+    return process.read_version("pigz", "--version").rsplit(" ", 1)[-1]
