@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import re
 import signal
@@ -28,6 +29,51 @@ CAUSE = re.compile(
     r"|Cannot allocate memory|Input/output error",
     re.IGNORECASE,
 )
+#: What is kept of the caller's environment: where programs and files are, who the person is, and how to reach servers.
+KEPT = re.compile(
+    r"PATH|HOME|USER|LOGNAME|TMPDIR|LD_LIBRARY_PATH|XDG_\w+|SSH_AUTH_SOCK|SSH_ASKPASS(_REQUIRE)?|KRB5\w+|APT_CONFIG|RSYNC_(RSH|PROXY)"
+    r"|GIT_(SSH|SSH_COMMAND|SSH_VARIANT|ASKPASS|PROXY_COMMAND|ALLOW_PROTOCOL|SSL_\w+|HTTP_PROXY_\w+)"
+    r"|GIT_CONFIG_(GLOBAL|SYSTEM|NOSYSTEM|PARAMETERS|KEY_[0-9]+|VALUE_[0-9]+)"
+    r"|SSL_CERT_(FILE|DIR)|REQUESTS_CA_BUNDLE|CURL_CA_BUNDLE|(?i:https?|ftp|all|no)_(?i:proxy)"
+)
+#: ssh never asks; a peer that is silent for a quarter of a minute is dead, one that is only busy is not.
+SSH_OPTIONS = ("BatchMode=yes", "ConnectTimeout=10", "ServerAliveInterval=5", "ServerAliveCountMax=3")
+#: What decides which bytes git reads and writes, which programs it starts, and how long it waits; the last word counts.
+#: The template directory is git's own, since some programs want the directories that it brings.
+GIT_SETTINGS = (
+    ("safe.directory", "*"),
+    ("safe.bareRepository", "all"),
+    ("advice.detachedHead", "false"),
+    ("color.ui", "false"),
+    ("core.attributesFile", os.devnull),
+    ("core.autocrlf", "false"),
+    ("core.eol", "lf"),
+    ("core.excludesFile", os.devnull),
+    ("core.fsmonitor", "false"),
+    ("core.hooksPath", os.devnull),
+    ("core.quotePath", "true"),
+    ("commit.gpgSign", "false"),
+    ("fetch.prune", "false"),
+    ("fetch.recurseSubmodules", "false"),
+    ("gpg.format", "openpgp"),
+    ("gpg.program", "gpg"),
+    ("gpg.openpgp.program", "gpg"),
+    ("http.lowSpeedLimit", "1000"),
+    ("http.lowSpeedTime", "60"),
+    ("i18n.commitEncoding", "UTF-8"),
+    ("i18n.logOutputEncoding", "UTF-8"),
+    ("init.defaultObjectFormat", "sha1"),
+    ("init.templateDir", "/usr/share/git-core/templates"),
+    ("log.showSignature", "false"),
+    ("push.followTags", "false"),
+    ("push.gpgSign", "false"),
+    ("push.recurseSubmodules", "no"),
+    ("submodule.recurse", "false"),
+    ("tag.forceSignAnnotated", "false"),
+    ("tag.gpgSign", "false"),
+)
+#: What programs make is for readers; what is secret has a mode of its own.
+UMASK = 0o022
 
 
 @dataclass(frozen=True)
@@ -42,8 +88,46 @@ class Completed:
 
 
 def make_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The environment of every program: ours, a fixed locale, and ``extra``."""
-    return {**os.environ, "LC_ALL": "C.UTF-8", **(extra or {})}
+    """The environment of every program: what is :data:`KEPT` of the caller's, a fixed locale and time zone, git's
+    settings, and ``extra``.
+    """
+    kept = {name: value for name, value in os.environ.items() if KEPT.fullmatch(name)}
+    if not kept.keys() & {"GIT_SSH", "GIT_SSH_COMMAND"} and not _has_ssh_command(tuple(sorted(kept.items()))):
+        kept["GIT_SSH_COMMAND"] = " ".join(["ssh", *(f"-o{option}" for option in SSH_OPTIONS)])
+    ours = {"LC_ALL": "C.UTF-8", "TZ": "UTC", "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0"}
+    return {**kept, **ours, **configure_git(), **(extra or {})}
+
+
+def configure_git(*more: tuple[str, str]) -> dict[str, str]:
+    """The variables by which git learns of the person's settings, and then of :data:`GIT_SETTINGS` and ``more``."""
+    stated = os.environ.get("GIT_CONFIG_COUNT", "")
+    count = int(stated) if stated.isdecimal() else 0
+    settings = (*GIT_SETTINGS, *more)
+    variables = {"GIT_CONFIG_COUNT": str(count + len(settings))}
+    for number, (key, value) in enumerate(settings, count):
+        variables |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+    if inherited := os.environ.get("GIT_CONFIG_PARAMETERS"):  # of a `git -c`, which would have the last word
+        ours = " ".join("'{}={}'".format(key, value.replace("'", "'\\''")) for key, value in settings)
+        variables["GIT_CONFIG_PARAMETERS"] = f"{inherited} {ours}"
+    return variables
+
+
+@functools.lru_cache(maxsize=8)
+def _has_ssh_command(kept: tuple[tuple[str, str], ...]) -> bool:
+    """Whether the person's own git settings say how to start ssh; without git, nobody starts it so."""
+    count = {name: value for name, value in os.environ.items() if name == "GIT_CONFIG_COUNT"}
+    try:
+        asked = subprocess.run(
+            ["git", f"--git-dir={os.devnull}", "config", "--get", "core.sshCommand"],
+            env={**dict(kept), **count},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=60,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return asked.returncode == 0
 
 
 def run(
@@ -77,6 +161,7 @@ def run(
             stderr=subprocess.STDOUT if merged else subprocess.PIPE,
             cwd=cwd,
             env=make_environment(env),
+            umask=UMASK,
             start_new_session=True,
         )
     except FileNotFoundError as error:

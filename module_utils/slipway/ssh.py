@@ -1,6 +1,6 @@
 # Copyright: The Slipway developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""How ssh is used: it never asks, and notices a dead peer; and a way through it to what only its host may use."""
+"""A way through ssh to what only its host may use."""
 
 from __future__ import annotations
 
@@ -11,13 +11,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from .errors import SlipwayError
-from .process import make_environment, summarise_output
+from .process import SSH_OPTIONS, make_environment, summarise_output
 from .wait import wait_for
 
-#: No questions; a peer that is silent for a quarter of a minute is dead, one that is only busy is not.
-OPTIONS = ("BatchMode=yes", "ConnectTimeout=10", "ServerAliveInterval=5", "ServerAliveCountMax=3")
 #: A tunnel is no part of a shared connection, which others close.
-TUNNEL_OPTIONS = (*OPTIONS, "ExitOnForwardFailure=yes", "ControlPath=none")
+TUNNEL_OPTIONS = (*SSH_OPTIONS, "ExitOnForwardFailure=yes", "ControlPath=none")
 STOP_WAIT = 5.0
 
 

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from ..errors import SlipwayError
-from .remote import Person, fetch_commit, find_remote_commit, redacted, run_git
+from .remote import Person, fetch_commit, find_remote_commit, push_ref, run_git
 
 
 @dataclass(frozen=True)
@@ -40,22 +40,16 @@ def ensure_files(
         if not changed or not write:
             return BranchUpdate(head, changed)
         new = _commit_files(repository, head, changed=changed, message=message, person=person)
-        run_git(
-            *("push", "--quiet", f"--force-with-lease={ref}:{head or ''}", "--", url, f"{new}:{ref}"),
-            attempt=f"push {branch} to",
-            on=redacted(url),
-            cwd=repository,
-            do_next="If somebody pushed there meanwhile, run again; else check your access to it.",
-        )
+        push_ref(url, ref, source=new, expected=head or "", repository=repository)
     return BranchUpdate(new, changed)
 
 
 def _read_content(repository: Path, head: str | None, path: str) -> str | None:
     if head is None:
         return None
-    run_here = partial(run_git, attempt=f"read {path} of", on=head, cwd=repository)
-    listed = run_here("ls-tree", "--name-only", head, "--", path)
-    return run_here("cat-file", "blob", f"{head}:{path}") if listed.strip() else None
+    run_here = partial(run_git, attempt=f"read {path} of", on=head, repository=repository)
+    listed = run_here("ls-tree", "--name-only", head, "--", path).stdout
+    return run_here("cat-file", "blob", f"{head}:{path}").stdout if listed.strip() else None
 
 
 def _commit_files(
@@ -63,12 +57,13 @@ def _commit_files(
 ) -> str:
     """Commit on top of ``head`` through an index of its own; no work tree is needed."""
     index = {"GIT_INDEX_FILE": str(repository / "slipway-index")}
-    run_here = partial(run_git, attempt="commit to", on=", ".join(sorted(changed)), cwd=repository)
+    run_here = partial(run_git, attempt="commit to", on=", ".join(sorted(changed)), repository=repository)
     if head is not None:
         run_here("read-tree", head, env=index)
     for path, (_unused, text) in sorted(changed.items()):
-        blob = run_here("hash-object", "-w", "--stdin", stdin=text.encode()).strip()
+        blob = run_here("hash-object", "-w", "--stdin", stdin=text.encode()).stdout.strip()
         run_here("update-index", "--add", "--cacheinfo", f"100644,{blob},{path}", env=index)
-    tree = run_here("write-tree", env=index).strip()
+    tree = run_here("write-tree", env=index).stdout.strip()
     parents = [] if head is None else ["-p", head]
-    return run_here("commit-tree", tree, *parents, env=person.environment(), stdin=message.encode()).strip()
+    made = run_here("commit-tree", tree, *parents, env=person.environment(), stdin=message.encode())
+    return made.stdout.strip()

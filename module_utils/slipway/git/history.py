@@ -11,8 +11,8 @@ from typing import TypedDict
 from ..release.names import find_previous_version, find_tagged_versions
 from .remote import fetch_commit, list_remote_refs, redacted, run_git
 
-#: Fields of one commit in the log, separated by bytes that no field holds.
-FORMAT = "%H%x1f%an%x1f%s%x1e"
+#: Fields of one commit in the log. They and, by ``-z``, the commits are ended by NUL, which no field of a commit holds.
+FORMAT = "%H%x00%an%x00%s"
 
 
 class Change(TypedDict):
@@ -39,17 +39,17 @@ def list_changes(url: str, commit: str, *, project: str, version: str, limit: in
     before_this = find_previous_version(version, tags)
     tag = None if before_this is None else tags[before_this]
     with fetch_commit(url, commit, depth=None) as repository:
-        run_here = partial(run_git, attempt="read the history of", on=redacted(url), cwd=repository)
+        run_here = partial(run_git, attempt="read the history of", on=redacted(url), repository=repository)
         wanted = [commit]
         if tag is not None:
             before = refs.get(f"refs/tags/{tag}^{{}}", refs[f"refs/tags/{tag}"])
             run_here("fetch", "--quiet", "--no-tags", "--", url, before)
             wanted.append(f"^{before}")
-        total = int(run_here("rev-list", "--count", "--no-merges", *wanted))
-        text = run_here("log", "--no-merges", f"--max-count={limit}", f"--format={FORMAT}", *wanted)
-    entries = [entry.strip("\n").split("\x1f") for entry in text.split("\x1e") if entry.strip("\n")]
-    return History(
-        previous=tag,
-        changes=[{"commit": entry[0], "author": entry[1], "subject": entry[2]} for entry in entries],
-        total=total,
-    )
+        total = int(run_here("rev-list", "--count", "--no-merges", *wanted).stdout)
+        words = ("log", "-z", "--no-merges", f"--max-count={limit}", f"--format=tformat:{FORMAT}")
+        fields = run_here(*words, *wanted).stdout.split("\0")
+    changes: list[Change] = [
+        {"commit": commit, "author": author, "subject": subject}
+        for commit, author, subject in zip(fields[0::3], fields[1::3], fields[2::3], strict=False)
+    ]
+    return History(previous=tag, changes=changes, total=total)

@@ -8,30 +8,24 @@ import contextlib
 import os
 import re
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
+from .. import openpgp
 from ..errors import SlipwayError
-from ..process import run
-from ..ssh import OPTIONS as SSH_OPTIONS
+from ..process import Completed, configure_git, run
 
 COMMIT = re.compile(r"[0-9a-f]{40}\Z")
 TIMEOUT = 300.0
 #: Lines that git adds to every failure of this kind; the reason stands in another one.
 _NO_REASON = re.compile(r"could not read from remote|please make sure you have|and the repository exists|\Ahint:", re.I)
 
-#: git never asks questions, and a dead peer is noticed.
-ENVIRONMENT = {
-    "GIT_TERMINAL_PROMPT": "0",
-    "GIT_SSH_COMMAND": " ".join(["ssh", *(f"-o{option}" for option in SSH_OPTIONS)]),
-    "GIT_CONFIG_COUNT": "2",
-    "GIT_CONFIG_KEY_0": "safe.directory",
-    "GIT_CONFIG_VALUE_0": "*",
-    "GIT_CONFIG_KEY_1": "advice.detachedHead",
-    "GIT_CONFIG_VALUE_1": "false",
-}
+#: The variable in which a password reaches git; other users see the words of a command, but not its environment.
+_HIDDEN = "SLIPWAY_GIT_PASSWORD"
+_HELPER = f'!f() {{ test "$1" != get || printf \'password=%s\\n\' "${_HIDDEN}"; }}; f'
 
 
 @dataclass(frozen=True)
@@ -78,23 +72,47 @@ def run_git(
     *arguments: str,
     attempt: str,
     on: str,
-    cwd: str | os.PathLike[str] | None = None,
+    repository: str | os.PathLike[str] | None = None,
+    tree: str | os.PathLike[str] | None = None,
     env: Mapping[str, str] | None = None,
     stdin: bytes | None = None,
     timeout: float = TIMEOUT,
     do_next: str = "Check the repository's address and your access to it, and run again.",
-) -> str:
-    """Run one git command and return its standard output."""
+    ok_codes: Sequence[int] = (0,),
+) -> Completed:
+    """Run one git command.
+
+    It works in ``repository`` (the directory that holds ``HEAD``), with the work tree ``tree``, and in no other that
+    it might find by its working directory or by a variable.
+    """
+    words, secret = _hide_passwords(arguments)
+    where = [f"--git-dir={os.devnull if repository is None else os.fspath(repository)}"]
+    if tree is not None:
+        where.append(f"--work-tree={os.fspath(tree)}")
     return run(
-        ["git", *arguments],
+        ["git", *where, *words],
         attempt=attempt,
         on=on,
-        cwd=cwd,
-        env={**ENVIRONMENT, **(env or {})},
+        cwd=next((place for place in (tree, repository) if place is not None and os.path.isdir(place)), None),
+        env={**secret, **(env or {})},
         stdin=stdin,
         timeout=timeout,
         do_next=do_next,
-    ).stdout
+        ok_codes=ok_codes,
+    )
+
+
+def _hide_passwords(arguments: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+    """The arguments without the password of the address among them, and the variables by which git learns of it."""
+    words, variables = list(arguments), dict[str, str]()
+    for place, word in enumerate(words):
+        parts = urlsplit(word) if word.startswith(("http://", "https://")) else None
+        if parts is None or parts.password is None:
+            continue
+        words[place] = redacted(word)
+        helper = f"credential.{urlunsplit((parts.scheme, parts.netloc.rsplit('@', 1)[1], '', '', ''))}.helper"
+        variables = {_HIDDEN: unquote(parts.password), **configure_git((helper, ""), (helper, _HELPER))}
+    return words, variables
 
 
 def list_remote_refs(
@@ -104,13 +122,13 @@ def list_remote_refs(
 
     A repository that cannot be reached is a failure with git's own reason.
     """
-    done = run(
-        ["git", "ls-remote", "--", url, *patterns],
+    do_next = "Check its address, the network and your access to it, and run again."
+    done = run_git(
+        *("ls-remote", "--", url, *patterns),
         attempt=attempt,
         on=redacted(url),
-        env=ENVIRONMENT,
         timeout=timeout,
-        do_next="Check its address, the network and your access to it, and run again.",
+        do_next=do_next,
         ok_codes=range(256),
     )
     if done.returncode != 0:
@@ -118,7 +136,7 @@ def list_remote_refs(
             attempt,
             redacted(url),
             extract_reason(done.stderr).replace(url, redacted(url)) or f"git ended with status {done.returncode}",
-            do_next="Check its address, the network and your access to it, and run again.",
+            do_next=do_next,
         )
     return {name: value for value, _unused, name in (line.partition("\t") for line in done.stdout.splitlines())}
 
@@ -137,19 +155,26 @@ def find_remote_commit(url: str, ref: str) -> str | None:
 
 
 @contextlib.contextmanager
+def make_scratch() -> Iterator[Path]:
+    """A temporary bare repository."""
+    with tempfile.TemporaryDirectory(prefix="slipway-git-") as name:
+        run_git("init", "--quiet", "--bare", attempt="make a scratch repository in", on=name, repository=name)
+        yield Path(name)
+
+
+@contextlib.contextmanager
 def fetch_commit(url: str, commit: str | None, *, depth: int | None = 1) -> Iterator[Path]:
     """A temporary bare repository that holds ``commit`` of ``url``, if any, with all history if ``depth`` is None."""
-    with tempfile.TemporaryDirectory(prefix="slipway-git-") as name:
-        run_git("init", "--quiet", "--bare", name, attempt="make a scratch repository in", on=name)
+    with make_scratch() as repository:
         if commit is not None:
             shallow = [] if depth is None else [f"--depth={depth}"]
             run_git(
                 *("fetch", "--quiet", "--no-tags", *shallow, "--", url, commit),
                 attempt=f"fetch {commit} from",
                 on=redacted(url),
-                cwd=name,
+                repository=repository,
             )
-        yield Path(name)
+        yield repository
 
 
 def ensure_ref(
@@ -158,52 +183,102 @@ def ensure_ref(
     """Create ``ref`` of the remote ``url`` at ``commit``.
 
     Returns the commit it named before (``None`` if it was absent) and whether it was made now. A ref that
-    names another commit is never moved: it fails with both commits. The ref is read back after the push.
+    names another commit, or that is no tag as ``annotation`` wants it, is never moved: it fails with what is there.
+    The ref is read back after the push, and a tag is fetched to see that it is annotated and by whom it is signed.
     """
     if not COMMIT.match(commit):
         raise SlipwayError(f"set {ref} of", redacted(url), f"{commit!r} is not a commit", do_next="Give 40 hex digits.")
     before = find_remote_commit(url, ref)
-    if before == commit:
-        return before, False
-    if before is not None:
-        raise _moved_error(url, ref, wanted=commit, found=before)
-    if not write:
+    if before is None and not write:
         return None, True
-    with fetch_commit(url, commit) as repository:
-        source = commit if annotation is None else _make_tag(repository, ref, commit=commit, annotation=annotation)
-        # The empty expectation makes the push fail if somebody else made the ref meanwhile.
+    if before is None:
+        with fetch_commit(url, commit) as repository:
+            source = commit if annotation is None else _make_tag(repository, ref, commit=commit, annotation=annotation)
+            push_ref(url, ref, source=source, expected="", repository=repository)
+    _verify_ref(url, ref, commit=commit, annotation=annotation)
+    return before, before is None
+
+
+def push_ref(url: str, ref: str, *, source: str, expected: str, repository: Path) -> None:
+    """Push the object ``source`` to a ref that must name ``expected`` until then, or must be absent if that is empty.
+
+    When the push fails here, what the remote has then tells whether it took it: an answer can be lost.
+    """
+    try:
         run_git(
-            *("push", "--quiet", f"--force-with-lease={ref}:", "--", url, f"{source}:{ref}"),
+            *("push", "--quiet", f"--force-with-lease={ref}:{expected}", "--", url, f"{source}:{ref}"),
             attempt=f"push {ref} to",
             on=redacted(url),
-            cwd=repository,
-            do_next="Check the room there, the repository's address and your access to it, and run again.",
+            repository=repository,
+            do_next="If somebody pushed there meanwhile, run again; else check the room there, the repository's "
+            "address and your access to it.",
         )
-    after = find_remote_commit(url, ref)
-    if after != commit:
-        raise _moved_error(url, ref, wanted=commit, found=after)
-    return None, True
+    except SlipwayError as error:
+        if _read_after(url, ref, error=error) != source:
+            raise
+
+
+def _read_after(url: str, ref: str, *, error: SlipwayError) -> str | None:
+    """What a remote's ref names after a push that failed here."""
+    try:
+        return list_remote_refs(url, ref).get(ref)
+    except SlipwayError as silent:
+        raise SlipwayError(
+            error.attempted,
+            error.on,
+            f"{error.came_back}; and the server does not say whether it took {ref}: {silent.came_back}",
+            do_next="Run again when it answers: what it took is found, what it did not take is pushed.",
+        ) from error
 
 
 def _make_tag(repository: Path, ref: str, *, commit: str, annotation: Annotation) -> str:
     name = ref.removeprefix("refs/tags/")
     sign = ["--annotate", "--no-sign"] if annotation.signing_key is None else ["--local-user", annotation.signing_key]
     run_git(
-        *("tag", "--file=-", *sign, name, commit),
+        *("tag", "--cleanup=whitespace", "--file=-", *sign, name, commit),
         attempt="make the tag",
         on=name,
-        cwd=repository,
+        repository=repository,
         env={**annotation.tagger.environment(), **annotation.environment},
         stdin=annotation.message.encode(),
         do_next="Check the signing key with `gpg --list-secret-keys` and run again.",
     )
-    return ref
+    return run_git("rev-parse", ref, attempt="read the tag", on=name, repository=repository).stdout.strip()
 
 
-def _moved_error(url: str, ref: str, *, wanted: str, found: str | None) -> SlipwayError:
-    return SlipwayError(
-        f"set {ref} of",
-        redacted(url),
-        f"it should name {wanted}, but it names {found or 'nothing'}",
-        do_next="Nothing was changed. Find out who moved it and put it back, or release under another version.",
-    )
+def _verify_ref(url: str, ref: str, *, commit: str, annotation: Annotation | None) -> None:
+    """Ensure that a remote's ref names the commit, and that a tag is of the kind and by the key that it should be."""
+    refs = list_remote_refs(url, ref, f"{ref}^{{}}")
+    found = refs.get(f"{ref}^{{}}") or refs.get(ref)
+    fault = None if found == commit else f"it should name {commit}, but it names {found or 'nothing'}"
+    if fault is None and annotation is not None:
+        is_tag = f"{ref}^{{}}" in refs
+        fault = (
+            _find_tag_fault(url, ref, tag=refs[ref], annotation=annotation)
+            if is_tag
+            else (f"it names {commit} by itself, and is no annotated tag")
+        )
+    if fault is not None:
+        raise SlipwayError(
+            f"set {ref} of",
+            redacted(url),
+            fault,
+            do_next="Nothing was changed. Find out who moved it and put it back, or release under another version.",
+        )
+
+
+def _find_tag_fault(url: str, ref: str, *, tag: str, annotation: Annotation) -> str | None:
+    """What a remote's tag lacks: its own name, or the signature by the key."""
+    with fetch_commit(url, tag) as repository:
+        run_here = partial(run_git, attempt="read the tag", on=ref, repository=repository)
+        name = re.search(r"^tag (.*)$", run_here("cat-file", "tag", tag).stdout, re.MULTILINE)
+        if name is None or f"refs/tags/{name[1]}" != ref:
+            return f"the tag there says that it is {name[1] if name else 'none'}"
+        if annotation.signing_key is None:
+            return None
+        status = run_here("verify-tag", "--raw", tag, env=annotation.environment, ok_codes=range(256)).stderr
+    signature = openpgp.parse_verification(status)
+    if signature is not None and signature.fingerprint == annotation.signing_key:
+        return None
+    by = "by nobody whose key is known" if signature is None else f"by {signature.fingerprint}"
+    return f"the tag there should be signed by {annotation.signing_key}, but is signed {by}"

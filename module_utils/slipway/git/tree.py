@@ -95,7 +95,7 @@ def read_refs(repository: Path) -> dict[str, str]:
     """The refs of a local repository and the commits that they name; of an absent one, none."""
     if not (repository / "HEAD").exists():
         return {}
-    answer = _run_git("for-each-ref", "--format=%(refname) %(objectname)", on=repository, cwd=repository)
+    answer = _run_git("for-each-ref", "--format=%(refname) %(objectname)", on=repository)
     return dict(line.split(" ", 1) for line in answer.splitlines())
 
 
@@ -119,7 +119,7 @@ def _create_repository(repository: Path, stream: bytes, *, branch: str) -> None:
             shutil.rmtree(left)
     with tempfile.TemporaryDirectory(prefix=prefix, dir=repository.parent) as name:
         new = Path(name) / "new"
-        _run_git("init", "--quiet", "--bare", f"--initial-branch={branch}", str(new), on=repository)
+        _run_git("init", "--quiet", "--bare", f"--initial-branch={branch}", on=new)
         _import_stream(new, stream)
         if repository.is_dir() and not any(repository.iterdir()):
             repository.rmdir()
@@ -128,18 +128,18 @@ def _create_repository(repository: Path, stream: bytes, *, branch: str) -> None:
 
 def _import_stream(repository: Path, stream: bytes) -> None:
     words = ("fast-import", "--quiet", "--force", "--date-format=raw")
-    _run_git(*words, on=repository, cwd=repository, stdin=stream)
+    _run_git(*words, on=repository, stdin=stream)
 
 
-def _run_git(*words: str, on: Path, cwd: Path | None = None, stdin: bytes | None = None) -> str:
+def _run_git(*words: str, on: Path, stdin: bytes | None = None) -> str:
     return run_git(
         *words,
         attempt="keep the repository",
         on=str(on),
-        cwd=cwd,
+        repository=on,
         stdin=stdin,
         do_next="Check whether it is a git repository that you may write to, and run again.",
-    )
+    ).stdout
 
 
 def _read_entry(path: Path) -> Entry:

@@ -25,7 +25,8 @@ from ..buildstream.command import Build, Project
 from ..buildstream.log import Event
 from ..buildstream.session import BuildError, Fault
 from ..errors import SlipwayError
-from ..git.remote import ENVIRONMENT, list_remote_refs, redacted, run_git
+from ..git.checkout import check_out
+from ..git.remote import list_remote_refs, redacted
 from ..locks import hold_flock
 from ..plan.systems import list_systems_at
 from ..process import run
@@ -235,7 +236,8 @@ def _find_head(settings: Settings) -> str:
 def _build_commit(settings: Settings, status: StatusPublisher, entry: Entry, build: Callable[..., object]) -> None:
     """Check a commit out and build its systems; ``entry`` has the result."""
     try:
-        source = _check_out(settings, entry["commit"])
+        source = settings.work / "definitions"
+        check_out(settings.definitions, entry["commit"], source, discard=True, timeout=settings.git_timeout)
         status.set_tools(entry, _read_bst_version(settings))
     except SlipwayError as error:  # the Trove or this host is at fault, not the commit
         status.update(entry, state=FAILED, ended=status.now(), retry=True, trouble=str(error))
@@ -325,7 +327,7 @@ class _Attempt:
 
 def _find_systems(settings: Settings, source: Path, commit: str) -> list[dict[str, str]]:
     """The systems of the cluster that this mason builds."""
-    every = list_systems_at(source, commit, cluster=settings.cluster)
+    every = list_systems_at(source / ".git", commit, cluster=settings.cluster)
     wanted = [each for each in every if each["architecture"] in settings.architectures]
     if not wanted:
         raise SlipwayError(
@@ -337,32 +339,12 @@ def _find_systems(settings: Settings, source: Path, commit: str) -> list[dict[st
     return wanted
 
 
-def _check_out(settings: Settings, commit: str) -> Path:
-    """The definitions at a commit in the mason's own work tree, and nothing else there."""
-    source = settings.work / "definitions"
-    if not (source / ".git").is_dir():
-        source.mkdir(parents=True, exist_ok=True)
-        run_git("init", "--quiet", str(source), attempt="make a work tree in", on=str(source))
-    where = redacted(settings.definitions)
-    run_git(
-        *("fetch", "--quiet", "--no-tags", "--depth=1", "--", settings.definitions, commit),
-        attempt=f"fetch {commit} from",
-        on=where,
-        cwd=source,
-        timeout=settings.git_timeout,
-    )
-    for words in (("checkout", "--quiet", "--force", "--detach", commit), ("clean", "--quiet", "-ffdx")):
-        run_git(*words, attempt=f"check {commit} out into", on=str(source), cwd=source, timeout=settings.git_timeout)
-    return source
-
-
 def _read_bst_version(settings: Settings) -> str:
     """Which BuildStream this is."""
     done = run(
         [settings.bst, "--version"],
         attempt="ask for the version of",
         on=settings.bst,
-        env=ENVIRONMENT,
         timeout=60,
         do_next="Give this host its build tools, or correct mason_bst.",
     )

@@ -14,10 +14,9 @@ from pathlib import Path
 
 from ..errors import SlipwayError, count_of, refuse
 from ..files import replace_file
-from ..process import run
+from ..process import SSH_OPTIONS, run
 from ..progress import Progress
 from ..room import Place, require_room
-from ..ssh import OPTIONS as SSH_OPTIONS
 from .cache import MorphCache, check_names, is_optional
 
 #: What rsync takes for a place on another host.

@@ -12,8 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from ..errors import SlipwayError
-from ..git.remote import ENVIRONMENT, fetch_commit, run_git
-from ..process import run
+from ..git.remote import fetch_commit, run_git
 from .cluster import suggest
 
 
@@ -24,14 +23,15 @@ def open_commit(url: str, commit: str) -> Iterator[Path]:
         with fetch_commit(url, commit) as repository:
             yield repository
         return
+    repository = Path(url, ".git") if Path(url, ".git").is_dir() else Path(url)
     run_git(
         *("cat-file", "-e", f"{commit}^{{commit}}"),
         attempt="find the commit to release in",
         on=url,
-        cwd=url,
+        repository=repository,
         do_next="Set release_definitions_ref to a branch, a tag or a commit that is there, and run again.",
     )
-    yield Path(url)
+    yield repository
 
 
 class Definitions:
@@ -89,12 +89,6 @@ class Definitions:
         return found
 
     def _run_git(self, *arguments: str, stdin: bytes | None = None) -> bytes:
-        return run(
-            ["git", *arguments],
-            attempt="read",
-            on=self.name,
-            cwd=self.repository,
-            env=ENVIRONMENT,
-            stdin=stdin,
-            timeout=60,
+        return run_git(
+            *arguments, attempt="read", on=self.name, repository=self.repository, stdin=stdin, timeout=60
         ).raw

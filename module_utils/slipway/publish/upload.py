@@ -14,11 +14,10 @@ from pathlib import Path
 
 from ..errors import SlipwayError, name_refusals, refuse
 from ..files import CHUNK, replace_file
-from ..process import run
+from ..process import SSH_OPTIONS, run
 from ..progress import Progress
 from ..release.artifact import Artifact, explain_missing, inspect_files, select_missing
 from ..room import Place, require_room
-from ..ssh import OPTIONS as SSH_OPTIONS
 from .directory import PARTIAL_DIRECTORY, lock_directory
 
 HOST = re.compile(

@@ -70,13 +70,11 @@ def compress_file(
     then with the number of bytes read so far.
     """
     words = ["pigz", "--no-name", "--no-time", f"-{level}", "--processes", str(max(MIN_THREADS, threads)), "--stdout"]
-    # pigz takes further options from these two variables, which would change the bytes.
-    variables = {name: value for name, value in make_environment().items() if name not in {"GZIP", "PIGZ"}}
     attempt = "compress"
     with replace_file(target) as stream:
         try:
             pigz = subprocess.Popen(
-                words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=variables
+                words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=make_environment()
             )
         except OSError as error:
             raise SlipwayError(

@@ -13,6 +13,9 @@ from typing import TypeVar
 
 from ..errors import SlipwayError
 
+#: How the variables begin that say where root's own settings are.
+PERSONAL = ("GIT_CONFIG", "SSH_", "XDG_")
+
 Result = TypeVar("Result")
 
 
@@ -75,6 +78,8 @@ def _call_as(person: pwd.struct_passwd, act: Callable[[], Result]) -> tuple[Resu
         os.initgroups(person.pw_name, person.pw_gid)
         os.setgid(person.pw_gid)
         os.setuid(person.pw_uid)
+        for name in [name for name in os.environ if name.startswith(PERSONAL)]:
+            del os.environ[name]
         os.environ.update(HOME=person.pw_dir, USER=person.pw_name, LOGNAME=person.pw_name)
         os.chdir("/")
         return act(), None

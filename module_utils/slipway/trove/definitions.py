@@ -170,10 +170,9 @@ def _find_includes(data: bytes, *, file: str) -> Iterator[bytes]:
 
 
 def _find_foreign_commit(repository: Path, head: str, *, person: Person) -> str | None:
-    answer = _run_git(repository, "log", "--format=%h%x00%an <%ae>%x00%cn <%ce>", head)
+    fields = _run_git(repository, "log", "-z", "--format=tformat:%h%x00%an <%ae>%x00%cn <%ce>", head).split("\0")
     ours = f"{person.name} <{person.email}>"
-    for line in answer.splitlines():
-        commit, author, committer = line.split("\0")
+    for commit, author, committer in zip(fields[0::3], fields[1::3], fields[2::3], strict=False):
         if (author, committer) != (ours, ours):
             return f"commit {commit} is by {author if author != ours else committer}"
     return None
@@ -189,4 +188,4 @@ def _decode_path(path: bytes) -> str:
 
 
 def _run_git(repository: Path, *words: str) -> str:
-    return run_git(*words, cwd=repository, attempt="read the definitions in", on=str(repository))
+    return run_git(*words, repository=repository, attempt="read the definitions in", on=str(repository)).stdout

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from ..errors import SlipwayError
@@ -21,9 +22,9 @@ def find_mirrored_commit(repository: Path, ref: str) -> str | None:
         *("for-each-ref", "--format=%(objectname) %(*objectname)", ref),
         attempt="read the refs of",
         on=str(repository),
-        cwd=repository,
+        repository=repository,
     )
-    words = answer.split()
+    words = answer.stdout.split()
     return words[-1] if words else None
 
 
@@ -49,13 +50,14 @@ def promote_mirror(
     if not write:
         return True
 
+    run_here = partial(run_git, attempt="update the mirror", on=str(repository), repository=repository)
     tries = iter(range(TRIES - 1, -1, -1))
 
     def update_mirror() -> str | None:
         lock = repository.with_name(f".{repository.name}.lock")
         with hold_posix_lock(lock, attempt=f"promote {path} on", on=str(toplevel), timeout=timeout):
             try:
-                run_git("remote", "update", "--prune", attempt="update the mirror", on=str(repository), cwd=repository)
+                run_here("remote", "update", "--prune")
             except SlipwayError:
                 if not next(tries, 0):
                     raise

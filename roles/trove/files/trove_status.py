@@ -14,7 +14,6 @@ import html
 import json
 import os
 import re
-import subprocess
 import time
 import zlib
 from collections.abc import Iterable, Mapping
@@ -24,6 +23,7 @@ from typing import Any
 
 from slipway import statuspage
 from slipway.http import FAILURES, explain_failure, fetch_url
+from slipway.process import Completed, run
 from slipway.statuspage import render_cell, render_state
 
 MIRRORED, QUEUED, FAILED, PUBLISHED = "mirrored", "queued", "failed", "published"
@@ -149,14 +149,12 @@ def read_refs(repository: Path) -> Refs:
     """What a repository has; of an absent one, nothing."""
     if not (repository / "HEAD").exists():
         return Refs(None, 0, None)
-    done = subprocess.run(
-        ["git", "-c", "safe.directory=*", "show-ref"], cwd=repository, capture_output=True, timeout=60, check=False
-    )
-    if not done.stdout:
+    refs = _run("git", f"--git-dir={repository}", "show-ref").raw
+    if not refs:
         return Refs(None, 0, None)
-    names = [line.split(b" ", 1)[1] for line in done.stdout.splitlines()]
+    names = [line.split(b" ", 1)[1] for line in refs.splitlines()]
     branches = sum(name.startswith(b"refs/heads/") for name in names)
-    return Refs(hashlib.sha1(done.stdout, usedforsecurity=False).hexdigest(), branches, _find_last_change(repository))
+    return Refs(hashlib.sha1(refs, usedforsecurity=False).hexdigest(), branches, _find_last_change(repository))
 
 
 def parse_log(lines: Iterable[str], toplevel: Path) -> dict[str, str]:
@@ -247,10 +245,11 @@ def _fetch(url: str) -> bytes:
 
 
 def _read_service_state(service: str) -> str:
-    done = subprocess.run(
-        ["systemctl", "is-active", "--", service], capture_output=True, text=True, timeout=20, check=False
-    )
-    return done.stdout.strip() or "unknown"
+    return _run("systemctl", "is-active", "--", service).stdout.strip() or "unknown"
+
+
+def _run(*words: str) -> Completed:
+    return run(words, attempt="ask", on=words[-1], timeout=60, ok_codes=range(256))
 
 
 def main(words: list[str] | None = None) -> int:

@@ -214,3 +214,18 @@ def test_the_reason_of_git_is_not_its_boilerplate():
         )
         == "ssh: connect to host trove port 22: No route to host"
     )
+
+
+@pytest.mark.parametrize(
+    "subject", ["good\x1eevil", "x\x1e" + "a" * 40 + "\x1fSomebody\x1fforged", "a\x1fb", "\x1b[31mred"]
+)
+def test_a_subject_cannot_break_or_forge_the_list_of_changes(trove, tmp_path, subject):
+    git("commit", "-q", "--allow-empty", "-m", subject, cwd=tmp_path / "work")
+    history = list_changes(
+        str(tmp_path / "work"), git("rev-parse", "HEAD", cwd=tmp_path / "work"), project="p", version="1.0"
+    )
+    assert [(each["author"], each["subject"]) for each in history.changes][:2] == [
+        ("Team", subject),
+        ("Team", "Change 2"),
+    ]
+    assert history.total == len(history.changes) == 4
