@@ -58,7 +58,6 @@ before:
   type: str
 """
 
-import contextlib
 from typing import Any
 
 from ..module_utils.slipway import openpgp
@@ -68,26 +67,18 @@ from ..module_utils.slipway.module.report import run_module
 
 
 def act(wanted: dict[str, Any], *, write: bool) -> dict[str, Any]:
-    with contextlib.ExitStack() as stack:
-        home = wanted["gnupghome"]
-        environment = {}
-        key = wanted["signing_key"]
-        if home and wanted["annotation"]:
-            key = openpgp.find_signing_key(home, key).fingerprint
-            environment = stack.enter_context(openpgp.provide_environment(home))
-        annotation = wanted["annotation"] and Annotation(
+    annotation = None
+    if wanted["annotation"]:
+        home, key = wanted["gnupghome"], wanted["signing_key"]
+        annotation = Annotation(
             wanted["annotation"],
             Person(wanted["name"], wanted["email"], wanted["epoch"]),
-            signing_key=key,
-            environment=environment,
+            signing_key=openpgp.find_signing_key(home, key).fingerprint if home else None,
+            gnupghome=home or "",
         )
-        before, changed = ensure_ref(
-            wanted["repository"],
-            wanted["ref"],
-            commit=wanted["commit"],
-            annotation=annotation or None,
-            write=write,
-        )
+    before, changed = ensure_ref(
+        wanted["repository"], wanted["ref"], commit=wanted["commit"], annotation=annotation, write=write
+    )
     texts = [f"{wanted['ref']} {commit}\n" if commit else "" for commit in (before, wanted["commit"])]
     return {
         "changed": changed,

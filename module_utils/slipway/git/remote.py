@@ -9,7 +9,7 @@ import os
 import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
@@ -51,12 +51,12 @@ class Person:
 
 @dataclass(frozen=True)
 class Annotation:
-    """What turns a tag into an annotated one; with a key, into a signed one."""
+    """What turns a tag into an annotated one; with a key (its fingerprint) of a GnuPG home, into a signed one."""
 
     message: str
     tagger: Person
     signing_key: str | None = None
-    environment: Mapping[str, str] = field(default_factory=dict)
+    gnupghome: str = ""
 
 
 def redacted(url: str) -> str:
@@ -232,18 +232,28 @@ def _read_after(url: str, ref: str, *, error: SlipwayError) -> str | None:
 
 
 def _make_tag(repository: Path, ref: str, *, commit: str, annotation: Annotation) -> str:
+    """Make the tag; it is signed here, since git would do so as a person's settings say."""
     name = ref.removeprefix("refs/tags/")
-    sign = ["--annotate", "--no-sign"] if annotation.signing_key is None else ["--local-user", annotation.signing_key]
-    run_git(
-        *("tag", "--cleanup=whitespace", "--file=-", *sign, name, commit),
-        attempt="make the tag",
-        on=name,
-        repository=repository,
-        env={**annotation.tagger.environment(), **annotation.environment},
+    run_here = partial(run_git, attempt="make the tag", on=name, repository=repository)
+    run_here(
+        *("tag", "--cleanup=whitespace", "--file=-", "--annotate", "--no-sign", name, commit),
+        env=annotation.tagger.environment(),
         stdin=annotation.message.encode(),
-        do_next="Check the signing key with `gpg --list-secret-keys` and run again.",
     )
-    return run_git("rev-parse", ref, attempt="read the tag", on=name, repository=repository).stdout.strip()
+    text, signature = _write_parts(repository, run_here("cat-file", "tag", ref).raw)
+    if annotation.signing_key is not None:
+        openpgp.sign_detached(annotation.gnupghome, annotation.signing_key, data=text, signature=signature)
+    signed = text.read_bytes() + signature.read_bytes()
+    return run_here("hash-object", "-t", "tag", "-w", "--stdin", stdin=signed).stdout.strip()
+
+
+def _write_parts(repository: Path, tag: bytes) -> tuple[Path, Path]:
+    """Files with the text of a tag and with the signature at its end, which may be empty."""
+    text, begin, rest = tag.partition(b"-----BEGIN PGP SIGNATURE-----\n")
+    parts = repository / "tag", repository / "tag.asc"
+    for path, data in zip(parts, (text, begin + rest), strict=True):
+        path.write_bytes(data)
+    return parts
 
 
 def _verify_ref(url: str, ref: str, *, commit: str, annotation: Annotation | None) -> None:
@@ -271,13 +281,14 @@ def _find_tag_fault(url: str, ref: str, *, tag: str, annotation: Annotation) -> 
     """What a remote's tag lacks: its own name, or the signature by the key."""
     with fetch_commit(url, tag) as repository:
         run_here = partial(run_git, attempt="read the tag", on=ref, repository=repository)
-        name = re.search(r"^tag (.*)$", run_here("cat-file", "tag", tag).stdout, re.MULTILINE)
+        found = run_here("cat-file", "tag", tag)
+        name = re.search(r"^tag (.*)$", found.stdout, re.MULTILINE)
         if name is None or f"refs/tags/{name[1]}" != ref:
             return f"the tag there says that it is {name[1] if name else 'none'}"
         if annotation.signing_key is None:
             return None
-        status = run_here("verify-tag", "--raw", tag, env=annotation.environment, ok_codes=range(256)).stderr
-    signature = openpgp.parse_verification(status)
+        text, asc = _write_parts(repository, found.raw)
+        signature = openpgp.verify_signature(annotation.gnupghome, data=text, signature=asc)
     if signature is not None and signature.fingerprint == annotation.signing_key:
         return None
     by = "by nobody whose key is known" if signature is None else f"by {signature.fingerprint}"
