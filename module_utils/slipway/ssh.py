@@ -47,7 +47,7 @@ def open_tunnel(destination: str, target: str, *, options: Sequence[str] = (), t
 
         def state() -> str:
             if process.poll() is not None:
-                complaint = summarise_output(log.read_text(errors="replace"))
+                complaint = summarise_output(log.read_text(encoding="utf-8", errors="replace"))
                 raise SlipwayError(
                     attempt,
                     on,
