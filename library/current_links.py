@@ -13,7 +13,9 @@ author: The Slipway developers (@slipway)
 description:
   - Runs on the download server, after the release has been published and verified.
   - Keeps the relative links C(current), C(<project>-current-<location>.gz) for every deployed file, and C(SHA256SUMS),
-    C(SHA256SUMS.asc) and C(manifest.json) through C(current). Each is replaced in one step and never dangles.
+    C(SHA256SUMS.asc) and C(manifest.json) through C(current). None ever dangles.
+  - All of them lead through the link C(.current) and move by one rename of it, so that no two of them name two
+    releases. Links that an earlier version of this module replaced one by one are put behind it first.
   - A link of a deployment that this release does not have would name an old release for ever, and is removed.
   - If C(current) names a newer version by numeric order, everything is left as it is, because publishing an older
     version once more must not take readers back.
@@ -75,7 +77,7 @@ def act(params: dict[str, Any], *, write: bool) -> dict[str, Any]:
     release = Release(Path(params["public"]), params["project"], params["label"], params["files"])
     done = update_links(release, allow_downgrade=params["allow_downgrade"], check=not write)
     result: dict[str, Any] = {
-        "changed": bool(done.moves),
+        "changed": bool(done.moves or done.moved_in),
         "current": done.newer or release.label,
         "moves": [asdict(move) for move in done.moves],
     }

@@ -5,9 +5,15 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import glob
 import hashlib
+import itertools
 import os
 import secrets
+import shutil
+import stat
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
@@ -19,21 +25,102 @@ CHUNK = 1 << 20
 def replace_file(path: str | os.PathLike[str], *, mode: int = 0o644) -> Iterator[IO[bytes]]:
     """Open a temporary file beside ``path``; on success it is synced and takes the place of ``path``.
 
-    On any failure the temporary file is removed and ``path`` stays as it was.
+    On any failure the temporary file is removed and ``path`` stays as it was. One that a killed process left is
+    removed by the next that writes the same file.
     """
     target = Path(path)
-    temporary = name_temporary(target)
-    try:
-        with open(temporary, "xb") as stream:
+    temporary, stream = _open_temporary(target)
+    with stream:
+        try:
             os.fchmod(stream.fileno(), mode)
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
-        os.replace(temporary, target)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+            os.replace(temporary, target)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
     sync_directory(target.parent)
+
+
+def _open_temporary(target: Path) -> tuple[Path, IO[bytes]]:
+    """A new file beside ``target`` that is locked while it is written, so that one without a lock is a leftover.
+
+    The first choice is always the same name: what was left there is found without a look through the directory.
+    """
+    usual = target.with_name(f".{target.name}.{0:08x}.tmp")
+    for temporary in itertools.chain([usual] * 3, (name_temporary(target) for _unused in itertools.count())):
+        try:
+            descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        except FileExistsError:
+            remove_leftover(temporary)
+            continue
+        if _lock_entry(descriptor, temporary):
+            return temporary, open(descriptor, "w+b")
+        os.close(descriptor)
+    raise AssertionError("there are always further names")
+
+
+def remove_leftover(path: Path) -> None:
+    """Remove what a killed process left at ``path``: a file, link or directory that no process has locked."""
+    try:
+        if path.is_symlink():
+            return path.unlink()
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (FileNotFoundError, PermissionError):
+        return None  # gone by now, or another account's
+    try:
+        if not _lock_entry(descriptor, path):
+            return None
+        return shutil.rmtree(path) if stat.S_ISDIR(os.fstat(descriptor).st_mode) else path.unlink()
+    finally:
+        os.close(descriptor)
+
+
+def _lock_entry(descriptor: int, path: Path) -> bool:
+    """Lock an open file or directory, if nobody has and it still is what its name says."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        mine, there = os.fstat(descriptor), os.lstat(path)
+    except (BlockingIOError, FileNotFoundError):
+        return False
+    return (mine.st_dev, mine.st_ino) == (there.st_dev, there.st_ino)
+
+
+@contextlib.contextmanager
+def make_scratch(prefix: str, *, directory: str | os.PathLike[str] | None = None) -> Iterator[Path]:
+    """A private directory for the time of the block, whose name begins with ``prefix``, which nothing else uses.
+
+    Those that killed processes of this account left beside it are removed first.
+    """
+    place = Path(tempfile.gettempdir() if directory is None else directory)
+    for leftover in place.glob(f"{glob.escape(prefix)}*"):
+        with contextlib.suppress(OSError):  # what cannot be removed is in nobody's way
+            if stat.S_ISDIR(leftover.lstat().st_mode) and leftover.lstat().st_uid == os.geteuid():
+                remove_leftover(leftover)
+    while True:
+        with tempfile.TemporaryDirectory(prefix=prefix, dir=place, ignore_cleanup_errors=True) as name:
+            descriptor = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                if _lock_entry(descriptor, Path(name)):
+                    yield Path(name)
+                    return
+            finally:
+                os.close(descriptor)
+
+
+def make_directory(path: str | os.PathLike[str], *, mode: int = 0o755) -> None:
+    """Make a directory and its parents, each with ``mode`` whatever the umask is; what is there stays as it is."""
+    wanted = Path(path)
+    absent = list(itertools.takewhile(lambda each: not each.is_dir(), (wanted, *wanted.parents)))
+    for directory in reversed(absent):
+        try:
+            directory.mkdir()
+        except FileExistsError:
+            if not directory.is_dir():
+                raise
+        else:
+            directory.chmod(mode | stat.S_IMODE(directory.stat().st_mode) & stat.S_ISGID)
 
 
 def write_atomic(path: str | os.PathLike[str], data: bytes, *, mode: int = 0o644) -> None:

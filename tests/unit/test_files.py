@@ -1,12 +1,17 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import signal
+import stat
 import threading
 
 import pytest
 from ansible_collections.slipway.release.plugins.module_utils.slipway.files import (
     hash_file,
     link_atomic,
+    make_directory,
+    make_scratch,
     move_synced,
     replace_file,
     write_atomic,
@@ -69,3 +74,83 @@ def test_a_complete_file_takes_its_place(tmp_path):
     move_synced(tmp_path / "new", tmp_path / "place")
     assert (tmp_path / "place").read_bytes() == b"whole"
     assert not (tmp_path / "new").exists()
+
+
+def in_a_child(work):
+    """Run ``work`` in a process that waits at its end; end that process without a chance to tidy up."""
+    ready, tell = os.pipe()
+    child = os.fork()
+    if child == 0:
+        with work():
+            os.write(tell, b"x")
+            signal.pause()
+        os._exit(1)
+    os.read(ready, 1)
+    for descriptor in (ready, tell):
+        os.close(descriptor)
+    return child
+
+
+def end(child):
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+
+
+def test_what_a_killed_writer_left_is_removed_by_the_next(tmp_path):
+    target = tmp_path / "f"
+    for _ in range(3):
+        end(in_a_child(lambda: replace_file(target)))
+        assert len(list(tmp_path.iterdir())) == 1
+    write_atomic(target, b"new")
+    assert [path.name for path in tmp_path.iterdir()] == ["f"]
+
+
+def test_a_writer_that_still_runs_loses_nothing_to_the_next(tmp_path):
+    target = tmp_path / "f"
+    with replace_file(target) as slow:
+        slow.write(b"slow")
+        with replace_file(target) as other:
+            other.write(b"other")
+            write_atomic(target, b"quick")
+        assert target.read_bytes() == b"other"
+    assert target.read_bytes() == b"slow"
+    assert [path.name for path in tmp_path.iterdir()] == ["f"]
+
+
+def test_a_link_in_the_place_of_the_temporary_file_leads_nowhere(tmp_path):
+    (tmp_path / ".f.00000000.tmp").symlink_to(tmp_path / "elsewhere")
+    write_atomic(tmp_path / "f", b"new")
+    assert [path.name for path in tmp_path.iterdir()] == ["f"]
+
+
+def test_scratch_directories_of_killed_processes_go_and_those_in_use_stay(tmp_path):
+    child = in_a_child(lambda: make_scratch("work-", directory=tmp_path))
+    with make_scratch("work-", directory=tmp_path) as mine:
+        (mine / "f").write_text("x")
+        assert len(list(tmp_path.iterdir())) == 2
+        end(child)
+        with make_scratch("work-", directory=tmp_path):
+            assert len(list(tmp_path.iterdir())) == 2
+        assert (mine / "f").read_text() == "x"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("mask", [0o000, 0o077])
+def test_directories_and_files_have_their_modes_whatever_the_umask_is(tmp_path, mask):
+    (tmp_path / "there").mkdir(mode=0o700)
+    before = os.umask(mask)
+    try:
+        make_directory(tmp_path / "there/a/b")
+        make_directory(tmp_path / "there/a/b", mode=0o700)
+        write_atomic(tmp_path / "there/a/b/open", b"")
+        write_atomic(tmp_path / "there/a/b/secret", b"", mode=0o600)
+    finally:
+        os.umask(before)
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.rglob("*")}
+    assert modes == {"there": 0o700, "a": 0o755, "b": 0o755, "open": 0o644, "secret": 0o600}
+
+
+def test_a_file_in_the_place_of_a_directory_is_named(tmp_path):
+    (tmp_path / "f").write_text("x")
+    with pytest.raises(OSError, match="f"):
+        make_directory(tmp_path / "f/below")

@@ -1,21 +1,33 @@
 # Copyright: The Slipway developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The links of a public directory that name the current release."""
+"""The links of a public directory that name the current release.
+
+All of them lead through one link, ``.current``, to a directory of links for that release, so that one rename
+takes them all to another release, in the same moment:
+
+    current -> .current/release        .current -> .current-1a2b3c4d
+    SHA256SUMS -> current/SHA256SUMS   .current-1a2b3c4d/release -> ../baserock-26.47
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import secrets
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import SlipwayError, name_refusals, refuse
-from ..files import link_atomic, sync_directory
+from ..files import link_atomic, make_directory, remove_leftover, sync_directory
 from ..release.artifact import check_name, find_name_fault
 from ..release.names import extract_version, version_key
 from .directory import lock_directory
 
 CURRENT = "current"
+#: The one link that is renamed, what it names, and the current release in there.
+SWITCH = ".current"
+GENERATION = ".current-"
+INSIDE = "release"
 #: Found in the current release under these fixed names; they change with ``current``, in the same moment.
 SHARED = ("SHA256SUMS", "SHA256SUMS.asc", "manifest.json")
 
@@ -31,10 +43,14 @@ class LinkChange:
 
 @dataclass(frozen=True)
 class LinksUpdate:
-    """What happened: the links that moved; and the label that stays current because it is newer, if so."""
+    """What happened: the links that moved; and the label that stays current because it is newer, if so.
+
+    ``moved_in`` is whether links that led to their release one by one were put behind the one that is renamed.
+    """
 
     moves: list[LinkChange]
     newer: str | None = None
+    moved_in: bool = False
 
 
 @dataclass(frozen=True)
@@ -52,7 +68,7 @@ class Release:
         return extract_version(self.label, self.project) or ""
 
     def links(self) -> dict[str, str]:
-        """Every link that names this release and its target, in an order in which none ever dangles."""
+        """Every link that names this release and what it leads to, in an order in which none ever dangles."""
         prefix = f"{self.label}-"
         deployed = [name for name in self.files if name.startswith(prefix) and not name.endswith(".sha256")]
         return {
@@ -65,8 +81,8 @@ class Release:
 def update_links(release: Release, *, allow_downgrade: bool = False, check: bool = False) -> LinksUpdate:
     """Update the links to name this release, unless they name a newer one.
 
-    Each link is replaced in one step, and its target exists before. A link of a deployment that this release
-    does not have would name an old release for ever, and is removed. ``check`` only says what would move.
+    All move in one step, to what exists before. A link of a deployment that this release does not have would name
+    an old release for ever, and is removed before. ``check`` only says what would move.
     """
     _check_release(release)
     lock = lock_directory(release.public, attempt="point to", on=release.label, check=check)
@@ -86,23 +102,73 @@ def _check_release(release: Release) -> None:
 
 def _update_links(release: Release, *, allow_downgrade: bool, check: bool) -> LinksUpdate:
     wanted = release.links()
-    now = {name: _read_target(release.public / name) for name in wanted}
+    now = {name: _read_target(release.public, name) for name in wanted}
     current = now[CURRENT]
     if current is not None and not allow_downgrade and _is_newer(release, current):
         return LinksUpdate([], newer=current)
     if not check:
         _require_targets(release)
-    stale = [name for name in _find_own_links(release) if name not in wanted]
+    stale = {name: _read_target(release.public, name) for name in _find_own_links(release) if name not in wanted}
     moves = [LinkChange(name, now[name], target) for name, target in wanted.items() if now[name] != target]
-    moves += [LinkChange(name, _read_target(release.public / name), None) for name in stale]
-    for move in [] if check else moves:
-        if move.after is None:
-            (release.public / move.name).unlink()
-        else:
-            link_atomic(release.public / move.name, move.after)
-    if moves and not check:
-        sync_directory(release.public)
-    return LinksUpdate(moves)
+    moves += [LinkChange(name, target, None) for name, target in stale.items()]
+    single = _find_single_links(release, {**now, **stale})
+    if not check:
+        for leftover in release.public.glob(".*.tmp"):
+            remove_leftover(leftover)
+        if single:
+            _move_in(release, {**now, **stale}, single)
+        if moves:
+            _move_links(release, list(stale))
+    return LinksUpdate(moves, moved_in=bool(single))
+
+
+def _move_in(release: Release, now: Mapping[str, str | None], single: Sequence[str]) -> None:
+    """Put links that lead to their release one by one behind the switch; what they lead to stays the same."""
+    ours = {name: target for name, target in now.items() if target and target.startswith(f"{release.project}-")}
+    _switch(release, _make_generation(release, ours))
+    for name in single:
+        link_atomic(release.public / name, _lead_through(name))
+
+
+def _move_links(release: Release, stale: Sequence[str]) -> None:
+    """Have all links lead to the release by one rename; before it nothing is new, after it nothing is old."""
+    _remove_generations(release)
+    generation = _make_generation(release, release.links())
+    for name in stale:
+        (release.public / name).unlink()
+    _switch(release, generation)
+    for name, target in release.links().items():
+        through = target if name in SHARED else _lead_through(name)
+        if not (release.public / name).is_symlink() or os.readlink(release.public / name) != through:
+            link_atomic(release.public / name, through)
+    sync_directory(release.public)
+
+
+def _lead_through(name: str) -> str:
+    return f"{SWITCH}/{INSIDE if name == CURRENT else name}"
+
+
+def _make_generation(release: Release, targets: Mapping[str, str]) -> str:
+    """A directory of links to these targets, which nothing leads to yet."""
+    generation = release.public / f"{GENERATION}{secrets.token_hex(4)}"
+    make_directory(generation)
+    for name, target in targets.items():
+        if name not in SHARED:
+            (release.public / generation.name / _lead_through(name).partition("/")[2]).symlink_to(f"../{target}")
+    sync_directory(generation)
+    return generation.name
+
+
+def _switch(release: Release, generation: str) -> None:
+    link_atomic(release.public / SWITCH, generation)
+
+
+def _remove_generations(release: Release) -> None:
+    """Remove those that no reader can be in: of killed runs, and those before the one that was current until now."""
+    kept = _read_link(release.public / SWITCH)
+    for path in release.public.glob(f"{GENERATION}*"):
+        if path.name != kept and path.is_dir() and not path.is_symlink():
+            remove_leftover(path)
 
 
 def _require_targets(release: Release) -> None:
@@ -130,7 +196,7 @@ def _is_newer(release: Release, label: str) -> bool:
     return version_key(version) > version_key(release.version)
 
 
-def _read_target(path: Path) -> str | None:
+def _read_link(path: Path) -> str | None:
     """What a link names; a name that is not a link is a failure, because it is not ours to replace."""
     if path.is_symlink():
         return os.readlink(path).rstrip("/")
@@ -139,16 +205,32 @@ def _read_target(path: Path) -> str | None:
     return None
 
 
+def _read_target(public: Path, name: str) -> str | None:
+    """What a link leads to, itself or behind the switch."""
+    target = _read_link(public / name)
+    if target is None or target != _lead_through(name):
+        return target
+    behind = public / target
+    return os.readlink(behind).removeprefix("../") if behind.is_symlink() else None
+
+
+def _find_single_links(release: Release, names: Mapping[str, str | None]) -> list[str]:
+    """Those of these links that lead to a release of the project, and not through the switch."""
+    found = []
+    for name, target in names.items():
+        ours = target is not None and target.startswith(f"{release.project}-")
+        if ours and name not in SHARED and _read_link(release.public / name) == target:
+            found.append(name)
+    return found
+
+
 def _find_own_links(release: Release) -> list[str]:
     """Links of this project's deployments, whatever release they name."""
     if not release.public.is_dir():
         return []
     prefix = f"{release.project}-{CURRENT}-"
+    links = [path for path in release.public.iterdir() if path.name.startswith(prefix) and path.is_symlink()]
+    ours = (f"{release.project}-", f"{SWITCH}/")
     return sorted(
-        path.name
-        for path in release.public.iterdir()
-        if path.name.startswith(prefix)
-        and path.is_symlink()
-        and os.readlink(path).startswith(f"{release.project}-")
-        and os.readlink(path).count("/") == 1
+        path.name for path in links if os.readlink(path).startswith(ours) and os.readlink(path).count("/") == 1
     )

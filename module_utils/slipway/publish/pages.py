@@ -112,9 +112,9 @@ def list_releases(site: Site) -> list[Release]:
 
 
 def find_current(site: Site) -> str | None:
-    """The label that the link ``current`` names."""
+    """The label of the release that the link ``current`` leads to."""
     link = site.public / CURRENT
-    return link.readlink().name if link.is_symlink() else None
+    return link.resolve().name if link.is_symlink() else None
 
 
 def _check_site(site: Site) -> None:

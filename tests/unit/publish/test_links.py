@@ -31,7 +31,9 @@ def released(public: Path, version: str, locations: tuple[str, ...] = ("a.tar", 
 
 
 def links(public: Path) -> dict[str, str]:
-    return {path.name: os.readlink(path) for path in public.iterdir() if path.is_symlink()}
+    """What each link that readers use leads to, below the public directory."""
+    visible = [path for path in public.iterdir() if path.is_symlink() and not path.name.startswith(".")]
+    return {path.name: os.path.relpath(path.resolve(), public.resolve()) for path in visible}
 
 
 def test_the_first_release_becomes_current(tmp_path: Path) -> None:
@@ -40,9 +42,9 @@ def test_the_first_release_becomes_current(tmp_path: Path) -> None:
         "current": "baserock-26.47",
         "baserock-current-a.tar.gz": "baserock-26.47/baserock-26.47-a.tar.gz",
         "baserock-current-b.img.gz": "baserock-26.47/baserock-26.47-b.img.gz",
-        "SHA256SUMS": "current/SHA256SUMS",
-        "SHA256SUMS.asc": "current/SHA256SUMS.asc",
-        "manifest.json": "current/manifest.json",
+        "SHA256SUMS": "baserock-26.47/SHA256SUMS",
+        "SHA256SUMS.asc": "baserock-26.47/SHA256SUMS.asc",
+        "manifest.json": "baserock-26.47/manifest.json",
     }
     assert {move.name for move in done.moves} == links(tmp_path).keys()
     assert all((tmp_path / name).is_file() for name in links(tmp_path) if name != "current")
@@ -160,6 +162,96 @@ def test_a_reader_always_finds_a_whole_release_behind_every_link(tmp_path: Path)
         reader.join()
     assert faults == []
     assert len(seen) > 1
+
+
+def link_one_by_one(release: Release) -> None:
+    """The layout of before there was one link for all: each link names its release itself."""
+    for name, target in release.links().items():
+        (release.public / name).symlink_to(target)
+
+
+def update_and_die(release: Release, step: int) -> bool:
+    """Update the links in a process that is gone before its ``step``-th change; whether it got that far."""
+    changes = {name: getattr(os, name) for name in ("mkdir", "symlink", "unlink", "replace", "rmdir")}
+    left = step
+
+    def count(name: str) -> Any:
+        def change(*arguments: Any, **named: Any) -> Any:
+            nonlocal left
+            left -= 1
+            if left == 0:
+                os._exit(9)
+            return changes[name](*arguments, **named)
+
+        return change
+
+    child = os.fork()
+    if child == 0:
+        for name in changes:
+            setattr(os, name, count(name))
+        try:
+            update_links(release)
+        finally:
+            os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+
+
+@pytest.mark.parametrize("layout", [link_one_by_one, update_links])
+def test_a_kill_between_any_two_changes_leaves_all_links_on_one_release(tmp_path: Path, layout: Any) -> None:
+    step, killed = 0, True
+    while killed:
+        step += 1
+        public = tmp_path / str(step)
+        old = released(public, "26.47", ("a.tar", "b.img"))
+        layout(old)
+        new = released(public, "26.48", ("a.tar", "c.img"))
+        killed = update_and_die(new, step)
+        assert all((public / name).exists() for name in links(public)), step
+        assert len({target.partition("/")[0] for target in links(public).values()}) == 1, (step, links(public))
+        update_links(new)
+        assert links(public) == {
+            "current": "baserock-26.48",
+            **{
+                f"baserock-current-{name}.gz": f"baserock-26.48/baserock-26.48-{name}.gz" for name in ("a.tar", "c.img")
+            },
+            **{name: f"baserock-26.48/{name}" for name in SHARED},
+        }
+        hidden = [path.name for path in public.glob(".*")]
+        assert len(hidden) <= 3, (step, hidden)
+        assert [name for name in hidden if name.endswith(".tmp")] == []
+    assert step > 5
+
+
+def test_links_of_an_older_layout_are_put_behind_the_one_link_once(tmp_path: Path) -> None:
+    release = released(tmp_path, "26.47")
+    link_one_by_one(release)
+    before = links(tmp_path)
+    done = update_links(release)
+    assert (done.moves, done.moved_in) == ([], True)
+    assert links(tmp_path) == before
+    assert (tmp_path / "current").readlink() == Path(".current/release")
+    assert update_links(release) == LinksUpdate([])
+
+
+def test_no_look_ever_finds_links_to_two_releases(tmp_path: Path) -> None:
+    releases = [released(tmp_path, f"26.{number}") for number in range(30)]
+    link_one_by_one(releases[0])
+    child = os.fork()
+    if child == 0:
+        try:
+            for release in releases[1:]:
+                update_links(release)
+        finally:
+            os._exit(0)
+    looks = 0
+    names = ("baserock-current-a.tar.gz", "SHA256SUMS", "current/manifest.json", "baserock-current-b.img.gz")
+    while os.waitpid(child, os.WNOHANG) == (0, 0):
+        # The first name again at the end: if it says the same, nothing moved while the others were read.
+        said = [(tmp_path / name).read_text().split()[0] for name in (*names, names[0])]
+        looks += said[0] == said[-1]
+        assert said[0] != said[-1] or len(set(said)) == 1, said
+    assert looks > 10
+    assert links(tmp_path)["current"] == "baserock-26.29"
 
 
 def test_the_module_moves_links_once_and_shows_the_moves(tmp_path: Path) -> None:
