@@ -13,7 +13,9 @@ author: The Slipway developers (@slipway)
 description:
   - Writes into a file on the coordinator which C(ansible-playbook) process is releasing what.
   - A second run is refused, or waits, and names the run that it met.
-  - The lock of a process that ended, however it ended, is taken over, as long as it ran on the same machine.
+  - The lock of a process that ended, however it ended, is taken over.
+  - A process on another machine, from before a restart or in another PID namespace cannot be looked at. Its lock counts
+    as long as the run renews it, and O(lease) seconds longer.
 extends_documentation_fragment:
   - slipway.release.attributes.no_diff
   - slipway.release.attributes
@@ -35,11 +37,17 @@ options:
     description: Seconds to wait for another release to end. With V(0) it is refused at once.
     type: float
     default: 0
+  lease:
+    description:
+      - Seconds that the lock counts after it was renewed, for runs that cannot see whether this one still lives.
+      - This run renews it four times in that time, from a process beside C(ansible-playbook), which ends with it.
+    type: float
+    default: 300
   holder:
     description: The process that takes the lock. Set by the action plugin, not by users.
     type: dict
-  ended:
-    description: A holder that is known to have ended. Set by the action plugin, not by users.
+  over:
+    description: A lock whose run is over. Set by the action plugin, not by users.
     type: dict
 attributes:
   check_mode:
@@ -61,8 +69,16 @@ waited:
   description: Whether another release had to end first, so that what was read before may be stale.
   returned: success
   type: bool
+path:
+  description: The lock's file.
+  returned: when this run holds the lock
+  type: str
+taken:
+  description: Whether this run did not have the lock before.
+  returned: success
+  type: bool
 held_by:
-  description: Who holds the lock instead, when it could not be taken.
+  description: Who holds the lock instead, when it was renewed, and the seconds until its lease ends.
   returned: when another run holds it
   type: dict
 """
@@ -82,9 +98,12 @@ def act(options: dict[str, Any], *, write: bool) -> dict[str, Any]:
         if write:
             lock.drop_lock(path, holder)
         return {"changed": False}
-    ended = lock.Holder(**options["ended"]) if options["ended"] else None
-    other = lock.take_lock(path, holder, ended=ended, write=write)
-    return {"changed": False, **({} if other is None else {"held_by": asdict(other)})}
+    before = lock.read_lock(path)
+    other = lock.take_lock(path, holder, over=lock.read_held(options["over"]), write=write)
+    if other is not None:
+        return {"changed": False, "taken": False, "held_by": asdict(other)}
+    had = before is not None and before.holder.is_same_run(holder)
+    return {"changed": False, "taken": write and not had, "path": str(path)}
 
 
 def main() -> None:
@@ -95,8 +114,9 @@ def main() -> None:
             "what": {"type": "str", "required": True},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "timeout": {"type": "float", "default": 0},
+            "lease": {"type": "float", "default": 300},
             "holder": {"type": "dict"},
-            "ended": {"type": "dict"},
+            "over": {"type": "dict"},
         },
     )
 

@@ -3,95 +3,160 @@
 """The lock of a state directory: one release at a time, whose process is named in a file.
 
 A run consists of many short processes on the coordinator, so no process of it could hold a kernel lock.
-The file names the ``ansible-playbook`` process by machine, boot, process id and start time; on that same
-machine anybody can see whether it still lives.
+The file names the ``ansible-playbook`` process by boot, PID namespace, process id and start time; in that same
+namespace anybody can see whether it still lives. From elsewhere nobody can: there the lock is a lease, which the
+run renews by the file's modification time, and which ends when it was not renewed for so long.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import secrets
+import shlex
 import socket
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from ..errors import SlipwayError
-from ..files import write_atomic
+from ..files import make_directory, write_atomic
 from ..locks import hold_flock
 
 LOCK_WAIT = 10.0
+UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True)
 class Holder:
-    """A run of ``ansible-playbook``: ``what`` it releases and where the process is."""
+    """A run of ``ansible-playbook``: ``what`` it releases, where the process is, and how many seconds a lease is.
+
+    ``mark`` is found in the lock of this run and in no other's.
+    """
 
     what: str
     host: str
     boot: str
+    namespace: str
     pid: int
     process_start: int
     since: str
+    lease: float
+    mark: str
 
     @classmethod
-    def of_process(cls, what: str, pid: int) -> Holder:
-        """The holder for process ``pid`` of this machine."""
+    def of_process(cls, what: str, pid: int, *, lease: float) -> Holder:
+        """The holder for process ``pid``, as this process sees it."""
         return cls(
             what=what,
             host=socket.gethostname(),
             boot=_read_boot(),
+            namespace=_read_namespace(),
             pid=pid,
             process_start=_read_process_start(pid) or 0,
             since=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            lease=lease,
+            mark=secrets.token_hex(8),
         )
 
     def is_same_run(self, other: Holder) -> bool:
         """Whether both mean the same process."""
         mine, theirs = asdict(self), asdict(other)
-        return all(mine[name] == theirs[name] for name in ("host", "boot", "pid", "process_start"))
+        return all(mine[name] == theirs[name] for name in ("host", "boot", "namespace", "pid", "process_start"))
 
-    def is_dead(self) -> bool:
-        """Whether the process certainly ended; of another machine nothing is certain."""
-        if self.host != socket.gethostname():
+    def is_alive(self) -> bool | None:
+        """Whether the process lives; ``None`` where this process cannot know it."""
+        if UNKNOWN in (self.boot, self.namespace) or (self.boot, self.namespace) != (_read_boot(), _read_namespace()):
+            return None
+        return self.is_still_here()
+
+    def is_still_here(self) -> bool | None:
+        """Whether the process lives, where this process is certainly in the same PID namespace."""
+        try:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
             return False
-        return self.boot != _read_boot() or _read_process_start(self.pid) != self.process_start
+        except PermissionError:
+            pass  # it is there, and somebody else's
+        start = _read_process_start(self.pid)
+        return None if start is None or not self.process_start else start == self.process_start
 
     def __str__(self) -> str:
         """Name the run for people."""
         return f"{self.what}, process {self.pid} on {self.host} since {self.since}"
 
 
-def read_holder(path: Path) -> Holder | None:
-    """Who holds the lock; ``None`` if nobody does or the file is unreadable as a lock."""
+@dataclass(frozen=True)
+class Held:
+    """A lock as it was found: its holder, when it was renewed (nanoseconds), and the seconds until its lease ends."""
+
+    holder: Holder
+    renewed: int
+    left: float
+
+    def is_over(self) -> bool:
+        """Whether the holder's process has ended, or cannot be looked at from here and has not renewed its lease."""
+        alive = self.holder.is_alive()
+        return self.left <= 0 if alive is None else not alive
+
+    def is_same(self, other: Held) -> bool:
+        """Whether nothing happened to the lock between the two looks."""
+        return self.holder == other.holder and self.renewed == other.renewed
+
+    def explain(self) -> str:
+        """Who holds it, what is known of that run, and what to do, for people."""
+        if self.holder.is_alive():
+            return f"another release is running ({self.holder}). Wait for its end and run again."
+        end = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + self.left))
+        return (
+            f"another release may be running ({self.holder}). It cannot be seen from here, because it is on another "
+            "machine, in another PID namespace or from before a restart. It renewed its lock "
+            f"{self.holder.lease - self.left:.0f} s ago; its lease ends at {end}, unless it renews it until then. "
+            "Wait for its end, or if it is gone for that time, and run again; "
+            f"release_lock_wait={self.left + 30:.0f} does so."
+        )
+
+
+def read_held(value: Mapping[str, Any] | None) -> Held | None:
+    """The lock that ``asdict`` made plain values of."""
+    return None if value is None else Held(**{**value, "holder": Holder(**value["holder"])})
+
+
+def read_lock(path: Path) -> Held | None:
+    """The lock as it is; ``None`` if nobody holds it."""
     try:
-        return Holder(**json.loads(path.read_text(encoding="utf-8")))
+        holder = Holder(**json.loads(path.read_text(encoding="utf-8")))
+        renewed = path.stat().st_mtime_ns
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError) as error:
         raise SlipwayError(
             "read the lock",
             str(path),
-            f"it is damaged ({error})",
+            f"it is damaged, or of another version ({error})",
             do_next="Make sure that no release is running, remove it and run again.",
         ) from error
+    return Held(holder, renewed, min(holder.lease, renewed / 1e9 + holder.lease - time.time()))
 
 
-def take_lock(path: Path, holder: Holder, *, ended: Holder | None = None, write: bool = True) -> Holder | None:
-    """Take the lock for ``holder``; return the other holder, or ``None`` when it is ours.
+def take_lock(path: Path, holder: Holder, *, over: Held | None = None, write: bool = True) -> Held | None:
+    """Take the lock for ``holder``; return it as another one holds it, or ``None`` when it is ours.
 
-    ``ended`` is a holder that is known to be dead: its lock is taken over.
+    ``over`` is a lock whose run is over: it is taken, unless something happened to it since.
     """
     if not write:
-        found = read_holder(path)
-        return None if found is None or found.is_same_run(holder) else found
-    path.parent.mkdir(parents=True, exist_ok=True)
+        found = read_lock(path)
+        return None if found is None or found.holder.is_same_run(holder) else found
+    make_directory(path.parent)
     with hold_flock(path.parent, attempt="take the lock", on=str(path), timeout=LOCK_WAIT):
-        found = read_holder(path)
-        if found is not None and not found.is_same_run(holder) and not (ended is not None and found.is_same_run(ended)):
+        found = read_lock(path)
+        if found is not None and found.holder.is_same_run(holder):
+            return None
+        if found is not None and not (over is not None and found.is_same(over)):
             return found
-        if found is None or not found.is_same_run(holder):
-            write_atomic(path, json.dumps(asdict(holder), sort_keys=True).encode())
+        write_atomic(path, json.dumps(asdict(holder), sort_keys=True).encode())
     return None
 
 
@@ -100,23 +165,38 @@ def drop_lock(path: Path, holder: Holder) -> None:
     if not path.exists():
         return
     with hold_flock(path.parent, attempt="drop the lock", on=str(path), timeout=LOCK_WAIT):
-        found = read_holder(path)
-        if found is not None and found.is_same_run(holder):
+        found = read_lock(path)
+        if found is not None and found.holder.is_same_run(holder):
             path.unlink()
+
+
+def format_renewal(path: str, holder: Holder) -> str:
+    """A shell command that renews the lease of ``holder``; it fails when the lock is there no more, or another's."""
+    quoted = shlex.quote(path)
+    return f"grep -qF {shlex.quote(holder.mark)} -- {quoted} && touch -c -- {quoted}"
 
 
 def _read_boot() -> str:
     try:
-        namespace = os.readlink("/proc/self/ns/pid")
-        return f"{Path('/proc/sys/kernel/random/boot_id').read_text().strip()} {namespace}"
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     except OSError:
-        return "unknown"
+        return UNKNOWN
+
+
+def _read_namespace() -> str:
+    try:
+        return os.readlink("/proc/self/ns/pid")
+    except OSError:
+        return UNKNOWN
 
 
 def _read_process_start(pid: int) -> int | None:
+    """When a process started; ``None`` if it cannot be seen, 0 if it has ended and nobody took its status."""
     try:
+        if os.readlink("/proc/self") != str(os.getpid()):
+            return None  # this /proc shows another PID namespace
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return None
     after_name = stat.rpartition(")")[2].split()
-    return None if after_name[0] == "Z" else int(after_name[19])
+    return 0 if after_name[0] in "ZX" else int(after_name[19])
