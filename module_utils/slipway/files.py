@@ -162,8 +162,9 @@ def sync_file(path: str | os.PathLike[str]) -> None:
         os.fsync(stream.fileno())
 
 
-def move_synced(source: Path, target: Path) -> None:
-    """Give a complete file its place: its content is on the disk before its name is."""
+def move_synced(source: Path, target: Path, *, mode: int = 0o644) -> None:
+    """Give a complete file its mode and its place: its content is on the disk before its name is."""
+    source.chmod(mode)
     sync_file(source)
     os.replace(source, target)
     sync_directory(target.parent)

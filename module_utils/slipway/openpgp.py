@@ -7,7 +7,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import shutil
 import socket
 import tempfile
 import time
@@ -17,7 +16,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from .errors import SlipwayError, refuse
-from .files import write_atomic
+from .files import make_scratch, write_atomic
 from .locks import hold_flock
 from .process import Completed, run
 from .wait import wait_for
@@ -395,14 +394,11 @@ def _shorten_path(home: Path) -> Iterator[Path]:
     if len(os.fsencode(_find_agent_socket(home).with_name(LONGEST_SOCKET_NAME))) <= SOCKET_PATH_BYTES:
         yield home
         return
-    places = [place for place in (tempfile.gettempdir(), "/tmp", "/var/tmp") if os.access(place, os.W_OK)]  # noqa: S108  # mkdtemp makes a private directory there
+    places = [place for place in (tempfile.gettempdir(), "/tmp", "/var/tmp") if os.access(place, os.W_OK)]  # noqa: S108  # a private directory is made there
     place = min(places, key=lambda path: len(os.fsencode(path)))
-    directory = Path(tempfile.mkdtemp(prefix="gnupg-", dir=place))
-    try:
+    with make_scratch("slipway-gpg-", directory=place) as directory:
         (directory / "h").symlink_to(home)
         yield directory / "h"
-    finally:
-        shutil.rmtree(directory)
 
 
 def _find_agent_socket(home: Path) -> Path:

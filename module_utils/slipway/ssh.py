@@ -6,11 +6,11 @@ from __future__ import annotations
 
 import contextlib
 import subprocess
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from .errors import SlipwayError
+from .files import make_scratch
 from .process import SSH_OPTIONS, make_environment, summarise_output
 from .wait import wait_for
 
@@ -29,7 +29,7 @@ def open_tunnel(destination: str, target: str, *, options: Sequence[str] = (), t
     attempt, on = f"reach {target} through ssh on", destination
     if destination.startswith("-") or any(character.isspace() for character in destination):
         raise SlipwayError(attempt, on, "it is not a destination for ssh", do_next="Give user@host.")
-    with tempfile.TemporaryDirectory(prefix="slipway-tunnel-") as directory:
+    with make_scratch("slipway-tunnel-") as directory:
         path, log = Path(directory, "socket"), Path(directory, "log")
         words = [word for option in (*TUNNEL_OPTIONS, *options) for word in ("-o", option)]
         with log.open("wb") as errors:

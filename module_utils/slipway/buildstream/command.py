@@ -8,7 +8,6 @@ import contextlib
 import dataclasses
 import shutil
 import string
-import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SlipwayError
+from ..files import make_scratch
 from ..process import Completed, run
 from ..yamltext import read_strictly
 from .cache import read_setting
@@ -102,7 +102,7 @@ def run_bst(
     limits = ["setpriv", "--pdeathsig", "INT", "timeout", "--signal=INT", f"--kill-after={GRACE}", f"{timeout:.0f}"]
     config = [] if project.config is None else ["--config", str(project.config)]
     common = [*config, "--directory", str(project.directory), "--no-interactive", "--no-colors"]
-    with contextlib.nullcontext() if log else tempfile.TemporaryDirectory(prefix="slipway-bst-") as scratch:
+    with contextlib.nullcontext() if log else make_scratch("slipway-bst-") as scratch:
         out = log or Path(str(scratch), "out")
         err = log or Path(str(scratch), "err")
         for _unused in range(TRIES):

@@ -8,13 +8,13 @@ import importlib.util
 import json
 import re
 import shutil
-import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ..errors import SlipwayError, count_of, refuse
+from ..files import make_scratch
 from ..process import run
 from ..progress import Progress
 from ..yamltext import read_mapping, to_plain
@@ -121,7 +121,7 @@ def _explain_refusal(project: Project, server: Server) -> list[str]:
 
 def _ask_server(project: Project, server: Server, **wanted: Any) -> dict[str, Any]:
     question = {"url": server.url, "timeout": ANSWER_TIMEOUT, **wanted}
-    with tempfile.TemporaryDirectory(prefix="slipway-ask-") as scratch:
+    with make_scratch("slipway-ask-") as scratch:
         program, question_file = Path(scratch, "ask.py"), Path(scratch, "question.json")
         program.write_text(_read_source(), encoding="utf-8")
         question_file.write_text(json.dumps({**question, **server.tls_files()}), encoding="utf-8")
@@ -198,9 +198,9 @@ def _check_settings(project: Project, server: Server) -> None:
 
 def _list_artifacts(project: Project, build: Build) -> list[Artifact]:
     """What the elements of ``build`` and all below them were built to; BuildStream's cache is not touched."""
-    with tempfile.TemporaryDirectory(prefix="slipway-look-") as scratch:
+    with make_scratch("slipway-look-") as scratch:
         config = Path(scratch, "buildstream.conf")
-        config.write_text(isolate_configuration(project.config, Path(scratch)), encoding="utf-8")
+        config.write_text(isolate_configuration(project.config, scratch), encoding="utf-8")
         nodes = show_elements(Project(project.directory, config, project.bst), build)
     if not nodes.keys() >= set(build.elements):
         raise SlipwayError(

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SlipwayError, refuse
-from ..files import hash_file, move_synced
+from ..files import hash_file, make_directory, move_synced
 from ..locks import hold_flock
 from ..process import read_version
 from ..progress import Progress
@@ -137,7 +137,7 @@ def deploy_files(
 
 def _lock_directory(directory: Path) -> AbstractContextManager[None]:
     """Lock ``directory``; processes of an ended release may still work in it."""
-    directory.mkdir(parents=True, exist_ok=True)
+    make_directory(directory)
     return hold_flock(directory, attempt="make files in", on=str(directory), timeout=LOCK_WAIT)
 
 

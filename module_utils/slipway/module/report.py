@@ -15,6 +15,9 @@ from ansible.module_utils.basic import AnsibleModule
 from ..errors import SlipwayError
 from .options import Options
 
+#: What the programs that a module starts take from the modes of files, in place of the caller's: others may read.
+UMASK = 0o022
+
 
 class Act(Protocol):
     """What a module does, in check mode without ``write``. Of its result, ``warnings`` are shown as such."""
@@ -41,6 +44,7 @@ def report(module: AnsibleModule, act: Callable[[], dict[str, Any]]) -> None:
 
     So does what the operating system refuses and no logic foresaw.
     """
+    os.umask(UMASK)
     try:
         result = act()
     except SlipwayError as error:

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import SlipwayError, name_refusals, refuse
-from ..files import sync_directory
+from ..files import make_directory, sync_directory
 from ..locks import hold_flock
 from ..progress import Progress
 from ..release.artifact import Artifact, check_name, explain_missing, find_differences, inspect_files, select_missing
@@ -114,7 +114,7 @@ def publish_release(server: Server, *, progress: Progress | None = None) -> Publ
     reporter = progress or Progress(None)
     reporter.total = len(server.files)
     _check_server(server)
-    server.public.mkdir(mode=0o755, parents=True, exist_ok=True)
+    make_directory(server.public)
     with name_refusals("publish", str(server.published)), _lock_directories(server):
         found = probe_release(server, progress=reporter)
         if found.unpublished:

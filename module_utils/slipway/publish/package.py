@@ -17,7 +17,7 @@ from typing import Any
 
 from .. import openpgp
 from ..errors import SlipwayError, name_refusals, refuse
-from ..files import write_atomic
+from ..files import make_directory, remove_leftover, write_atomic
 from ..progress import Progress
 from ..release import pigz
 from ..release.artifact import Artifact, check_name, find_differences, inspect_files, read_artifacts
@@ -127,10 +127,10 @@ def package_release(
     if check:
         return _package_files(work, source, images, label, manifest, gnupghome, fingerprint)
     with name_refusals("package", label):
-        directory.mkdir(parents=True, exist_ok=True)
+        make_directory(directory)
         with lock_directory(directory, attempt="package", on=label):
             for leftover in directory.glob(".*.tmp"):
-                leftover.unlink()
+                remove_leftover(leftover)
             return _package_files(work, source, images, label, manifest, gnupghome, fingerprint)
 
 

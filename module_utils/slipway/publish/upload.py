@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import SlipwayError, name_refusals, refuse
-from ..files import CHUNK, replace_file
+from ..files import CHUNK, make_directory, replace_file
 from ..process import SSH_OPTIONS, run
 from ..progress import Progress
 from ..release.artifact import Artifact, explain_missing, inspect_files, select_missing
@@ -124,7 +124,7 @@ def _copy_files(
     wanted = select_missing(files, inspect_files(directory, files))
     if check or not wanted:
         return [file.name for file in wanted]
-    directory.parent.mkdir(parents=True, exist_ok=True)
+    make_directory(directory.parent)
     progress.total = len(wanted)
 
     def one(file: Artifact) -> None:
@@ -145,7 +145,7 @@ def _copy_files(
         lock_directory(directory.parent, attempt="upload to", on=str(directory)),
         ThreadPoolExecutor(max_workers=os.cpu_count()) as pool,
     ):
-        directory.mkdir(exist_ok=True)
+        make_directory(directory)
         list(pool.map(one, wanted))
     return [file.name for file in wanted]
 

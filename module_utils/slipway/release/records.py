@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SlipwayError
-from ..files import write_atomic
+from ..files import make_directory, write_atomic
 
 Record = dict[str, Any]
 
@@ -83,7 +83,7 @@ def keep_record(
             return before, before
     kept = seal_record(record)
     if write:
-        directory.mkdir(parents=True, exist_ok=True)
+        make_directory(directory)
         write_atomic(path, format_json(kept))
     return kept, before
 

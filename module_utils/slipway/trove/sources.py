@@ -8,7 +8,6 @@ import os
 import re
 import shutil
 import tarfile
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from pathlib import Path
 from ..apt.sources import resolve_mirrors
 from ..deb.version import compare_versions
 from ..errors import SlipwayError
-from ..files import hash_file
+from ..files import hash_file, make_scratch
 from ..git.remote import Person
 from ..git.tree import FILE, LINK, PROGRAM, Entry, commit_tree, read_refs
 from ..locks import hold_flock
@@ -197,8 +196,9 @@ def _choose_tarball(one: SourceRequest, names: Mapping[str, str], cache: Path) -
 
 def _download_tarballs(packages: Sequence[str], archive: Archive) -> dict[str, str]:
     """Fetch upstream tarballs into the cache; the names of their files by package."""
-    with tempfile.TemporaryDirectory(prefix=".apt-", dir=archive.cache) as name:
-        options = _prepare_apt(Path(name), archive.sources)
+    with make_scratch(".apt-", directory=archive.cache) as work:
+        name = str(work)
+        options = _prepare_apt(work, archive.sources)
         _run_apt([*options, "update"], "read the list of sources from", name)
         names = {}
         for package in packages:
@@ -214,7 +214,7 @@ def _download_tarballs(packages: Sequence[str], archive: Archive) -> dict[str, s
             names[package] = found[0]
         _run_apt([*options, "source", "--tar-only", "--download-only", *packages], "fetch sources from", name)
         for file in names.values():
-            (Path(name) / file).replace(archive.cache / file)
+            (work / file).replace(archive.cache / file)
     return names
 
 

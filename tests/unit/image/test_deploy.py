@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import os
+import stat
 import tarfile
 from pathlib import Path
 
@@ -103,6 +105,23 @@ def test_each_deployment_becomes_one_file(shop: Shop) -> None:
         .endswith("IMAGE_ID=minimal\nIMAGE_VERSION=26.47\n")
     )
     assert shop.progress.read_text().splitlines()[-1].endswith("2/2 x86_64: baserock-26.47-b.file is made, 16 MiB")
+
+
+def test_the_umask_changes_neither_modes_nor_bytes(tmp_path: Path) -> None:
+    made = []
+    for mask in (0o022, 0o000, 0o077):
+        before = os.umask(mask)
+        try:
+            shop = Shop(tmp_path / oct(mask))
+            files, _unused = shop(
+                plan("a"), plan("b", "rawdisk", settings={"DISK_SIZE": "16M"}), plan("c", subsystems=[INITRAMFS])
+            )
+        finally:
+            os.umask(before)
+        made.append({name: file.sha256 for name, file in files.items()})
+        assert {stat.S_IMODE(path.stat().st_mode) for path in shop.images.iterdir()} == {0o644}
+        assert stat.S_IMODE(shop.images.stat().st_mode) == 0o755
+    assert made[0] == made[1] == made[2]
 
 
 def test_deployments_of_the_same_tree_share_the_work_but_no_bytes(shop: Shop) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import json
+import os
+import subprocess
 
 import pytest
 from ansible.module_utils.basic import AnsibleModule
@@ -43,6 +45,15 @@ def test_a_module_acts_on_its_options_and_shows_its_warnings(capsys, monkeypatch
     assert {check: answer["changed"] for check, answer in answers.items()} == {False: True, True: False}
     assert (answers[False]["name"], shown) == ("x", ["it is old", "it is old"])
     assert "warnings" not in answers[False]
+
+
+def test_programs_that_a_module_starts_do_not_get_the_callers_umask(capsys):
+    before = os.umask(0o077)
+    try:
+        words = ["sh", "-c", "umask"]
+        assert told(capsys, lambda: {"umask": subprocess.check_output(words, text=True)})["umask"] == "0022\n"
+    finally:
+        os.umask(before)
 
 
 def test_a_failure_keeps_its_findings_and_its_log(capsys):
