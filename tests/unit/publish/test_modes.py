@@ -75,7 +75,7 @@ def publish(site: Path, keys: Path) -> dict[str, Any]:
     return package
 
 
-def test_published_files_have_the_same_modes_and_contentsunder_every_umask(tmp_path: Path) -> None:
+def test_published_files_have_the_same_modes_and_contents_under_every_umask(tmp_path: Path) -> None:
     modes, contents = [], []
     for mask in (0o022, 0o000, 0o077):
         site = tmp_path / oct(mask)
