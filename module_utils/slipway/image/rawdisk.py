@@ -166,6 +166,7 @@ def _quote_path(path: str) -> str:
 
 
 def _make_ext4(job: Job, image: Path, *, staged: Path, mebibytes: int) -> None:
+    # What is behind a question mark in an image's path mke2fs and debugfs take for options: they run where it is.
     sizes = [info.size for info, _unused in read_members(job.tree)]
     files = len(sizes)
     config = job.work / "mke2fs.conf"
@@ -177,10 +178,11 @@ def _make_ext4(job: Job, image: Path, *, staged: Path, mebibytes: int) -> None:
             [
                 *("mke2fs", "-q", "-F", "-t", "ext4", "-b", "4096", "-I", "256", "-m", "0", "-L", "root"),
                 *("-N", str(max(mebibytes * 64, files + files // 4 + 64)), "-U", identity, "-E", extended),
-                *("-O", EXT4_FEATURES, "-d", str(staged), str(image), f"{mebibytes}M"),
+                *("-O", EXT4_FEATURES, "-d", staged.name, str(image.relative_to(job.work)), f"{mebibytes}M"),
             ],
             attempt="make the file system of",
             on=job.name,
+            cwd=job.work,
             env=_make_environment(job),
         )
     except SlipwayError as error:
@@ -197,9 +199,10 @@ def _fix_inodes(job: Job, image: Path, *, script: list[str]) -> None:
     commands = job.work / "debugfs.script"
     commands.write_text("\n".join([*script, ""]), encoding="utf-8", errors="surrogateescape")
     done = run(
-        ["debugfs", "-w", "-f", str(commands), str(image)],
+        ["debugfs", "-w", "-f", commands.name, str(image.relative_to(job.work))],
         attempt="set owners and times in the file system of",
         on=job.name,
+        cwd=job.work,
         env=_make_environment(job),
     )
     # debugfs ends with 0 whatever happens; after the line with its version it says only what went wrong.
