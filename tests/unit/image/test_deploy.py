@@ -124,6 +124,16 @@ def test_the_umask_changes_neither_modes_nor_bytes(tmp_path: Path) -> None:
     assert made[0] == made[1] == made[2]
 
 
+def test_files_are_made_where_the_path_holds_what_programs_take_for_more(tmp_path: Path) -> None:
+    files = []
+    for name in ("plain", "it's #1?offset=0 100%41 <z>|*&b;"):
+        made, _names = Shop(tmp_path / name)(
+            plan("a"), plan("b", "rawdisk", settings={"DISK_SIZE": "16M"}), plan("c", subsystems=[INITRAMFS])
+        )
+        files.append(made)
+    assert files[0] == files[1]
+
+
 def test_deployments_of_the_same_tree_share_the_work_but_no_bytes(shop: Shop) -> None:
     shop(plan("a"), plan("b"))
     assert shop.checkouts == ["mini/minimal/k"]
