@@ -14,7 +14,7 @@ description:
   - Writes into a file on the coordinator which C(ansible-playbook) process is releasing what.
   - A second run is refused, or waits, and names the run that it met.
   - The lock of a process that ended, however it ended, is taken over.
-  - A process on another machine, from before a restart or in another PID namespace cannot be looked at. Its lock counts
+  - A process on another machine or in another PID namespace cannot be looked at. Its lock counts
     as long as the run renews it, and O(lease) seconds longer.
 extends_documentation_fragment:
   - slipway.release.attributes.no_diff

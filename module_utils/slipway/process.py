@@ -69,7 +69,7 @@ GIT_SETTINGS = (
     ("tag.forceSignAnnotated", "false"),
     ("tag.gpgSign", "false"),
 )
-#: What programs make is for readers; what is secret has a mode of its own.
+#: What modules and programs make is for readers; what is secret has a mode of its own.
 UMASK = 0o022
 
 

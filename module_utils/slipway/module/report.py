@@ -13,10 +13,8 @@ from typing import Any, Protocol
 from ansible.module_utils.basic import AnsibleModule
 
 from ..errors import SlipwayError
+from ..process import UMASK
 from .options import Options
-
-#: What the programs that a module starts take from the modes of files, in place of the caller's: others may read.
-UMASK = 0o022
 
 
 class Act(Protocol):

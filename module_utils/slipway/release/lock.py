@@ -38,6 +38,7 @@ class Holder:
 
     what: str
     host: str
+    machine: str
     boot: str
     namespace: str
     pid: int
@@ -52,6 +53,7 @@ class Holder:
         return cls(
             what=what,
             host=socket.gethostname(),
+            machine=_read_machine(),
             boot=_read_boot(),
             namespace=_read_namespace(),
             pid=pid,
@@ -68,9 +70,12 @@ class Holder:
 
     def is_alive(self) -> bool | None:
         """Whether the process lives; ``None`` where this process cannot know it."""
-        if UNKNOWN in (self.boot, self.namespace) or (self.boot, self.namespace) != (_read_boot(), _read_namespace()):
+        if UNKNOWN in (self.boot, self.namespace, _read_boot()):
             return None
-        return self.is_still_here()
+        if self.boot != _read_boot():  # it has ended if this machine was started again since, and may live if elsewhere
+            known = self.machine != UNKNOWN and (self.host, self.machine) == (socket.gethostname(), _read_machine())
+            return False if known else None
+        return self.is_still_here() if self.namespace == _read_namespace() else None
 
     def is_still_here(self) -> bool | None:
         """Whether the process lives, where this process is certainly in the same PID namespace."""
@@ -112,7 +117,7 @@ class Held:
         end = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + self.left))
         return (
             f"another release may be running ({self.holder}). It cannot be seen from here, because it is on another "
-            "machine, in another PID namespace or from before a restart. It renewed its lock "
+            "machine, or in another PID namespace. It renewed its lock "
             f"{self.holder.lease - self.left:.0f} s ago; its lease ends at {end}, unless it renews it until then. "
             "Wait for its end, or if it is gone for that time, and run again; "
             f"release_lock_wait={self.left + 30:.0f} does so."
@@ -174,6 +179,14 @@ def format_renewal(path: str, holder: Holder) -> str:
     """A shell command that renews the lease of ``holder``; it fails when the lock is there no more, or another's."""
     quoted = shlex.quote(path)
     return f"grep -qF {shlex.quote(holder.mark)} -- {quoted} && touch -c -- {quoted}"
+
+
+def _read_machine() -> str:
+    """The machine, by what its installation is told from others by; a container has none or one of its own."""
+    try:
+        return Path("/etc/machine-id").read_text(encoding="ascii").strip() or UNKNOWN
+    except (OSError, ValueError):
+        return UNKNOWN
 
 
 def _read_boot() -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
+from ansible_collections.slipway.release.plugins.module_utils.slipway.release import lock
 from ansible_collections.slipway.release.plugins.module_utils.slipway.release.lock import (
     Holder,
     drop_lock,
@@ -88,7 +89,9 @@ def test_a_reused_process_number_is_another_process():
     assert dataclasses.replace(me(), process_start=1).is_alive() is False
 
 
-@pytest.mark.parametrize("where", [{"boot": "before"}, {"namespace": "pid:[1]"}, {"boot": "unknown"}])
+@pytest.mark.parametrize(
+    "where", [{"boot": "before", "machine": "other"}, {"namespace": "pid:[1]"}, {"boot": "unknown"}]
+)
 def test_what_cannot_be_looked_at_counts_as_long_as_its_lease_lasts(tmp_path, where):
     path = tmp_path / "release.lock"
     take_lock(path, dataclasses.replace(me("baserock-26.46", 60), host="elsewhere", pid=1, **where))
@@ -101,9 +104,18 @@ def test_what_cannot_be_looked_at_counts_as_long_as_its_lease_lasts(tmp_path, wh
     assert take_lock(path, me(), over=take_lock(path, me())) is None
 
 
+def test_a_run_of_before_a_restart_of_this_machine_has_ended(tmp_path, monkeypatch):
+    monkeypatch.setattr(lock, "_read_machine", lambda: "m")
+    before = dataclasses.replace(me(), boot="before")
+    assert before.is_alive() is False
+    assert dataclasses.replace(before, host="another").is_alive() is None
+    monkeypatch.setattr(lock, "_read_machine", lambda: lock.UNKNOWN)
+    assert dataclasses.replace(me(), boot="before").is_alive() is None
+
+
 def test_a_lock_that_was_renewed_meanwhile_is_not_taken(tmp_path):
     path = tmp_path / "release.lock"
-    theirs = dataclasses.replace(me("it's 26.46", 60), boot="before")
+    theirs = dataclasses.replace(me("it's 26.46", 60), boot="before", machine="other")
     take_lock(path, theirs)
     os.utime(path, (time.time() - 61,) * 2)
     seen = read_lock(path)
