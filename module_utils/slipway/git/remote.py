@@ -7,7 +7,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -16,6 +15,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 from .. import openpgp
 from ..errors import SlipwayError
+from ..files import make_scratch
 from ..process import Completed, configure_git, run
 
 COMMIT = re.compile(r"[0-9a-f]{40}\Z")
@@ -155,17 +155,17 @@ def find_remote_commit(url: str, ref: str) -> str | None:
 
 
 @contextlib.contextmanager
-def make_scratch() -> Iterator[Path]:
+def make_repository() -> Iterator[Path]:
     """A temporary bare repository."""
-    with tempfile.TemporaryDirectory(prefix="slipway-git-") as name:
-        run_git("init", "--quiet", "--bare", attempt="make a scratch repository in", on=name, repository=name)
-        yield Path(name)
+    with make_scratch("slipway-git-") as scratch:
+        run_git("init", "--quiet", "--bare", attempt="make a repository in", on=str(scratch), repository=scratch)
+        yield scratch
 
 
 @contextlib.contextmanager
 def fetch_commit(url: str, commit: str | None, *, depth: int | None = 1) -> Iterator[Path]:
     """A temporary bare repository that holds ``commit`` of ``url``, if any, with all history if ``depth`` is None."""
-    with make_scratch() as repository:
+    with make_repository() as repository:
         if commit is not None:
             shallow = [] if depth is None else [f"--depth={depth}"]
             run_git(

@@ -8,13 +8,12 @@ import hashlib
 import os
 import re
 import shutil
-import tempfile
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import SlipwayError
+from ..files import make_directory, make_scratch
 from .remote import Person, run_git
 
 FILE = "100644"
@@ -22,9 +21,6 @@ PROGRAM = "100755"
 LINK = "120000"
 #: What editors and tools leave beside the files that somebody wrote.
 LEFTOVER = re.compile(r"(\.git|\.bst|__pycache__|.*~|\..*\.sw[op])\Z")
-
-#: Seconds after which a half made repository is one that a killed process left.
-LEFTOVER_AGE = 3600.0
 
 
 @dataclass(frozen=True)
@@ -112,13 +108,9 @@ def _format_import(tree: Tree, ref: str, *, message: str, person: Person, parent
 
 def _create_repository(repository: Path, stream: bytes, *, branch: str) -> None:
     """Create the repository beside its place and move it there when it is complete."""
-    repository.parent.mkdir(parents=True, exist_ok=True)
-    prefix = f".making-{repository.name}-"
-    for left in repository.parent.glob(f"{prefix}*"):
-        if time.time() - left.stat().st_mtime > LEFTOVER_AGE:
-            shutil.rmtree(left)
-    with tempfile.TemporaryDirectory(prefix=prefix, dir=repository.parent) as name:
-        new = Path(name) / "new"
+    make_directory(repository.parent)
+    with make_scratch(f".making-{repository.name}-", directory=repository.parent) as scratch:
+        new = scratch / "new"
         _run_git("init", "--quiet", "--bare", f"--initial-branch={branch}", on=new)
         _import_stream(new, stream)
         if repository.is_dir() and not any(repository.iterdir()):

@@ -20,6 +20,7 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway.git.tree i
     read_refs,
     read_tree,
 )
+from ansible_collections.slipway.release.plugins.module_utils.slipway.locks import hold_flock
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -91,12 +92,12 @@ def test_files_are_read_with_their_modes_and_without_leftovers(tmp_path):
     assert read_tree(tmp_path) == {b"sub/run": Entry(PROGRAM, b"x"), b"link": Entry(LINK, b"sub")}
 
 
-def test_what_a_killed_process_left_is_removed_after_a_while(tmp_path):
-    for name in ("old", "new"):
+def test_what_a_killed_process_left_is_removed_and_what_another_makes_is_not(tmp_path):
+    for name in ("left", "used"):
         (tmp_path / f".making-x.git-{name}").mkdir()
-    os.utime(tmp_path / ".making-x.git-old", (1, 1))
-    commit_tree(tmp_path / "x.git", {b"a": Entry(FILE, b"1")}, refs=[MASTER], message="m\n", person=WHO)
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".making-x.git-new", "x.git"]
+    with hold_flock(tmp_path / ".making-x.git-used", attempt="make", on="x.git", timeout=1):
+        commit_tree(tmp_path / "x.git", {b"a": Entry(FILE, b"1")}, refs=[MASTER], message="m\n", person=WHO)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".making-x.git-used", "x.git"]
 
 
 def test_something_else_than_files_is_refused(tmp_path):
