@@ -7,8 +7,10 @@ sshd starts as ``upload-guard -c "upload-guard <directory>"``. What the client a
 
 Allowed is the very command that Slipway's upload sends, and nothing that differs from it in more than the label: every
 option is looked at, and rsync is started by us, without a shell. It cannot send anything back, delete, follow or make
-links. Files that are there already are not replaced: a file gets its name when it is whole, so what bears a
-name is finished. What was cut off is in the label's directory ``.partial``, from where it is resumed.
+links. What the client sends is its own affair: rsync takes a file that it never asked for. So it is started on a
+directory of the session, ``.arriving``, and what is whole there is moved to the label's directory by us: a regular file
+of ours, with our permissions, under a name that is still free. What bears a name is finished, and is not replaced. What
+was cut off is in the label's directory ``.partial``, from where it is resumed.
 
 One question is answered: ``slipway-room <directory>/<label>`` tells the room and the rights there and which files have
 arrived, because a client whose transfer fails often hears of it only that the connection broke.
@@ -16,13 +18,16 @@ arrived, because a client whose transfer fails often hears of it only that the c
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import grp
 import os
 import pwd
 import re
 import shlex
+import shutil
 import stat
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -37,6 +42,8 @@ LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+~-]{0,199}\Z")
 LETTERS = re.compile(r"-(?P<letters>[nvptcR]+)(?P<abilities>e[0-9]*\.[A-Za-z]*)\Z")
 REPORTS = ("--log-format=X", "--log-format=%i")
 PARTIAL = ".partial"
+#: The directory of a session; what a killed one left there is the next one's.
+ARRIVING = ".arriving"
 ROOM = "slipway-room"
 NUMBER = re.compile(r"[0-9]{1,5}\Z")
 #: What a client is that says nothing about it.
@@ -60,17 +67,18 @@ class UploadRequest:
 
 
 def make_command(directory: str, asked: str | None) -> tuple[str, list[str], bool]:
-    """The directory to be written to, the rsync command for it, and whether it only looks."""
+    """The release's directory, the rsync command for it without the place to write to, and whether it only looks."""
     request = parse_request(directory, asked)
     target = os.path.join(directory, request.label)
     dry = "n" in request.letters
     options = [
-        f"-{'n' if dry else ''}cpR{request.abilities}",
+        # Without p: permissions are ours, and so are bits such as setuid.
+        f"-{'n' if dry else ''}cR{request.abilities}",
         request.report,
         f"--timeout={request.timeout}",
         # A dry run writes nothing, and tells truly what differs.
         *([] if dry else ["--ignore-existing"]),
-        f"--partial-dir={PARTIAL}",
+        f"--partial-dir={target}/{PARTIAL}",
         "--mkpath",
     ]
     return target, options, dry
@@ -134,7 +142,8 @@ def describe_room(target: str) -> Iterator[str]:
         yield f"free {system.f_bavail * system.f_frsize}"
     if system.f_files:
         yield f"inodes {system.f_favail}"
-    yield from _list_files("file", target)
+    for directory in (target, os.path.join(target, ARRIVING)):
+        yield from _list_files("file", directory)
     yield from _list_files("part", os.path.join(target, PARTIAL))
 
 
@@ -166,20 +175,15 @@ def _check_label(directory: str, target: str) -> str:
     return label
 
 
-def prepare(target: str) -> None:
-    """Create and lock the release's directory until rsync ends."""
+def prepare(target: str) -> int:
+    """Create the release's directory, and lock it until rsync has ended; its descriptor."""
     try:
         os.mkdir(target, 0o755)
     except FileExistsError:
         pass
     except OSError as error:
         raise RefusedError(f"{target} cannot be made: {error.strerror}") from error
-    try:
-        descriptor = os.open(target, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-    except OSError as error:
-        raise RefusedError(f"{target} is not a directory") from error
-    if os.fstat(descriptor).st_uid != os.geteuid() or not stat.S_ISDIR(os.fstat(descriptor).st_mode):
-        raise RefusedError(f"{target} belongs to somebody else")
+    descriptor = _open_own_directory(target)
     deadline = time.monotonic() + LOCK_WAIT
     while True:
         try:
@@ -189,8 +193,79 @@ def prepare(target: str) -> None:
                 raise RefusedError(f"another upload to {target} is under way") from None
             time.sleep(0.2)
         else:
-            break
-    os.set_inheritable(descriptor, True)  # rsync holds the lock until its end
+            return descriptor
+
+
+def _open_own_directory(name: str, parent: int | None = None) -> int:
+    try:
+        descriptor = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=parent)
+    except OSError as error:
+        raise RefusedError(f"{name} is not a directory") from error
+    if os.fstat(descriptor).st_uid != os.geteuid():
+        raise RefusedError(f"{name} belongs to somebody else")
+    return descriptor
+
+
+def receive(target: str, options: Sequence[str], lock: int) -> int:
+    """Have rsync receive into the session's directory, and give what is whole its place; rsync's status."""
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(ARRIVING, 0o700, dir_fd=lock)
+    session = _open_own_directory(ARRIVING, lock)
+    settle(session, lock)  # what a killed session left
+    for name in os.listdir(lock):
+        if LABEL.match(name):
+            # For rsync it is there, and no file can take the place of a directory.
+            os.mkdir(name, 0o700, dir_fd=session)
+    # rsync has the lock too, should it outlive us.
+    status = run_rsync(options, os.path.join(target, ARRIVING), lock=lock)
+    refused = settle(session, lock)
+    os.rmdir(ARRIVING, dir_fd=lock)
+    with contextlib.suppress(OSError):
+        os.rmdir(PARTIAL, dir_fd=lock)  # if no beginning is left there
+    if refused:
+        raise RefusedError(f"these were not asked for, or are no files: {', '.join(map(repr, refused))}")
+    return status
+
+
+def run_rsync(options: Sequence[str], place: str, *, lock: int | None = None) -> int:
+    """Run the server's rsync on ``place``; its status."""
+    clean = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "HOME": "/nonexistent"}
+    words = [RSYNC, "--server", *options, ".", f"{place}/"]
+    return subprocess.run(words, env=clean, pass_fds=() if lock is None else (lock,), check=False).returncode
+
+
+def settle(session: int, target: int) -> list[str]:
+    """Move each whole file from the session to the release, and remove the rest; the names of what was refused."""
+    refused = []
+    finished = set(os.listdir(target))
+    with os.scandir(session) as entries:
+        found = sorted(entries, key=lambda entry: entry.name)
+    for entry in found:
+        if entry.is_dir(follow_symlinks=False):
+            shutil.rmtree(entry.name, dir_fd=session)
+        elif LABEL.match(entry.name) and entry.name not in finished and _take_ownership(entry.name, session):
+            os.rename(entry.name, entry.name, src_dir_fd=session, dst_dir_fd=target)
+        else:
+            os.unlink(entry.name, dir_fd=session)
+            if LABEL.match(entry.name):
+                refused.append(entry.name)
+    return refused
+
+
+def _take_ownership(name: str, directory: int) -> bool:
+    """Whether it is a regular file of ours under this one name, which then has our permissions."""
+    try:
+        descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=directory)
+    except OSError:
+        return False
+    try:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1 or found.st_uid != os.geteuid():
+            return False
+        os.fchmod(descriptor, 0o644)
+        return True
+    finally:
+        os.close(descriptor)
 
 
 def parse_arguments(arguments: Sequence[str], program: str) -> str:
@@ -207,7 +282,7 @@ def parse_arguments(arguments: Sequence[str], program: str) -> str:
 
 
 def main(arguments: Sequence[str], program: str, environment: Mapping[str, str]) -> NoReturn:
-    """Become rsync, or refuse with a sentence."""
+    """Run rsync, or refuse with a sentence."""
     try:
         directory = parse_arguments(arguments, program)
         asked = environment.get("SSH_ORIGINAL_COMMAND")
@@ -216,13 +291,10 @@ def main(arguments: Sequence[str], program: str, environment: Mapping[str, str])
             sys.exit()
         target, options, dry = make_command(directory, asked)
         os.umask(0o022)
-        if not dry:
-            prepare(target)
+        status = run_rsync(options, target) if dry else receive(target, options, prepare(target))
     except (RefusedError, ValueError, OSError) as error:
         sys.exit(f"Refused: {error}.")
-    clean = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "HOME": "/nonexistent"}
-    words = ["rsync", "--server", *options, ".", f"{target}/"]
-    os.execve(RSYNC, words, clean)  # noqa: S606  # that there is no shell is the point
+    sys.exit(status if status >= 0 else 128 - status)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -25,6 +26,8 @@ from publishing import content, put, tree
 from sshd import Sshd, sshd
 
 GUARD = Path(__file__).resolve().parents[3] / "roles/upload_account/files/upload_guard.py"
+#: A client's remote shell that asks, in the server's place, for a file that the server does not ask for.
+UNASKED = Path(__file__).resolve().parents[2] / "peers/unasked_rsync.py"
 NAMES = ["baserock-1.2-a+b~c.gz", "manifest.json"]
 GOOD = "rsync --server -pcRe.LsfxCIvu --log-format=X --timeout=60 --partial-dir .partial --mkpath . /p/x-1/"
 
@@ -109,6 +112,59 @@ def test_a_finished_file_is_not_replaced_and_the_uploader_hears_of_it(account: A
 
 
 @needs_ssh
+def test_a_client_that_sends_what_it_was_not_asked_for_replaces_nothing(account: Account) -> None:
+    account.send({"done": b"finished"})
+    put(account.top / "source", {"done": b"REPLACED BY THE CLIENT", "new": b"new"})
+    relay = [sys.executable, str(UNASKED), "0", *account.host.format_command()[:-4]]
+    done = subprocess.run(
+        ["rsync", "--protocol=29", "--no-s", "--no-old-args", "--timeout=20", "--rsh", shlex.join(relay), "-cpR",
+         "done", "new", account.at(f"{account.private}/baserock-1.2/")],
+        cwd=account.top / "source", capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert "is a directory" in done.stderr  # what the client sent for it met ours
+    assert (account.private / "baserock-1.2/done").read_bytes() == b"finished"
+    assert sorted(os.listdir(account.private / "baserock-1.2")) in (["done"], ["done", "new"])
+    assert account.send({"done": b"finished", "more": b"more"}) == ["more"]
+
+
+@needs_ssh
+def test_permissions_are_the_servers(account: Account) -> None:
+    put(account.top / "source", {"a": b"a", "b": b"b"})
+    (account.top / "source/a").chmod(0o6777)
+    (account.top / "source/b").chmod(0o600)
+    assert account.rsync("-cpR", f"{account.top}/source/./a", f"{account.top}/source/./b",
+                         account.at(f"{account.private}/x/")).returncode == 0  # fmt: skip
+    assert {path.name: oct(path.stat().st_mode & 0o7777) for path in (account.private / "x").iterdir()} == {
+        "a": "0o644",
+        "b": "0o644",
+    }
+
+
+@needs_ssh
+def test_of_a_session_that_was_killed_only_whole_files_stay(account: Account) -> None:
+    account.send({"done": b"finished", "also": b"finished"})
+    inside = account.private / "baserock-1.2"
+    put(inside / ".arriving", {"whole": b"whole", "done": b"other", ".part.Xy12aB": b"half"})
+    (inside / ".arriving/also").mkdir()
+    (inside / ".arriving/link").symlink_to("/etc/passwd")
+    put(account.top, {"outside": b"linked"})
+    os.link(account.top / "outside", inside / ".arriving/linked")
+    os.mkfifo(inside / ".arriving/pipe")
+    os.mkfifo(inside / ".arriving/last")
+    assert account.send({"last": b"last"}) == ["last"]
+    assert {path.name: path.read_bytes() for path in inside.iterdir()} == {
+        "done": b"finished", "also": b"finished", "whole": b"whole", "last": b"last",
+    }  # fmt: skip
+
+
+@needs_ssh
+def test_what_arrives_below_a_release_is_not_kept(account: Account) -> None:
+    put(account.top / "source/below", {"a": b"a"})
+    account.rsync("-cR", f"{account.top}/source/./below/a", account.at(f"{account.private}/x/"))
+    assert tree(account.private) == {"x": "/"}
+
+
+@needs_ssh
 def test_an_upload_that_was_cut_off_is_resumed(account: Account) -> None:
     data = content("big", 30_000_000)
     source = account.top / "big"
@@ -124,7 +180,7 @@ def test_an_upload_that_was_cut_off_is_resumed(account: Account) -> None:
     )
     process = subprocess.Popen([sys.executable, "-c", program], start_new_session=True)
     deadline = time.monotonic() + 60
-    while not any(path.stat().st_size > 0 for path in arrived.glob(".big.*")) and process.poll() is None:
+    while not any(path.stat().st_size > 0 for path in arrived.glob(".arriving/.big.*")) and process.poll() is None:
         assert time.monotonic() < deadline
         time.sleep(0.002)
     os.killpg(process.pid, signal.SIGKILL)
@@ -275,8 +331,8 @@ def test_a_second_upload_waits_for_the_first(account: Account) -> None:
 def test_our_own_upload_is_understood() -> None:
     target, options, dry = guard.make_command("/p", GOOD)
     assert (target, dry) == ("/p/x-1", False)
-    assert options[:3] == ["-cpRe.LsfxCIvu", "--log-format=X", "--timeout=60"]
-    assert options[3:] == ["--ignore-existing", "--partial-dir=.partial", "--mkpath"]
+    assert options[:3] == ["-cRe.LsfxCIvu", "--log-format=X", "--timeout=60"]
+    assert options[3:] == ["--ignore-existing", "--partial-dir=/p/x-1/.partial", "--mkpath"]
     _, options, dry = guard.make_command("/p", GOOD.replace("-pc", "-npc"))
     assert dry
     assert "--ignore-existing" not in options
@@ -290,7 +346,7 @@ def test_whatever_is_asked_for_only_our_options_and_a_label_come_out(text: str, 
     except guard.RefusedError:
         return
     assert guard.LABEL.match(target.removeprefix("/p/"))
-    assert options[0].startswith("-ncpRe" if dry else "-cpRe")
+    assert options[0].startswith("-ncRe" if dry else "-cRe")
     assert dry != ("--ignore-existing" in options)
     assert len(options) == (5 if dry else 6)
 
