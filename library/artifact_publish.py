@@ -12,8 +12,11 @@ version_added: "0.1.0"
 author: The Slipway developers (@slipway)
 description:
   - Runs on the download server. Files arrive in C(<private>/<label>/) and become public as C(<public>/<label>/).
-  - The first time, every file is hashed and one rename makes the complete directory public, so that nobody ever sees
-    a part of a release. Afterwards the files are hashed again where they are public.
+  - Every file becomes the publisher's own, in a directory of his, and is hashed only there. What another account
+    uploaded is copied, since that one may have it open still; it needs room for a few files a second time. Links, and
+    what else is not a file under one name, are refused.
+  - The first time, one rename makes the complete directory public, so that nobody ever sees a part of a release.
+    Afterwards the files are hashed again where they are public.
   - Later, a file that is public with the same digest is left alone, one that is gone is moved in again without
     overwriting anything, and one with other bytes is a failure that names both digests. So is a file in the public
     directory that does not belong to the release.

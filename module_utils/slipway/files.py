@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import glob
 import hashlib
@@ -170,10 +171,21 @@ def move_synced(source: Path, target: Path, *, mode: int = 0o644) -> None:
     sync_directory(target.parent)
 
 
+def open_regular(
+    path: str | os.PathLike[str], flags: int = os.O_RDONLY | os.O_NOFOLLOW, *, directory: int | None = None
+) -> int:
+    """A descriptor of a regular file; what else is there, such as a FIFO, is refused and not waited for."""
+    descriptor = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC, 0o644, dir_fd=directory)
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return descriptor
+    os.close(descriptor)
+    raise OSError(errno.EINVAL, "It is not a regular file", os.fspath(path))
+
+
 def hash_file(path: str | os.PathLike[str]) -> str:
     """The SHA-256 of a file's content, in hexadecimal."""
     digest = hashlib.sha256()
-    with open(path, "rb", buffering=0) as stream:
+    with open(open_regular(path, os.O_RDONLY), "rb", buffering=0) as stream:
         while chunk := stream.read(CHUNK):
             digest.update(chunk)
     return digest.hexdigest()

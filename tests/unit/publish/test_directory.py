@@ -2,9 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -183,6 +185,175 @@ def test_an_uploader_that_outlived_its_run_never_writes_into_public(site: Site) 
     assert_published(site)
 
 
+class Uploader:
+    """Another account, which uploaded the release and can run programs on the server."""
+
+    NUMBER = 65534
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        site.private.chmod(0o1777)
+        for path in (site.staged, *site.staged.iterdir()):
+            self.own(path)
+
+    def own(self, path: Path) -> None:
+        os.chown(path, self.NUMBER, self.NUMBER, follow_symlinks=False)
+
+    def refused(self) -> str:
+        """What the publisher says, soon, while nothing of the release is public."""
+        answers: list[str] = []
+
+        def publish() -> None:
+            with pytest.raises(SlipwayError) as caught:
+                publish_release(self.site.server())
+            answers.append(str(caught.value))
+
+        thread = threading.Thread(target=publish, daemon=True)
+        thread.start()
+        thread.join(20)
+        assert answers, "it waits for what the uploader put there"
+        assert tree(self.site.public) == {}
+        return answers[0]
+
+
+root = pytest.mark.skipif(os.geteuid() != 0, reason="NOT ROOT: only root can give files away")
+
+
+@root
+def test_what_an_uploader_has_open_is_not_what_is_published(site: Site) -> None:
+    Uploader(site)
+    (site.staged / NAMES[1]).chmod(0o6777)
+    with open(site.staged / NAMES[0], "r+b") as stream:
+        publish_release(site.server())
+        stream.write(b"EVIL")
+        stream.flush()
+        os.fchmod(stream.fileno(), 0o4777)
+    assert_published(site)
+    assert {oct(path.stat().st_mode) for path in site.published.iterdir()} == {"0o100644"}
+    assert {path.stat().st_uid for path in (site.published, *site.published.iterdir())} == {os.geteuid()}
+
+
+@root
+def test_an_uploader_who_goes_on_writing_never_gets_other_bytes_published(site: Site) -> None:
+    Uploader(site)
+    program = (
+        "import sys, itertools\nwith open(sys.argv[1], 'r+b', buffering=0) as stream:\n    right = stream.read()\n"
+    )
+    program += "    print(flush=True)\n    for turn in itertools.count():\n        stream.seek(0)\n"
+    program += "        stream.write(right if turn % 2 else b'EVIL' * 5000)\n"
+    words = [sys.executable, "-c", program, str(site.staged / NAMES[0])]
+    with subprocess.Popen(words, stdout=subprocess.PIPE) as writer:
+        try:
+            assert writer.stdout is not None
+            assert writer.stdout.readline()
+            for _turn in range(20):
+                with contextlib.suppress(SlipwayError):
+                    publish_release(site.server())
+                    break
+                assert tree(site.public) == {}
+        finally:
+            writer.kill()
+    if site.published.exists():
+        assert_published(site)
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("link", f"{NAMES[0]} is missing: .* is not a regular file"),
+        ("pipe", f"{NAMES[0]} is missing: .* is not a regular file"),
+        ("directory", f"{NAMES[0]} is missing: .* is not a regular file"),
+        ("two names", f"{NAMES[0]} has 2 names, and only a file with one is published"),
+        ("endless", f"{NAMES[0]} has {1 << 42} bytes instead of 20000"),
+    ],
+)
+def test_what_is_no_file_under_one_name_is_refused_and_not_waited_for(site: Site, kind: str, said: str) -> None:
+    path, other = site.staged / NAMES[0], site.top / "other"
+    other.write_bytes(CONTENTS[NAMES[0]])
+    path.unlink()
+    if kind == "link":
+        path.symlink_to(other)
+    elif kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "directory":
+        path.mkdir()
+    elif kind == "two names":
+        os.link(other, path)
+    else:
+        path.touch()
+        os.truncate(path, 1 << 42)
+    site.staged.chmod(0o775)
+    with pytest.raises(SlipwayError, match="1 of 7 files did not arrive whole") as caught:
+        publish_release(site.server())
+    assert re.search(said, str(caught.value))
+    assert NAMES[0] in probe_release(site.server()).missing or kind == "two names"
+    assert tree(site.public) == {}
+
+
+@root
+def test_a_directory_that_an_uploader_could_exchange_is_refused(site: Site) -> None:
+    uploader = Uploader(site)
+    uploader.own(site.private)
+    assert "others can rename what is in" in uploader.refused()
+    os.chown(site.private, 0, 0)
+    site.private.chmod(0o777)
+    assert "the mode 1770" in uploader.refused()
+    site.private.chmod(0o1777)
+    gathered = site.private / f".{LABEL}.publishing"
+    put(gathered, {NAMES[0]: CONTENTS[NAMES[0]]})
+    uploader.own(gathered)
+    assert "is not the publisher's" in uploader.refused()
+    os.rename(gathered, site.top / "gathered")
+    gathered.symlink_to(site.staged)
+    assert "it exists and is not a directory" in uploader.refused()
+    gathered.unlink()
+    os.rename(site.staged, site.top / "staged")
+    site.staged.symlink_to(site.top / "staged")
+    assert "it exists and is not a directory" in uploader.refused()
+    site.staged.unlink()
+    os.rename(site.top / "staged", site.staged)
+    publish_release(site.server())
+    assert_published(site)
+
+
+def test_files_in_a_directory_that_others_write_to_are_copied(site: Site) -> None:
+    """As an uploader in the publisher's group may, or as it is with the umask 002."""
+    site.staged.chmod(0o775)
+    held = {path.name: path.stat().st_ino for path in site.staged.iterdir()}
+    (site.private / f".{LABEL}.publishing").mkdir()
+    (site.private / f".{LABEL}.publishing/.{NAMES[0]}.0a1b2c3d.tmp").touch()  # of a killed run
+    with open(site.staged / NAMES[0], "r+b") as stream:
+        publish_release(site.server())
+        stream.write(b"EVIL")
+    assert_published(site)
+    assert all(path.stat().st_ino != held[path.name] for path in site.published.iterdir())
+
+
+@pytest.mark.parametrize("mode", [0o755, 0o775])
+def test_other_bytes_of_the_right_length_stay_where_they_arrived(site: Site, mode: int) -> None:
+    (site.staged / NAMES[0]).write_bytes(b"x" * 20_000)
+    site.staged.chmod(mode)
+    with pytest.raises(SlipwayError, match="1 of 7 files did not arrive whole") as caught:
+        publish_release(site.server())
+    assert hashlib.sha256(b"x" * 20_000).hexdigest() in str(caught.value)
+    assert tree(site.public) == {}
+    assert (site.staged / NAMES[0]).read_bytes() == b"x" * 20_000
+    assert probe_release(site.server()).missing == [NAMES[0]]
+    site.upload(NAMES[0])
+    publish_release(site.server())
+    assert_published(site)
+
+
+def test_a_public_directory_is_for_everybody_whatever_the_umask(site: Site) -> None:
+    before = os.umask(0o077)
+    try:
+        publish_release(site.server())
+    finally:
+        os.umask(before)
+    modes = [site.public, site.published, site.published / NAMES[0]]
+    assert [oct(path.stat().st_mode & 0o777) for path in modes] == ["0o755", "0o755", "0o644"]
+
+
 def test_an_empty_directory_of_that_name_is_no_obstacle(site: Site) -> None:
     site.published.mkdir(parents=True)
     publish_release(site.server())
@@ -305,8 +476,8 @@ publication.publish_release(publication.Server(top / "private", top / "public", 
 """
 
 
-@pytest.mark.parametrize("repair", [False, True])
-def test_killed_before_any_of_its_steps_a_rerun_completes(tmp_path: Path, repair: bool) -> None:
+@pytest.mark.parametrize(("repair", "copied"), [(False, False), (True, False), (False, True)])
+def test_killed_before_any_of_its_steps_a_rerun_completes(tmp_path: Path, repair: bool, copied: bool) -> None:
     steps = 0
     while True:
         steps += 1
@@ -317,6 +488,8 @@ def test_killed_before_any_of_its_steps_a_rerun_completes(tmp_path: Path, repair
             for name in NAMES[:2]:
                 (site.published / name).unlink()
             site.upload(*NAMES[:3])
+        if copied:
+            site.staged.chmod(0o775)
         words = [sys.executable, "-c", KILLED, json.dumps(sys.path), str(site.top), json.dumps(site.files), str(steps)]
         done = subprocess.run(words, check=False)
         assert done.returncode in {0, -signal.SIGKILL}
