@@ -66,6 +66,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
         return len(self._read_new(path, 0).encode())
 
     def _read_new(self, path: str, offset: int) -> str:
-        command = f"tail -c +{offset + 1} -- {shlex.quote(path)} 2>/dev/null || true"
+        file = shlex.quote(path)  # of a pipe, tail would wait for a writer
+        command = f"test -f {file} && tail -c +{offset + 1} -- {file} 2>/dev/null || true"
         answer = self._low_level_execute_command(command, sudoable=False)
         return str(answer.get("stdout", ""))

@@ -47,6 +47,10 @@ pending:
   description: Whether there is anything to do.
   returned: success
   type: bool
+logs:
+  description: The directory for logs that nobody but this account writes to, C(/var/log/slipway) for root.
+  returned: success
+  type: str
 """
 
 from pathlib import Path
@@ -54,6 +58,7 @@ from typing import Any
 
 from ..module_utils.slipway.module.options import ARTIFACTS, ARTIFACTS_PUBLIC, ARTIFACTS_SERVER
 from ..module_utils.slipway.module.report import run_module
+from ..module_utils.slipway.progress import find_log_directory
 from ..module_utils.slipway.publish.directory import Server, probe_release
 from ..module_utils.slipway.release.artifact import read_artifacts
 
@@ -68,7 +73,13 @@ def act(params: dict[str, Any], *, write: bool) -> dict[str, Any]:
             flat_links=params["flat_links"],
         )
     )
-    return {"changed": False, "unpublished": found.unpublished, "missing": found.missing, "pending": found.changes}
+    return {
+        "changed": False,
+        "unpublished": found.unpublished,
+        "missing": found.missing,
+        "pending": found.changes,
+        "logs": str(find_log_directory()),
+    }
 
 
 def main() -> None:

@@ -182,6 +182,21 @@ def open_regular(
     raise OSError(errno.EINVAL, "It is not a regular file", os.fspath(path))
 
 
+def open_log(path: str | os.PathLike[str]) -> int:
+    """A descriptor that appends to a log, made if absent; a link, a FIFO, or a file under several names is refused."""
+    descriptor = open_regular(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW)
+    if os.fstat(descriptor).st_nlink == 1:
+        return descriptor
+    os.close(descriptor)
+    raise OSError(errno.EMLINK, "It has other names too", os.fspath(path))
+
+
+def read_regular(path: str | os.PathLike[str]) -> bytes:
+    """The content of a regular file, or of what a link names."""
+    with open(open_regular(path, os.O_RDONLY), "rb") as stream:
+        return stream.read()
+
+
 def hash_file(path: str | os.PathLike[str]) -> str:
     """The SHA-256 of a file's content, in hexadecimal."""
     digest = hashlib.sha256()

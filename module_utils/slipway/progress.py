@@ -9,6 +9,18 @@ import threading
 import time
 from pathlib import Path
 
+from .errors import name_refusals
+from .files import open_log
+
+#: Where root keeps what only root may write to, and any other account the same below its home.
+ROOTS_LOGS = Path("/var/log/slipway")
+OWN_LOGS = Path(".local/state/slipway")
+
+
+def find_log_directory() -> Path:
+    """Where this account keeps logs that belong to no release: nobody else can put anything there in advance."""
+    return ROOTS_LOGS if os.geteuid() == 0 else Path.home() / OWN_LOGS
+
 
 class Progress:
     """Numbered lines appended to ``path``; without a path it is silent.
@@ -40,5 +52,8 @@ class Progress:
         if self._path is None:
             return
         line = " ".join(text.split())
-        with open(self._path, "a", encoding="utf-8") as stream:
+        with (
+            name_refusals("write the progress to", str(self._path), do_next="Remove what is there and run again."),
+            open(open_log(self._path), "a", encoding="utf-8") as stream,
+        ):
             stream.write(f"{time.strftime('%H:%M:%S')} {self.done}/{self.total} {line}\n")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SlipwayError
-from ..files import make_directory, write_atomic
+from ..files import make_directory, read_regular, write_atomic
 
 Record = dict[str, Any]
 
@@ -33,7 +33,7 @@ def load_record(path: Path) -> Record:
     fault = None
     record: Any = None
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = json.loads(read_regular(path))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         fault = f"it is not readable as JSON ({error})"
     if fault is None and not (isinstance(record, dict) and {*CONTENT, "seal"} <= record.keys()):
