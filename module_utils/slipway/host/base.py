@@ -176,7 +176,7 @@ def _run_mmdebstrap(recipe: Recipe, target: Path, *, log: Path, progress: Progre
     env = {"SOURCE_DATE_EPOCH": str(recipe.epoch), **_read_proxies()}
     run_logged = partial(run, attempt=attempt, on=recipe.name, do_next=do_next, env=env, timeout=TIMEOUT, log=log)
     try:
-        run_logged(format_command(recipe, target), on_line=on_line)
+        run_logged(format_command(recipe, target), on_line=on_line, stdin=format_sources(recipe.sources))
     except SlipwayError as error:
         # Its first error is the reason, those after it only say that there was one.
         came_back = errors[0] if errors else error.came_back
@@ -205,8 +205,13 @@ def format_command(recipe: Recipe, target: Path) -> list[str]:
         "--format=tar",
         recipe.suite,
         str(target),
-        *recipe.sources,
+        "-",
     ]
+
+
+def format_sources(sources: Sequence[str]) -> bytes:
+    """What mmdebstrap reads, since everybody sees the words of a command, and an address may hold a password."""
+    return "".join(f"{line}\n" for line in sources).encode()
 
 
 def write_canonical(source: Path, target: Path, *, epoch: int, links: Mapping[str, str]) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from ..apt.sources import resolve_mirrors
 from ..files import move_synced, name_temporary
 from ..process import run
+from .base import format_sources
 
 
 def make_chroot(path: Path, suite: str, architecture: str, *, sources: Sequence[str], timeout: float) -> None:
@@ -23,11 +24,12 @@ def make_chroot(path: Path, suite: str, architecture: str, *, sources: Sequence[
         run(
             [
                 *("mmdebstrap", "--mode=unshare", "--variant=buildd", f"--architectures={architecture}"),
-                *(suite, str(making), *resolve_mirrors(sources)),
+                *(suite, str(making), "-"),
             ],
             attempt="make the chroot",
             on=str(path),
             do_next="Check that the mirror answers and that this user has ids in /etc/subuid, and run again.",
+            stdin=format_sources(resolve_mirrors(sources)),
             timeout=timeout,
             log=log,
         )

@@ -6,6 +6,7 @@ import io
 import json
 import stat
 import tarfile
+from pathlib import Path
 
 import pytest
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
@@ -24,6 +25,7 @@ EPOCH = 1_600_000_000
 FAKE = """#!/bin/sh
 # Stands in for mmdebstrap: logs its arguments, and makes a small tree.
 echo "$SOURCE_DATE_EPOCH $*" >> "{calls}"
+cat > "{calls}.read"
 [ -e "{broken}" ] && {{ echo "E: first reason"; echo "E: mmdebstrap failed to run"; exit 25; }}
 echo "I: downloading packages with apt..."
 for word; do case "$word" in *.tar) target=$word ;; esac; done
@@ -201,7 +203,17 @@ def test_an_installed_base_does_not_pull_in_usrmerge(tmp_path, recipe):
     assert "--dpkgopt=path-exclude=/usr/share/doc/*" in words
     assert any("usrmerge" in word for word in words)
     assert not any(word.startswith("--include") for word in words)
-    assert words[-3:] == ["bookworm", str(tmp_path / "out.tar"), *recipe.sources]
+    assert words[-3:] == ["bookworm", str(tmp_path / "out.tar"), "-"]
+
+
+def test_a_password_in_an_address_is_not_among_the_words_that_everybody_sees(tmp_path, mmdebstrap, recipe):
+    calls, _ = mmdebstrap
+    source = "deb https://me:secret@deb.example.org/debian bookworm main"
+    ensure_bases(
+        [Recipe(**{**recipe.__dict__, "sources": (source,)})], tmp_path / "bases", jobs=1, progress=Progress(None)
+    )
+    assert "secret" not in calls.read_text()
+    assert Path(f"{calls}.read").read_text() == f"{source}\n"
 
 
 def test_every_fault_of_the_recipes_is_told_at_once(recipe):
