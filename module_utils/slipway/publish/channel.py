@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import ssl
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ class ServedFile:
 
     url: str
     artifact: Artifact
+    channel: str
 
 
 def verify_channels(
@@ -45,22 +47,25 @@ def verify_channels(
     """Fetch ``<channel>/<path>/<file>`` of every channel and file; the addresses that serve the right bytes.
 
     What is wrong is looked at again until ``timeout`` seconds have passed (0: one look); then everything
-    that is still wrong fails at once. ``idle_timeout`` bounds a silence, ``fetch_timeout`` one file. ``ca_path`` is
-    a file of certificates to trust instead of the system's.
+    that is still wrong fails at once. ``idle_timeout`` bounds a silence, ``fetch_timeout`` one file; a channel that
+    uses up the latter is asked for no more files in that look. ``ca_path`` is a file of certificates to trust instead
+    of the system's.
     """
     reporter, trust = progress or Progress(None), ssl.create_default_context(cafile=ca_path)
     places = [
-        ServedFile(_format_address(channel, path, file.name), file)
+        ServedFile(_format_address(channel, path, file.name), file, channel)
         for channel in _check_channels(channels)
         for file in files
     ]
     reporter.total = len(places)
     wrong: dict[ServedFile, str] = {}
+    endless: dict[str, str] = {}
     waiting = list(places)
 
     def fetch_all() -> list[str]:
         nonlocal waiting
         wrong.clear()
+        endless.clear()
         with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
             for place, fault in zip(waiting, pool.map(fetch, waiting), strict=True):
                 if fault is not None:
@@ -71,7 +76,12 @@ def verify_channels(
         return list(wrong.values())
 
     def fetch(place: ServedFile) -> str | None:
-        fault = _find_fault(place, Limit(fetch_timeout, idle_timeout), trust)
+        if place.channel in endless:
+            return f"{place.url} was not asked for, since {endless[place.channel]}"
+        limit = Limit(fetch_timeout, idle_timeout)
+        fault = _find_fault(place, limit, trust)
+        if fault is not None and time.monotonic() >= limit.ends:
+            endless[place.channel] = fault  # its other files would take as long, one after the other
         if fault is None:
             reporter.step(f"{place.url} is right")
         return fault

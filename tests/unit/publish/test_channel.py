@@ -136,6 +136,16 @@ def test_a_server_that_misbehaves_is_named_soon(web: Web, files: list[Artifact],
     assert time.monotonic() - started < 15
 
 
+def test_a_channel_that_drips_every_file_is_given_up_as_a_whole(web: Web, tmp_path: Path) -> None:
+    many = {f"{LABEL}-{number}": b"x" * 1000 for number in range(20)}
+    web.behaviour = dict.fromkeys(many, "drip")
+    files = read_artifacts(put(web.root / LABEL, many), attempt="test")
+    with pytest.raises(SlipwayError, match="20 of 20 files") as caught:
+        channel.verify_channels([web.url], LABEL, files, fetch_timeout=1)
+    assert len(web.asked) == channel.AT_ONCE
+    assert str(caught.value).count(" was not asked for, since ") == 20 - channel.AT_ONCE
+
+
 def test_bytes_are_compared_as_they_are_stored(web: Web, files: list[Artifact]) -> None:
     web.behaviour[NAMES[1]] = "gzip"
     assert len(channel.verify_channels([web.url], LABEL, files)) == 3
