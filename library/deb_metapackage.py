@@ -47,7 +47,8 @@ options:
         type: str
         required: true
       depends:
-        description: The packages, each a list of name and version.
+        description:
+          - The packages, each a list of name and version. Names and versions of packages that do as well may follow.
         type: list
         elements: list
         required: true

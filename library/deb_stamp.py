@@ -82,6 +82,10 @@ options:
         description: Its version now.
         type: str
         required: true
+      provides:
+        description: What its control file said in C(Provides) before, as other packages may need it under those names.
+        type: str
+        default: ""
   signatures:
     description:
       - What to do with a deb that is signed inside (C(_gpgorigin) and its like), whose signature another control file
@@ -149,7 +153,6 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slipway.deb import stamp
-from ..module_utils.slipway.deb.lock import Member
 from ..module_utils.slipway.deb.version import DEFAULT_TEMPLATE, Rule
 from ..module_utils.slipway.module.options import PROGRESS
 from ..module_utils.slipway.module.report import report
@@ -160,14 +163,16 @@ LOCKED = {
     "architecture": {"type": "str", "default": "all"},
     "version": {"type": "str", "required": True},
     "stamped": {"type": "str", "required": True},
+    "provides": {"type": "str", "default": ""},
 }
 
 
 def make_order(params: dict[str, Any]) -> stamp.Order:
+    rule = Rule(params["release"], params["platform"], params["template"])
     return stamp.Order(
-        rule=Rule(params["release"], params["platform"], params["template"]),
+        rule=rule,
         fields={str(name): str(value) for name, value in params["fields"].items()},
-        locked=tuple(Member(**one) for one in params["locked"]),
+        locked=tuple(stamp.describe_locked(one, rule) for one in params["locked"]),
         drop_signatures=params["signatures"] == "drop",
     )
 

@@ -4,67 +4,123 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from .control import KEPT_FIELDS, LOCKED_FIELDS, SOURCE, Control, identify_package, make_printable
 from .relations import Relation, check_relations, parse_relation, read_relations
 from .version import Rule, version_key
+
+#: Of packages that provide a name without a version, apt prefers the one of the higher priority.
+_PRIORITIES = ("required", "important", "standard", "optional", "extra")
 
 
 @dataclass(frozen=True)
 class Member:
     """A package of the release: what it was, and what it is called now.
 
-    ``provides`` holds the versioned names that it stands for as well, with their versions before and after.
+    ``provides`` holds the names that it stands for as well, with their versions before and after, ``None`` for a name
+    without a version.
     """
 
     package: str
     architecture: str
     version: str
     stamped: str
-    provides: tuple[tuple[str, str, str], ...] = ()
+    provides: tuple[tuple[str, str | None, str | None], ...] = ()
+    priority: str = ""
 
 
 def describe_member(control: Control, rule: Rule) -> Member:
     """What this package is within a release made with ``rule``; ``ValueError`` with the fault."""
     package, version, architecture = identify_package(control)
-    provides = []
-    for relation in read_relations(control, "Provides"):
-        if relation.version:
-            if relation.operator not in {"=", None}:
-                raise ValueError(f"its Provides has '{relation}', which is not an exact version")
-            provides.append((relation.name, relation.version, rule.apply(relation.version)))
     check_relations(control)
-    return Member(package, architecture, version, rule.apply(version), tuple(provides))
+    provides = read_provides(control, rule)
+    return Member(package, architecture, version, rule.apply(version), provides, control.get("Priority") or "")
+
+
+def read_provides(control: Control, rule: Rule) -> tuple[tuple[str, str | None, str | None], ...]:
+    """The names that a package provides, with their versions before and after."""
+    found: list[tuple[str, str | None, str | None]] = []
+    for relation in read_relations(control, "Provides"):
+        if relation.version is None:
+            found.append((relation.name, None, None))
+        elif relation.operator in {"=", None}:
+            found.append((relation.name, relation.version, rule.apply(relation.version)))
+        else:
+            raise ValueError(f"its Provides has '{relation}', which is not an exact version, and apt ignores that")
+    return tuple(found)
+
+
+@dataclass(frozen=True)
+class _Offer:
+    """One way in which a package meets a demand: under ``name``, whose version was ``version`` and is ``stamped``.
+
+    A package that provides a name without a version offers itself under its own, and has no version before.
+    """
+
+    package: str
+    architecture: str
+    name: str
+    version: str | None
+    stamped: str
+    priority: str = ""
+
+    @property
+    def preference(self) -> tuple[int, str]:
+        """What sorts first is what apt would choose among names without a version."""
+        known = self.priority in _PRIORITIES
+        return _PRIORITIES.index(self.priority) if known else len(_PRIORITIES), self.package
 
 
 class ReleaseSet:
-    """The packages that are locked to each other, found by name and architecture."""
+    """The packages that are locked to each other, found by the names that they have or provide."""
 
     def __init__(self, members: Iterable[Member]) -> None:
-        self._real: dict[str, list[tuple[str, str, str]]] = {}
-        self._provided: dict[str, list[tuple[str, str, str]]] = {}
+        self._offers: dict[str, dict[str, list[_Offer]]] = {}
         for member in members:
-            self._real.setdefault(member.package, []).append((member.architecture, member.version, member.stamped))
+            whole = _Offer(member.package, member.architecture, member.package, member.version, member.stamped)
+            self._add(member.package, whole)
             for name, version, stamped in member.provides:
-                self._provided.setdefault(name, []).append((member.architecture, version, stamped))
+                if version is None or stamped is None:
+                    self._add(name, replace(whole, version=None, priority=member.priority))
+                else:
+                    self._add(name, replace(whole, name=name, version=version, stamped=stamped))
 
-    def find_real(self, relation: Relation, architecture: str) -> list[tuple[str, str]]:
-        """Versions before and after of the packages that ``relation`` names, seen from ``architecture``."""
-        return _select_visible(self._real.get(relation.name, []), relation.qualifier, architecture)
+    def _add(self, name: str, offer: _Offer) -> None:
+        self._offers.setdefault(name, {}).setdefault(offer.package, []).append(offer)
 
-    def find_provided(self, relation: Relation, architecture: str) -> list[tuple[str, str]]:
-        """The same for the names that packages provide with a version."""
-        return _select_visible(self._provided.get(relation.name, []), relation.qualifier, architecture)
+    def find_offers(self, relation: Relation, architecture: str) -> list[_Offer]:
+        """What meets the name of ``relation``, seen from ``architecture``, in the order in which to prefer it.
+
+        The package of that name is first, then those that provide it with a version, the newest first, then others.
+        """
+        found = [
+            offer
+            for offers in self._offers.get(relation.name, {}).values()
+            for offer in _select_visible(offers, relation.qualifier, architecture)
+        ]
+        real = [offer for offer in found if offer.version is not None and offer.package == relation.name]
+        provided = [offer for offer in found if offer.version is not None and offer.package != relation.name]
+        plain = sorted((offer for offer in found if offer.version is None), key=lambda offer: offer.preference)
+        return [*_sort_newest_first(real), *_sort_newest_first(provided), *plain]
+
+    def list_choices(self, package: str, architecture: str) -> list[str]:
+        """Names and versions, in turn, to which a demand for ``package`` is locked."""
+        offers = self.find_offers(Relation(package, None, None, None), architecture)
+        choices = dict.fromkeys((offer.name, offer.stamped) for offer in offers)
+        return [word for choice in choices for word in choice]
 
 
-def _select_visible(
-    found: list[tuple[str, str, str]], qualifier: str | None, architecture: str
-) -> list[tuple[str, str]]:
+def _select_visible(offers: list[_Offer], qualifier: str | None, architecture: str) -> list[_Offer]:
+    """A package's builds that count: those of the wanted architecture, and any if there is none."""
     wanted = architecture if qualifier is None else qualifier
-    near = [entry for entry in found if entry[0] in {wanted, "all"} or wanted in {"any", "all"}]
-    return sorted({(version, stamped) for _architecture, version, stamped in near or found})
+    near = [offer for offer in offers if offer.architecture in {wanted, "all"} or wanted in {"any", "all"}]
+    return near or offers
+
+
+def _sort_newest_first(offers: list[_Offer]) -> list[_Offer]:
+    return sorted(offers, key=lambda offer: version_key(offer.stamped), reverse=True)
 
 
 @dataclass
@@ -117,26 +173,35 @@ def _make_lock(
     where: str, member: Member, *, release: ReleaseSet, rule: Rule, unsatisfied: list[tuple[str, str]]
 ) -> Callable[[str], str]:
     def lock(relation: Relation) -> list[Relation]:
-        real = release.find_real(relation, member.architecture)
-        provided = release.find_provided(relation, member.architecture)
-        for candidates in (real, provided):
-            news = {new for old, new in candidates if relation.accepts(old)}
-            if news:
-                return [relation.with_bound("=", new) for new in sorted(news, key=version_key, reverse=True)]
-        if not real and not provided:
+        offers = release.find_offers(relation, member.architecture)
+        met = [offer for offer in offers if _accepts(relation, offer)]
+        if met:
+            locked = (Relation(offer.name, relation.qualifier, "=", offer.stamped) for offer in met)
+            return list(dict.fromkeys(locked))
+        known = _list_versions(offers)
+        if not known:
             return [relation]
         unsatisfied.append((where, str(relation)))
-        return [_keep_truth(relation, real + provided, rule=rule, where=where)]
+        return [_keep_truth(relation, known, rule=rule, where=where)]
 
     return lambda raw: _change_relations(raw, where, lock)
 
 
+def _accepts(relation: Relation, offer: _Offer) -> bool:
+    return relation.version is None or (offer.version is not None and relation.accepts(offer.version))
+
+
 def _make_keep(where: str, member: Member, *, release: ReleaseSet, rule: Rule) -> Callable[[str], str]:
     def keep(relation: Relation) -> list[Relation]:
-        known = release.find_real(relation, member.architecture) + release.find_provided(relation, member.architecture)
+        known = _list_versions(release.find_offers(relation, member.architecture))
         return [_keep_truth(relation, known, rule=rule, where=where)]
 
     return lambda raw: _change_relations(raw, where, keep)
+
+
+def _list_versions(offers: Iterable[_Offer]) -> list[tuple[str, str]]:
+    """Versions before and after, of the offers that have one."""
+    return list(dict.fromkeys((offer.version, offer.stamped) for offer in offers if offer.version is not None))
 
 
 def _keep_truth(relation: Relation, known: list[tuple[str, str]], *, rule: Rule, where: str) -> Relation:
@@ -172,14 +237,24 @@ def _change_relations(raw: str, where: str, change: Callable[[Relation], list[Re
         alternatives = [
             alternative for text in group.split("|") for alternative in _change_relation(text, where, change)
         ]
-        texts = [text for text, _new in alternatives]
+        texts = _drop_repeated(alternatives)
         if all(new for _text, new in alternatives):
-            essence = "|".join(dict.fromkeys(text.strip() for text in texts))
+            essence = "|".join(text.strip() for text in texts)
             if essence in locked:
                 continue  # (>= 1), (<< 2) have become the same lock
             locked.add(essence)
         groups.append("|".join(texts))
     return ",".join(groups) + raw[len(body) :]
+
+
+def _drop_repeated(alternatives: Sequence[tuple[str, bool]]) -> list[str]:
+    """The texts without those that say again what another has become."""
+    kept: dict[str, str] = {}
+    for number, (text, new) in enumerate(alternatives):
+        kept.setdefault(text.strip() if new else str(number), text)
+    *texts, last = kept.values()
+    end = alternatives[-1][0]
+    return [*texts, last.rstrip() + end[len(end.rstrip()) :]]
 
 
 def _change_relation(text: str, where: str, change: Callable[[Relation], list[Relation]]) -> list[tuple[str, bool]]:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from ..errors import SlipwayError
 from . import file
 
 #: The date of everything inside, so that the same words give the same bytes.
@@ -18,14 +19,14 @@ DATE = 1_000_000_000
 
 @dataclass(frozen=True)
 class Metapackage:
-    """``depends`` are package and version; ``fields`` further fields, such as the marker of the distribution."""
+    """``depends`` are package and version, and those of packages that do as well; ``fields`` are set as given."""
 
     package: str
     version: str
     architecture: str
     maintainer: str
     summary: str
-    depends: Sequence[tuple[str, str]]
+    depends: Sequence[Sequence[str]]
     fields: Mapping[str, str]
 
     @property
@@ -36,7 +37,7 @@ class Metapackage:
             "Version": self.version,
             "Architecture": self.architecture,
             "Maintainer": self.maintainer,
-            "Depends": ", ".join(f"{name} (= {version})" for name, version in self.depends),
+            "Depends": ", ".join(map(_format_demand, self.depends)),
             "Section": "metapackages",
             "Priority": "optional",
             **self.fields,
@@ -60,6 +61,14 @@ class Metapackage:
             f"{self.package} ({self.version}) stable; urgency=low\n\n  * Lock the packages of this release.\n\n"
             f" -- {self.maintainer}  {date}\n"
         )
+
+
+def _format_demand(words: Sequence[str]) -> str:
+    if not words or len(words) % 2:
+        raise SlipwayError(
+            "build", "a metapackage", f"{list(words)} is not package and version", do_next="Correct its depends."
+        )
+    return " | ".join(f"{name} (= {version})" for name, version in zip(words[::2], words[1::2], strict=True))
 
 
 _LONG = (

@@ -63,6 +63,16 @@ class Order:
                     raise SlipwayError("lock to", member.package, came_back, do_next="Correct its versions.")
 
 
+def describe_locked(words: Mapping[str, str], rule: Rule) -> Member:
+    """A member of the set that is stamped already; ``provides`` is what its control file said before."""
+    rule.check()
+    try:
+        provides = lock.read_provides(Control(f"Provides: {words.get('provides') or ''}\n"), rule)
+    except ValueError as fault:
+        raise SlipwayError("lock to", words["package"], str(fault), do_next="Correct what it provides.") from None
+    return Member(words["package"], words["architecture"], words["version"], words["stamped"], provides)
+
+
 @dataclass(frozen=True)
 class StampedDeb:
     """A deb and what has become of it.

@@ -232,12 +232,13 @@ class _Planner:
         members = {
             path: member for path, entry in files.items() if (member := self.describe_member(entry, rule)) is not None
         }
-        stamped = self.stamp_controls(files, members, rule)
+        release = ReleaseSet(members.values())
+        stamped = self.stamp_controls(files, members, release=release, rule=rule)
         part = Platform(name, debs=sorted(members))
         for architecture, entries in chosen.items():
             mine = {entry.name: stamped[entry.path] for entry in entries.values() if entry.path in stamped}
             versions = {package: control.get("Version") or "" for package, control in mine.items()}
-            metapackages = list(self.make_metapackages(name, architecture, versions, rule))
+            metapackages = list(self.make_metapackages(name, architecture, versions, release=release, rule=rule))
             part.metapackages += metapackages
             mine |= {metapackage.package: Control(metapackage.control) for metapackage in metapackages}
             part.indexes[architecture] = {
@@ -300,11 +301,10 @@ class _Planner:
             return None
 
     def stamp_controls(
-        self, files: Mapping[Path, Entry], members: Mapping[Path, Member], rule: Rule
+        self, files: Mapping[Path, Entry], members: Mapping[Path, Member], *, release: ReleaseSet, rule: Rule
     ) -> dict[Path, Control]:
         """The control files after stamping."""
         fields = {self.names.marker: self.distro.name} if self.names.marker else {}
-        release = ReleaseSet(members.values())
         stamped = {}
         for path, member in members.items():
             try:
@@ -316,7 +316,7 @@ class _Planner:
         return stamped
 
     def make_metapackages(
-        self, platform: str, architecture: str, versions: Mapping[str, str], rule: Rule
+        self, platform: str, architecture: str, versions: Mapping[str, str], *, release: ReleaseSet, rule: Rule
     ) -> Iterator[Metapackage]:
         """One for each variant and one for all stacks, without those that are excluded here."""
         place = f"{platform}-{architecture}"
@@ -329,9 +329,9 @@ class _Planner:
                 for stack in unreleased
             ]
             depends = [
-                (self.name_package(stack), versions[self.name_package(stack)])
-                for stack in present
-                if self.name_package(stack) in versions
+                release.list_choices(package, architecture)
+                for package in map(self.name_package, present)
+                if package in versions
             ]
             package = self.name_package(variant)
             if package in versions:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 from ansible_collections.slipway.release.plugins.module_utils.slipway.deb import lock
@@ -14,7 +16,10 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway.deb.contro
 )
 from ansible_collections.slipway.release.plugins.module_utils.slipway.deb.lock import ReleaseSet
 from ansible_collections.slipway.release.plugins.module_utils.slipway.deb.relations import read_relations
+from ansible_collections.slipway.release.plugins.module_utils.slipway.deb.stamp import Order, stamp_debs
 from ansible_collections.slipway.release.plugins.module_utils.slipway.deb.version import Rule, satisfies
+from aptclient import Client
+from debs import make_deb
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -84,7 +89,7 @@ def test_a_provided_version_is_stamped_and_locked_to() -> None:
     user = text("user", "1.0-0~lucid", Depends="foo-abi (>= 6), foo-plain, foo-self")
     first, second = stamped(user, provider)
     assert second.get("Provides") == "foo-abi (= 7-r468~lucid), foo-plain, foo-self (= 2.0-r468~lucid)"
-    assert first.get("Depends") == "foo-abi (= 7-r468~lucid), foo-plain, foo-self (= 2.0-r468~lucid)"
+    assert first.get("Depends") == "foo-abi (= 7-r468~lucid), foo (= 2.0-r468~lucid), foo-self (= 2.0-r468~lucid)"
 
 
 def test_of_several_providers_each_may_satisfy_the_lock() -> None:
@@ -93,9 +98,74 @@ def test_of_several_providers_each_may_satisfy_the_lock() -> None:
     assert locked("abi (<< 2)", *providers) == "abi (= 1-r468~lucid)"
 
 
-def test_the_real_package_is_preferred_to_a_provider_that_also_fits() -> None:
-    assert locked("foo", FOO, text("other", "1.0", Provides="foo (= 9)")) == "foo (= 2.0-r468~lucid)"
-    assert locked("foo (>= 3)", FOO, text("other", "1.0", Provides="foo (= 9)")) == "foo (= 9-r468~lucid)"
+def test_a_name_that_is_provided_without_a_version_is_locked_to_each_package_that_provides_it() -> None:
+    providers = (
+        text("zeta", "1.0", Provides="mta", Priority="important"),
+        text("alpha", "2.0", Provides="mta, x"),
+        text("beta", "3.0", Provides="mta (= 1)"),
+        text("gamma", "4.0", Provides="mta (= 2)"),
+    )
+    assert locked("mta | alpha | y", *providers) == (
+        "mta (= 2-r468~lucid) | mta (= 1-r468~lucid) | zeta (= 1.0-r468~lucid) | alpha (= 2.0-r468~lucid) | y"
+    )
+    assert locked("mta:any", providers[0]) == "zeta:any (= 1.0-r468~lucid)"
+    assert locked("mta (>= 2)", *providers) == "mta (= 2-r468~lucid)"
+    assert locked("mta (>= 1)", providers[0]) == "mta (>= 1)"
+
+
+def test_the_real_package_is_first_and_every_provider_that_also_fits_comes_after_it() -> None:
+    versioned, plain = text("other", "1.0", Provides="foo (= 9)"), text("fast", "1.0", Provides="foo")
+    assert locked("foo", FOO, versioned) == "foo (= 2.0-r468~lucid) | foo (= 9-r468~lucid)"
+    assert locked("foo", plain, versioned, FOO) == (
+        "foo (= 2.0-r468~lucid) | foo (= 9-r468~lucid) | fast (= 1.0-r468~lucid)"
+    )
+    assert locked("foo (>= 1)", plain, FOO) == "foo (= 2.0-r468~lucid)"
+    assert locked("foo (>= 3)", FOO, versioned, plain) == "foo (= 9-r468~lucid)"
+    assert locked("foo", FOO, text("same", "1.0", Provides="foo (= 2.0-0~lucid)")) == "foo (= 2.0-r468~lucid)"
+    assert locked("foo | fast, x", FOO, plain) == "foo (= 2.0-r468~lucid) | fast (= 1.0-r468~lucid), x"
+
+
+def test_a_provider_on_another_architecture_does_not_hide_the_package_of_the_own_one() -> None:
+    real, provider = text("foo", "2.0", "amd64"), text("fast", "1.0", "i386", Provides="foo")
+    assert locked("foo", real, provider, architecture="i386") == "foo (= 2.0-r468~lucid) | fast (= 1.0-r468~lucid)"
+
+
+def test_a_package_that_provides_what_it_needs_still_does() -> None:
+    own = text("all-in-one", "1.0", Provides="part", Depends="part", Conflicts="part")
+    (control, _part) = stamped(own, text("part", "2.0"))
+    assert control.get("Depends") == "part (= 2.0-r468~lucid) | all-in-one (= 1.0-r468~lucid)"
+    assert (control.get("Conflicts"), control.get("Provides")) == ("part", "part")
+
+
+def test_what_apt_installed_before_it_installs_after(tmp_path: Path) -> None:
+    fast = {"Provides": "zlib-plain", "Conflicts": "zlib-plain", "Replaces": "zlib-plain"}
+    before = [
+        make_deb(tmp_path / "shadow", "zlib-plain", "1.0"),
+        make_deb(tmp_path / "shadow", "zlib-fast", "2.0", fields=fast),
+        make_deb(tmp_path / "shadow", "tool", "1.0", fields={"Depends": "zlib-plain"}),
+        make_deb(tmp_path / "shadow", "app", "1.0", fields={"Depends": "tool, zlib-fast"}),
+        make_deb(tmp_path / "shadow", "everything", "1.0", fields={"Depends": "zlib-plain, zlib-fast, tool"}),
+    ]
+    stamp_debs(before, tmp_path / "fixed", order=Order(RULE, {}))
+    for archive, mark in (("shadow", ""), ("fixed", "-r468~lucid")):
+        client = make_client(tmp_path / archive, tmp_path / f"client-{archive}")
+        done = client.install("app")
+        assert done.returncode == 0, done.stdout + done.stderr
+        wanted = {"app": "1.0", "tool": "1.0", "zlib-fast": "2.0"}
+        assert client.installed() == {name: f"{version}{mark}" for name, version in wanted.items()}
+        fresh = make_client(tmp_path / archive, tmp_path / f"fresh-{archive}")
+        assert set(fresh.would_install("tool")) == {"tool", "zlib-plain"}
+        assert set(fresh.would_install("everything")) == {"everything", "tool", "zlib-fast"}
+
+
+def make_client(archive: Path, root: Path) -> Client:
+    """An apt that knows the debs in the directory ``archive``."""
+    words = ["dpkg-scanpackages", "--multiversion", "."]
+    listed = subprocess.run(words, cwd=archive, check=True, capture_output=True)
+    (archive / "Packages").write_bytes(listed.stdout)
+    client = Client(root, [f"deb [trusted=yes] file:{archive} ./"])
+    client.update()
+    return client
 
 
 def test_the_version_of_the_own_architecture_is_locked_to() -> None:

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from ansible_collections.slipway.release.plugins.module_utils.slipway.deb.metapackage import Metapackage
+from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
 
 METAPACKAGE = Metapackage(
     package="ros-cturtle-base",
@@ -11,13 +14,19 @@ METAPACKAGE = Metapackage(
     architecture="i386",
     maintainer="Release team <release@example.org>",
     summary="the stacks of the variant base of cturtle, release r1",
-    depends=[("ros-cturtle-a", "1-r1~bookworm"), ("ros-cturtle-b", "2-r1~bookworm")],
+    depends=[("ros-cturtle-a", "1-r1~bookworm"), ("ros-cturtle-b", "2-r1~bookworm", "ros-cturtle-c", "3-r1~bookworm")],
     fields={"WG-rosdistro": "cturtle"},
 )
 
 
 def test_the_same_words_give_the_same_bytes() -> None:
     assert METAPACKAGE.build_deb() == METAPACKAGE.build_deb()
+
+
+@pytest.mark.parametrize("words", [(), ("a",), ("a", "1", "b")])
+def test_a_name_without_a_version_is_refused(words: tuple[str, ...]) -> None:
+    with pytest.raises(SlipwayError, match="is not package and version. Correct its depends"):
+        replace(METAPACKAGE, depends=[words]).build_deb()
 
 
 def test_dpkg_reads_it_as_meant(tmp_path: Path) -> None:
@@ -31,7 +40,8 @@ def test_dpkg_reads_it_as_meant(tmp_path: Path) -> None:
     ).stdout
     assert shown == (
         "Package: ros-cturtle-base\nArchitecture: i386\n"
-        "Depends: ros-cturtle-a (= 1-r1~bookworm), ros-cturtle-b (= 2-r1~bookworm)\nWG-rosdistro: cturtle\n"
+        "Depends: ros-cturtle-a (= 1-r1~bookworm), ros-cturtle-b (= 2-r1~bookworm) | ros-cturtle-c (= 3-r1~bookworm)\n"
+        "WG-rosdistro: cturtle\n"
     )
     subprocess.run(["dpkg-deb", "--extract", path, tmp_path / "root"], check=True)
     assert sorted(found.name for found in (tmp_path / "root/usr/share/doc/ros-cturtle-base").iterdir()) == [

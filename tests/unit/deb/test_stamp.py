@@ -218,6 +218,23 @@ def test_members_that_are_stamped_already_are_locked_to(debs: list[Path], tmp_pa
     assert control(results[0].path).get("Depends") == "libc6 (= 2.3-r468~lucid), ros-cturtle-ros, ros-cturtle-msgs"
 
 
+def test_members_that_are_stamped_already_count_under_the_names_that_they_provide(tmp_path: Path) -> None:
+    path = make(tmp_path / "in", "a", "1.0", Depends="b, abi")
+    fast = {"package": "fast", "version": "2", "stamped": "2-r1~x", "provides": "b, abi (= 7)"}
+    arguments: dict[str, Any] = {
+        "debs": [str(path)],
+        "directory": str(tmp_path / "out"),
+        "release": "r1",
+        "platform": "x",
+    }
+    answer = module({**arguments, "locked": [fast, {"package": "b", "version": "1", "stamped": "1-r1~x"}]})
+    assert control(answer["debs"][0]["path"]).get("Depends") == "b (= 1-r1~x) | fast (= 2-r1~x), abi (= 7-r1~x)"
+    refused = module({**arguments, "locked": [{**fast, "provides": "b [x]"}]})
+    assert refused["msg"] == "Could not lock to fast: its Provides has 'b [x]', which is not a relation. " + (
+        "Correct what it provides."
+    )
+
+
 @pytest.mark.parametrize(
     ("order", "said"),
     [

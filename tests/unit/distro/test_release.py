@@ -198,6 +198,25 @@ def test_a_distribution_without_a_version_cannot_be_released() -> None:
         find_release(distro(DISTRO.replace("version: r2", "")))
 
 
+def test_stacks_that_stand_for_each_other_are_installable_together_with_their_metapackages(tmp_path: Path) -> None:
+    text = "release: d\nversion: r2\nstacks: {plain: {version: 1.0}, fast: {version: 2.0}, tool: {version: 1.0}}\n"
+    fast = {"Provides": "ros-d-plain", "Conflicts": "ros-d-plain", "Replaces": "ros-d-plain"}
+    stanzas = {
+        "plain": stanza("ros-d-plain", "1.0-0~bookworm", "amd64"),
+        "fast": stanza("ros-d-fast", "2.0-0~bookworm", "amd64", **fast),
+        "tool": stanza("ros-d-tool", "1.0-0~bookworm", "amd64", Depends="ros-d-plain"),
+    }
+    made = plan(tmp_path / "shadow", {"bookworm": {"amd64": stanzas}}, text=text)
+    (everything,) = made.platforms[0].metapackages
+    choice = "ros-d-plain (= 1.0-r2~bookworm) | ros-d-fast (= 2.0-r2~bookworm)"
+    assert (
+        f"\nDepends: ros-d-fast (= 2.0-r2~bookworm), {choice}, ros-d-tool (= 1.0-r2~bookworm)\n" in everything.control
+    )
+    (tmp_path / "base").touch()
+    check_installable(made, {"bookworm": {"amd64": [tmp_path / "base"]}})
+    assert made.findings == []
+
+
 def test_the_solver_is_asked_for_every_index(tmp_path: Path) -> None:
     made = plan(tmp_path / "shadow")
     lists = {}
