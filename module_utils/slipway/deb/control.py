@@ -48,7 +48,10 @@ class Control:
 
     def __init__(self, text: str) -> None:
         self._before, self._fields, self._after = _split_fields(text)
-        self._index = {name.lower(): position for position, (name, _raw) in enumerate(self._fields)}
+        self._index = self._make_index()
+
+    def _make_index(self) -> dict[str, int]:
+        return {name.rstrip().lower(): position for position, (name, _raw) in enumerate(self._fields)}
 
     def __str__(self) -> str:
         return self._before + "".join(f"{name}:{raw}" for name, raw in self._fields) + self._after
@@ -57,6 +60,11 @@ class Control:
         """The value of a field without the white space around it, or ``None``."""
         position = self._index.get(name.lower())
         return None if position is None else self._fields[position][1].strip()
+
+    @property
+    def last_field(self) -> str | None:
+        """The name of the last field, if there is one."""
+        return self._fields[-1][0].rstrip() if self._fields else None
 
     def is_folded(self, name: str) -> bool:
         """Whether the value of a field begins on the line after its name."""
@@ -67,7 +75,7 @@ class Control:
         """Give a field a value; a new one goes beside the named field, or to the end."""
         position = self._index.get(name.lower())
         if position is not None:
-            self._fields[position] = (self._fields[position][0], f" {value}\n")
+            self._fields[position] = (self._fields[position][0].rstrip(), f" {value}\n")
             return
         place = len(self._fields)
         if before.lower() in self._index:
@@ -75,7 +83,7 @@ class Control:
         elif after.lower() in self._index:
             place = self._index[after.lower()] + 1
         self._fields.insert(place, (name, f" {value}\n"))
-        self._index = {name.lower(): position for position, (name, _raw) in enumerate(self._fields)}
+        self._index = self._make_index()
 
     def edit(self, name: str, change: Callable[[str], str]) -> None:
         """Pass the raw value of a field, if there is one, through ``change``, white space included."""
@@ -83,6 +91,15 @@ class Control:
         if position is not None:
             own, raw = self._fields[position]
             self._fields[position] = (own, change(raw))
+
+
+def read_control_file(data: bytes) -> Control:
+    """The control file of a deb, where dpkg wants the last field to have a value, unlike in an index."""
+    control = Control(decode_control(data))
+    last = control.last_field
+    if last is not None and not control.get(last):
+        raise ValueError(f"its control file ends before the value of {last}")
+    return control
 
 
 def decode_control(data: bytes) -> str:
@@ -103,6 +120,8 @@ def make_printable(text: str) -> str:
 def _split_fields(text: str) -> tuple[str, list[tuple[str, str]], str]:
     if not text.endswith("\n"):
         raise ValueError("the last line of its control file is not ended")
+    if "\r\n" in text:
+        raise ValueError("its control file has lines that end in CR LF, as on Windows; they must end in LF")
     if _CONTROL_CHARACTER.search(text):
         raise ValueError("its control file has a control character")
     lines = text.split("\n")[:-1]
@@ -116,7 +135,8 @@ def _split_fields(text: str) -> tuple[str, list[tuple[str, str]], str]:
                 raise ValueError(f"line {number} of its control file continues no field or is blank")
             fields[-1] = (fields[-1][0], f"{fields[-1][1]}{line}\n")
             continue
-        name, colon, value = line.partition(":")
+        written, colon, value = line.partition(":")
+        name = written.rstrip(" \t")
         if not line:
             raise ValueError("its control file has more than one paragraph")
         if not colon or not FIELD_NAME.fullmatch(name):
@@ -124,7 +144,7 @@ def _split_fields(text: str) -> tuple[str, list[tuple[str, str]], str]:
         if name.lower() in seen:
             raise ValueError(f"its control file has the field {name} twice")
         seen.add(name.lower())
-        fields.append((name, f"{value}\n"))
+        fields.append((written, f"{value}\n"))
     return "\n" * first, fields, "\n" * (len(lines) - last - 1)
 
 

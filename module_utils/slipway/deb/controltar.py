@@ -22,9 +22,22 @@ _PIECE = 64 * 1024
 _BLOCK = 512
 _RECORD = 20 * _BLOCK
 _MEMORY = 128 << 20
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+_-]*", re.ASCII)
-_PAX_RECORD = re.compile(rb"([0-9]+) ([^=]+)=[^\n]*\n")
-_PAX_KEYS = frozenset((b"mtime", b"atime", b"ctime", b"uid", b"gid", b"uname", b"gname", b"comment"))
+#: Whatever lies in DEBIAN/ is packed, backup files of editors too; dpkg takes it and makes nothing of it.
+_NAME = re.compile(r"(?!\.\.?\Z)[ -.0-~]+", re.ASCII)
+_PAX_RECORD = re.compile(rb"([0-9]+) ([^=]+)=([^\n]*)\n")
+#: What a record may say; tar refuses other numbers.
+_PAX_TEXT, _PAX_NUMBER, _PAX_TIME = (
+    re.compile(pattern) for pattern in (rb".*", rb"[0-9]+", rb"-?[0-9]{1,18}(?:\.[0-9]*)?")
+)
+_PAX_KEYS = {
+    **dict.fromkeys((b"uname", b"gname", b"comment"), _PAX_TEXT),
+    **dict.fromkeys((b"uid", b"gid"), _PAX_NUMBER),
+    **dict.fromkeys((b"mtime", b"atime", b"ctime"), _PAX_TIME),
+}
+_IDS, _TIMES = range(2**32), range(-(2**63), 2**63)
+#: The numbers of a header besides size and checksum, which tar refuses if they are none.
+_NUMBERS = (("mode", 100, 108), ("owner", 108, 116), ("group", 116, 124), ("date", 136, 148))
+_OCTAL = re.compile(rb"\0? *[0-7]+(?:[ \0].*)?|\0+", re.DOTALL)
 
 
 class DebError(Exception):
@@ -60,15 +73,18 @@ class Decompressor:
             raise DebError(f"{self._name} is damaged ({error})") from None
 
     def _read_gzip(self) -> Iterator[bytes]:
+        """Expand one gzip stream, or several in a row, which are one."""
         expander = zlib.decompressobj(31)
         for piece in self._raw:
-            self._refuse_trailing(expander.eof)
             rest = piece
             while rest:
+                if expander.eof:
+                    self._refuse_trailing(not rest.startswith(b"\x1f"))
+                    expander = zlib.decompressobj(31)
                 yield expander.decompress(rest, _PIECE)
-                rest = expander.unconsumed_tail
+                rest = expander.unconsumed_tail or expander.unused_data
         yield expander.flush()
-        self._require_end(expander.eof, expander.unused_data)
+        self._require_end(expander.eof, b"")
 
     def _read_xz(self) -> Iterator[bytes]:
         expander = lzma.LZMADecompressor(format=lzma.FORMAT_XZ, memlimit=_MEMORY)
@@ -211,8 +227,8 @@ def rewrite_entries(pieces: Iterator[bytes], change: Callable[[bytes], bytes], *
         else:
             yield header
             yield from _read_body(source, size, where)
-    if len(header) < _BLOCK:
-        raise DebError(f"{where} is cut off" if count or header else f"{where} is empty")
+    if not count and not header:
+        raise DebError(f"{where} is empty")
     if "control" not in names:
         raise DebError(f"{where} has no control file")
     while rest := source.take(_PIECE):
@@ -253,6 +269,9 @@ def _read_entry(header: bytes, where: str) -> tuple[str | None, int]:
     size = _parse_number(header[124:136])
     if size is None or size > MAX_TAR:
         raise DebError(f"{where} has an entry of an impossible size")
+    for what, start, end in _NUMBERS:
+        if not _is_number(header[start:end], _TIMES if what == "date" else _IDS):
+            raise DebError(f"{where} is damaged (the {what} of an entry is not a number)")
     kind = header[156:157]
     if kind in {b"x", b"g"} and size <= _PIECE:
         return None, size
@@ -274,15 +293,28 @@ def _read_entry(header: bytes, where: str) -> tuple[str | None, int]:
 
 
 def _check_pax(content: bytes, where: str) -> None:
-    """Refuse extensions that change the name, the size or the kind of the entry that follows."""
+    """Refuse extensions that change the name, the size or the kind of the entry that follows, or are no numbers."""
     position = 0
     while position < len(content):
         record = _PAX_RECORD.match(content, position)
         if record is None or record[1] != b"%d" % (record.end() - position):
             raise DebError(f"{where} is damaged (an extended header is)")
+        key = record[2].decode("ascii", "replace")[:40]
         if record[2] not in _PAX_KEYS:
-            raise DebError(f"{where} has an extended header with {record[2].decode('ascii', 'replace')[:40]!r}")
+            raise DebError(f"{where} has an extended header with {key!r}")
+        pattern, value = _PAX_KEYS[record[2]], record[3]
+        if not pattern.fullmatch(value) or (pattern is _PAX_NUMBER and int(value[:20]) not in _IDS):
+            raise DebError(f"{where} is damaged (the {key} of an extended header is not a number)")
         position = record.end()
+
+
+def _is_number(field: bytes, allowed: range) -> bool:
+    """Whether tar reads this as a number: octal digits, or a binary number behind a mark."""
+    if field[0] == 0x80:
+        return int.from_bytes(field[1:], "big") in allowed
+    if field[0] == 0xFF:
+        return int.from_bytes(field, "big", signed=True) in allowed
+    return _OCTAL.fullmatch(field) is not None
 
 
 def _parse_number(digits: bytes) -> int | None:

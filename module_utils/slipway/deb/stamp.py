@@ -19,13 +19,24 @@ from ..forks import spread_work
 from ..locks import hold_flock
 from ..progress import Progress
 from . import lock
-from .control import FIELD_NAME, RESERVED_FIELDS, Control, decode_control, encode_control, make_printable
+from .control import (
+    FIELD_NAME,
+    RESERVED_FIELDS,
+    Control,
+    decode_control,
+    encode_control,
+    make_printable,
+    read_control_file,
+)
 from .file import Deb, Digests, Hasher, inspect_deb, refuse_faulty_debs, rewrite_deb, unusable_deb
 from .lock import Member, ReleaseSet
 from .version import Rule, find_version_fault, parse_version
 
 #: How long another run may hold the destination, in seconds.
 LOCK_SECONDS = 600.0
+
+#: The name of a file has room for the marks of a temporary one within 255 bytes.
+MAX_FILE_NAME = 240
 
 _EXTENSIONS = (".deb", ".udeb", ".ddeb")
 
@@ -253,14 +264,17 @@ def _plan_debs(sources: Sequence[str], *, order: Order, workers: int) -> list[_P
 def _plan_deb(source: str, order: Order) -> _Plan:
     deb = inspect_deb(source, drop_signatures=order.drop_signatures)
     try:
-        member = lock.describe_member(Control(decode_control(deb.control)), order.rule)
+        member = lock.describe_member(read_control_file(deb.control), order.rule)
     except ValueError as fault:
         raise unusable_deb(source, str(fault)) from None
     suffix = os.path.splitext(source)[1]
     extension = suffix if suffix in _EXTENSIONS else ".deb"
     version = parse_version(member.stamped)
     number = str(version).removeprefix(version.prefix)
-    return _Plan(deb, member, f"{member.package}_{number}_{member.architecture}{extension}")
+    name = f"{member.package}_{number}_{member.architecture}{extension}"
+    if len(name) > MAX_FILE_NAME:
+        raise unusable_deb(source, f"the name of its file would be {len(name)} bytes long, of {MAX_FILE_NAME} at most")
+    return _Plan(deb, member, name)
 
 
 def _find_doubles(plans: Sequence[_Plan]) -> list[SlipwayError]:

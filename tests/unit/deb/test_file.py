@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import lzma
 import os
+import random
 import subprocess
 import sys
 import tarfile
@@ -139,6 +140,16 @@ def test_a_deb_that_is_signed_inside_is_refused_or_loses_the_signature(tmp_path:
 
 PARTS = handmade.members()
 PLAIN = handmade.members(control="", data="")
+GZIP = handmade.SQUEEZE[".gz"](handmade.control_tar())
+LATE = entry("./triggers", pax_headers={"mtime": "soon"})
+
+
+def with_number(place: int, digits: bytes) -> bytes:
+    """A control tar with other bytes in the number at this place of its second header."""
+    inside = bytearray(handmade.control_tar())
+    inside[512 + place : 512 + place + len(digits)] = digits
+    inside[512:1024] = controltar.resize_header(bytes(inside[512:1024]), len(CONTROL))
+    return bytes(inside)
 
 
 def with_tar(content: bytes) -> bytes:
@@ -200,7 +211,7 @@ def with_entries(*entries: tuple[tarfile.TarInfo, bytes]) -> bytes:
         (with_tar(bytes(10240)), "control.tar has no control file"),
         (with_tar(tar(*USUAL)[:-10240]), "control.tar is empty"),
         (with_tar(tar(*USUAL)[:1024]), "control.tar is cut off"),
-        (with_tar(tar(*USUAL)[:1536]), "control.tar is cut off"),
+        (with_tar(tar(*USUAL)[:1536] + b"x"), "control.tar is cut off"),
         (with_tar(tar(*USUAL) + b"x"), "control.tar has trailing bytes after its end"),
         (with_tar(b"x" + tar(*USUAL)[1:]), "control.tar is damaged (the checksum of a header is wrong)"),
         (with_entries(TOP, USUAL[2]), "control.tar has no control file"),
@@ -212,7 +223,13 @@ def with_entries(*entries: tuple[tarfile.TarInfo, bytes]) -> bytes:
         (with_entries(*USUAL, entry("./a/b")), "an entry with the name './a/b', which no control file may have"),
         (with_entries(*USUAL, entry("a\nb")), "an entry with the name 'a?b', which no control file may have"),
         (with_entries(*USUAL, entry("a\x1b[31m")), "an entry with the name 'a?[31m', which no control file may"),
-        (with_entries(*USUAL, entry(".hidden")), "an entry with the name '.hidden', which no control file may"),
+        (with_entries(*USUAL, entry("..")), "an entry with the name '..', which no control file may"),
+        (ar(PARTS[0], ("control.tar.gz", GZIP + bytes(8)), PARTS[2]), "control.tar.gz has trailing bytes"),
+        (ar(PARTS[0], ("control.tar.gz", GZIP * 2), PARTS[2]), "control.tar.gz has trailing bytes after its end"),
+        (ar(PARTS[0], ("control.tar.gz", GZIP + GZIP[:9]), PARTS[2]), "control.tar.gz is cut off"),
+        (with_tar(with_number(108, b"00000008")), "control.tar is damaged (the owner of an entry is not a number)"),
+        (with_tar(with_number(136, b" " * 12)), "control.tar is damaged (the date of an entry is not a number)"),
+        (with_tar(tar(*USUAL[:2], LATE, form=tarfile.PAX_FORMAT)), "damaged (the mtime of an extended header is not"),
         (with_entries(*USUAL, entry("x" * 150)), "control.tar has ././@LongLink, which is not a regular file"),
         (with_entries(*USUAL, entry("sub", type=tarfile.DIRTYPE)), "control.tar has sub/, which is a directory"),
         (with_entries(*USUAL, entry("s", type=tarfile.SYMTYPE, linkname="/")), "has s, which is a symbolic link"),
@@ -231,6 +248,31 @@ def with_entries(*entries: tuple[tarfile.TarInfo, bytes]) -> bytes:
 )
 def test_a_faulty_deb_is_refused_in_one_sentence(tmp_path: Path, content: bytes, said: str) -> None:
     assert said in fault(tmp_path, content)
+
+
+@pytest.mark.parametrize(
+    "inside",
+    [
+        ("control.tar.gz", zlib.compress(tar(*USUAL)[:700], wbits=31) + zlib.compress(tar(*USUAL)[700:], wbits=31)),
+        ("control.tar", tar(*USUAL)[: 512 * 5]),
+        ("control.tar", tar(*USUAL)[: 512 * 5 + 100]),
+        ("control.tar", tar(*USUAL, entry("./postinst~", b"x"), entry(".postinst.swp"), entry("./#prerm (1)#"))),
+        ("control.tar", with_number(108, b"\x80\0\0\0\0\0\0\7")),
+        ("control.tar", with_number(136, b"\xff" * 12)),
+        ("control.tar", with_number(100, b"\000644 x")),
+    ],
+)
+def test_what_dpkg_takes_comes_out_with_only_its_control_file_changed(
+    tmp_path: Path, inside: tuple[str, bytes]
+) -> None:
+    path = written(tmp_path, ar(PARTS[0], inside, PARTS[2]))
+    assert handmade.dpkg_takes(path, tmp_path / "root") is None
+    before, new = handmade.entries(path.read_bytes()), rewritten(path)
+    assert [content for _header, content in handmade.entries(new)] == [
+        NEW if content == CONTROL else content for _header, content in before
+    ]
+    path.write_bytes(new)
+    assert handmade.dpkg_takes(path, tmp_path / "root") is None
 
 
 @pytest.mark.parametrize("suffix", [".gz", ".xz", ".zst"])
@@ -318,6 +360,56 @@ def test_a_damaged_deb_is_refused_or_comes_out_right(
     assert len(old_entries) == len(new_entries)
     differing = [pair for pair in zip(old_entries, new_entries, strict=True) if pair[0] != pair[1]]
     assert all(after == NEW for _old, (_header, after) in differing)
+
+
+ODD = (
+    b"",
+    b" ",
+    b"9",
+    b"-1",
+    b"+7",
+    b"0x1f",
+    b"64 4",
+    b"1e5",
+    b"77777777777",
+    b"\x80",
+    b"\x80\0\0\0\0\0\0\1",
+    b"\xff" * 12,
+)
+PAX_VALUES = ("", "-1", "1.5", "1.", ".5", "1e5", "abc", " 1", "1 ", "+1", "-0.5", "4294967295", "4294967296", "9" * 20)
+#: Where a header says something: each number, kind, magic, and the names behind them.
+PLACES = (*range(100, 148), 156, 157, *range(257, 300), *range(329, 360), 500)
+
+
+def mutated_tar(dice: random.Random) -> bytes:
+    """A control tar of any form in which one header or extended header says something odd, with the right checksum."""
+    form = dice.choice((tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT))
+    keys = dice.sample(("mtime", "atime", "ctime", "uid", "gid", "uname", "comment"), 2)
+    records = {key: dice.choice(PAX_VALUES) for key in keys} if dice.random() < 0.4 else {}
+    last = entry("./triggers", b"interest foo\n", uname="root", pax_headers=records)
+    inside = tar(*USUAL, last, form=tarfile.PAX_FORMAT if records else form)
+    if records:
+        return inside
+    start = dice.choice([0, 512, 512 * 3, 512 * 5])  # the header of each entry
+    odd = dice.choice(ODD) if dice.random() < 0.7 else dice.randbytes(dice.randint(1, 12))
+    place = start + dice.choice(PLACES)
+    changed = inside[:place] + odd + inside[place + len(odd) :]
+    size = int(inside[start + 124 : start + 135], 8)
+    return changed[:start] + controltar.resize_header(changed[start : start + 512], size) + changed[start + 512 :]
+
+
+def test_numbers_that_dpkg_deb_refuses_are_refused(tmp_path: Path) -> None:
+    dice, taken, path = random.Random(26), 0, tmp_path / "foo.deb"  # noqa: S311  # no secret
+    for _number in range(500):
+        path.write_bytes(with_tar(mutated_tar(dice)))
+        try:
+            inspect_deb(path)
+        except SlipwayError:
+            continue
+        judged = subprocess.run(["dpkg-deb", "--info", str(path)], capture_output=True, check=False)
+        assert judged.returncode == 0, judged.stderr
+        taken += 1
+    assert 150 < taken < 350
 
 
 HUGE = """

@@ -261,6 +261,17 @@ def test_fields_keep_their_order_and_their_text() -> None:
     assert encode_control(str(control)).count(b"J\xe4rg") == 1
 
 
+def test_blanks_before_a_colon_are_kept_where_the_field_stays() -> None:
+    before = "Package\t: user\nVersion : 1.0\nArchitecture: all\nDepends : foo\nDescription: x\n"
+    (control, _foo) = stamped(before, FOO)
+    assert str(control) == (
+        "Package\t: user\nSource: user (1.0)\nVersion: 1.0-r468~lucid\nArchitecture: all\n"
+        "Depends : foo (= 2.0-r468~lucid)\nDescription: x\n"
+    )
+    with pytest.raises(ValueError, match="has the field Version twice"):
+        stamped("Package: a\nVersion : 1\nVersion: 1\nArchitecture: all\n")
+
+
 def test_a_marker_that_is_there_is_replaced_in_its_place() -> None:
     (control,) = stamped(text("a", "1", WG_rosdistro="old", Section="x"), fields={"wg-ROSdistro": "new"})
     assert "WG-rosdistro: new\nSection: x\n" in str(control)
@@ -286,7 +297,8 @@ def test_the_source_keeps_the_version_that_it_was_built_from(source: str, after:
         ("Package: a\nVersion\n", "line 2 of its control file is not a field"),
         ("Package: a\n-x: 1\n", "line 2 of its control file is not a field"),
         ("#Package: a\n", "line 1 of its control file is not a field"),
-        ("Package: a\r\nVersion: 1\r\n", "has a control character"),
+        ("Package: a\r\nVersion: 1\r\n", "its control file has lines that end in CR LF, as on Windows; they must end"),
+        ("Package: a\rVersion: 1\n", "has a control character"),
         ("Package: a\0\n", "has a control character"),
         ("", "the last line of its control file is not ended"),
         ("\n\n", "has no Package"),
@@ -307,7 +319,10 @@ def test_the_source_keeps_the_version_that_it_was_built_from(source: str, after:
         ("Package: a\nVersion:\n 1\nArchitecture: all\n", "has no Version"),
         (text("a", "1", Breaks="foo [amd64]"), "its Breaks has 'foo [amd64]', which is not a relation"),
         (text("a", "1", Suggests="foo (=> 1)"), "its Suggests has 'foo (=> 1)', which is not a relation"),
-        (text("a", "1", Provides="foo (>= 1)"), "its Provides has 'foo (>= 1)', which is not an exact version"),
+        (
+            text("a", "1", Provides="foo (>= 1)"),
+            "its Provides has 'foo (>= 1)', which is not an exact version, and apt ignores",
+        ),
         (text("a", "1", Source="b [x]"), "its Source 'b [x]' is not a source"),
     ],
 )

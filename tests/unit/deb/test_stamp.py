@@ -141,6 +141,25 @@ def test_one_faulty_deb_means_that_nothing_is_written(debs: list[Path], tmp_path
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        (
+            handmade.CONTROL.replace(b"1.0-1", b"1." + b"0" * 300),
+            "the name of its file would be 325 bytes long, of 240 at",
+        ),
+        (handmade.CONTROL + b"Depends:\n", "its control file ends before the value of Depends"),
+    ],
+)
+def test_what_could_not_be_written_or_installed_is_refused_first(text: bytes, fault: str, tmp_path: Path) -> None:
+    path = tmp_path / "foo.deb"
+    path.write_bytes(handmade.deb(text))
+    with pytest.raises(SlipwayError) as caught:
+        stamp.stamp_debs([path], tmp_path / "out", order=ORDER)
+    assert caught.value.came_back.startswith(fault)
+    assert not (tmp_path / "out").exists()
+
+
 def test_every_faulty_deb_is_named(debs: list[Path], tmp_path: Path) -> None:
     debs[0].write_bytes(b"nothing")
     debs[2].write_bytes(handmade.deb(handmade.CONTROL.replace(b"1.0-1", b"1_0")))
