@@ -75,7 +75,7 @@ class Control:
         """Give a field a value; a new one goes beside the named field, or to the end."""
         position = self._index.get(name.lower())
         if position is not None:
-            self._fields[position] = (self._fields[position][0].rstrip(), f" {value}\n")
+            self._fields[position] = (self._fields[position][0], f" {value}\n")
             return
         place = len(self._fields)
         if before.lower() in self._index:
@@ -84,6 +84,10 @@ class Control:
             place = self._index[after.lower()] + 1
         self._fields.insert(place, (name, f" {value}\n"))
         self._index = self._make_index()
+
+    def tidy_names(self) -> None:
+        """Remove blanks before colons, which dpkg and apt take and solvers do not."""
+        self._fields = [(name.rstrip(), raw) for name, raw in self._fields]
 
     def edit(self, name: str, change: Callable[[str], str]) -> None:
         """Pass the raw value of a field, if there is one, through ``change``, white space included."""

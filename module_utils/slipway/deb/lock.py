@@ -140,6 +140,7 @@ def stamp_control(
     it was raises ``ValueError`` with the fault.
     """
     unsatisfied: list[tuple[str, str]] = []
+    control.tidy_names()
     for name in LOCKED_FIELDS:
         control.edit(name, _make_lock(name, member, release=release, rule=rule, unsatisfied=unsatisfied))
     for name in KEPT_FIELDS:

@@ -7,10 +7,11 @@ The format is Baserock's. Where its tools disagreed, this is what counts here:
 * ``deploy-defaults`` counts for every key of a deployment, ``type`` and ``location`` too; the deployment's own wins.
 * A location of a top-level deployment is a bare file name. It must not begin with the release's label, but one that
   begins with the label of a longer version does not (``baserock-15.25-x`` in the release 15.2).
-* The location of a subsystem's deployment is a path inside its parent's tree.
+* The location of a subsystem's deployment is a path inside its parent's tree, whether it begins with ``/`` or not.
 * Deployment names are unique in the whole cluster, subsystems included.
 * Keys at the top that Morph did not know are faults; unknown keys of a system's entry are ignored with a remark.
-* Settings are text as written. Those with PASSWORD in their name are left out, so that nothing records them.
+* Settings are text as written, or what Morph makes of a list or a mapping where Morph makes the image. Those with
+  PASSWORD in their name are left out, so that nothing records them.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 
 from ..release.names import FILE_NAME, MAX_FILE_NAME, begins_with_label, make_file_name
-from ..yamltext import Node, NotPlainError, read
+from ..yamltext import Node, NotPlainError, read, to_plain
 
 TOP_KEYS = ("name", "kind", "description", "systems")
 ENTRY_KEYS = ("morph", "arch", "deploy", "deploy-defaults", "subsystems")
@@ -78,6 +79,7 @@ class Cluster:
     systems: tuple[System, ...]
     faults: list[str]
     remarks: list[str]
+    name: str = ""
 
     def walk(self) -> Iterator[System]:
         """Every system, nested ones after their parents."""
@@ -85,20 +87,26 @@ class Cluster:
             yield from system.walk()
 
 
-def read_cluster(data: bytes, *, label: str, types: Collection[str] = ()) -> Cluster:
-    """Read a whole cluster and list every fault; ``types`` are the known deployment types, empty for any."""
+def read_cluster(data: bytes, *, label: str, types: Collection[str] = (), plain: bool = True) -> Cluster:
+    """Read a whole cluster and list every fault; ``types`` are the known deployment types, empty for any.
+
+    Unless settings are to be ``plain``, they may be lists and mappings.
+    """
     try:
         root, twice = read(data)
     except NotPlainError as error:
         return Cluster((), [str(error)], [])
-    reader = _Reader(label, types, faults=twice)
+    reader = _Reader(label, types, plain, faults=twice)
     systems = reader.read_cluster(root)
-    return Cluster(tuple(systems), reader.faults, reader.remarks)
+    return Cluster(tuple(systems), reader.faults, reader.remarks, reader.name)
 
 
 def sanitise_path(name: str) -> str:
     """Baserock's rule: a name with ``/`` is a path; another one gets ``.morph`` unless it has a suffix."""
-    return name if "/" in name or name.endswith(SUFFIXES) else f"{name}.morph"
+    whole = name if "/" in name or name.endswith(SUFFIXES) else f"{name}.morph"
+    while whole.startswith("./"):
+        whole = whole[1:].lstrip("/")
+    return whole
 
 
 def read_system_architecture(file: str, data: bytes) -> tuple[str | None, list[str]]:
@@ -136,8 +144,10 @@ def suggest(word: str, known: Collection[str]) -> str:
 class _Reader:
     label: str
     types: Collection[str]
+    plain: bool
     faults: list[str]
     remarks: list[str] = field(default_factory=list)
+    name: str = ""
     names: dict[str, str] = field(default_factory=dict)
     published: dict[str, tuple[str, str]] = field(default_factory=dict)
 
@@ -156,6 +166,7 @@ class _Reader:
             return []
         for key in (key for key in top if key not in TOP_KEYS):
             self.add_fault(_quote(key), top[key], f"this key is not known in a cluster{suggest(key, TOP_KEYS)}")
+        self.name = _read_text(top.get("name")) or ""
         systems = top.get("systems", root)
         if "systems" not in top or not systems.items:
             self.add_fault("systems", systems, "the cluster lists no systems; give at least one")
@@ -246,10 +257,13 @@ class _Reader:
         kind = self.read_type(merged.get("type"), node, f"{where}.type")
         stated = merged.get("location")
         location = _read_text(stated)
+        if nested and location is not None:
+            location = location.lstrip("/")
         if stated is not None and stated.compound:
             pass  # read_settings reports it
         elif stated is None or not location:
-            self.add_fault(f"{where}.location", stated or node, "the location is missing; give a file name")
+            wanted = "a path" if nested else "a file name"
+            self.add_fault(f"{where}.location", stated or node, f"the location is missing; give {wanted}")
         elif nested:
             self.check_inner_location(location, stated, f"{where}.location")
         else:
@@ -257,9 +271,9 @@ class _Reader:
         if len(self.faults) > before:
             return None
         settings = {
-            key: value.text or ""
+            key: str(_hide_passwords(to_plain(value))) if value.compound else value.text or ""
             for key, value in sorted(merged.items())
-            if key not in STEERING and "PASSWORD" not in key.upper()
+            if key not in STEERING and not _is_secret(key)
         }
         return Deployment(where, node.line, name, str(kind), str(location), settings)
 
@@ -322,9 +336,7 @@ class _Reader:
 
     def check_inner_location(self, location: str, node: Node, where: str) -> None:
         parts = location.split("/")
-        if location.startswith("/"):
-            sentence = "begins with '/'; give the path inside the parent's tree, such as boot/initramfs.gz"
-        elif ".." in parts:
+        if ".." in parts:
             sentence = "holds '..'; a subsystem stays inside its parent's tree"
         elif not PATH.match(location) or "." in parts or location.startswith("-"):
             sentence = "is not a plain path; use letters, digits and the characters . _ + ~ @ - between single slashes"
@@ -343,7 +355,7 @@ class _Reader:
                 self.add_fault(
                     f"{where}.{_quote(key)}", value, "the name of a setting holds letters, digits and underscores"
                 )
-            if value.compound:
+            if value.compound and (self.plain or key in STEERING):
                 self.add_fault(f"{where}.{_quote(key)}", value, f"a setting is text, this is {value.kind}")
         return node.mapping
 
@@ -353,6 +365,16 @@ class _Reader:
         if not node.text:
             self.add_fault(where, node, f"this is {node.kind}, not text")
         return node.text
+
+
+def _is_secret(name: str) -> bool:
+    return "PASSWORD" in name.upper()
+
+
+def _hide_passwords(value: object) -> object:
+    if isinstance(value, dict):
+        return {name: _hide_passwords(below) for name, below in value.items() if not _is_secret(name)}
+    return [_hide_passwords(below) for below in value] if isinstance(value, list) else value
 
 
 def _read_below(node: Node | None, key: str) -> Node | None:

@@ -39,10 +39,11 @@ def make_plan(request: Request) -> PlanResult:
     with open_commit(request.url, commit) as repository:
         definitions = Definitions(repository, commit, f"{request.path} at {commit[:12]}")
         data = definitions.read_cluster(sanitise_path(request.cluster))
-        cluster = read_cluster(data, label=release_names.label, types=request.deployment_types or WRITERS.keys())
+        types, ours = request.deployment_types or WRITERS.keys(), not request.deployment_types
+        cluster = read_cluster(data, label=release_names.label, types=types, plain=ours)
         resolved, faults = resolve_systems(cluster, definitions, request.architectures)
         epoch = definitions.read_epoch()
-    faults = [*cluster.faults, *([] if request.deployment_types else find_setting_faults(cluster)), *faults]
+    faults = [*cluster.faults, *(find_setting_faults(cluster) if ours else []), *faults]
     missing = find_missing(cluster, resolved, request, faults)
     deployments, skipped = list_deployments(cluster, resolved, release_names.label, missing)
     if not faults and not deployments:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from ..errors import refuse
-from ..yamltext import NotPlainError, read
+from ..yamltext import Node, NotPlainError, read
 from .cluster import Cluster, read_cluster, read_system_architecture, sanitise_path, suggest
 from .definitions import Definitions
 from .request import ARCHITECTURES, Plan
@@ -30,7 +30,7 @@ class ResolvedSystems:
 def list_systems_at(repository: Path, commit: str, *, cluster: str) -> list[Plan]:
     """Every system (``name``, ``file``, ``architecture``) of a cluster at a commit that ``repository`` holds."""
     definitions = Definitions(repository, commit, f"the definitions at {commit[:12]}")
-    found = read_cluster(definitions.read_cluster(sanitise_path(cluster)), label=commit[:12])
+    found = read_cluster(definitions.read_cluster(sanitise_path(cluster)), label=commit[:12], plain=False)
     resolved, faults = resolve_systems(found, definitions, ARCHITECTURES)
     refuse(
         "read the cluster",
@@ -85,10 +85,52 @@ def resolve_systems(
         elif architecture is not None:
             resolved.architecture[entry.where] = architecture
             resolved.file[entry.where] = file
+    if not cluster.name:
+        faults.append("name: the cluster has no name; give it one, such as name: release (line 1)")
+    morphologies = {file: contents[file] for file in resolved.file.values() if file.endswith(".morph")}
+    faults += _find_nameless(definitions, morphologies)
     resolved.name.update(
         _name_systems({(resolved.file[where], resolved.architecture[where]) for where in resolved.file})
     )
     return resolved, faults
+
+
+def _find_nameless(definitions: Definitions, systems: Mapping[str, bytes | None]) -> list[str]:
+    """The systems for Morph, the strata that they are made of and those that these are built with, if without a name.
+
+    Morph builds none, and says so after it has begun.
+    """
+    faults: list[str] = []
+    seen, ahead, kind = set(systems), dict(systems), "system"
+    while ahead:
+        named: set[str] = set()
+        for file, data in ahead.items():
+            try:
+                mapping = read(data)[0].mapping if data else None
+            except NotPlainError as error:
+                faults += [f"{file}: {error}"] if kind == "stratum" else []  # of systems it is told already
+                continue
+            if mapping is not None:
+                faults += _find_morphology_faults(file, mapping, kind)
+                named |= {path for key in ("strata", "build-depends") for path in _list_strata(mapping.get(key))}
+        new, kind = sorted(named - seen), "stratum"
+        ahead = definitions.read(new) if new else {}
+        seen |= named
+    return faults
+
+
+def _find_morphology_faults(file: str, mapping: Mapping[str, Node], kind: str) -> list[str]:
+    stated = {key: (mapping[key].text or "") if key in mapping else "" for key in ("kind", "name")}
+    if stated["kind"] != kind:  # of systems it is told already
+        return [f"{file}: its kind is {stated['kind'] or 'missing'}, not stratum"] if kind == "stratum" else []
+    return [] if stated["name"] else [f"{file}: the {kind} has no name, without which Morph does not build it"]
+
+
+def _list_strata(listed: Node | None) -> list[str]:
+    """The files of the strata in a list of a morphology, but for those in other repositories, as old ones have."""
+    entries = [each.mapping or {} for each in listed.items or ()] if listed is not None else []
+    stated = [each.get("morph", each.get("name")) for each in entries if "repo" not in each]
+    return [sanitise_path(node.text) for node in stated if node is not None and node.text]
 
 
 def _read_element_path(definitions: Definitions) -> str:

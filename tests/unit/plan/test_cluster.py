@@ -101,6 +101,66 @@ def test_settings_are_text_as_written_and_passwords_are_left_out():
     assert set(openstack.settings) == {"DISK_SIZE", "HOSTS_CONTROLLER", "NOVA_VIRT_TYPE"}
 
 
+STRUCTURED = """
+name: release
+kind: cluster
+systems:
+- morph: ./systems/swift.morph
+  deploy-defaults: {type: rawdisk, HOSTS: [10.0.0.1 a, 10.0.0.2 b]}
+  deploy:
+    node:
+      location: node.img
+      SWIFT: {devices: [{ip: 10.0.0.1, ADMIN_PASSWORD: secret}], size: 1}
+  subsystems:
+  - morph: systems/initramfs.morph
+    deploy: {initramfs: {type: initramfs, location: /boot/initramfs.gz}}
+"""
+
+
+def test_what_morph_takes_is_taken_where_morph_makes_the_image():
+    cluster = read_cluster(STRUCTURED.encode(), label=LABEL, plain=False)
+    assert cluster.faults == []
+    assert [system.file for system in cluster.walk()] == ["systems/swift.morph", "systems/initramfs.morph"]
+    (node,) = cluster.systems[0].deployments
+    assert node.settings == {
+        "HOSTS": "['10.0.0.1 a', '10.0.0.2 b']",
+        "SWIFT": "{'devices': [{'ip': '10.0.0.1'}], 'size': '1'}",
+    }
+    wrong = read_cluster(STRUCTURED.replace("node.img", "[node.img]").encode(), label=LABEL, plain=False)
+    assert wrong.faults == ["systems[0].deploy.node.location: a setting is text, this is a list (line 9)"]
+
+
+def test_a_setting_is_text_where_slipway_makes_the_image():
+    faults = read(STRUCTURED).faults
+    assert [fault.partition(": ")[0] for fault in faults] == [
+        "systems[0].deploy-defaults.HOSTS",
+        "systems[0].deploy.node.SWIFT",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("location", "place"), [("/boot/a.gz", "boot/a.gz"), ("//rootfs", "rootfs"), ("rootfs", "rootfs"), ("/", None)]
+)
+def test_the_place_of_a_subsystem_is_in_its_parent_with_a_slash_before_it_or_not(location, place):
+    text = one(more=f"  subsystems: [{{morph: b, deploy: {{b: {{type: tar, location: {location}}}}}}}]\n")
+    cluster = read(text)
+    if place is None:
+        assert cluster.faults == [
+            "systems[0].subsystems[0].deploy.b.location: the location is missing; give a path (line 5)"
+        ]
+    else:
+        assert cluster.faults == []
+        assert cluster.systems[0].subsystems[0].deployments[0].location == place
+
+
+def test_two_subsystems_are_not_in_one_place_by_a_slash():
+    subsystems = (
+        "[{morph: b, deploy: {b: {type: tar, location: /x}}}, {morph: c, deploy: {c: {type: tar, location: x}}}]"
+    )
+    (fault,) = read(one(more=f"  subsystems: {subsystems}\n")).faults
+    assert "x is already the place of systems[0].subsystems[0].deploy.b" in fault
+
+
 def test_keys_that_old_clusters_had_are_ignored_with_a_remark():
     assert from_file("ci.morph").remarks == [
         "systems[0].repo: this key is ignored (line 7)",
@@ -305,6 +365,9 @@ def test_the_old_path_of_a_type_is_its_name():
         ("systems/devel-system", "systems/devel-system"),
         ("systems/devel-system.morph", "systems/devel-system.morph"),
         ("weston-qt5-system-x86_64.img", "weston-qt5-system-x86_64.img.morph"),
+        ("./systems/devel-system.morph", "systems/devel-system.morph"),
+        ("././/devel-system.morph", "devel-system.morph"),
+        ("./devel-system", "devel-system"),
     ],
 )
 def test_file_names_follow_the_rule_of_baserock(name, file):
@@ -318,7 +381,7 @@ def test_file_names_follow_the_rule_of_baserock(name, file):
         ("../a.bst", "is not a plain path"),
         ("systems/../../a.bst", "is not a plain path"),
         ("systems//a.bst", "is not a plain path"),
-        ("./a.bst", "is not a plain path"),
+        ("./../a.bst", "is not a plain path"),
         ("-a.bst", "is not a plain path"),
         ("junction.bst:a.bst", "is not a plain path"),
         ("systems/a", "is neither a *.morph nor a *.bst file"),
