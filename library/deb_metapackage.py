@@ -13,6 +13,7 @@ author: The Slipway developers (@slipway)
 description:
   - Makes debs that hold nothing, and depend on other packages in exactly the given versions.
   - The same options give the same bytes.
+  - A package in O(directory) that is no metapackage and bears the name of one is never replaced.
 extends_documentation_fragment:
   - slipway.release.attributes
 options:
@@ -89,7 +90,7 @@ from pathlib import Path
 from typing import Any
 
 from ..module_utils.slipway.deb.file import Hasher
-from ..module_utils.slipway.deb.metapackage import Metapackage
+from ..module_utils.slipway.deb.metapackage import Metapackage, refuse_collisions
 from ..module_utils.slipway.files import write_atomic
 from ..module_utils.slipway.module.report import run_module
 
@@ -117,8 +118,9 @@ def main() -> None:
 def act(options: dict[str, Any], *, write: bool) -> dict[str, Any]:
     directory = Path(options["directory"])
     debs, diffs = [], []
-    for words in options["packages"]:
-        metapackage = Metapackage(**words)
+    metapackages = [Metapackage(**words) for words in options["packages"]]
+    refuse_collisions(metapackages, directory)
+    for metapackage in metapackages:
         content = metapackage.build_deb()
         number = metapackage.version.partition(":")[2] or metapackage.version
         path = directory / f"{metapackage.package}_{number}_{metapackage.architecture}.deb"

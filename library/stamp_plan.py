@@ -81,7 +81,7 @@ options:
   excludes:
     description:
       - Stacks or packages that may be missing, and are left out. Each has the list of places, such as
-        V(lucid-i386), where; an empty list means everywhere.
+        V(lucid-i386), where; an empty list means everywhere. A warning tells of stacks that are there by now.
     type: dict
     default: {}
   package_name:
@@ -266,7 +266,8 @@ def act(options: dict[str, Any], *, write: bool) -> dict[str, Any]:
         }
         for platform in plan.platforms
     ]
-    return {**answer, "published": False, "platforms": parts, "inputs": plan.inputs, "remarks": plan.remarks}
+    told = {"inputs": plan.inputs, "remarks": plan.remarks, "warnings": plan.warnings}
+    return {**answer, "published": False, "platforms": parts, **told}
 
 
 def solve(plan: Plan, platforms: Sequence[Mapping[str, Any]], directory: Path, *, write: bool) -> None:

@@ -9,12 +9,15 @@ import textwrap
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-from ..errors import SlipwayError
+from ..errors import SlipwayError, count_of, refuse
 from . import file
+from .control import read_control_file
 
 #: The date of everything inside, so that the same words give the same bytes.
 DATE = 1_000_000_000
+SECTION = "metapackages"
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class Metapackage:
             "Architecture": self.architecture,
             "Maintainer": self.maintainer,
             "Depends": ", ".join(map(_format_demand, self.depends)),
-            "Section": "metapackages",
+            "Section": SECTION,
             "Priority": "optional",
             **self.fields,
             "Description": self.summary,
@@ -61,6 +64,22 @@ class Metapackage:
             f"{self.package} ({self.version}) stable; urgency=low\n\n  * Lock the packages of this release.\n\n"
             f" -- {self.maintainer}  {date}\n"
         )
+
+
+def refuse_collisions(metapackages: Sequence[Metapackage], directory: Path) -> None:
+    """Refuse metapackages of one name, and those that would take the name of a package in ``directory``."""
+    findings = []
+    first: dict[tuple[str, str, str], Metapackage] = {}
+    for each in metapackages:
+        key = (each.package, each.version, each.architecture)
+        if first.setdefault(key, each).control != each.control:
+            findings.append(f"{' '.join(key)} is there twice, with different fields")
+    for name in sorted({each.package for each in metapackages}):
+        for path in sorted(directory.glob(f"{name}_*.deb")):
+            if read_control_file(file.inspect_deb(path).control).get("Section") != SECTION:
+                findings.append(f"{path} is a package of the name {name}")
+    do_next = "Nothing was changed; rename one of them and run again."
+    refuse("create", count_of(len(metapackages), "metapackage"), findings, do_next=do_next)
 
 
 def _format_demand(words: Sequence[str]) -> str:

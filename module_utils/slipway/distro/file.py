@@ -42,6 +42,7 @@ NAME = re.compile(r"[a-z0-9][a-z0-9_+.-]*\Z")
 STACK_VERSION = re.compile(r"[0-9][A-Za-z0-9.+~-]*\Z")
 DISTRO_VERSION = re.compile(r"[A-Za-z0-9.+~]+\Z")
 REVISION = re.compile(r"\$Revision:\s*([0-9]+)\s*\$")
+UNEXPANDED = re.compile(r"\$(Rev|Revision|LastChangedRevision|Id):?\s*\$")
 VARIABLE = re.compile(r"\$(STACK_NAME|STACK_VERSION|RELEASE_NAME|REVISION)")
 
 
@@ -173,7 +174,14 @@ class _Reader:
             self.add_fault("version", node, f"it is {node.kind}, not text")
             return None
         version = normalise_version(node.text)
-        if version is None:
+        if version is None and UNEXPANDED.search(node.text):
+            self.add_fault(
+                "version",
+                node,
+                f"{node.text!r} waits for keyword expansion, which Subversion does where svn:keywords is set and git "
+                "does not; expand it, or write the release's name, such as r468",
+            )
+        elif version is None:
             self.add_fault(
                 "version",
                 node,
@@ -193,6 +201,8 @@ class _Reader:
             if not NAME.match(name):
                 self.add_fault("stacks", entry, f"{name!r} is not a name of a stack")
                 continue
+            if name == ALL:
+                self.add_fault("stacks", entry, f"the name {ALL} is taken by the metapackage of all stacks")
             found[name] = self.read_stack(name, entry, common, release)
         packages: dict[str, str] = {}
         for name in found:
@@ -283,6 +293,9 @@ class _Reader:
                 if name in defined:
                     self.add_fault("variants", entry, f"the variant {name} is there twice")
                 else:
+                    other = next((each for each in defined if each.replace("_", "-") == name.replace("_", "-")), None)
+                    if other is not None:
+                        self.add_fault("variants", entry, f"{other} and {name} would have the same package name")
                     defined[name] = self.read_definition(name, properties, stacks)
         for name, definition in defined.items():
             for parent in definition.extends:

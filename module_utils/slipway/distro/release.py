@@ -47,6 +47,20 @@ class Names:
     metapackage: str = "1.0.0"
     maintainer: str = ""
 
+    def check(self) -> None:
+        """Raise :class:`SlipwayError` if names cannot be made, or all would be the same."""
+        for template, wanted, known in (
+            (self.package, "stack", {"distribution": "d", "stack": "s"}),
+            (self.shadow, "version", {"version": "1", "platform": "p"}),
+        ):
+            try:
+                fault = "" if f"{{{wanted}}}" in template and template.format(**known) else f"it lacks {{{wanted}}}"
+            except (KeyError, IndexError, ValueError) as error:
+                fault = f"it cannot be filled in ({error})"
+            if fault:
+                do_next = f"Use {' and '.join(f'{{{name}}}' for name in known)}."
+                raise SlipwayError("use", f"the template '{template}'", fault, do_next=do_next)
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -84,6 +98,7 @@ class Plan:
     inputs: dict[str, Any]
     findings: list[str]
     remarks: list[str]
+    warnings: list[str]
 
     @property
     def packages(self) -> Packages:
@@ -148,6 +163,7 @@ def plan_release(
     list means everywhere. ``published`` is what clients of the distribution see now.
     """
     release = find_release(distro)
+    names.check()
     platforms = {name: tuple(architectures) for name, architectures in shadow.items()}
     planner = _Planner(distro, release, excludes, names)
     parts = [planner.plan_platform(name, shadow[name]) for name in platforms]
@@ -158,6 +174,7 @@ def plan_release(
         describe_inputs(distro, platforms, excludes=excludes, names=names),
         planner.findings,
         [*distro.remarks, *planner.remarks],
+        planner.warnings,
     )
     planner.check_excludes(platforms)
     plan.findings += publication.find_downgrades(published, plan.packages)
@@ -190,11 +207,13 @@ class _Planner:
     names: Names
     findings: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
     known: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.released = self.distro.released()
         self.packages = {self.name_package(stack): stack for stack in self.released}
+        self.metapackages = {self.name_package(variant): variant for variant in (*self.distro.variants, ALL)}
         for stack in sorted(self.distro.stacks.keys() - self.released.keys()):
             self.remarks.append(f"{stack} has no version and is not released")
 
@@ -251,21 +270,15 @@ class _Planner:
     def choose_packages(self, platform: str, architecture: str, entries: Sequence[Entry]) -> dict[str, Entry]:
         """The packages of the distribution's stacks in one index; a missing one or another version is a finding."""
         where, place = f"{platform}/{architecture}", f"{platform}-{architecture}"
-        chosen = {}
+        chosen: dict[str, Entry] = {}
         for entry in entries:
-            stack = self.packages.get(entry.source) or self.packages.get(entry.name)
-            if stack is None:
+            stack = self.find_stack(entry, where=where, place=place)
+            if stack is None or not self.is_released(entry, stack, platform=platform, architecture=architecture):
                 continue
-            self.known.add(entry.name)
-            if self.is_excluded(place, stack, entry.name):
-                continue
-            wanted = self.names.shadow.format(version=self.released[stack], platform=platform)
-            if re.sub(r"\+b[0-9]+\Z", "", entry.version) != wanted:
-                self.findings.append(
-                    f"{where}: {entry.name} is {entry.version}; {stack} {self.released[stack]} would be {wanted}"
-                )
-                continue
-            chosen[entry.name] = entry
+            other = chosen.setdefault(entry.name, entry)
+            if other is not entry:
+                twice = f"{other.path.name} and {entry.path.name}"
+                self.findings.append(f"{where}: {entry.name} is there twice, as {twice}")
         there = {entry.name for entry in entries}
         for package, stack in sorted(self.packages.items()):
             if package not in there and not self.is_excluded(place, stack, package):
@@ -273,6 +286,37 @@ class _Planner:
         if not chosen:
             self.findings.append(f"{where}: nothing would be released there")
         return chosen
+
+    def find_stack(self, entry: Entry, *, where: str, place: str) -> str | None:
+        """The stack that a package is of, if any; a package with the name of a metapackage is a finding."""
+        stack = self.packages.get(entry.source) or self.packages.get(entry.name)
+        variant = self.metapackages.get(entry.name)
+        if stack is not None or variant is not None:
+            self.known.add(entry.name)
+        if variant is None:
+            return stack
+        if not self.is_excluded(place, entry.name):
+            self.findings.append(
+                f"{where}: {entry.name} {entry.version} of the source {entry.source} bears the name of the metapackage "
+                f"of {variant}; rename one of them, or exclude {entry.name}"
+            )
+        return None
+
+    def is_released(self, entry: Entry, stack: str, *, platform: str, architecture: str) -> bool:
+        """Whether a package is to be in the release; if it is in another version, that is a finding."""
+        wanted = self.names.shadow.format(version=self.released[stack], platform=platform)
+        is_wanted = re.sub(r"\+b[0-9]+\Z", "", entry.version) == wanted
+        place = f"{platform}-{architecture}"
+        if self.is_excluded(place, stack, entry.name):
+            if is_wanted and entry.name in self.packages:
+                self.warnings.append(f"{stack} is excluded for {place}, and {entry.name} {wanted} is there by now")
+            return False
+        if not is_wanted:
+            self.findings.append(
+                f"{platform}/{architecture}: {entry.name} is {entry.version}; "
+                f"{stack} {self.released[stack]} would be {wanted}"
+            )
+        return is_wanted
 
     def compare_architectures(self, platform: str, chosen: Mapping[str, Mapping[str, Entry]]) -> None:
         """Every package must be the same version on every architecture."""
@@ -333,13 +377,10 @@ class _Planner:
                 for package in map(self.name_package, present)
                 if package in versions
             ]
-            package = self.name_package(variant)
-            if package in versions:
-                self.findings.append(f"{platform}/{architecture}: {package} is a package and a variant's metapackage")
-            elif depends:
+            if depends:
                 of = "all stacks" if variant == ALL else f"the stacks of the variant {variant}"
                 yield Metapackage(
-                    package=package,
+                    package=self.name_package(variant),
                     version=rule.apply(f"{self.names.metapackage}-0"),
                     architecture=architecture,
                     maintainer=self.names.maintainer,

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import subprocess
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ansible_collections.slipway.release.plugins.module_utils.slipway.deb.metapackage import Metapackage
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
+from debs import make_deb
+from publishing import run_module
 
 METAPACKAGE = Metapackage(
     package="ros-cturtle-base",
@@ -48,3 +51,31 @@ def test_dpkg_reads_it_as_meant(tmp_path: Path) -> None:
         "changelog.Debian.gz",
         "copyright",
     ]
+
+
+def make(directory: Path, *words: Metapackage) -> dict[str, Any]:
+    return run_module("deb_metapackage", {"directory": str(directory), "packages": [asdict(each) for each in words]})
+
+
+def test_metapackages_are_made_once(tmp_path: Path) -> None:
+    assert make(tmp_path, METAPACKAGE)["changed"]
+    assert not make(tmp_path, METAPACKAGE)["changed"]
+    assert make(tmp_path, replace(METAPACKAGE, version="1.0.0-r2~bookworm"))["changed"]
+
+
+def test_a_package_that_bears_the_name_of_a_metapackage_is_not_replaced(tmp_path: Path) -> None:
+    package = make_deb(tmp_path, METAPACKAGE.package, METAPACKAGE.version, METAPACKAGE.architecture)
+    before = package.read_bytes()
+    refused = make(tmp_path, METAPACKAGE)
+    assert refused["failed"]
+    assert refused["msg"].startswith(
+        f"Could not create 1 metapackage: {package} is a package of the name ros-cturtle-base. Nothing was"
+    )
+    assert package.read_bytes() == before
+
+
+def test_two_metapackages_of_one_name_are_refused(tmp_path: Path) -> None:
+    refused = make(tmp_path, METAPACKAGE, replace(METAPACKAGE, depends=[]))
+    assert "ros-cturtle-base 1.0.0-r1~bookworm i386 is there twice, with different fields" in refused["msg"]
+    assert list(tmp_path.iterdir()) == []
+    assert make(tmp_path, METAPACKAGE, METAPACKAGE)["changed"]

@@ -155,7 +155,7 @@ def test_the_version_of_a_distribution(text: str, version: str) -> None:
     assert normalise_version(text) == version
 
 
-@pytest.mark.parametrize("text", ["$Revision$", "1-2", "1 2", "", "1:2", "x/y"])
+@pytest.mark.parametrize("text", ["$Revision", "1-2", "1 2", "", "1:2", "x/y"])
 def test_what_cannot_stand_in_a_version_is_refused(text: str) -> None:
     assert normalise_version(text) is None
     assert "cannot be part of a package's version" in one_fault(
@@ -176,6 +176,16 @@ def test_what_cannot_stand_in_a_version_is_refused(text: str) -> None:
         ("release: c\nstacks: {ros: {version: [1]}}", "stacks.ros.version: a list cannot be the version of a package"),
         ("release: c\nstacks: {ros: 1.0}", "stacks.ros: it is text, not a mapping (line 2)"),
         ("release: c\nstacks: {Ros: {version: 1}}", "stacks: 'Ros' is not a name of a stack (line 2)"),
+        (
+            "release: c\nversion: $Revision$\nstacks: {ros: {}}",
+            "version: '$Revision$' waits for keyword expansion, which Subversion does where svn:keywords",
+        ),
+        ("release: c\nversion: '$Rev: $'\nstacks: {ros: {}}", "version: '$Rev: $' waits for keyword expansion"),
+        ("release: c\nstacks: {ros: {}, all: {}}", "stacks: the name all is taken by the metapackage of all stacks"),
+        (
+            "release: c\nstacks: {ros: {}}\nvariants: [{a_b: {stacks: [ros]}}, {a-b: {stacks: [ros]}}]",
+            "variants: a_b and a-b would have the same package name (line 3)",
+        ),
         ("release: c\nstacks: {a_b: {}, a-b: {}}", "stacks: a_b and a-b would have the same package name (line 2)"),
         (
             "release: c\nstacks:\n  ros: {version: 1}\n  ros: {version: 2}",

@@ -145,6 +145,55 @@ def test_an_exclude_that_names_nothing_is_a_finding(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("source", ["ros-d-ros", "elsewhere"])
+def test_a_package_with_the_name_of_a_metapackage_is_a_finding(tmp_path: Path, source: str) -> None:
+    amd64 = whole("bookworm", "amd64")
+    amd64["base"] = stanza("ros-d-base", "1.0-0~bookworm", "amd64", Source=source)
+    made = plan(tmp_path / "1", {"bookworm": {"amd64": amd64}})
+    assert made.findings == [
+        f"bookworm/amd64: ros-d-base 1.0-0~bookworm of the source {source} bears the name of the metapackage of base; "
+        "rename one of them, or exclude ros-d-base"
+    ]
+    made = plan(tmp_path / "2", {"bookworm": {"amd64": amd64}}, excludes={"ros-d-base": []})
+    assert made.findings == []
+    assert made.packages["bookworm/amd64"]["ros-d-base"]["version"] == "1.0.0-r2~bookworm"
+
+
+def test_two_packages_of_one_name_are_a_finding(tmp_path: Path) -> None:
+    amd64 = whole("bookworm", "amd64")
+    amd64["twin"] = stanza("ros-d-ros", "1.0-0~bookworm", "all")
+    assert plan(tmp_path, {"bookworm": {"amd64": amd64}}).findings == [
+        "bookworm/amd64: ros-d-ros is there twice, as ros-d-ros_1.0-0~bookworm_amd64.deb and "
+        "ros-d-ros_1.0-0~bookworm_all.deb"
+    ]
+
+
+def test_an_exclusion_of_what_is_there_by_now_is_told(tmp_path: Path) -> None:
+    made = plan(tmp_path / "1", excludes={"navigation": ["bookworm-i386"], "unborn": []})
+    assert made.findings == []
+    assert made.warnings == [
+        "navigation is excluded for bookworm-i386, and ros-d-navigation 3.0-0~bookworm is there by now"
+    ]
+    i386 = whole("bookworm", "i386")
+    i386["navigation"] = stanza("ros-d-navigation", "2.9-0~bookworm", "i386")
+    indexes = {"bookworm": {"amd64": whole("bookworm", "amd64"), "i386": i386}}
+    assert plan(tmp_path / "2", indexes, excludes={"navigation": ["bookworm-i386"]}).warnings == []
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (Names(package="ros-{distribution}"), "the template 'ros-{distribution}': it lacks {stack}"),
+        (Names(package="{stack}-{platform}"), "it cannot be filled in ('platform'). Use {distribution} and {stack}"),
+        (Names(shadow="{version"), "the template '{version': it lacks {version}"),
+    ],
+)
+def test_names_that_would_all_be_the_same_are_refused(names: Names, said: str) -> None:
+    with pytest.raises(SlipwayError) as caught:
+        plan_release(distro(), {}, excludes={}, names=names, published={})
+    assert said in str(caught.value)
+
+
 def test_a_rebuild_on_one_architecture_only_is_a_finding(tmp_path: Path) -> None:
     amd64 = whole("bookworm", "amd64")
     amd64["ros"] = stanza("ros-d-ros", "1.0-0~bookworm+b1", "amd64")
