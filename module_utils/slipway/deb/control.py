@@ -121,6 +121,11 @@ def make_printable(text: str) -> str:
     return encode_control(text).decode("utf-8", "replace")
 
 
+def make_word(text: str) -> str:
+    """``text`` for a sentence: without surrogates, in one line."""
+    return " ".join(make_printable(text).split())
+
+
 def _split_fields(text: str) -> tuple[str, list[tuple[str, str]], str]:
     if not text.endswith("\n"):
         raise ValueError("the last line of its control file is not ended")
@@ -161,9 +166,9 @@ def identify_package(control: Control) -> tuple[str, str, str]:
             raise ValueError(f"its control file has no {name}")
         fault = find_version_fault(value) if pattern is None else None
         if fault:
-            raise ValueError(f"the version '{make_printable(value)}' {fault}")
+            raise ValueError(f"the version '{make_word(value)}' {fault}")
         if pattern is not None and not pattern.fullmatch(value):
-            raise ValueError(f"the {name.lower()} name '{make_printable(value)}' is not allowed")
+            raise ValueError(f"the {name.lower()} name '{make_word(value)}' is not allowed")
         values.append(value)
     for name in _FORBIDDEN_FIELDS:
         if control.get(name) is not None:
@@ -171,6 +176,8 @@ def identify_package(control: Control) -> tuple[str, str, str]:
     for name, choices in _CHOICES.items():
         choice = control.get(name)
         if choice and choice.lower() not in choices:
-            raise ValueError(f"its {name} is '{make_printable(choice)}' and not {' or '.join(choices)}")
+            raise ValueError(f"its {name} is '{make_word(choice)}' and not {' or '.join(choices)}")
+    if len((control.get("Priority") or "").split()) > 1:
+        raise ValueError(f"its Priority is '{make_word(control.get('Priority') or '')}' and not one word")
     package, version, architecture = values
     return package, version, architecture

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from .control import KEPT_FIELDS, LOCKED_FIELDS, SOURCE, Control, identify_package, make_printable
+from .control import KEPT_FIELDS, LOCKED_FIELDS, SOURCE, Control, identify_package, make_word
 from .relations import Relation, check_relations, parse_relation, read_relations
 from .version import Rule, version_key
 
@@ -159,7 +159,7 @@ def _name_source(control: Control, member: Member) -> None:
     """Add the source version to Source, since the version of the package changes."""
     source = SOURCE.fullmatch(control.get("Source") or member.package)
     if source is None:
-        raise ValueError(f"its Source '{make_printable(control.get('Source') or '')}' is not a source")
+        raise ValueError(f"its Source '{make_word(control.get('Source') or '')}' is not a source")
     if source["version"] is None:
         control.set("Source", f"{source['name']} ({member.version})", after="Package")
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from .control import KEPT_FIELDS, LOCKED_FIELDS, Control, make_printable
+from .control import KEPT_FIELDS, LOCKED_FIELDS, Control, make_word
 from .version import find_version_fault, satisfies
 
 _RELATION = re.compile(
@@ -68,7 +68,7 @@ def parse_relation(text: str, where: str) -> tuple[str, Relation, str]:
     match = _RELATION.fullmatch(text)
     fault = None if match is None or match["version"] is None else find_version_fault(match["version"])
     if match is None or fault:
-        raise ValueError(f"its {where} has '{make_printable(text.strip())}', which is not a relation")
+        raise ValueError(f"its {where} has '{make_word(text)}', which is not a relation")
     return (
         match["lead"],
         Relation(match["name"], match["qualifier"], match["operator"], match["version"]),
