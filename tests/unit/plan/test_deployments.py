@@ -20,6 +20,14 @@ def test_a_deployment_that_cannot_be_made_of_its_settings_is_refused(trove, requ
     assert make_plan(replace(request_, deployment_types=["tar", "rawdisk", "x"])).plan["deployments"]
 
 
+def test_settings_are_lists_where_morph_makes_the_image_and_only_there(trove, request_):
+    trove.commit({"clusters/release.morph": CLUSTER.replace("DISK_SIZE: 1G", "DISK_SIZE: 1G, HOSTS: [a, b]")})
+    deployments = make_plan(replace(request_, deployment_types=["tar", "rawdisk", "initramfs"])).plan["deployments"]
+    assert deployments[1]["settings"] == {"DISK_SIZE": "1G", "HOSTS": "['a', 'b']"}
+    (found,) = refused(request_).findings
+    assert found == "systems[0].deploy.minimal-disk.HOSTS: a setting is text, this is a list (line 7)"
+
+
 def test_an_architecture_that_may_be_missing_is_left_out(request_):
     plan = make_plan(replace(request_, build_hosts={"x86_64": ["b"]}, allow_missing_arches=["armv7lhf"])).plan
     assert [deployment["name"] for deployment in plan["deployments"]] == ["minimal-tar", "minimal-disk"]
