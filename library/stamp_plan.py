@@ -172,7 +172,6 @@ remarks:
 
 import os
 import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -191,6 +190,7 @@ from ..module_utils.slipway.distro.release import (
     read_shadow,
 )
 from ..module_utils.slipway.errors import refuse
+from ..module_utils.slipway.files import make_scratch
 from ..module_utils.slipway.module.report import run_module
 
 PLATFORM = {
@@ -271,12 +271,12 @@ def act(options: dict[str, Any], *, write: bool) -> dict[str, Any]:
 
 
 def solve(plan: Plan, platforms: Sequence[Mapping[str, Any]], directory: Path, *, write: bool) -> None:
-    with tempfile.TemporaryDirectory(prefix="slipway-lists-") as temporary:
+    with make_scratch("slipway-lists-") as temporary:
         lists = {}
         for platform in platforms:
             place = directory / platform["name"]
             if not write:
-                copied = Path(temporary) / platform["name"]
+                copied = temporary / platform["name"]
                 if place.is_dir():
                     shutil.copytree(place, copied)
                 place = copied

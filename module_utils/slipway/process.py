@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO
 
 from .errors import SlipwayError
+from .files import open_log
 
 #: What is kept of a program's output in memory; the log keeps all of it.
 TAIL_BYTES = 1 << 20
@@ -221,10 +222,10 @@ def _stream_output(
         feeder = threading.Thread(target=_feed_input, args=(process.stdin, stdin), daemon=True)
         feeder.start()
     tail = bytearray()
-    with open(os.devnull if log is None else log, "ab", buffering=0) as sink:
-        if process.stdout is None:
-            raise AssertionError("process.stdout is always set here")
-        for raw in process.stdout:
+    if process.stdout is None:
+        raise AssertionError("process.stdout is always set here")
+    with open(os.devnull if log is None else open_log(log), "ab", buffering=0) as sink, process.stdout as output:
+        for raw in output:
             sink.write(raw)
             tail += raw
             del tail[: max(0, len(tail) - TAIL_BYTES)]

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 from ..deb.control import Control, decode_control, encode_control
 from ..deb.relations import read_groups, read_relations
 from ..errors import SlipwayError, count_of
+from ..files import make_scratch
 from ..process import run
 
 #: The fields that decide whether a package can be installed.
@@ -51,8 +51,8 @@ def check_installable(stanzas: Sequence[str], base: Iterable[Path], *, architect
     the same reason share a sentence.
     """
     old = select_reachable(stanzas, (decode_control(path.read_bytes()) for path in base))
-    with tempfile.TemporaryDirectory(prefix="slipway-solver-") as temporary:
-        files = {name: Path(temporary) / name for name in ("new", "base", "answer")}
+    with make_scratch("slipway-solver-") as temporary:
+        files = {name: temporary / name for name in ("new", "base", "answer")}
         files["new"].write_bytes(encode_control("\n".join(stanzas)))
         files["base"].write_bytes(encode_control("\n".join(old)))
         sets = [f"--fg={files['new']}", f"--bg={files['base']}", f"--outfile={files['answer']}"]
