@@ -98,6 +98,14 @@ Pipeline Summary
     Fetch Queue: processed 5, skipped 0, failed 0\x20
     Build Queue: processed 3, skipped 0, failed 1\x20
 """
+FULL = """\
+[--:--:--][        ][    main:core activity                 ] START   Build
+[--:--:--][        ][    main:core activity                 ] START   Resolving elements
+[00:00:00][        ][    main:base.bst                      ] FAILURE Staging local files into CAS
+[00:00:00][        ][    main:core activity                 ] FAILURE Resolving elements
+[00:00:00][        ][    main:core activity                 ] FAILURE Build
+Cache too full
+"""
 PUSHED = """\
 [--:--:--][9f6d8a1c][    push:systems/good.bst] START   mini/systems-good/9f6d8a1c-push.20261121-072125.log
 [--:--:--][9f6d8a1c][    push:systems/good.bst] STATUS  Pushing artifact 9f6d8a1c -> http://cache:50051

@@ -23,7 +23,7 @@ def is_cached(config: Path | None, artifact: str) -> bool:
 
     Reads what is on disk and writes nothing, so it also serves for check mode.
     """
-    cache = _find_cache(config)
+    cache = find_cache(config)
     try:
         proto = (cache / "artifacts" / "refs" / artifact).read_bytes()
         return _is_whole(cache / "cas" / "objects", _read_hash(_read_field(proto, ARTIFACT_FILES)))
@@ -43,7 +43,8 @@ def _find_configuration(config: Path | None) -> Path | None:
     return next((file for file in files if file.is_file()), None)
 
 
-def _find_cache(config: Path | None) -> Path:
+def find_cache(config: Path | None) -> Path:
+    """The directory of BuildStream's cache."""
     default = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "buildstream"
     file = _find_configuration(config)
     stated = None if file is None else read_setting(file, "cachedir")

@@ -6,10 +6,12 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
 import shutil
+import signal
 import string
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from ..process import Completed, run
 from ..yamltext import read_strictly
 from .cache import read_setting
 from .log import Node
+from .watch import Verdict, Watch
 
 SHOW_FORMAT = "slipway\t%{state}\t%{full-key}\t%{name}\t%{deps}"
 NORMAL = frozenset(string.ascii_letters + string.digits + "-._")
@@ -29,10 +32,13 @@ ROTATION_RACE = "_rotate_and_get_next_logfile"
 TRIES = 8
 RACE_WITHIN = 10_000
 #: BuildStream writes into files, not into a pipe: when the reader of its pipe is gone, it cannot end any more.
-INTO_FILES = ["sh", "-c", 'out=$1 err=$2; shift 2; exec "$@" >>"$out" 2>>"$err"', "sh"]
+#: First of all it tells by whom its time is limited: when that process is interrupted, it interrupts BuildStream, and
+#: kills it if need be. It tells through a FIFO, since a file may not fit on the disk any more.
+INTO_FILES = ["sh", "-c", 'echo $PPID >"$1"; out=$2 err=$3; shift 3; exec "$@" >>"$out" 2>>"$err"', "sh"]
 OUTPUT_BYTES = 16 << 20
 #: Seconds between two looks at what it wrote.
 POLL_INTERVAL = 0.2
+TOO_LONG = "Find out why it takes so long, or allow it more time, and run again."
 #: Seconds that BuildStream may take to end its sandboxes after it was asked to.
 GRACE = 30
 
@@ -88,12 +94,13 @@ def run_bst(
     attempt: str,
     timeout: float,
     log: Path | None = None,
-    on_line: Callable[[str], None] | None = None,
+    watch: Watch | None = None,
 ) -> Completed:
     """Run ``bst`` on a project; any exit status is returned, only a missing bst and the end of the time fail.
 
-    With ``log`` (appended to), standard output and error are one stream in that file, and each of its lines is
-    passed to ``on_line`` while bst runs.
+    With ``log`` (appended to), standard output and error are one stream in that file, and ``watch`` reads each of its
+    lines while bst runs. When bst has reported its end and does not end, it is ended, and the status is what it
+    reported; when it waits for room on a full disk, this fails.
 
     BuildStream ends its sandboxes and its cache server when it is interrupted, and only then. So it gets
     SIGINT at the end of the time, and also when the thread that calls this is no more, however it ended.
@@ -102,14 +109,13 @@ def run_bst(
     limits = ["setpriv", "--pdeathsig", "INT", "timeout", "--signal=INT", f"--kill-after={GRACE}", f"{timeout:.0f}"]
     config = [] if project.config is None else ["--config", str(project.config)]
     common = [*config, "--directory", str(project.directory), "--no-interactive", "--no-colors"]
-    with contextlib.nullcontext() if log else make_scratch("slipway-bst-") as scratch:
-        out = log or Path(str(scratch), "out")
-        err = log or Path(str(scratch), "err")
+    with make_scratch("slipway-bst-") as scratch, _open_fifo(scratch / "limiter") as limiter:
+        out, err = log or scratch / "out", log or scratch / "err"
         for _unused in range(TRIES):
             out.touch()
-            with _follow_file(out, on_line):
+            with _follow_file(out, watch, limiter) as follower:
                 done = run(
-                    [*limits, *INTO_FILES, str(out), str(err), project.bst, *common, *words],
+                    [*limits, *INTO_FILES, f"{scratch}/limiter", str(out), str(err), project.bst, *common, *words],
                     attempt=attempt,
                     on=str(project.directory),
                     timeout=timeout + 2 * GRACE,
@@ -118,15 +124,14 @@ def run_bst(
             outputs = [_read_end(path) for path in (out, err)]
             if done.returncode == 0 or not any(ROTATION_RACE in text[-RACE_WITHIN:] for text in outputs):
                 break
-    if done.returncode in (124, 137):
-        raise SlipwayError(
-            attempt,
-            str(project.directory),
-            f"bst was not done after {timeout:.0f} s and was ended",
-            do_next="Find out why it takes so long, or allow it more time, and run again.",
-            log=None if log is None else str(log),
-        )
-    return dataclasses.replace(done, stdout=outputs[0], stderr=outputs[1])
+    verdict = None if follower is None else follower.verdict
+    if verdict is None and done.returncode in (124, 137):
+        verdict = Verdict(f"bst was not done after {timeout:.0f} s and was ended", do_next=TOO_LONG)
+    if verdict is not None and verdict.status is None:
+        where = None if log is None else str(log)
+        raise SlipwayError(attempt, str(project.directory), verdict.reason, do_next=verdict.do_next, log=where)
+    status = done.returncode if verdict is None or verdict.status is None else verdict.status
+    return dataclasses.replace(done, returncode=status, stdout=outputs[0], stderr=outputs[1])
 
 
 def _read_end(path: Path) -> str:
@@ -137,31 +142,61 @@ def _read_end(path: Path) -> str:
 
 
 @contextlib.contextmanager
-def _follow_file(path: Path, on_line: Callable[[str], None] | None) -> Iterator[None]:
-    """Pass the lines that are appended to ``path`` meanwhile to ``on_line``."""
-    if on_line is None:
-        yield
-        return
-    ended = threading.Event()
-    follower = threading.Thread(target=_follow_lines, args=(path, path.stat().st_size, on_line, ended))
-    follower.start()
+def _open_fifo(path: Path) -> Iterator[int]:
+    os.mkfifo(path)
+    descriptor = os.open(path, os.O_RDWR | os.O_NONBLOCK)
     try:
-        yield
+        yield descriptor
     finally:
-        ended.set()
-        follower.join()
+        os.close(descriptor)
 
 
-def _follow_lines(path: Path, offset: int, on_line: Callable[[str], None], ended: threading.Event) -> None:
-    rest = ""
-    last = False
-    with open(path, encoding="utf-8", errors="replace") as stream:
-        stream.seek(offset)
-        while not last:
-            last = ended.wait(POLL_INTERVAL)
-            *lines, rest = (rest + stream.read()).split("\n")
-            for line in lines:
-                on_line(line)
+class _Follower(threading.Thread):
+    """Passes the lines that are appended to a file to a watch, and interrupts bst when the watch says so."""
+
+    def __init__(self, path: Path, watch: Watch, limiter: int) -> None:
+        super().__init__()
+        self.verdict: Verdict | None = None
+        self.ended = threading.Event()
+        self._path, self._offset = path, path.stat().st_size
+        self._watch = watch
+        self._limiter = limiter
+
+    def run(self) -> None:
+        """Follow the file until the end is told, and then read the rest."""
+        rest = ""
+        last = False
+        with open(self._path, encoding="utf-8", errors="replace") as stream:
+            stream.seek(self._offset)
+            while not last:
+                last = self.ended.wait(POLL_INTERVAL)
+                *lines, rest = (rest + stream.read()).split("\n")
+                if self.verdict is not None:
+                    continue  # what it says of being interrupted is not what happened
+                for line in lines:
+                    self._watch.read(line)
+                if not last:
+                    self._judge()
+
+    def _judge(self) -> None:
+        self.verdict = self._watch.judge()
+        if self.verdict is not None:
+            # The last one it was told of; it is not waited for before the follower has ended.
+            os.kill(int(os.read(self._limiter, 4096).split()[-1]), signal.SIGINT)
+
+
+@contextlib.contextmanager
+def _follow_file(path: Path, watch: Watch | None, limiter: int) -> Iterator[_Follower | None]:
+    """Have ``watch`` follow meanwhile what is appended to ``path``."""
+    follower = None if watch is None else _Follower(path, watch, limiter)
+    if follower is not None:
+        follower.start()
+    try:
+        yield follower
+    finally:
+        if follower is not None:
+            follower.ended.set()
+            follower.join()
 
 
 def name_artifact(project: Project, element: str, key: str) -> str:

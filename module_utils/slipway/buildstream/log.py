@@ -23,6 +23,12 @@ HOLDERS = ("all", "index")
 PUSHED = re.compile(r"Pushed artifact \S+ -> (?P<url>\S+)|Remote \((?P<there>\S+)\) already has artifact ")
 REMOTE_AWAY = re.compile(r"Failed to initialize remote (?P<url>\S+?): (?P<why>.*)")
 REMOTE_LACKS = re.compile(r"Remote \((?P<url>\S+)\) does not have artifact ")
+#: What a job may do in silence for hours: other programs do it.
+RUNS = ("Running commands", "Integrating sandbox")
+TRANSFERS = ("fetch", "pull", "push", "track")
+#: What BuildStream calls a whole session, in its first and its last message.
+SESSIONS = ("Build", "Push")
+SUMMARIES = ("Failure Summary", "Pipeline Summary")
 LOG_FOLLOWS = re.compile(r"\s+Printing the last \d+ lines from log file:\s*\Z")
 
 
@@ -59,6 +65,9 @@ class Log:
         self.remote_faults: dict[str, str] = {}
         #: The servers to which the project's artifacts go, out of all its configuration; None until they are listed.
         self.push_servers: list[str] | None = None
+        #: How the whole session ended: SUCCESS, FAILURE, or empty while it goes on.
+        self.outcome = ""
+        self._open: set[tuple[str, str, str]] = set()
         self._complaint: list[str] = []
         self._directory = ""
         self._listing = False
@@ -93,18 +102,37 @@ class Log:
             self._directory = line.partition(":")[2].strip()
         elif line.startswith("BuildStream Version "):
             self.version = line.rpartition(" ")[2]
-        elif line.strip() and not self.version:
-            self._complaint.append(line.strip())  # it failed before it began
+            self._complaint.clear()
+        elif line.strip() and (not self.version or self._gave_up(line)):
+            self._complaint.append(line.strip())
         return None
 
-    def explain_start(self) -> str:
-        """Why BuildStream did not begin, as one line; of a traceback only its end. Empty if it began."""
-        if self.version:
-            return ""
+    @property
+    def is_busy(self) -> bool:
+        """Whether a command of an element runs, or a transfer: both may take hours in silence."""
+        return any(action in TRANSFERS or text in RUNS for action, _element, text in self._open)
+
+    def explain_end(self) -> str:
+        """Why BuildStream did not begin or gave up, as one line; of a traceback only its end."""
         crashed = any(line.startswith("Traceback (") for line in self._complaint)
         return " ".join(self._complaint[-1:] if crashed else self._complaint)
 
+    def _gave_up(self, line: str) -> bool:
+        """Whether a line says why the session failed: behind its end, and not part of a summary."""
+        return self.outcome == "FAILURE" and not line[0].isspace() and line not in SUMMARIES
+
+    def _note_activity(self, action: str, element: str, kind: str, text: str) -> None:
+        activity = (action, element, text)
+        if kind == "START":
+            self._open.add(activity)
+        elif kind in ("SUCCESS", "FAILURE", "SKIPPED"):
+            if action == "main" and text in SESSIONS:
+                self.outcome = kind
+            over = {activity} if activity in self._open else {each for each in self._open if each[:2] == activity[:2]}
+            self._open -= over
+
     def _read_message(self, action: str, element: str, kind: str, text: str) -> Event | None:
+        self._note_activity(action, element, kind, text)
         if away := REMOTE_AWAY.match(text):
             self.remote_faults[away["url"]] = shorten_fault(away["why"])
         if action == "push" and (pushed := PUSHED.match(text)):

@@ -19,9 +19,10 @@ from ..process import run
 from ..progress import Progress
 from ..yamltext import read_mapping, to_plain
 from . import ask
-from .cache import is_cached
+from .cache import find_cache, is_cached
 from .command import Build, Project, format_options, name_artifact, run_bst, show_elements
 from .log import Log, Node
+from .watch import Watch
 
 #: BuildStream takes a server as one word in which these mean something.
 URL = re.compile(r"https?://[^\s,=/?#]+/?")
@@ -266,12 +267,12 @@ def _push_elements(
         attempt=f"push what was built for {build.architecture} from",
         timeout=timeout,
         log=output,
-        on_line=line,
+        watch=Watch(log, find_cache(project.config), line),
     )
     if ended.returncode == 0:
         return []
     first = next(iter(log.failures.values()), None)
-    why = log.explain_start() or f"bst ended with status {ended.returncode}"
+    why = log.explain_end() or f"bst ended with status {ended.returncode}"
     return [f"{build.architecture}: {first.element}: {first.reason}" if first is not None else why]
 
 

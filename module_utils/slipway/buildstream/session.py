@@ -11,8 +11,10 @@ from pathlib import Path
 
 from ..errors import SlipwayError
 from ..progress import Progress
+from .cache import find_cache
 from .command import Build, Project, format_options, name_artifact, run_bst, show_elements
 from .log import MESSAGE, Event, Log, Node
+from .watch import Watch
 
 
 @dataclass(frozen=True)
@@ -77,17 +79,17 @@ class Session:
                 attempt=f"build for {architecture} in",
                 timeout=timeout,
                 log=output,
-                on_line=self._read_line,
+                watch=Watch(self.log, find_cache(self._project.config), self._read_line),
             )
         except SlipwayError as error:
             self._general = Fault("", str(error), output)
-            return [f"{architecture}: {error}"]
+            return [f"{architecture}: {error}", *self._explain_failures({})]
         if ended.returncode == 0:
             self.unbuilt = ()
             return []
         if self.log.failures:
-            return self._explain_failures()
-        complaint = self.log.explain_start() or f"bst ended with status {ended.returncode}"
+            return self._explain_failures(self._show_elements())
+        complaint = self.log.explain_end() or f"bst ended with status {ended.returncode}"
         self._general = Fault("", complaint, output)
         return [f"{architecture}: {complaint.rstrip('.')}; the whole output is {output}"]
 
@@ -155,9 +157,15 @@ class Session:
         elif event.outcome == "done":
             self._progress.report(f"{what} is {'fetched' if event.action == 'fetch' else 'pulled'}")
 
-    def _explain_failures(self) -> list[str]:
+    def _show_elements(self) -> Mapping[str, Node]:
+        """What is known of the elements; nothing when not even that can be asked any more, as on a full disk."""
+        try:
+            return show_elements(self._project, self._build)
+        except SlipwayError:
+            return {}
+
+    def _explain_failures(self, nodes: Mapping[str, Node]) -> list[str]:
         """Describe each failed element with the systems that it prevents, and keep its log."""
-        nodes = show_elements(self._project, self._build)
         wanted = self._build.elements
         self.unbuilt = tuple(element for element in wanted if element not in nodes or nodes[element].state != "cached")
         findings = []

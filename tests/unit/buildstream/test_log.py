@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ansible_collections.slipway.release.plugins.module_utils.slipway.buildstream.log import Event, Log
-from bstlogs import BAD, GOOD, HEADING, KEYS, STUMBLED, UNKNOWN
+from bstlogs import BAD, FULL, GOOD, HEADING, KEYS, STUMBLED, UNKNOWN
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -61,13 +61,13 @@ def test_an_element_of_a_junction_keeps_its_whole_name() -> None:
 
 
 def test_a_complaint_before_the_beginning_is_kept() -> None:
-    assert events(UNKNOWN)[0].explain_start() == (
+    assert events(UNKNOWN)[0].explain_end() == (
         "Could not find element 'systems/nope.bst' in elements directory '/srv/mini/elements'"
     )
 
 
 def test_of_a_traceback_only_the_end_is_told() -> None:
-    assert events(STUMBLED)[0].explain_start().startswith("FileNotFoundError: ")
+    assert events(STUMBLED)[0].explain_end().startswith("FileNotFoundError: ")
 
 
 @given(st.lists(st.text() | st.sampled_from((HEADING + GOOD + BAD + UNKNOWN + STUMBLED).splitlines())))
@@ -75,3 +75,22 @@ def test_no_output_is_too_strange_to_read(lines: list[str]) -> None:
     log = Log()
     for line in lines:
         log.read(line)
+
+
+def test_the_end_of_a_session_is_known_with_its_cause() -> None:
+    assert (events(HEADING + GOOD)[0].outcome, events(HEADING + BAD)[0].outcome) == ("", "FAILURE")
+    log, _ = events(FULL)
+    assert (log.outcome, log.explain_end()) == ("FAILURE", "Cache too full")
+    log, _ = events(HEADING + BAD + "\nCache too full\n")
+    assert log.explain_end() == "Cache too full"
+    assert events(HEADING + BAD)[0].explain_end() == ""
+
+
+def test_what_may_be_silent_for_hours_is_told_from_what_may_not() -> None:
+    begun = HEADING + GOOD.partition("[00:00:01]")[0]
+    assert events(begun)[0].is_busy
+    assert not events(HEADING + GOOD)[0].is_busy
+    assert not events(HEADING + BAD)[0].is_busy
+    assert events(HEADING + GOOD.partition("\n")[0])[0].is_busy
+    caching = "[--:--:--][81c9dfa1][   build:one.bst ] START   Caching artifact\n"
+    assert not events(begun + "[00:00:01][81c9dfa1][   build:one.bst ] SUCCESS Running commands\n" + caching)[0].is_busy
