@@ -9,6 +9,7 @@ import http.client
 import os
 import shlex
 import shutil
+import signal
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -125,12 +126,10 @@ def trove(programs: Path, tmp_path_factory: pytest.TempPathFactory, request: pyt
     start, environment = read_unit(render("slipway-trove-http.service.j2", settings))
     start = [str(programs / start[0].lstrip("/")), "-s", f"unix:{top}/socket", *start[1:]]
     common = {"PATH": os.environ["PATH"], "LD_LIBRARY_PATH": str(next(programs.glob("usr/lib/*/libfcgi.so.0")).parent)}
-    owner = {"HOME": str(top)}
+    web = [programs / "usr/sbin/nginx", "-e", f"{top}/error.log", "-c", f"{top}/nginx.conf"]
     running = [
-        subprocess.Popen(start, env={**common, **owner, **environment}),
-        subprocess.Popen(
-            [programs / "usr/sbin/nginx", "-e", f"{top}/error.log", "-c", f"{top}/nginx.conf"], env=common
-        ),
+        subprocess.Popen(words, env={**common, **more}, start_new_session=True)
+        for words, more in ((start, {"HOME": str(top), **environment}), (web, {}))
     ]
     made = Trove(port, repository, work)
 
@@ -143,7 +142,7 @@ def trove(programs: Path, tmp_path_factory: pytest.TempPathFactory, request: pyt
         yield made
     finally:
         for process in running:
-            process.terminate()
+            os.killpg(process.pid, signal.SIGTERM)  # with what it forked
             process.wait(timeout=20)
 
 
