@@ -62,13 +62,22 @@ def test_a_role_reaches_into_no_other(role: str) -> None:
 
 
 def test_nginx_is_reloaded_only_after_it_was_tested() -> None:
-    names = [task for _, task in tasks("web_site") if "ansible.builtin.systemd_service" in task]
+    (reload,) = (task["slipway.release.systemd_unit"] for _, task in tasks("web_site") if "nginx.service" in str(task))
     (configure,) = (
         task["slipway.release.text_files"] for _, task in tasks("web_site") if "slipway.release.text_files" in task
     )
     assert configure["validate"][:2] == ["nginx", "-t"]
-    assert len(names) == 1
+    assert reload["reload"] is True
     reloads = [
         path for path in (ROOT / "roles").glob("*/*/*.yml") if "nginx.service" in path.read_text(encoding="utf-8")
     ]
     assert [path.relative_to(ROOT).parts[1] for path in reloads] == ["web_site"]
+
+
+def test_what_runs_is_started_by_what_looks_at_the_host_and_not_at_this_run_alone() -> None:
+    """A run may have been killed between writing a configuration and restarting its service."""
+    for role in (*HOSTS, *SHARED):
+        for path, task in tasks(role):
+            state = task.get("ansible.builtin.systemd_service", {}).get("state", "stopped")
+            assert state == "stopped", f"{path}: {task['name']}: leave it to slipway.release.systemd_unit"
+            assert "ansible.builtin.service" not in task, f"{path}: {task['name']}"
