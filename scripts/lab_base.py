@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from ansible_collections.slipway.release.plugins.module_utils.slipway.apt.sources import resolve_mirrors
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
+from ansible_collections.slipway.release.plugins.module_utils.slipway.host.venv import make_pip_environment
 from ansible_collections.slipway.release.plugins.module_utils.slipway.locks import hold_flock
 from ansible_collections.slipway.release.plugins.module_utils.slipway.process import run
 
@@ -148,6 +149,7 @@ def ensure_wheels(cache: Path) -> Path:
                 attempt="fetch",
                 on=str(directory),
                 do_next="Check whether pip finds its packages and run again.",
+                env=make_pip_environment(sys.executable),
             )
             making.rename(directory)
     return directory

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
 import os
@@ -18,6 +19,14 @@ from ..process import run
 NOTE = "slipway.json"
 LOG = "slipway.log"
 CONSTRAINTS = "constraints.txt"
+#: What pip takes from its surroundings: how an index is reached. What it installs, and where to, is said here.
+REACH = (
+    *("index-url", "extra-index-url", "no-index", "find-links", "trusted-host", "proxy", "cert", "client-cert"),
+    *("retries", "timeout", "default-timeout", "cache-dir", "no-cache-dir", "keyring-provider", "use-feature"),
+)
+#: The sections of pip's configuration that hold for an installation, the stronger one last.
+SECTIONS = ("global", "install")
+UMASK = 0o022
 DO_NEXT = "Check that this host reaches a package index or the given wheels, and run again."
 
 
@@ -54,7 +63,23 @@ def find_missing(wanted: Environment) -> list[str]:
 
 
 def install_packages(wanted: Environment, *, timeout: float) -> None:
-    """Create or update the environment; a note marks it as complete."""
+    """Create or update the environment, which everybody can read; a note marks it as complete."""
+    umask = os.umask(UMASK)
+    try:
+        _install(wanted, timeout)
+    finally:
+        os.umask(umask)
+    if left := find_missing(wanted):
+        raise SlipwayError(
+            f"install {', '.join(left)} into",
+            str(wanted.directory),
+            "pip succeeded, but they are not installed",
+            do_next="Name packages as pip lists them.",
+            log=str(wanted.directory / LOG),
+        )
+
+
+def _install(wanted: Environment, timeout: float) -> None:
     directory = wanted.directory
     log = directory / LOG
     directory.mkdir(parents=True, exist_ok=True)
@@ -62,31 +87,48 @@ def install_packages(wanted: Environment, *, timeout: float) -> None:
     (directory / NOTE).unlink(missing_ok=True)
     if not os.access(directory / "bin/python", os.X_OK):
         run(
-            [wanted.python, "-m", "venv", str(directory)],
+            [wanted.python, "-I", "-m", "venv", str(directory)],
             attempt="make the Python environment",
             on=str(directory),
             do_next="Install Debian's package python3-venv and run again.",
             timeout=timeout,
         )
     write_atomic(directory / CONSTRAINTS, wanted.constraints.encode())
-    pip = [str(directory / "bin/python"), "-m", "pip", "--disable-pip-version-check", "--no-input", "install"]
+    python = str(directory / "bin/python")
+    words = [*wanted.pip_args, "--constraint", str(directory / CONSTRAINTS), *wanted.packages]
     run(
-        [*pip, *wanted.pip_args, "--constraint", str(directory / CONSTRAINTS), *wanted.packages],
+        [python, "-I", "-m", "pip", "--disable-pip-version-check", "--no-input", "install", *words],
         attempt=f"install {', '.join(wanted.packages)} into",
         on=str(directory),
         do_next=DO_NEXT,
+        env=make_pip_environment(python),
         timeout=timeout,
         log=log,
     )
     write_atomic(directory / NOTE, json.dumps({"key": wanted.key()}).encode())
-    if left := find_missing(wanted):
-        raise SlipwayError(
-            f"install {', '.join(left)} into",
-            str(directory),
-            "pip succeeded, but they are not installed",
-            do_next="Name packages as pip lists them.",
-            log=str(log),
-        )
+
+
+def make_pip_environment(python: str) -> dict[str, str]:
+    """What pip is told of its surroundings: how the files of its configuration and its variables reach an index.
+
+    What is empty counts as not given, for pip and for Python.
+    """
+    ours = {name: "" for name in os.environ if name.startswith(("PIP_", "PYTHON"))}
+    given = {name: os.environ[name] for name in map(_name_variable, REACH) if os.environ.get(name)}
+    file = {name: os.environ[name] for name in ("PIP_CONFIG_FILE",) if name in os.environ}
+    listed = run(
+        [python, "-I", "-m", "pip", "config", "list"], attempt="read", on="pip's configuration", env=file
+    ).stdout
+    stated: dict[str, str] = {}
+    for section in SECTIONS:
+        for found in re.finditer(rf"^{section}\.([\w-]+)=(.*)$", listed, re.MULTILINE):
+            if found[1] in REACH:
+                stated[_name_variable(found[1])] = str(ast.literal_eval(found[2]))
+    return {**ours, **stated, **given, "PIP_CONFIG_FILE": os.devnull}
+
+
+def _name_variable(option: str) -> str:
+    return f"PIP_{option.upper().replace('-', '_')}"
 
 
 def normalise_name(name: str) -> str:
