@@ -4,11 +4,31 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 
+.NOTPARALLEL:
+
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-export PATH := $(CURDIR)/$(BIN):$(PATH)
-export PYTHONDONTWRITEBYTECODE := 1
+
+$(foreach sign,: $$ " `,$(if $(findstring $(sign),$(CURDIR)),$(error This checkout cannot be used where it is, in $(CURDIR): \
+  Python's environments and the PATH do not take the character $(sign) in names. Move it, and run again)))
+
+# What the caller's surroundings may not decide: which programs, settings and modules are used, where something is installed,
+# and the language. How servers and indexes are reached, secrets, and how the output looks are the caller's.
+OURS := PIP_% PYTHON% ANSIBLE_% MOLECULE_% PYTEST_% MYPY% RUFF_% YAMLLINT_% VIRTUAL_ENV% LC_% LANG LANGUAGE \
+  BASH_ENV BASH_FUNC_% BASHOPTS SHELLOPTS ENV CDPATH GLOBIGNORE POSIXLY_CORRECT MAKEFILES \
+  GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE GIT_OBJECT_DIRECTORY GIT_ALTERNATE_OBJECT_DIRECTORIES GIT_COMMON_DIR GIT_NAMESPACE \
+  GIT_PREFIX GIT_QUARANTINE_PATH
+CALLERS := $(addprefix PIP_,INDEX_URL EXTRA_INDEX_URL NO_INDEX FIND_LINKS TRUSTED_HOST PROXY CERT CLIENT_CERT RETRIES TIMEOUT \
+  DEFAULT_TIMEOUT CACHE_DIR NO_CACHE_DIR KEYRING_PROVIDER USE_FEATURE CONFIG_FILE) \
+  $(addprefix ANSIBLE_,VAULT_% BECOME_% CONNECTION_PASSWORD_FILE PRIVATE_KEY_FILE REMOTE_USER HOST_KEY_CHECKING SSH_% NOCOLOR \
+  FORCE_COLOR COLOR_% VERBOSITY LOG_PATH DEBUG)
+FROM_CALLER := $(foreach name,$(.VARIABLES),$(if $(filter environment%,$(origin $(name))),$(name)))
+$(foreach name,$(filter-out $(CALLERS),$(filter $(OURS),$(FROM_CALLER))),$(eval unexport $(name)))
+override export PATH := $(CURDIR)/$(BIN):$(PATH)
+# Named, since Ansible does not look for it where others may write. The locale is on every Debian.
+override export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
+override export LC_ALL := C.UTF-8
+override export PYTHONDONTWRITEBYTECODE := 1
 
 .PHONY: help
 help: ## Show this list
@@ -22,9 +42,7 @@ $(VENV)/packages.stamp: debian-packages.txt scripts/install-packages
 	@mkdir -p $(VENV) && touch $@
 
 $(VENV)/release.stamp: requirements.txt constraints.txt $(VENV)/packages.stamp
-	@echo "Installing the Python environment into $(VENV)"
-	@[ -x $(BIN)/python ] || /usr/bin/python3 -m venv $(VENV)
-	@$(PIP) install --use-pep517 -c constraints.txt -r requirements.txt
+	@/usr/bin/python3 -IB scripts/set_up_python.py requirements.txt
 	@touch $@
 
 $(VENV)/debs.stamp: debian-packages-debs.txt $(VENV)/release.stamp
@@ -37,13 +55,13 @@ $(VENV)/lab.stamp: debian-packages-lab.txt $(VENV)/release.stamp
 
 $(VENV)/test.stamp: requirements-test.txt debian-packages-test.txt $(VENV)/release.stamp $(VENV)/debs.stamp $(VENV)/lab.stamp
 	@scripts/install-packages debian-packages-test.txt
-	@$(PIP) install --use-pep517 -c constraints.txt -r requirements-test.txt
+	@/usr/bin/python3 -IB scripts/set_up_python.py requirements.txt requirements-test.txt
 	@touch $@
 
 .PHONY: release
 release: export VERSION := $(VERSION)
 release: ## Release on this machine: make release VERSION=X.Y [ARGS="--check --diff"]
-	@[ ! -x /usr/bin/python3 ] || /usr/bin/python3 -B scripts/check_version.py
+	@[ ! -x /usr/bin/python3 ] || /usr/bin/python3 -IB scripts/check_version.py
 	@$(MAKE) --no-print-directory setup
 	@ansible-playbook playbooks/provision.yml release.yml $(ARGS) \
 	  -e "$$(python -c 'import json, os; print(json.dumps({"version": os.environ["VERSION"]}))')"

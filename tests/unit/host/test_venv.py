@@ -1,9 +1,6 @@
 from __future__ import annotations
 
-import base64
-import hashlib
 import os
-import zipfile
 from pathlib import Path
 
 import pytest
@@ -13,31 +10,14 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway.host.venv 
     find_missing,
     install_packages,
 )
-
-
-def wheel(directory: Path, name: str, version: str) -> None:
-    directory.mkdir(exist_ok=True)
-    info = f"{name}-{version}.dist-info"
-    files = {
-        f"{name}.py": f"version = {version!r}\n",
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
-        f"{info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-    }
-    digests = {
-        path: base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
-        for path, text in files.items()
-    }
-    record = "".join(f"{path},sha256={digest},{len(files[path])}\n" for path, digest in digests.items())
-    with zipfile.ZipFile(directory / f"{name}-{version}-py3-none-any.whl", "w") as archive:
-        for path, text in {**files, f"{info}/RECORD": f"{record}{info}/RECORD,,\n"}.items():
-            archive.writestr(path, text)
+from wheels import write_wheel
 
 
 @pytest.fixture(scope="module")
 def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("wheels")
-    wheel(directory, "some_tool", "1.0")
-    wheel(directory, "some_tool", "2.0")
+    write_wheel(directory, "some_tool", "1.0")
+    write_wheel(directory, "some_tool", "2.0")
     return directory
 
 
@@ -74,7 +54,8 @@ def test_what_cannot_be_installed_is_named_with_its_log_and_not_noted(tmp_path: 
 ELSEWHERE = {
     "variables": {
         "PIP_USER": "1", "PIP_TARGET": "{top}/elsewhere", "PIP_PREFIX": "{top}/elsewhere",
-        "PIP_ROOT": "{top}/elsewhere", "PIP_DRY_RUN": "1", "PIP_NO_BINARY": ":all:", "PIP_CONSTRAINT": "/nonexistent", "PYTHONPATH": "{top}/shadow",
+        "PIP_ROOT": "{top}/elsewhere", "PIP_DRY_RUN": "1", "PIP_NO_BINARY": ":all:",
+        "PIP_CONSTRAINT": "/nonexistent", "PYTHONPATH": "{top}/shadow",
         "PYTHONHOME": "{top}", "PYTHONUSERBASE": "{top}/elsewhere",
     },
     "pip.conf": {
