@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -107,3 +108,18 @@ def test_without_another_one_nothing_is_said(apt: Apt) -> None:
 def test_other_failures_are_told_at_once(apt: Apt) -> None:
     done = apt.run("install", "-y", "no-such-package")
     assert (done.returncode, done.stderr) == (1, "E: Unable to locate package no-such-package\n")
+
+
+def test_whatever_sets_up_a_machine_waits_in_this_way() -> None:
+    changes = re.compile(
+        r"\b(apt|apt-get|aptitude|dpkg)\W+(-\S+\s+)*(update|install|upgrade|dist-upgrade|remove|purge)\b"
+    )
+    root = SCRIPT.parents[1]
+    found = {
+        path.name: changes.findall(path.read_text(encoding="utf-8"))
+        for path in (root / "Makefile", *(root / "scripts").iterdir(), *(root / ".ci").iterdir())
+        if path.is_file()
+    }
+    assert found["install-packages"] == []
+    advice = ["lab_process.py"]  # tells a person what to install
+    assert [name for name, words in found.items() if words and name not in advice] == []
