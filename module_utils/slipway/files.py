@@ -101,7 +101,10 @@ def make_scratch(prefix: str, *, directory: str | os.PathLike[str] | None = None
                 remove_leftover(leftover)
     while True:
         with tempfile.TemporaryDirectory(prefix=prefix, dir=place, ignore_cleanup_errors=True) as name:
-            descriptor = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                descriptor = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            except FileNotFoundError:
+                continue  # another one took it for a leftover, since it was not locked yet
             try:
                 if _lock_entry(descriptor, Path(name)):
                     yield Path(name)

@@ -5,6 +5,7 @@ import os
 import signal
 import stat
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from ansible_collections.slipway.release.plugins.module_utils.slipway.files import (
@@ -132,6 +133,17 @@ def test_scratch_directories_of_killed_processes_go_and_those_in_use_stay(tmp_pa
         with make_scratch("work-", directory=tmp_path):
             assert len(list(tmp_path.iterdir())) == 2
         assert (mine / "f").read_text() == "x"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_many_make_scratch_directories_at_once(tmp_path):
+    def make(_number):
+        with make_scratch("work-", directory=tmp_path) as mine:
+            (mine / "f").touch()
+            return mine.name
+
+    with ThreadPoolExecutor(16) as pool:
+        assert len(list(pool.map(make, range(400)))) == 400
     assert list(tmp_path.iterdir()) == []
 
 
