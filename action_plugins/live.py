@@ -13,6 +13,8 @@ from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
+from ..module_utils.slipway.escape import escape_terminal
+
 display = Display()
 
 
@@ -60,7 +62,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
                 display.display(f"    {self._task.get_name()} (this is also in {path})", color="dark gray")
                 shown_where = True
             for line in whole.splitlines():
-                display.display(f"    {line}")
+                display.display(f"    {escape_terminal(line)}")
 
     def _measure(self, path: str) -> int:
         return len(self._read_new(path, 0).encode())

@@ -9,13 +9,15 @@ import functools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from .escape import escape_terminal
+
 
 class SlipwayError(Exception):
     """A failure that a release engineer can act on.
 
     ``attempted`` and ``on`` complete the words "Could not ...", ``came_back`` is what was seen instead,
     ``do_next`` is a whole sentence. ``log`` is the path of the full output, ``findings`` a list of
-    single faults when several were found at once.
+    single faults when several were found at once. What is no text that a terminal may show is escaped.
     """
 
     def __init__(
@@ -28,12 +30,12 @@ class SlipwayError(Exception):
         log: str | None = None,
         findings: Sequence[str] = (),
     ) -> None:
-        self.attempted = attempted
-        self.on = on
-        self.came_back = came_back
-        self.do_next = do_next
+        self.attempted = escape_terminal(attempted)
+        self.on = escape_terminal(on)
+        self.came_back = escape_terminal(came_back)
+        self.do_next = escape_terminal(do_next)
         self.log = log
-        self.findings = list(findings)
+        self.findings = [escape_terminal(finding) for finding in findings]
         super().__init__(str(self))
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -4,12 +4,12 @@
 
 from __future__ import annotations
 
-import html
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from .escape import escape_html
 from .files import write_atomic
 
 PAGE = """\
@@ -55,9 +55,9 @@ def render_page(
 ) -> str:
     """The page: ``intro`` and the cells of ``rows`` are HTML, the rest is text."""
     return PAGE.format(
-        name=html.escape(name),
+        name=escape_html(name),
         intro=intro,
-        trouble="".join(f'\n<p class="failed">{html.escape(sentence)}</p>' for sentence in trouble),
+        trouble="".join(f'\n<p class="failed">{escape_html(sentence)}</p>' for sentence in trouble),
         head="".join(f"<th>{column}</th>" for column in columns),
         rows="\n".join(f"<tr>{''.join(cells)}</tr>" for cells in rows),
     )
@@ -65,10 +65,10 @@ def render_page(
 
 def render_cell(text: object) -> str:
     """A cell that holds a text, or nothing."""
-    return f"<td>{'' if text is None else html.escape(str(text))}</td>"
+    return f"<td>{'' if text is None else escape_html(str(text))}</td>"
 
 
 def render_state(state: str, message: str) -> str:
     """A cell in the colour of a state, with what is to be said of it."""
-    more = f"<br>{html.escape(message)}" if message else ""
-    return f'<td class="{html.escape(state)}">{html.escape(state)}{more}</td>'
+    more = f"<br>{escape_html(message)}" if message else ""
+    return f'<td class="{escape_html(state)}">{escape_html(state)}{more}</td>'

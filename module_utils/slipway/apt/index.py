@@ -16,9 +16,9 @@ from typing import Any
 from .. import openpgp
 from ..deb.control import Control, decode_control, encode_control, identify_package
 from ..deb.file import Hasher, inspect_deb, refuse_faulty_debs, unusable_deb
+from ..deb.forks import spread_work
 from ..errors import SlipwayError, refuse
 from ..files import CHUNK, write_atomic
-from ..forks import spread_work
 from ..process import run
 from .solver import digest_demands
 

@@ -15,7 +15,6 @@ from pathlib import Path
 
 from .. import files
 from ..errors import SlipwayError
-from ..forks import spread_work
 from ..locks import hold_flock
 from ..progress import Progress
 from . import lock
@@ -29,6 +28,7 @@ from .control import (
     read_control_file,
 )
 from .file import Deb, Digests, Hasher, inspect_deb, refuse_faulty_debs, rewrite_deb, unusable_deb
+from .forks import spread_work
 from .lock import Member, ReleaseSet
 from .version import Rule, find_version_fault, parse_version
 

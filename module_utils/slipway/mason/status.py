@@ -8,13 +8,13 @@ Addresses of logs are relative to the status. Times are in UTC, such as 2026-11-
 from __future__ import annotations
 
 import calendar
-import html
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import urljoin
 
 from .. import statuspage
+from ..escape import escape_html
 from ..statuspage import render_cell, render_state
 
 WAITING, BUILDING, PASSED, FAILED = "waiting", "building", "passed", "failed"
@@ -57,7 +57,7 @@ def render_page(status: Status) -> str:
     }
     return statuspage.render_page(
         status["name"],
-        intro=INTRO.format(**{name: html.escape(text) for name, text in shown.items()}),
+        intro=INTRO.format(**{name: escape_html(text) for name, text in shown.items()}),
         trouble=[status["trouble"]] if status["trouble"] else [],
         columns=COLUMNS,
         rows=(cells for build in status["builds"] for cells in _render_rows(build)),
@@ -66,12 +66,12 @@ def render_page(status: Status) -> str:
 
 def _render_rows(build: Status) -> Iterator[list[str]]:
     """The cells of each row of one commit; the first names it."""
-    commit = f"<td><code>{html.escape(build['commit'][:12])}</code><br>{html.escape(build['tools']['release'])}</td>"
+    commit = f"<td><code>{escape_html(build['commit'][:12])}</code><br>{escape_html(build['tools']['release'])}</td>"
     systems = list(build["systems"])
     if build["trouble"] or not systems:
         systems.insert(0, {**build, "file": "", "architecture": "", "message": build["trouble"], "log": ""})
     for number, each in enumerate(systems):
-        log = f'<a href="{html.escape(each["log"])}">log</a>' if each["log"] else ""
+        log = f'<a href="{escape_html(each["log"])}">log</a>' if each["log"] else ""
         yield [
             commit if number == 0 else render_cell(None),
             render_cell(each["file"]),

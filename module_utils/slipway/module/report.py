@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from ansible.module_utils.basic import AnsibleModule
 
 from ..errors import SlipwayError
+from ..escape import escape_terminal
 from ..process import UMASK
 from .options import Options
 
@@ -31,7 +32,7 @@ def run_module(act: Act, options: Options, **conditions: Any) -> None:
     def run() -> dict[str, Any]:
         result = act(module.params, write=not module.check_mode)
         for warning in result.pop("warnings", ()):
-            module.warn(warning)
+            module.warn(escape_terminal(warning))
         return result
 
     report(module, run)

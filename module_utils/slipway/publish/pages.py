@@ -18,6 +18,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from ..errors import SlipwayError, name_refusals, refuse
+from ..escape import escape_line
 from ..files import link_atomic, sync_directory, write_atomic
 from ..release.artifact import find_name_fault
 from ..release.names import check_project, extract_version, version_key
@@ -244,7 +245,7 @@ def _describe_release(site: Site, release: Release) -> dict[str, Any]:
         "count": len(release.files),
         "size": sum(file.size for file in release.files),
         "facts": [
-            {"name": name.capitalize(), "value": release.manifest[name]}
+            {"name": name.capitalize(), "value": escape_line(release.manifest[name])}
             for name in FACTS
             if isinstance(release.manifest.get(name), str)
         ],

@@ -9,6 +9,7 @@ from typing import Any
 
 import jinja2
 import pytest
+from ansible_collections.slipway.release.plugins.module_utils.slipway.escape import escape_line
 
 ROOT = Path(__file__).resolve().parents[3]
 GOLDEN = Path(__file__).with_name("data") / "announcement"
@@ -64,6 +65,7 @@ def render(settings: dict[str, Any]) -> str:
         trim_blocks=True,
         keep_trailing_newline=True,
     )
+    environment.filters["slipway.release.as_line"] = escape_line
     return environment.get_template("announcement.txt.j2").render(settings)
 
 
@@ -72,6 +74,12 @@ def render(settings: dict[str, Any]) -> str:
 )
 def test_the_announcement_reads_as_agreed(name: str, settings: dict[str, Any]) -> None:
     assert render(settings) == (GOLDEN / f"{name}.txt").read_text()
+
+
+def test_a_name_makes_no_line_of_its_own_and_acts_on_no_terminal() -> None:
+    systems = [{"name": "a\n\nFrom: x\x1b[2J\u202e", "architecture": "x86_64"}]
+    said = render({**SETTINGS, "release_plan": {**PLAN, "systems": systems}})
+    assert "  * a From: x\ufffd[2J\ufffd (x86_64)\n" in said
 
 
 def test_no_line_is_too_long_for_a_mail() -> None:

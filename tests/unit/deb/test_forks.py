@@ -10,8 +10,8 @@ import time
 from pathlib import Path
 
 import pytest
+from ansible_collections.slipway.release.plugins.module_utils.slipway.deb.forks import spread_work
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
-from ansible_collections.slipway.release.plugins.module_utils.slipway.forks import spread_work
 
 
 @pytest.mark.parametrize("workers", [1, 2, 5])
@@ -52,7 +52,7 @@ def test_processes_end_when_the_one_that_waits_for_them_is_killed(tmp_path: Path
     program = f"""
 import os, sys, time
 sys.path[:0] = {sys.path!r}
-from ansible_collections.slipway.release.plugins.module_utils.slipway.forks import spread_work
+from ansible_collections.slipway.release.plugins.module_utils.slipway.deb.forks import spread_work
 def work(number):
     open({str(tmp_path)!r} + f"/{{os.getpid()}}", "w").close()
     time.sleep(0.1)

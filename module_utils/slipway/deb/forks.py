@@ -14,7 +14,7 @@ from multiprocessing import connection
 from multiprocessing.context import ForkProcess
 from typing import Any, TypeVar
 
-from .errors import SlipwayError
+from ..errors import SlipwayError
 
 Result = TypeVar("Result")
 

@@ -1,0 +1,67 @@
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The release notes' template, with what commits and systems may be called, as Ansible renders it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[3]
+
+HOSTILE = "<script>x</script> [[!meta redir=x]] [a](http://x) \x1b[2J"
+PLAN = {
+    "branch": "baserock/release/baserock-26.47",
+    "tag": "baserock-26.47",
+    "definitions": {"commit": "c" * 40},
+    "systems": [
+        {"name": "minimal-system-x86_64", "architecture": "x86_64"},
+        {"name": "a`|[[b]]", "architecture": "x86_64"},
+    ],
+    "skipped": [],
+}
+VARIABLES = {
+    "release_plan": PLAN,
+    "release_records": {"publication": {"outputs": {"files": [{"name": "a.tar.gz", "size": 7, "sha256": "d" * 64}]}}},
+    "release_notes_title": "baserock 26.47",
+    "release_notes_introduction": "",
+    "release_notes_download_url": "",
+    "release_notes_changes": {
+        "previous": None,
+        "total": 2,
+        "changes": [
+            {"commit": "a" * 40, "author": "Zoë Müller", "subject": "Größe geändert"},
+            {"commit": "b" * 40, "author": "*Eve*", "subject": HOSTILE},
+        ],
+    },
+}
+
+
+def test_the_notes_show_what_others_wrote_and_nothing_of_it_acts(tmp_path: Path) -> None:
+    task = {"ansible.builtin.copy": {"dest": str(tmp_path / "notes"), "content": "{{ notes }}"}}
+    notes = f"{{{{ lookup('ansible.builtin.template', '{ROOT}/roles/release_notes/templates/notes.mdwn.j2') }}}}"
+    play = {"hosts": "localhost", "gather_facts": False, "vars": {"notes": notes}, "tasks": [task]}
+    (tmp_path / "play.yml").write_text(json.dumps([play]))
+    (tmp_path / "facts.json").write_text(json.dumps(VARIABLES))
+    words = ["-i", "localhost,", "-c", "local", "-e", f"@{tmp_path}/facts.json", str(tmp_path / "play.yml")]
+    program = Path(sys.executable).with_name("ansible-playbook")
+    done = subprocess.run(
+        [program, *words],
+        cwd=ROOT,
+        env={**os.environ, "ANSIBLE_PYTHON_INTERPRETER": sys.executable},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    said = (tmp_path / "notes").read_text()
+    assert "* Größe geändert (`aaaaaaa`, Zoë Müller)\n" in said
+    assert "| `minimal-system-x86_64` | x86_64 | `` |\n" in said
+    assert "| `a.tar.gz` | 7 | `dddd" in said
+    assert "| <code>a&#96;&#124;&#91;&#91;b&#93;&#93;</code> | x86_64 | `` |\n" in said
+    line = next(line for line in said.splitlines() if "bbbbbbb" in line)
+    assert line.startswith("* &lt;script>x&lt;/script> \\[\\[!meta redir=x\\]\\] \\[a\\](http://x) \ufffd\\[2J")
+    assert line.endswith("(`bbbbbbb`, \\*Eve\\*)")
