@@ -13,8 +13,9 @@ author: The Slipway developers (@slipway)
 description:
   - Delivers a plain text mail into a maildir, or through an SMTP server.
   - A maildir that has a message of this Message-ID, read or unread, gets no second one.
-  - An SMTP server cannot be asked whether it was sent. O(already_sent), from the announcement's record, says so. If a
-    run is killed between the server's answer and the record, the mail is sent again, with the same Message-ID.
+  - An SMTP server cannot be asked whether it was sent. O(journal) keeps what it answered, and O(already_sent), from the
+    announcement's record, says so as well. Where a run did not learn or was killed before it learned whether the server
+    took the mail, nothing is sent until a person says O(again) or O(arrived).
 extends_documentation_fragment:
   - slipway.release.connection.https
   - slipway.release.attributes
@@ -64,6 +65,19 @@ options:
   date:
     description: The mail's date in seconds since the epoch. The default is now.
     type: int
+  journal:
+    description: A file that keeps what is known of the mail to an SMTP server. Without it a mail may be sent twice.
+    type: path
+  again:
+    description:
+      - Whether to send a mail whose fate is unknown, and what the SMTP server took only for some, again. Recipients for
+        whom it took the mail do not get it a second time.
+    type: bool
+    default: false
+  arrived:
+    description: Whether a mail whose fate is unknown is known to have arrived.
+    type: bool
+    default: false
   already_sent:
     description: Whether a record says that this mail was sent.
     type: bool
@@ -74,7 +88,7 @@ attributes:
   diff_mode:
     details: Shows the whole mail.
   idempotent:
-    details: By Message-ID in a maildir, by O(already_sent) through SMTP.
+    details: By Message-ID in a maildir, by O(journal) or O(already_sent) through SMTP.
     support: partial
 """
 
@@ -89,6 +103,7 @@ EXAMPLES = r"""
     subject: Baserock 26.47 is released
     body: "{{ lookup('ansible.builtin.template', 'announcement.txt.j2') }}"
     message_id: <baserock-26.47.announcement@example.org>
+    journal: /srv/slipway/releases/26.47/announcement.json
 """
 
 RETURN = r"""
@@ -108,12 +123,14 @@ refused:
 """
 
 import time
+from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
 from ..module_utils.slipway.module.options import CONNECTION_HTTPS
 from ..module_utils.slipway.module.report import run_module
 from ..module_utils.slipway.publish import announcement
+from ..module_utils.slipway.publish.relay import Relay, send_mail
 
 
 def act(params: dict[str, Any], *, write: bool) -> dict[str, Any]:
@@ -126,17 +143,18 @@ def act(params: dict[str, Any], *, write: bool) -> dict[str, Any]:
     result: dict[str, Any] = {"message_id": params["message_id"], "text": text, "refused": []}
     if params["already_sent"]:
         return {"changed": False, **result}
-    if not write:
-        changed = maildir is None or announcement.find_mail(maildir, params["message_id"]) is None
-    elif maildir is not None:
+    if maildir is None:
+        sending = _send(params, mail, write=write)
+        changed, result["refused"] = sending.changed, sorted(sending.refused)
+        result["warnings"] = [
+            f"{params['host']} refused the announcement for {recipient} ({reason}); the others got it. "
+            "Run again with -e release_announce_again=true to send it to those alone who did not get it."
+            for recipient, reason in sorted(sending.refused.items())
+        ]
+    elif write:
         changed = announcement.deliver_mail(maildir, mail)
     else:
-        changed = True
-        result["refused"] = announcement.send_mail(_make_relay(params), mail)
-        result["warnings"] = [
-            f"{params['host']} refused the announcement for {recipient}; the others got it."
-            for recipient in result["refused"]
-        ]
+        changed = announcement.find_mail(maildir, params["message_id"]) is None
     diff = {"diff": {"before": "", "after": text}} if changed else {}
     return {"changed": changed, **result, **diff}
 
@@ -158,16 +176,27 @@ def main() -> None:
             "body": {"type": "str", "required": True},
             "message_id": {"type": "str", "required": True},
             "date": {"type": "int"},
+            "journal": {"type": "path"},
+            "again": {"type": "bool", "default": False},
+            "arrived": {"type": "bool", "default": False},
             "already_sent": {"type": "bool", "default": False},
         },
         required_one_of=[("maildir", "host")],
-        mutually_exclusive=[("maildir", "host")],
+        mutually_exclusive=[("maildir", "host"), ("again", "arrived")],
         required_by={"password": ["user"]},
     )
 
 
-def _make_relay(params: dict[str, Any]) -> announcement.Relay:
-    return announcement.Relay(
+def _send(params: dict[str, Any], mail: EmailMessage, *, write: bool) -> announcement.Sending:
+    relay = _make_relay(params)
+    if params["journal"]:
+        journal, again, arrived = Path(params["journal"]), params["again"], params["arrived"]
+        return announcement.send_once(relay, mail, journal=journal, again=again, arrived=arrived, write=write)
+    return announcement.Sending(True, send_mail(relay, mail) if write else {})
+
+
+def _make_relay(params: dict[str, Any]) -> Relay:
+    return Relay(
         host=params["host"],
         port=params["port"],
         tls=params["tls"],

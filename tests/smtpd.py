@@ -8,13 +8,18 @@ import base64
 import socketserver
 import ssl
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 
 class Smtpd(socketserver.ThreadingTCPServer):
-    """Takes every mail except for ``refuses``; with a certificate it offers STARTTLS and wants a login after it."""
+    """Takes every mail except for ``refuses``; with a certificate it offers STARTTLS and wants a login after it.
+
+    ``answers`` are other ones than the usual to a command, to the connection ("") or to a mail's end ("."): "gone"
+    closes the connection, "silent" says nothing, "drip" says it, and for ever more of it, byte by byte.
+    """
 
     daemon_threads = True
     allow_reuse_address = True
@@ -24,6 +29,8 @@ class Smtpd(socketserver.ThreadingTCPServer):
         self.mails: list[tuple[list[str], bytes]] = []
         self.logins: list[str] = []
         self.refuses: set[str] = set()
+        self.answers: dict[str, str] = {}
+        self.commands: list[str] = []
         self.context: ssl.SSLContext | None = None
         if certificate is not None:
             self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -44,11 +51,34 @@ class _Session(socketserver.StreamRequestHandler):
     def say(self, line: str) -> None:
         self.wfile.write(f"{line}\r\n".encode())
 
+    def say_otherwise(self, verb: str) -> bool:
+        """Give an unusual answer, if there is one; False ends the session."""
+        match self.server.answers[verb]:
+            case "gone":
+                return False
+            case "silent":
+                self.rfile.read()
+                return False
+            case "drip":
+                while True:
+                    self.wfile.write(b"2")
+                    time.sleep(0.02)
+            case answer:
+                self.say(answer)
+        return True
+
     def handle(self) -> None:
+        if "" in self.server.answers and not self.say_otherwise(""):
+            return
         self.say("220 test")
         recipients: list[str] = []
         while line := self.rfile.readline():
             verb, _, rest = line.decode().strip().partition(" ")
+            self.server.commands.append(verb.upper())
+            if verb.upper() in self.server.answers:
+                if not self.say_otherwise(verb.upper()):
+                    return
+                continue
             match verb.upper():
                 case "EHLO" if self.server.context and not self.encrypted:
                     self.say("250-test\r\n250 STARTTLS")
@@ -74,7 +104,10 @@ class _Session(socketserver.StreamRequestHandler):
                 case "DATA":
                     self.say("354 go")
                     self.server.mails.append((recipients, self.data()))
-                    self.say("250 taken")
+                    if "." not in self.server.answers:
+                        self.say("250 taken")
+                    elif not self.say_otherwise("."):
+                        return
                 case "QUIT":
                     self.say("221 bye")
                     return
@@ -83,7 +116,7 @@ class _Session(socketserver.StreamRequestHandler):
 
     def data(self) -> bytes:
         lines = []
-        while (line := self.rfile.readline()) != b".\r\n":
+        while (line := self.rfile.readline()) not in (b".\r\n", b""):
             lines.append(line.removeprefix(b"."))
         return b"".join(lines)
 

@@ -110,6 +110,7 @@ class Site:
             "build_hosts": {},
             "directories": {
                 "state": str(self.state),
+                "release": str(release),
                 **{name: str(release / name) for name in ("source", "records", "images", "artifacts", "logs")},
             },
         }

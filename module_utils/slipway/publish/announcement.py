@@ -6,37 +6,26 @@ from __future__ import annotations
 
 import email.parser
 import email.policy
+import json
 import mailbox
 import re
-import smtplib
-import ssl
-from collections.abc import Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from email.message import EmailMessage
 from email.utils import formatdate, parseaddr
 from pathlib import Path
-from unicodedata import category
 
 from ..errors import SlipwayError, name_refusals, refuse
+from ..escape import escape_mail, escape_terminal
+from ..files import write_atomic
 from ..locks import hold_flock
+from .relay import MaybeSentError, Relay, explain_search, list_addresses, send_mail
 
 MESSAGE_ID = re.compile(r"<[A-Za-z0-9._+~=-]{1,120}@[A-Za-z0-9.-]{1,120}>\Z")
 ADDRESS = re.compile(r"[^\s<>@,;:\"()\[\]\\\x00-\x1f\x7f]+@[A-Za-z0-9.-]+\Z")
 #: A line of a mail may not be longer; beyond it the text is encoded.
 MAX_LINE = 900
-
-
-@dataclass(frozen=True)
-class Relay:
-    """An SMTP server; ``tls`` is ``starttls``, ``implicit`` or ``none``, ``timeout`` in seconds."""
-
-    host: str
-    port: int
-    tls: str = "starttls"
-    user: str | None = None
-    password: str | None = None
-    ca_path: str | None = None
-    timeout: float = 30.0
 
 
 def compose_mail(
@@ -48,7 +37,7 @@ def compose_mail(
         faults.append("there are no recipients")
     if not MESSAGE_ID.match(message_id):
         faults.append(f"{message_id!r} is not a Message-ID of the form <name@domain>")
-    if not subject.strip() or len(subject.splitlines()) > 1 or any(category(letter) == "Cc" for letter in subject):
+    if not subject.strip() or not _is_plain_line(subject):
         faults.append(f"{subject!r} is not a subject of one line")
     if not body.strip():
         faults.append("the text is empty")
@@ -60,6 +49,7 @@ def compose_mail(
     mail["Date"] = formatdate(date)
     mail["Message-ID"] = message_id
     mail["Auto-Submitted"] = "auto-generated"
+    body = escape_mail(body)
     plain = body.isascii() and all(len(line) <= MAX_LINE for line in body.splitlines())
     mail.set_content(body if body.endswith("\n") else f"{body}\n", cte="7bit" if plain else "quoted-printable")
     return mail
@@ -92,59 +82,111 @@ def deliver_mail(maildir: Path, mail: EmailMessage) -> bool:
     return True
 
 
-def send_mail(relay: Relay, mail: EmailMessage) -> list[str]:
-    """Give the mail to an SMTP server; the recipients that it refused while it took the mail for others.
+@dataclass(frozen=True)
+class Journal:
+    """What is known of the mail to an SMTP server: ``sent`` is whether it answered; who was taken and who refused."""
 
-    A failure means that nobody got it.
+    message_id: str
+    relay: str
+    begun: str
+    sent: bool
+    accepted: Sequence[str] = ()
+    refused: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Sending:
+    """Whether something was sent, or would be, and which recipients the server refused, and why."""
+
+    changed: bool
+    refused: Mapping[str, str] = field(default_factory=dict)
+
+
+def send_once(
+    relay: Relay,
+    mail: EmailMessage,
+    *,
+    journal: Path,
+    again: bool = False,
+    arrived: bool = False,
+    write: bool = True,
+) -> Sending:
+    """Send the mail unless ``journal`` says that it was sent; what it may have got is written there before.
+
+    Where an earlier mail's fate is unknown, that is a failure, unless a person says that it ``arrived``, or to send it
+    ``again``. What the server took is never sent again: then only those get it who did not.
     """
-    context = ssl.create_default_context(cafile=relay.ca_path) if relay.tls != "none" else None
+    past, everyone = read_journal(journal), list_addresses(mail)
+    if past is not None and not past.sent:
+        if arrived:
+            return _record_arrival(journal, past, everyone, write=write)
+        if not again:
+            raise _unknown_error(past, journal, everyone)
+    if past is not None and past.sent and not again:
+        return Sending(False, past.refused)
+    accepted = list(past.accepted) if past is not None and past.sent else []
+    left = [address for address in everyone if address not in accepted]
+    if not left or not write:
+        return Sending(bool(left))
+    begun = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    now = Journal(str(mail["Message-ID"]), relay.address, begun, sent=False, accepted=accepted)
+    _write_journal(journal, now)
     try:
-        with _connect_relay(relay, context) as server:
-            if relay.tls == "starttls":
-                server.starttls(context=context)
-            if relay.user is not None:
-                server.login(relay.user, relay.password or "")
-            refused = server.send_message(mail)
-    except smtplib.SMTPRecipientsRefused as error:
-        reasons = [
-            f"{address}: {code} {_decode_text(said)}" for address, (code, said) in sorted(error.recipients.items())
-        ]
+        refused = send_mail(relay, mail, left)
+    except MaybeSentError:
+        raise
+    except SlipwayError:
+        _write_journal(journal, past)
+        raise
+    taken = [*accepted, *(address for address in left if address not in refused)]
+    _write_journal(journal, replace(now, sent=True, accepted=taken, refused=refused))
+    return Sending(True, refused)
+
+
+def read_journal(path: Path) -> Journal | None:
+    """What an earlier run left; ``None`` if there was none."""
+    if not path.exists():
+        return None
+    try:
+        return Journal(**json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
         raise SlipwayError(
-            "send the announcement through",
-            relay.host,
-            "it refused every recipient",
-            do_next="Correct the recipients, or ask the server's administrator, and run again.",
-            findings=reasons,
+            "learn whether the announcement was sent from",
+            str(path),
+            f"it cannot be read ({error})",
+            do_next="Find out whether the mail arrived. If it did not, remove this file and run again.",
         ) from error
-    except smtplib.SMTPResponseException as error:
-        raise _relay_error(relay, f"{error.smtp_code} {_decode_text(error.smtp_error)}") from error
-    except (OSError, smtplib.SMTPException) as error:
-        raise _relay_error(relay, str(error) or type(error).__name__) from error
-    return sorted(refused)
 
 
-def _connect_relay(relay: Relay, context: ssl.SSLContext | None) -> smtplib.SMTP:
-    if relay.tls == "implicit":
-        return smtplib.SMTP_SSL(relay.host, relay.port, timeout=relay.timeout, context=context)
-    return smtplib.SMTP(relay.host, relay.port, timeout=relay.timeout)
+def _write_journal(path: Path, journal: Journal | None) -> None:
+    if journal is None:
+        path.unlink(missing_ok=True)
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(path, json.dumps(asdict(journal), indent=2).encode() + b"\n")
 
 
-def _relay_error(relay: Relay, answer: str) -> SlipwayError:
+def _record_arrival(path: Path, past: Journal, everyone: Sequence[str], *, write: bool) -> Sending:
+    if write:
+        _write_journal(path, replace(past, sent=True, accepted=list(everyone)))
+    return Sending(True)
+
+
+def _unknown_error(past: Journal, path: Path, recipients: Sequence[str]) -> SlipwayError:
     return SlipwayError(
         "send the announcement through",
-        f"{relay.host}:{relay.port}",
-        answer,
-        do_next="Check the mail settings; nothing was sent. Run again with the tag announce.",
+        past.relay,
+        f"it may have been sent at {past.begun}: a run gave that server the mail and did not learn, or did not live to "
+        f"write into {path}, what became of it",
+        do_next=explain_search(past.message_id, recipients),
     )
-
-
-def _decode_text(answer: bytes | str) -> str:
-    return answer.decode("utf-8", "replace") if isinstance(answer, bytes) else answer
 
 
 def _is_address(text: str) -> bool:
     name, address = parseaddr(text)
-    one_line = not any(ord(letter) < 32 for letter in text)
-    return (
-        one_line and bool(ADDRESS.match(address)) and text in {address, f"{name} <{address}>", f'"{name}" <{address}>'}
-    )
+    known = text in {address, f"{name} <{address}>", f'"{name}" <{address}>'}
+    return known and bool(ADDRESS.match(address)) and _is_plain_line(text)
+
+
+def _is_plain_line(text: str) -> bool:
+    return escape_terminal(text) == text and not {"\n", "\t"} & {*text}
