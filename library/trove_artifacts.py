@@ -13,6 +13,8 @@ author: The Slipway developers (@slipway)
 description:
   - Queries a public Trove's cache server (morph-cache-server, API 1.0) for the artifacts of some systems, fetches what
     is missing from the local Trove's cache server, uploads it with one rsync, and queries again.
+  - What is there under its name, but empty or shorter than in the local Trove's cache, is missing as well and is
+    replaced. What is longer is a failure.
   - The answer of a cache server has to cover every name that was asked for. A body that is shorter than announced, or
     empty, is refused. No file appears under its name before it is whole.
   - The metadata and the build log of a source may be absent, by the form of their names only.
@@ -97,7 +99,7 @@ total:
   returned: success
   type: int
 missing:
-  description: The names that the public Trove lacked.
+  description: The names that the public Trove lacked, or did not have whole.
   returned: success
   type: list
   elements: str

@@ -13,12 +13,14 @@ REFUSED = b"<!DOCTYPE HTML><title>Error: 403 Forbidden</title>"
 
 class MorphCachePeer(Peer):
     """Serves ``directory``. ``short`` artifacts end early, ``without_length`` ones do not say how long they are,
-    ``silent`` ones are left out of answers to lists; the next ``fails`` connections are dropped."""
+    ``silent`` ones are left out of answers to lists, of ``cut`` ones it has the first
+    half; the next ``fails`` connections are dropped."""
 
     def __init__(self, directory: Path, *, refs: dict[tuple[str, str], str] | None = None) -> None:
         self.directory = directory
         self.refs = refs or {}
         self.short: Collection[str] = ()
+        self.cut: Collection[str] = ()
         self.silent: Collection[str] = ()
         self.without_length: Collection[str] = ()
         self.fails = 0
@@ -59,7 +61,8 @@ class MorphCachePeer(Peer):
         elif not path.is_file():
             asked.answer(404)
         else:
-            self._content(asked, name, path.read_bytes())
+            data = path.read_bytes()
+            self._content(asked, name, data[: len(data) // 2] if name in self.cut else data)
 
     def _content(self, asked: Exchange, name: str, data: bytes) -> None:
         handler = asked.handler

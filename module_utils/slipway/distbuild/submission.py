@@ -130,7 +130,7 @@ def preview_orders(
 
 
 def _is_cached(order: Order, cache: MorphCache | None) -> bool:
-    return cache is not None and bool(order.artifacts) and all(cache.find_present(order.artifacts).values())
+    return cache is not None and bool(order.artifacts) and all(cache.fetch_sizes(order.artifacts).values())
 
 
 def _describe_cached(order: Order) -> dict[str, Any]:

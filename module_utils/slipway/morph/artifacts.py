@@ -53,7 +53,7 @@ class Transfer:
 
 @dataclass
 class Outcome:
-    """``missing`` was not in the public cache, ``published`` is there now, ``absent`` is optional and nowhere."""
+    """``missing`` was not whole in the public cache, ``published`` is there now, ``absent`` is optional and nowhere."""
 
     total: int
     missing: list[str]
@@ -82,9 +82,8 @@ def publish_artifacts(
     """
     reporter = progress or Progress(None)
     check_names(names, attempt="publish artifacts to", on=public.url)
-    present = public.find_present(names)
-    outcome = Outcome(len(present), sorted(name for name, there in present.items() if not there))
-    reporter.report(f"{len(outcome.missing)} of {outcome.total} artifacts are missing in {public.url}")
+    outcome = Outcome(len({*names}), _find_missing(names, local=local, public=public))
+    reporter.report(f"{len(outcome.missing)} of {outcome.total} artifacts are missing or not whole in {public.url}")
     wanted = _select_available(outcome.missing, local)
     outcome.absent = sorted({*outcome.missing} - {*wanted})
     if not wanted or not write:
@@ -95,12 +94,31 @@ def publish_artifacts(
         return outcome
     reporter.report(f"sending {count_of(len(sizes), 'file')}, {sum(sizes.values())} bytes, to {transfer.destination}")
     _send_files(sizes, directory=directory, transfer=transfer)
-    _check_published(sorted(sizes), public=public, transfer=transfer)
+    _check_published(sizes, public=public, transfer=transfer)
     outcome.published, outcome.bytes = sorted(sizes), sum(sizes.values())
     for name in outcome.published:
         (directory / name).unlink(missing_ok=True)
     reporter.report(f"{public.url} has all of them now")
     return outcome
+
+
+def _find_missing(names: Sequence[str], *, local: MorphCache, public: MorphCache) -> list[str]:
+    """What the public cache does not have, or has shorter than the local one: empty, or cut off."""
+    there = public.fetch_sizes(names)
+    here = local.fetch_sizes(name for name, size in there.items() if size is not None)
+    longer = [
+        f"{name} has {there[name]} bytes there and {size} in {local.url}"
+        for name, size in here.items()
+        if size and (there[name] or 0) > size
+    ]
+    refuse(
+        f"confirm {len(longer)} of {count_of(len(there), 'artifact')} in",
+        public.url,
+        longer,
+        summary="they are longer than in the local cache",
+        do_next="Nothing was sent. Find out which is right, and remove the other from its cache; run again.",
+    )
+    return sorted(name for name, size in there.items() if not size or size < (here[name] or 0))
 
 
 def _select_available(names: Sequence[str], local: MorphCache) -> list[str]:
@@ -189,12 +207,17 @@ def _send_files(sizes: Mapping[str, int], *, directory: Path, transfer: Transfer
         )
 
 
-def _check_published(names: Sequence[str], *, public: MorphCache, transfer: Transfer) -> None:
-    missing = [name for name, there in public.find_present(names).items() if not there]
+def _check_published(sizes: Mapping[str, int], *, public: MorphCache, transfer: Transfer) -> None:
+    there = public.fetch_sizes(sizes)
+    wrong = [
+        name if there[name] is None else f"{name}: {there[name]} of {size} bytes"
+        for name, size in sizes.items()
+        if there[name] != size
+    ]
     refuse(
-        f"publish {len(missing)} of {count_of(len(names), 'artifact')} to",
+        f"publish {len(wrong)} of {count_of(len(sizes), 'artifact')} to",
         public.url,
-        missing,
-        summary=f"they were sent to {transfer.destination} and are still missing there",
+        sorted(wrong),
+        summary=f"they were sent to {transfer.destination} and are still missing there, or not whole",
         do_next="Check that this is the directory of that cache server, and that it may read the files.",
     )

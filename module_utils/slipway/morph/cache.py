@@ -8,6 +8,7 @@ import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import IO
 from urllib.parse import quote, urlencode
 
@@ -22,6 +23,8 @@ OPTIONAL = re.compile(r"[0-9a-f]{64}\.(?:meta|build-log)\Z")
 SYSTEM = re.compile(r"[0-9a-f]{64}\.system\.")
 SHA1 = re.compile(r"[0-9a-f]{40}\Z")
 BATCH = 1024
+#: How many lengths are asked for at a time.
+JOBS = 16
 
 
 class MorphCache:
@@ -45,6 +48,16 @@ class MorphCache:
     def size(self, name: str) -> int | None:
         """The length of an artifact in bytes; ``None`` if it is absent."""
         return self._service.fetch_size(_artifact_path(name), attempt=f"look for {name} in", timeout=self._timeout)
+
+    def fetch_sizes(self, names: Iterable[str], *, jobs: int = JOBS) -> dict[str, int | None]:
+        """For each name the length of what the cache has, ``None`` if it has none or does not say how long it is.
+
+        A file that is empty or was cut off has its name, too.
+        """
+        present = self.find_present(names)
+        there = [name for name, has in present.items() if has]
+        with ThreadPoolExecutor(max_workers=jobs) as pool:
+            return {**dict.fromkeys(present), **dict(zip(there, pool.map(self.size, there), strict=True))}
 
     def fetch(self, name: str, target: IO[bytes], *, timeout: float) -> int | None:
         """Write an artifact to ``target`` and return its length; ``None`` if it is absent."""

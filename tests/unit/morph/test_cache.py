@@ -79,10 +79,59 @@ def test_what_is_missing_is_published_and_then_nothing_is(troves, tmp_path):
     assert outcome.published == outcome.missing
     assert (outcome.total, outcome.absent) == (11, [])
     assert not list((tmp_path / "on-the-way").iterdir())
-    before = len(troves[0].requests)
+    troves[0].requests.clear()
     again = send(troves, names, tmp_path)
     assert (again.missing, again.published) == ([], [])
-    assert len(troves[0].requests) == before
+    assert "GET" not in {method for method, _ in troves[0].requests}
+
+
+def test_what_is_there_under_its_name_but_empty_or_cut_off_is_published_again(troves, tmp_path):
+    names = fill(troves[0].directory)
+    fill(troves[1].directory)
+    empty, cut, log = SYSTEM, f"{key(2)}.chunk.chunk-2-runtime", f"{key(1)}.build-log"
+    (troves[1].directory / empty).write_bytes(b"")
+    for name in (cut, log):
+        path = troves[1].directory / name
+        path.write_bytes(path.read_bytes()[:-1])
+    would = send(troves, names, tmp_path, write=False)
+    assert (would.missing, would.published) == (sorted([empty, cut, log]), [])
+    assert send(troves, names, tmp_path).published == sorted([empty, cut, log])
+    assert contents(troves[0].directory) == contents(troves[1].directory)
+
+
+def test_what_is_longer_in_public_is_named_with_both_lengths_and_stays(troves, tmp_path):
+    names = fill(troves[0].directory)
+    fill(troves[1].directory)
+    good = (troves[1].directory / SYSTEM).read_bytes()
+    (troves[0].directory / SYSTEM).write_bytes(good[:-1])
+    with pytest.raises(SlipwayError, match="they are longer than in the local cache. Nothing was sent") as caught:
+        send(troves, names, tmp_path)
+    assert f"{SYSTEM} has {len(good)} bytes there and {len(good) - 1} in {troves[0].url}" in str(caught.value)
+    assert (troves[1].directory / SYSTEM).read_bytes() == good
+
+
+@pytest.mark.parametrize("gone", [True, False])
+def test_what_only_the_public_cache_has_whole_is_published(troves, tmp_path, gone):
+    names = fill(troves[0].directory)
+    fill(troves[1].directory)
+    (troves[0].directory / SYSTEM).unlink() if gone else (troves[0].directory / SYSTEM).write_bytes(b"")
+    assert send(troves, names, tmp_path).missing == []
+
+
+def test_what_arrives_cut_off_is_named(troves, tmp_path):
+    names = fill(troves[0].directory)
+    troves[1].cut = [SYSTEM]
+    with pytest.raises(SlipwayError, match="still missing there, or not whole") as caught:
+        send(troves, names, tmp_path)
+    size = (troves[0].directory / SYSTEM).stat().st_size
+    assert caught.value.findings == [f"{SYSTEM}: {size // 2} of {size} bytes"]
+
+
+def test_an_empty_system_is_not_cached(troves):
+    Path(troves[0].directory, SYSTEM).write_bytes(b"")
+    cache = MorphCache(troves[0].url)
+    assert cache.find_present([SYSTEM]) == {SYSTEM: True}
+    assert cache.fetch_sizes([SYSTEM, f"{key(1)}.meta"]) == {SYSTEM: 0, f"{key(1)}.meta": None}
 
 
 def test_published_files_can_be_read_by_the_server(troves, tmp_path):
@@ -427,6 +476,8 @@ def test_check_mode_of_a_build_tells_whether_it_is_cached(troves, tmp_path):
             "list_command": [morph],
         }
         before = run_module("distbuild_submit", asked, check=True)
+        Path(troves[0].directory, SYSTEM).write_bytes(b"")
+        assert run_module("distbuild_submit", asked, check=True)["cached"] is False
         Path(troves[0].directory, SYSTEM).write_bytes(b"x")
         after = run_module("distbuild_submit", asked, check=True)
         assert peer.received == []
