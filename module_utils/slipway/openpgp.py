@@ -7,10 +7,11 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shlex
 import socket
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote
@@ -30,23 +31,42 @@ GPG_OPTIONS = ("--batch", "--no-tty", "--no-auto-check-trustdb", "--trust-model"
 
 #: Looking takes no lock, because a lock is a file in the home; GnuPG replaces its files whole.
 GPG_READ = ("--lock-never",)
-GPG_SIGN = ("--pinentry-mode", "error", "--armor", "--output", "-", "--detach-sign")
+GPG_SIGN = (
+    *("--no-random-seed-file", "--pinentry-mode", "error"),
+    *("--armor", "--output", "-", "--detach-sign"),
+)
 
 FINGERPRINT = re.compile(r"(?:[0-9A-F]{40}|[0-9A-F]{64})\Z")
 USER_ID = re.compile(r"[^<>\x00-\x1f\x7f]+ <[^<>@\s\x00-\x1f\x7f]+@[^<>@\s\x00-\x1f\x7f]+>\Z")
 EXPIRES = re.compile(r"(?:0|none|[1-9][0-9]*[dwmy]?|seconds=[1-9][0-9]*|[0-9]{4}-[0-9]{2}-[0-9]{2})\Z")
+#: What GnuPG calls a part that is revoked, disabled or invalid, which no new date helps.
+GONE = {"r", "d", "i"}
 ALGORITHMS = {"1": "rsa", "17": "dsa", "19": "ecdsa", "22": "eddsa"}
 
 
 @dataclass(frozen=True)
 class Key:
-    """A secret key that can sign now; ``created`` and ``expires`` are seconds since the epoch (None: never)."""
+    """A secret key that can sign now; ``created`` and ``expires`` are seconds since the epoch (None: never).
+
+    ``ends`` are the parts that signing needs, by fingerprint, and when each expires. An ``offline`` key has its primary
+    key's secret part elsewhere.
+    """
 
     fingerprint: str
     user_id: str
     algorithm: str
     created: int
     expires: int | None
+    ends: Mapping[str, int | None] = field(default_factory=dict)
+    offline: bool = False
+
+    def explain_extension(self, gnupghome: str | os.PathLike[str], *, until: float) -> str:
+        """How to prolong each part that expires before ``until``: the subkey, where that is what expires."""
+        parts = [fingerprint for fingerprint, end in self.ends.items() if end is not None and end <= until]
+        extend = shlex.join(["gpg", "--homedir", os.fspath(gnupghome), "--quick-set-expire", self.fingerprint, "2y"])
+        commands = [extend if part == self.fingerprint else f"{extend} {part}" for part in parts]
+        where = ", where the secret part of the primary key is, import the key here," if self.offline else ""
+        return f"extend it with `{' && '.join(commands)}`{where} and publish it again"
 
 
 @dataclass
@@ -63,7 +83,7 @@ class _KeyPart:
     keygrip: str = ""
 
     def signs(self, now: float) -> bool:
-        alive = self.validity not in {"e", "r", "d", "i"} and (self.expires is None or self.expires > now)
+        alive = self.validity not in {"e", *GONE} and (self.expires is None or self.expires > now)
         return alive and "s" in self.capabilities and not self.stub
 
 
@@ -99,17 +119,25 @@ class _ListedKey:
     def parts(self) -> list[_KeyPart]:
         return [self.primary, *self.subkeys]
 
-    def describe(self, now: float) -> Key:
-        ends = [part.expires for part in self.parts() if part.signs(now)]
-        signing_ends = None if None in ends else max(end for end in ends if end is not None)
-        both = [end for end in (self.primary.expires, signing_ends) if end is not None]
+    def describe(self) -> Key:
+        needed = {part.fingerprint: part.expires for part in (self.primary, *self._select_signing())}
         return Key(
             fingerprint=self.primary.fingerprint,
             user_id=self.user_ids[0] if self.user_ids else "",
             algorithm=self.primary.algorithm,
             created=self.primary.created,
-            expires=min(both, default=None),
+            expires=min((end for end in needed.values() if end is not None), default=None),
+            ends=needed,
+            offline=self.primary.stub,
         )
+
+    def _select_signing(self) -> list[_KeyPart]:
+        """The part that signs longest, expired or not; the primary key, if it signs, since no subkey outlives it."""
+        mine = [
+            part for part in self.parts() if "s" in part.capabilities and not part.stub and part.validity not in GONE
+        ]
+        ranked = sorted(mine, key=lambda part: (part is self.primary, part.expires is None, part.expires or 0))
+        return ranked[-1:]
 
 
 def find_signing_key(
@@ -133,12 +161,15 @@ def find_signing_key(
     faults = {entry.primary.fingerprint: entry.find_fault(moment) for entry in listed}
     usable = [entry for entry in listed if faults[entry.primary.fingerprint] is None]
     if not usable:
+        # What is at fault for another reason gets no better by another date.
+        expired = [entry.describe() for entry in listed if "expired" in str(faults[entry.primary.fingerprint])]
+        extend = expired[0].explain_extension(gnupghome, until=moment) if len(expired) == 1 else "extend one of them"
         reasons = "; ".join(f"{print_}: {fault}" for print_, fault in faults.items()) or "there are no secret keys"
         raise SlipwayError(
             attempt,
             on,
             reasons if wanted is None else str(faults[wanted]),
-            do_next="Extend it (gpg --quick-set-expire) or choose another key, and run again." if listed else make,
+            do_next=f"{extend[0].upper()}{extend[1:]}, or choose another key; run again." if listed else make,
         )
     if len(usable) > 1:
         raise SlipwayError(
@@ -147,7 +178,7 @@ def find_signing_key(
             f"{len(usable)} keys can sign: " + ", ".join(entry.primary.fingerprint for entry in usable),
             do_next="Say which one by its fingerprint and run again.",
         )
-    return usable[0].describe(moment)
+    return usable[0].describe()
 
 
 def sign_detached(
@@ -164,9 +195,28 @@ def sign_detached(
             [*dated, *GPG_SIGN, "--local-user", fingerprint, os.fspath(data)],
             attempt="sign",
             on=f"{data} with the key {fingerprint}",
-            do_next="If the key has a passphrase, sign something by hand once for the agent to know it; run again.",
+            do_next="If the key has a passphrase, sign something by hand once for the agent to know it, and have it "
+            "remember that for longer than a release (default-cache-ttl, max-cache-ttl in gpg-agent.conf). Run again.",
         )
     write_atomic(signature, done.stdout.encode())
+
+
+def try_signing(gnupghome: str | os.PathLike[str], fingerprint: str) -> None:
+    """Sign something that does not matter, and verify it; the home is afterwards as it was."""
+    home = Path(gnupghome)
+    before = home.stat()
+    with tempfile.TemporaryDirectory(prefix="slipway-sign-") as directory:
+        data, signature = Path(directory, "data"), Path(directory, "data.asc")
+        data.write_text("Whether this key signs.\n", encoding="utf-8")
+        try:
+            sign_detached(home, fingerprint, data=data, signature=signature)
+        finally:
+            os.utime(home, ns=(before.st_atime_ns, before.st_mtime_ns))  # the agent's sockets came and went
+        made = verify_signature(home, data=data, signature=signature)
+    if made is None or made.fingerprint != fingerprint:
+        by = "is not good" if made is None else f"is by {made.fingerprint}"
+        do_next = "Look at the keys there with `gpg --list-secret-keys`, and whether a gpg.conf names another."
+        raise SlipwayError("sign with", f"the key {fingerprint} in {home}", f"the signature {by}", do_next=do_next)
 
 
 @dataclass(frozen=True)
@@ -240,9 +290,7 @@ def find_secret_key(gnupghome: str | os.PathLike[str], user_id: str, *, now: flo
         return None
     moment = time.time() if now is None else now
     usable = [entry for entry in mine if entry.find_fault(moment) is None]
-    return (
-        usable[0].describe(moment) if usable else find_signing_key(gnupghome, mine[0].primary.fingerprint, now=moment)
-    )
+    return usable[0].describe() if usable else find_signing_key(gnupghome, mine[0].primary.fingerprint, now=moment)
 
 
 def export_public_key(gnupghome: str | os.PathLike[str], fingerprint: str) -> bytes:

@@ -250,7 +250,7 @@ fpr:::::::::2222222222222222222222222222222222222222:
 def test_a_key_lasts_as_long_as_its_last_signing_part() -> None:
     (listed,) = openpgp.parse_keys(LISTING)
     assert listed.find_fault(2000) is None
-    key = listed.describe(2000)
+    key = listed.describe()
     assert (key.fingerprint, key.user_id, key.expires) == (FINGERPRINT, "A : B <a@b.c>", 3000)
     assert listed.find_fault(4000) == "its signing subkey expired on 1970-01-01"
     assert listed.find_fault(6000) == "it expired on 1970-01-01"
@@ -275,7 +275,7 @@ def test_why_a_key_cannot_sign(change: tuple[str, str], fault: str) -> None:
 def test_any_listing_can_be_read(text: str) -> None:
     for listed in openpgp.parse_keys(text):
         if listed.find_fault(0) is None:
-            listed.describe(0)
+            listed.describe()
 
 
 @given(st.text(max_size=200), st.sampled_from(["VALIDSIG", "GOODSIG", "BADSIG", ""]))

@@ -17,7 +17,7 @@ from typing import Any
 
 from ..errors import SlipwayError, count_of
 from ..git.remote import list_remote_refs
-from ..openpgp import find_signing_key
+from ..openpgp import find_signing_key, try_signing
 
 GIB = 1 << 30
 DAY = 86400
@@ -68,21 +68,20 @@ def check_room(directory: str | os.PathLike[str], *, gib: float) -> list[str]:
 
 
 def check_signing_key(gnupghome: str, fingerprint: str | None, *, warning_days: float, now: float) -> Report:
-    """Whether the key can sign; that it soon cannot is a warning."""
+    """Whether the key signs, which is tried; that it soon cannot is a warning."""
     try:
         key = find_signing_key(gnupghome, fingerprint, now=now)
+        try_signing(gnupghome, key.fingerprint)
     except SlipwayError as error:
         return Report([str(error)])
     if key.expires is None or key.expires - now > warning_days * DAY:
         return Report()
     day = time.strftime("%Y-%m-%d", time.gmtime(key.expires))
     left = int((key.expires - now) // DAY)
-    return Report(
-        warnings=[
-            f"the signing key {key.fingerprint} expires on {day}, {count_of(left, 'day')} from now: "
-            f"extend it with `gpg --homedir {gnupghome} --quick-set-expire {key.fingerprint} 2y` and publish it again"
-        ]
-    )
+    (part,) = [fingerprint for fingerprint, end in key.ends.items() if end == key.expires][:1]
+    what = f"key {part}" if part == key.fingerprint else f"subkey {part} of the key {key.fingerprint}"
+    extend = key.explain_extension(gnupghome, until=now + warning_days * DAY)
+    return Report(warnings=[f"the signing {what} expires on {day}, {count_of(left, 'day')} from now: {extend}"])
 
 
 def find_unreachable(repositories: Iterable[Mapping[str, str]], *, timeout: float) -> list[str]:

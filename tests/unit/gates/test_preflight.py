@@ -6,6 +6,7 @@ import os
 import subprocess
 import time
 from collections import namedtuple
+from pathlib import Path
 
 import pytest
 from ansible_collections.slipway.release.plugins.filter.findings import findings
@@ -116,6 +117,132 @@ def test_an_expired_key_is_a_finding(key):
     home, fingerprint = key
     (finding,) = check_signing_key(home, None, warning_days=30, now=time.time() + 61 * DAY).findings
     assert finding.startswith(f"Could not sign with a key in {home}: {fingerprint}: it expired on ")
+
+
+def gpg(home, *words, at=None, passphrase="", **options):
+    faked = () if at is None else ("--faked-system-time", f"{int(at)}!")
+    command = [
+        "gpg",
+        "--homedir",
+        home,
+        "--batch",
+        "--quiet",
+        "--pinentry-mode",
+        "loopback",
+        "--passphrase",
+        passphrase,
+    ]
+    return subprocess.run([*command, *faked, *words], check=True, capture_output=True, text=True, **options).stdout
+
+
+def listed(home):
+    """The fingerprints of the primary key and its subkeys."""
+    lines = gpg(home, "--with-colons", "--list-keys").splitlines()
+    return [line.split(":")[9] for line in lines if line.startswith("fpr:")]
+
+
+@pytest.fixture
+def offline(tmp_path):
+    """A certifying primary key with a signing subkey; returns a function that makes them."""
+    home = tmp_path / "g n u"
+    home.mkdir(mode=0o700)
+    (home / "gpg-agent.conf").write_text("s2k-count 65536\n")  # or it measures for seconds what a passphrase may cost
+
+    def make(subkey, *, primary="0", at=None, usage="sign", passphrase=""):
+        gpg(home, "--quick-generate-key", "R <r@example.org>", "ed25519", "cert", primary, at=at, passphrase=passphrase)
+        kind = "ed25519" if usage == "sign" else "cv25519"
+        gpg(home, "--quick-add-key", listed(home)[0], kind, usage, subkey, at=at, passphrase=passphrase)
+        return str(home), *listed(home)
+
+    yield make
+    subprocess.run(["gpgconf", "--homedir", home, "--kill", "all"], check=True)
+
+
+def follow(advice):
+    """Do literally what it says, as a person would who answers what gpg asks."""
+    command = advice.partition("`")[2].partition("`")[0]
+    answers = "gpg --batch --quiet --pinentry-mode loopback --passphrase '' "
+    subprocess.run(command.replace("gpg ", answers), shell=True, check=True, capture_output=True)  # noqa: S602  # as a person does
+
+
+def check(home, **options):
+    return check_signing_key(home, None, **{"warning_days": 30, "now": time.time(), **options})
+
+
+@pytest.mark.parametrize(("primary", "what"), [("0", "subkey"), ("10d", "key"), ("25d", "subkey")])
+def test_the_advice_for_what_expires_soon_helps(offline, primary, what):
+    home, fingerprint, subkey = offline("20d", primary=primary)
+    (warning,) = check(home).warnings
+    part = fingerprint if what == "key" else f"{subkey} of the key {fingerprint}"
+    assert warning.startswith(f"the signing {what} {part} expires on ")
+    follow(warning)
+    assert check(home) == Report()
+
+
+def test_the_advice_for_an_expired_subkey_helps(offline):
+    home, _, subkey = offline("20d", at=time.time() - 40 * DAY)
+    (finding,) = check(home).findings
+    assert "its signing subkey expired on " in finding
+    assert subkey in finding
+    follow(finding)
+    assert check(home) == Report()
+
+
+def test_an_offline_primary_key_is_said_to_be_elsewhere(offline):
+    home, fingerprint, subkey = offline("20d")
+    lines = gpg(home, "--with-colons", "--with-keygrip", "--list-keys").splitlines()
+    grips = [line.split(":")[9] for line in lines if line.startswith("grp:")]
+    Path(home, "private-keys-v1.d", f"{grips[0]}.key").unlink()
+    (warning,) = check(home).warnings
+    assert f"--quick-set-expire {fingerprint} 2y {subkey}`, where the secret part of the primary key is" in warning
+
+
+def test_a_key_that_asks_for_a_passphrase_is_a_finding(offline):
+    home, fingerprint, _ = offline("1y", passphrase="secret")  # noqa: S106  # a test's
+    subprocess.run(["gpgconf", "--homedir", home, "--kill", "all"], check=True)
+    (finding,) = check(home).findings
+    assert f"with the key {fingerprint}" in finding
+    assert "If the key has a passphrase, sign something by hand once for the agent to know it" in finding
+
+
+def test_a_key_that_its_agent_has_the_passphrase_of_is_no_finding(offline):
+    home, _, subkey = offline("1y", passphrase="secret")  # noqa: S106  # a test's
+    agent = subprocess.Popen(["gpg-agent", "--homedir", home, "--daemon", "sleep", "60"], stderr=subprocess.DEVNULL)
+    try:
+        gpg(home, "--armor", "--local-user", subkey, "--sign", passphrase="secret", input="x")  # noqa: S106  # a test's
+        assert check(home) == Report()
+    finally:
+        subprocess.run(["gpgconf", "--homedir", home, "--kill", "all"], check=True)
+        agent.kill()
+        agent.wait()
+
+
+def test_a_key_for_another_use_is_a_finding(offline):
+    home, fingerprint, _ = offline("1y", usage="encr")
+    (finding,) = check(home).findings
+    assert f"{fingerprint}: it is not made for signing" in finding
+    assert "quick-set-expire" not in finding
+
+
+def test_a_revoked_subkey_is_a_finding(offline):
+    home, _, _ = offline("1y")
+    edit = ["--command-fd", "0", "--edit-key", "r@example.org"]
+    gpg(home, *edit, input="key 1\nrevkey\ny\n0\n\ny\nsave\n")
+    (finding,) = check(home).findings
+    assert "its signing subkey is revoked or not valid" in finding
+    assert "quick-set-expire" not in finding
+
+
+def test_trying_a_key_leaves_its_home_as_it_was(key):
+    home, _ = key
+
+    def state():
+        places = [Path(home), *Path(home).rglob("*")]
+        return {path: (path.stat().st_mtime_ns, path.stat().st_mode, path.stat().st_size) for path in places}
+
+    before = state()
+    assert check(home) == Report()
+    assert state() == before
 
 
 def test_a_missing_key_is_a_finding(tmp_path):
