@@ -13,6 +13,9 @@ author: The Slipway developers (@slipway)
 description:
   - Checks what is needed on the host where it runs, and fails with everything that is wrong, listed at once.
   - Each option adds its check. Nothing is changed.
+  - What later stages need on servers of others is tried as far as it goes without changing anything there. Pushes have
+    the very names that the release uses, and are such as git refuses at the very last, after every hook. A mail is
+    begun and not sent.
 extends_documentation_fragment:
   - slipway.release.openpgp
   - slipway.release.connection.https
@@ -57,6 +60,76 @@ options:
       url:
         description: Its URL.
         type: str
+        required: true
+      branch:
+        description: The branch that the release commits to. With O(try_access) it is tried whether that is allowed.
+        type: str
+        default: ""
+  try_access:
+    description:
+      - Whether to try what the servers of others allow, outside check mode - pushing the plan's branch and tag,
+        committing to repositories that have a branch, giving a mail to the relays. What is done according to
+        O(records) is not tried.
+    type: bool
+    default: false
+  tag:
+    description: How the release's tag is made.
+    type: dict
+    suboptions:
+      gnupghome:
+        description: The directory of the keyring with the key that signs it. Empty for a tag that is not signed.
+        type: path
+        default: ""
+      signing_key:
+        description: The fingerprint of that key. Needed when the keyring holds several.
+        type: str
+        default: ""
+      name:
+        description: Who tags.
+        type: str
+        required: true
+      email:
+        description: The mail address of who tags.
+        type: str
+        required: true
+  relays:
+    description: SMTP servers that the announcement goes through.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      host:
+        description: The server.
+        type: str
+        required: true
+      port:
+        description: Its port.
+        type: int
+        default: 587
+      tls:
+        description: Whether the connection is encrypted after C(STARTTLS), from its beginning, or not at all.
+        type: str
+        choices: [starttls, implicit, none]
+        default: starttls
+      user:
+        description: Who logs in. Empty means that nobody does.
+        type: str
+        default: ""
+      password:
+        description: The password of that user.
+        type: str
+      ca_path:
+        description: A file of certificates to trust instead of the system's. Empty is the system's.
+        type: str
+        default: ""
+      sender:
+        description: Who sends, such as V(Release Team <release@example.org>).
+        type: str
+        required: true
+      recipients:
+        description: Who gets the mail.
+        type: list
+        elements: str
         required: true
   public:
     description: The directory of public files, if it is on this host.
@@ -108,6 +181,11 @@ findings:
   returned: failure
   type: list
   elements: str
+would_try:
+  description: What is tried with O(try_access), a few words each. In check mode it is only listed.
+  returned: success
+  type: list
+  elements: str
 masons:
   description: What each mason reported.
   returned: success
@@ -125,13 +203,35 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slipway.errors import refuse
+from ..module_utils.slipway.escape import escape_terminal
 from ..module_utils.slipway.gates import preflight
 from ..module_utils.slipway.gates.masons import fetch_mason_status, report_masons
+from ..module_utils.slipway.gates.tries import list_tries
 from ..module_utils.slipway.module.options import CONNECTION_HTTPS, OPENPGP
 from ..module_utils.slipway.module.report import report
 
 PROGRAM = {"name": {"type": "str", "required": True}, "package": {"type": "str", "default": ""}}
-REPOSITORY = {"name": {"type": "str", "required": True}, "url": {"type": "str", "required": True}}
+REPOSITORY = {
+    "name": {"type": "str", "required": True},
+    "url": {"type": "str", "required": True},
+    "branch": {"type": "str", "default": ""},
+}
+TAG = {
+    "gnupghome": {"type": "path", "default": "", "no_log": False},
+    "signing_key": {"type": "str", "default": "", "no_log": False},
+    "name": {"type": "str", "required": True},
+    "email": {"type": "str", "required": True},
+}
+RELAY = {
+    "host": {"type": "str", "required": True},
+    "port": {"type": "int", "default": 587},
+    "tls": {"type": "str", "choices": ["starttls", "implicit", "none"], "default": "starttls"},
+    "user": {"type": "str", "default": ""},
+    "password": {"type": "str", "no_log": True},
+    "ca_path": {"type": "str", "default": ""},
+    "sender": {"type": "str", "required": True},
+    "recipients": {"type": "list", "elements": "str", "required": True},
+}
 
 
 def run_checks(wanted: dict[str, Any]) -> tuple[preflight.Report, list[dict[str, Any]]]:
@@ -141,14 +241,10 @@ def run_checks(wanted: dict[str, Any]) -> tuple[preflight.Report, list[dict[str,
         found.findings += preflight.check_room(wanted["directory"], gib=wanted["min_free_gib"])
     reports: list[preflight.Report] = []
     masons: list[dict[str, Any]] = []
-    if wanted["gnupghome"]:
+    # What is signed already needs no key.
+    for home, key in [] if {"package", "tag"} <= {*wanted["records"]} else list_keys(wanted):
         reports.append(
-            preflight.check_signing_key(
-                wanted["gnupghome"],
-                wanted["signing_key"] or None,
-                warning_days=wanted["key_warning_days"],
-                now=time.time(),
-            )
+            preflight.check_signing_key(home, key or None, warning_days=wanted["key_warning_days"], now=time.time())
         )
     if plan:
         reports.append(preflight.check_names(plan, wanted["records"], public_directory=wanted["public"]))
@@ -169,6 +265,13 @@ def run_checks(wanted: dict[str, Any]) -> tuple[preflight.Report, list[dict[str,
     return found, masons
 
 
+def list_keys(wanted: dict[str, Any]) -> list[tuple[str, str]]:
+    """The keyrings and keys that sign, each once."""
+    tag = wanted["tag"] or {"gnupghome": "", "signing_key": ""}
+    named = [(each["gnupghome"], each["signing_key"] or "") for each in (wanted, tag) if each["gnupghome"]]
+    return list(dict.fromkeys(named))
+
+
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
@@ -179,6 +282,9 @@ def main() -> None:
             "min_free_gib": {"type": "float", "default": 30},
             "key_warning_days": {"type": "int", "default": 30, "no_log": False},
             "repositories": {"type": "list", "elements": "dict", "default": [], "options": REPOSITORY},
+            "try_access": {"type": "bool", "default": False},
+            "tag": {"type": "dict", "options": TAG},
+            "relays": {"type": "list", "elements": "dict", "default": [], "options": RELAY},
             "public": {"type": "path"},
             "masons": {"type": "list", "elements": "str", "default": []},
             "mason_max_age": {"type": "int", "default": 3600},
@@ -192,8 +298,13 @@ def main() -> None:
 
     def act() -> dict[str, Any]:
         found, masons = run_checks(module.params)
+        tries = list_tries(module.params) if module.params["try_access"] else {}
+        for attempt in [] if module.check_mode else tries.values():
+            part = attempt()
+            found.findings += part.findings
+            found.warnings += part.warnings
         for warning in found.warnings:
-            module.warn(warning)
+            module.warn(escape_terminal(warning))
         refuse(
             "begin",
             (module.params["plan"] or {}).get("label", "the release"),
@@ -201,7 +312,7 @@ def main() -> None:
             several="checks failed",
             do_next="Nothing was changed. Fix this and run again.",
         )
-        return {"changed": False, "masons": masons}
+        return {"changed": False, "masons": masons, "would_try": list(tries)}
 
     report(module, act)
 

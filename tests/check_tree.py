@@ -32,7 +32,7 @@ FLOORS: dict[str, set[str]] = {
     "plan": {"git", "image", "release"},
     "trove": {"apt", "deb", "git"},
     "mason": {"buildstream", "git", "plan"},
-    "gates": {"git", "mason"},
+    "gates": {"git", "mason", "publish"},
 }
 #: How task names must not begin, and what says the same in words that engineers use.
 WORDS = {

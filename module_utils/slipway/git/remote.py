@@ -193,7 +193,7 @@ def ensure_ref(
         return None, True
     if before is None:
         with fetch_commit(url, commit) as repository:
-            source = commit if annotation is None else _make_tag(repository, ref, commit=commit, annotation=annotation)
+            source = commit if annotation is None else make_tag(repository, ref, commit=commit, annotation=annotation)
             push_ref(url, ref, source=source, expected="", repository=repository)
     _verify_ref(url, ref, commit=commit, annotation=annotation)
     return before, before is None
@@ -231,8 +231,11 @@ def _read_after(url: str, ref: str, *, error: SlipwayError) -> str | None:
         ) from error
 
 
-def _make_tag(repository: Path, ref: str, *, commit: str, annotation: Annotation) -> str:
-    """Make the tag; it is signed here, since git would do so as a person's settings say."""
+def make_tag(repository: Path, ref: str, *, commit: str, annotation: Annotation) -> str:
+    """Make an annotated tag in a repository that is here; its object.
+
+    It is signed here, since git would do so as a person's settings say.
+    """
     name = ref.removeprefix("refs/tags/")
     run_here = partial(run_git, attempt="make the tag", on=name, repository=repository)
     run_here(
