@@ -43,6 +43,11 @@ options:
     description: How many GiB must be free there. A release that is packaged already needs no more room.
     type: float
     default: 30
+  writable:
+    description: Directories that this user must be able to write to, or to make.
+    type: list
+    elements: path
+    default: []
   key_warning_days:
     description: A key that expires in less than so many days is a warning.
     type: int
@@ -237,6 +242,7 @@ RELAY = {
 def run_checks(wanted: dict[str, Any]) -> tuple[preflight.Report, list[dict[str, Any]]]:
     found = preflight.Report(preflight.find_missing_programs(wanted["programs"]))
     plan = wanted["plan"]
+    found.findings += preflight.find_unwritable(wanted["writable"])
     if wanted["directory"] and "package" not in wanted["records"]:
         found.findings += preflight.check_room(wanted["directory"], gib=wanted["min_free_gib"])
     reports: list[preflight.Report] = []
@@ -280,6 +286,7 @@ def main() -> None:
             "programs": {"type": "list", "elements": "dict", "default": [], "options": PROGRAM},
             "directory": {"type": "path"},
             "min_free_gib": {"type": "float", "default": 30},
+            "writable": {"type": "list", "elements": "path", "default": []},
             "key_warning_days": {"type": "int", "default": 30, "no_log": False},
             "repositories": {"type": "list", "elements": "dict", "default": [], "options": REPOSITORY},
             "try_access": {"type": "bool", "default": False},

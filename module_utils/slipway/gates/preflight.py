@@ -67,6 +67,21 @@ def check_room(directory: str | os.PathLike[str], *, gib: float) -> list[str]:
     ]
 
 
+def find_unwritable(directories: Iterable[str]) -> list[str]:
+    """A sentence for each directory that is to be published to and that cannot be written to, or made, by this user."""
+    findings = []
+    for directory in directories:
+        place = Path(directory)
+        while not os.path.lexists(place) and place != place.parent:
+            place = place.parent
+        if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+            what = "is not writable for this user" if place.is_dir() else "is not a directory"
+            findings.append(
+                f"{place} {what}, so nothing can be published to {directory}: change its owner, or the setting"
+            )
+    return findings
+
+
 def check_signing_key(gnupghome: str, fingerprint: str | None, *, warning_days: float, now: float) -> Report:
     """Whether the key signs, which is tried; that it soon cannot is a warning."""
     try:

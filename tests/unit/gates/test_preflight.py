@@ -19,6 +19,7 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway.gates.pref
     check_signing_key,
     find_missing_programs,
     find_unreachable,
+    find_unwritable,
     list_left_out,
 )
 from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp import make_key
@@ -94,6 +95,18 @@ def test_a_place_where_nothing_can_be_made_is_a_finding(tmp_path, monkeypatch):
     assert check_room(tmp_path, gib=0) == [
         f"{tmp_path} is not writable for this user: change its owner, or set release_state_directory"
     ]
+
+
+def test_a_place_that_cannot_be_published_to_is_a_finding(tmp_path, monkeypatch):
+    assert find_unwritable([str(tmp_path), str(tmp_path / "not/yet")]) == []
+    (tmp_path / "file").touch()
+    (tmp_path / "dangling").symlink_to("nowhere")
+    for name in ("file", "dangling"):
+        (finding,) = find_unwritable([str(tmp_path / name / "public")])
+        assert finding.startswith(f"{tmp_path / name} is not a directory, so nothing can be published to ")
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    (finding,) = find_unwritable([str(tmp_path / "public")])
+    assert finding.startswith(f"{tmp_path} is not writable for this user, so nothing can be published to ")
 
 
 def test_a_key_that_can_sign_long_enough_is_no_finding(key):
