@@ -97,7 +97,7 @@ def test_a_server_that_takes_uploads_is_left_as_it_was(site: Site, tmp_path: Pat
     assert (tmp_path / "state/releases/26.47/records/preflight.json").exists()
 
 
-def test_a_server_that_takes_no_uploads_ends_the_release_before_it_begins(site: Site, tmp_path: Path, server: Sshd) -> None:
+def test_a_server_that_takes_no_uploads_ends_the_release_at_once(site: Site, tmp_path: Path, server: Sshd) -> None:
     (tmp_path / "server/private").mkdir(parents=True)
     (tmp_path / "server/public").write_text("in the way")
     ran = preflight(site, server, release_publish_upload={"ssh_options": server.options, "user": "nobody-of-this-name"})
