@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from smtpd import smtpd
 from typing import Any
 
 import pytest
@@ -207,6 +208,49 @@ def test_a_release_is_published_and_announced_once_and_drift_is_named(site: Site
     assert site.done().changed == 1
     assert not (site.state / "mail").exists()
     assert_public(site)
+
+
+def test_a_mail_that_may_have_been_sent_waits_for_a_person(site: Site) -> None:
+    with smtpd() as server:
+        by_smtp = {
+            "release_announce_smtp_host": "127.0.0.1",
+            "release_announce_smtp_port": server.port,
+            "release_announce_smtp_tls": "none",
+        }
+        server.answers = {".": "gone"}
+        ran = site.run("26.47", **by_smtp)
+        assert ran.status != 0
+        assert "It may have been sent. Look for the Message-ID" in " ".join(ran.text.split())
+        server.answers = {}
+        for words in ((), ("--check",)):
+            ran = site.run("26.47", "--tags", "announce", *words, **by_smtp)
+            assert ran.status != 0
+            assert "it may have been sent at 20" in " ".join(ran.text.split())
+        site.done("26.47", "--tags", "announce", **by_smtp, release_announce_arrived="true")
+        assert site.done("26.47", "--tags", "announce", **by_smtp).changed == 0
+        assert len(server.mails) == 1
+        (site.release("26.47") / "records/announcement.json").unlink()
+        assert site.done("26.47", "--tags", "announce", **by_smtp).changed == 1, "the record"
+        assert len(server.mails) == 1
+
+
+def test_a_mail_that_some_were_refused_goes_to_those_alone(site: Site) -> None:
+    with smtpd() as server:
+        by_smtp = {
+            "release_announce_smtp_host": "127.0.0.1",
+            "release_announce_smtp_port": server.port,
+            "release_announce_smtp_tls": "none",
+            "release_announce_recipients": ["a@example.org", "b@example.org"],
+        }
+        server.refuses = {"b@example.org"}
+        ran = site.done("26.47", **by_smtp)
+        assert "refused the announcement for b@example.org (550 nobody here)" in " ".join(ran.text.split())
+        server.refuses = set()
+        site.done("26.47", "--tags", "announce", **by_smtp, release_announce_again="true")
+        assert [recipients for recipients, _ in server.mails] == [["a@example.org"], ["b@example.org"]]
+        record = json.loads((site.release("26.47") / "records/announcement.json").read_text())
+        assert record["outputs"]["refused"] == []
+        assert site.done("26.47", **by_smtp).changed == 0
 
 
 def test_the_next_version_takes_the_links_and_the_older_one_never_takes_them_back(site: Site) -> None:

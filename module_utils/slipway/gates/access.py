@@ -33,7 +33,7 @@ from .preflight import Report
 SCRATCH = "slipway-preflight"
 #: How git's own refusal of a branch that names no commit is known, and what follows from it for the rest of the push.
 LAST = re.compile(r"non-commit object|bad sha1 objects", re.IGNORECASE)
-FOLLOWS = re.compile(r"atomic|failed to update ref|bad ref")
+FOLLOWS = re.compile(r"atomic|failed to update ref|bad ref|not a commit")
 #: A line of git's report on each ref.
 STATUS = re.compile(r"(?P<flag>.)\t[^\t]*:(?P<ref>[^\t:]+)\t\[?(?P<said>[^\]\t(]*)\]?(?: \((?P<reason>.*)\))?\Z")
 NO_ATOMIC = "does not support --atomic"
@@ -68,7 +68,7 @@ def try_definitions(plan: Mapping[str, Any], annotation: Annotation) -> Report:
         return Report()
     try:
         with fetch_commit(url, commit) as repository:
-            made = make_tag(repository, tag, commit=commit, annotation=annotation)
+            made = _make_tag_object(repository, tag, commit, annotation)
             return _try_refs(_Server(repository, url), made, wanted, branch=branch)
     except SlipwayError as error:
         return Report([str(error)])
@@ -82,7 +82,7 @@ def try_branch(url: str, branch: str, annotation: Annotation) -> Report:
         with fetch_commit(url, head) as repository:
             server = _Server(repository, url, {ref: head} if head else {})
             commit = _make_commit(repository, head, annotation)
-            made = make_tag(repository, f"refs/tags/{SCRATCH}", commit=commit, annotation=annotation)
+            made = _make_tag_object(repository, f"refs/tags/{SCRATCH}", commit, annotation)
             tried = server.push((commit, ref), (made, f"refs/heads/{SCRATCH}")) if head else None
             if tried is None or NO_ATOMIC in tried.words or tried.refused.get(ref) == BEFORE_HOOK:
                 tried = server.push((made, ref))  # with no name but the branch's own
@@ -106,6 +106,11 @@ def try_mail(relay: Relay, *, sender: str, recipients: Sequence[str]) -> Report:
         else:
             found.findings.append(f"{told}: correct release_announce_recipients, or ask that server's administrator")
     return found
+
+
+def _make_tag_object(repository: Path, ref: str, commit: str, annotation: Annotation) -> str:
+    made = make_tag(repository, ref, commit=commit, annotation=annotation)
+    return run_git("rev-parse", made, attempt="read the tag", on=ref, cwd=repository).strip()
 
 
 def _make_commit(repository: Path, head: str | None, annotation: Annotation) -> str:
@@ -160,7 +165,10 @@ class _Server:
             repository=self.repository,
             ok_codes=range(256),
         )
-        tried = _read_push(done.stdout, done.stderr.replace(self.url, redacted(self.url)))
+        stderr = done.stderr.replace(self.url, redacted(self.url))
+        # The server's words may be in another language; of the object it speaks in this one reason only.
+        last = LAST.search(stderr) is not None or any(source in stderr for source, _ref in updates)
+        tried = _read_push(done.stdout, stderr, last=last)
         self._take_back(tried.accepted)
         return tried
 
@@ -186,7 +194,7 @@ class _Server:
                 self.found.findings.append(f"a push of {ref} was only tried, and is there now. {error}")
 
 
-def _read_push(stdout: str, stderr: str) -> Tried:
+def _read_push(stdout: str, stderr: str, *, last: bool) -> Tried:
     status = {found["ref"]: found for line in stdout.splitlines() if (found := STATUS.match(line))}
     said = [line.removeprefix("remote:").strip() for line in stderr.splitlines() if line.startswith("remote:")]
     spoken = [line for line in said if line and not line.startswith("error: hook declined")]
@@ -194,5 +202,5 @@ def _read_push(stdout: str, stderr: str) -> Tried:
         {ref: found["reason"] or found["said"] for ref, found in status.items() if found["flag"] == "!"},
         [ref for ref, found in status.items() if found["flag"] != "!"],
         " / ".join(spoken) or ("" if status else extract_reason(stderr)),
-        LAST.search(stderr) is not None,
+        last,
     )

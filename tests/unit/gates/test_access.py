@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -186,6 +187,13 @@ def test_what_a_strange_server_accepts_is_taken_back(server: Server, monkeypatch
     server.set("receive.denyDeletes", "true")
     (finding,) = try_definitions(server.plan(), WHO).findings
     assert f"a push of refs/heads/{BRANCH} was only tried, and is there now" in finding
+
+
+def test_a_server_that_speaks_another_language_is_understood(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(access, "LAST", re.compile("no such words"))
+    assert server.tried() == server.tried_wiki() == Report()
+    git("update-ref", "refs/heads/baserock", server.commit, cwd=server.path)
+    assert len(server.tried().findings) == 1
 
 
 def test_the_tag_is_tried_with_its_signature(server: Server, tmp_path: Path) -> None:
