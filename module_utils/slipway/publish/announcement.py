@@ -117,30 +117,37 @@ def send_once(
     ``again``. What the server took is never sent again: then only those get it who did not.
     """
     past, everyone = read_journal(journal), list_addresses(mail)
+    accepted = list(past.accepted) if past is not None else []
+    left = [address for address in everyone if address not in accepted]
     if past is not None and not past.sent:
         if arrived:
             return _record_arrival(journal, past, everyone, write=write)
         if not again:
-            raise _unknown_error(past, journal, everyone)
+            raise _unknown_error(past, journal, left)
     if past is not None and past.sent and not again:
         return Sending(False, past.refused)
-    accepted = list(past.accepted) if past is not None and past.sent else []
-    left = [address for address in everyone if address not in accepted]
     if not left or not write:
         return Sending(bool(left))
     begun = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     now = Journal(str(mail["Message-ID"]), relay.address, begun, sent=False, accepted=accepted)
     _write_journal(journal, now)
+    refused = _send_or_restore(relay, mail, left, journal=journal, past=past)
+    taken = [*accepted, *(address for address in left if address not in refused)]
+    _write_journal(journal, replace(now, sent=True, accepted=taken, refused=refused))
+    return Sending(True, refused)
+
+
+def _send_or_restore(
+    relay: Relay, mail: EmailMessage, recipients: Sequence[str], *, journal: Path, past: Journal | None
+) -> dict[str, str]:
+    """Send the mail; where nothing was sent, the journal says what it said before."""
     try:
-        refused = send_mail(relay, mail, left)
+        return send_mail(relay, mail, recipients)
     except MaybeSentError:
         raise
     except SlipwayError:
         _write_journal(journal, past)
         raise
-    taken = [*accepted, *(address for address in left if address not in refused)]
-    _write_journal(journal, replace(now, sent=True, accepted=taken, refused=refused))
-    return Sending(True, refused)
 
 
 def read_journal(path: Path) -> Journal | None:

@@ -136,10 +136,10 @@ def send_mail(relay: Relay, mail: EmailMessage, recipients: Sequence[str] | None
 
     :class:`MaybeSentError` means that its fate is unknown, any other failure that nobody got it.
     """
-    client = _make_client(relay)
+    client, everyone = _make_client(relay), list_addresses(mail) if recipients is None else recipients
     try:
         with _open_session(client, relay):
-            refused = _transmit(client, mail, list_addresses(mail) if recipients is None else recipients)
+            refused = _transmit(client, mail, everyone)
     except smtplib.SMTPRecipientsRefused as error:
         raise SlipwayError(
             ATTEMPT,
@@ -151,7 +151,7 @@ def send_mail(relay: Relay, mail: EmailMessage, recipients: Sequence[str] | None
     except REFUSALS as error:
         reason = _explain(error, relay, client)
         if client.unknown:
-            raise _unknown_error(relay, mail, reason) from error
+            raise _unknown_error(relay, mail, reason, everyone) from error
         raise SlipwayError(
             ATTEMPT,
             relay.address,
@@ -243,12 +243,12 @@ def _transmit(client: _Client, mail: EmailMessage, recipients: Sequence[str]) ->
     return client.sendmail(sender, list(recipients), text, options)
 
 
-def _unknown_error(relay: Relay, mail: EmailMessage, reason: str) -> MaybeSentError:
+def _unknown_error(relay: Relay, mail: EmailMessage, reason: str, recipients: Sequence[str]) -> MaybeSentError:
     return MaybeSentError(
         ATTEMPT,
         relay.address,
         f"it had got the whole mail, and then, before it said whether it takes it: {reason}. It may have been sent",
-        do_next=explain_search(str(mail["Message-ID"]), list_addresses(mail)),
+        do_next=explain_search(str(mail["Message-ID"]), recipients),
     )
 
 

@@ -363,6 +363,21 @@ def test_only_those_get_it_again_whom_the_server_refused(server: Smtpd, tmp_path
     assert [recipients for recipients, _ in server.mails] == [["announce@lists.example.org"], ["d@example.org"]]
 
 
+def test_who_got_it_gets_no_second_one_after_another_try_of_unknown_fate(server: Smtpd, tmp_path: Path) -> None:
+    journal, mail = tmp_path / "announcement.json", announcement.compose_mail(**MAIL)
+    server.refuses = {"d@example.org"}
+    announcement.send_once(relay(server), mail, journal=journal)
+    server.refuses, server.answers = set(), {".": "gone"}
+    with pytest.raises(SlipwayError, match="It may have been sent"):
+        announcement.send_once(relay(server), mail, journal=journal, again=True)
+    server.answers = {}
+    with pytest.raises(SlipwayError, match=r"in what d@example\.org got"):
+        announcement.send_once(relay(server), mail, journal=journal)
+    announcement.send_once(relay(server), mail, journal=journal, again=True)
+    everyone = [recipients for recipients, _ in server.mails]
+    assert everyone == [["announce@lists.example.org"], ["d@example.org"], ["d@example.org"]]
+
+
 def test_a_journal_that_cannot_be_read_sends_nothing(server: Smtpd, tmp_path: Path) -> None:
     (tmp_path / "announcement.json").write_text("{")
     with pytest.raises(SlipwayError, match="Could not learn whether the announcement was sent from .*cannot be read"):
