@@ -2,8 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """What a release may do on the servers of others, tried before it begins, on something that does not matter.
 
-A push is tried with the very names that a release uses, so that the server's hooks judge them, and leaves nothing
-there, not even for a moment: git refuses to let a branch name anything but a commit, at the very last, after every
+A push is tried with the very names that a release uses, so that the server's hooks judge them, and no ref is there
+afterwards, nor for a moment; a few small objects that nothing names go at the server's next gc. For git refuses to let a branch name anything but a commit, at the very last, after every
 hook and every look at rights, and an atomic push is applied as a whole or not at all. So each push here has a branch
 that is to name a tag.
 """
