@@ -4,10 +4,13 @@
 
 from __future__ import annotations
 
+import threading
 from html.parser import HTMLParser
+from types import SimpleNamespace
 from unicodedata import category
 
 import pytest
+from ansible_collections.slipway.release.plugins.action import live
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
 from ansible_collections.slipway.release.plugins.module_utils.slipway.escape import (
     BIDI,
@@ -156,3 +159,15 @@ def test_a_status_page_holds_no_markup_of_others() -> None:
     page = Rendered(render_page(bad, intro="", trouble=[bad], columns=["a"], rows=[[render_state(bad, bad)]]))
     assert "script" not in page.tags
     assert harmless(page.text)
+
+
+def test_progress_of_a_module_is_shown_without_what_would_act_on_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[str] = []
+    monkeypatch.setattr(live.display, "display", lambda line, **_: shown.append(line))
+    action = object.__new__(live.ActionModule)
+    action._task = SimpleNamespace(get_name=lambda: "Build")
+    monkeypatch.setattr(action, "_read_new", lambda _path, _offset: "built \x1b[2J\x1b]0;x\x07\n")
+    ended = threading.Event()
+    ended.set()
+    action._follow("/p", 0, ended)
+    assert shown[-1] == "    built \\x1b[2J\\x1b]0;x\\x07"

@@ -3,8 +3,8 @@
 """What a release may do on the servers of others, tried before it begins, on something that does not matter.
 
 A push is tried with the very names that a release uses, so that the server's hooks judge them, and no ref is there
-afterwards, nor for a moment; a few small objects that nothing names go at the server's next gc. For git refuses to let a
-branch name anything but a commit, at the very last, after every hook and every look at rights, and an atomic push is
+afterwards, nor for a moment; a few small objects that nothing names go at the server's next gc. For git refuses to let
+a branch name anything but a commit, at the very last, after every hook and every look at rights, and an atomic push is
 applied as a whole or not at all. So each push here has a branch that is to name a tag.
 """
 

@@ -56,6 +56,21 @@ def test_programs_that_a_module_starts_do_not_get_the_callers_umask(capsys):
         os.umask(before)
 
 
+def test_what_others_wrote_does_nothing_to_a_terminal(capsys, monkeypatch):
+    shown = []
+    monkeypatch.setattr(AnsibleModule, "warn", lambda _module, warning: shown.append(warning))
+    with patch_module_args({}), pytest.raises(SystemExit):
+        run_module(lambda _options, **_: {"warnings": ["a\x1b[2J\u202eb"]}, {})
+    assert shown == ["a\\x1b[2J\\u202eb"]
+    capsys.readouterr()
+
+    def act():
+        raise SlipwayError("read \x1b[8m", "x", "\x1b]0;title\x07", do_next="\rDo.", findings=["\x1b[2J"])
+
+    answer = told(capsys, act)
+    assert not {"\x1b", "\r", "\x07"} & {*answer["msg"], *answer["findings"][0]}
+
+
 def test_a_failure_keeps_its_findings_and_its_log(capsys):
     def act():
         raise SlipwayError("read", "x", "it is empty", do_next="Fill it.", log="/var/log/x", findings=["line 1"])
