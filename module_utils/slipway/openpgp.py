@@ -26,15 +26,15 @@ from .wait import wait_for
 SOCKET_PATH_BYTES = 107
 LONGEST_SOCKET_NAME = "S.gpg-agent.browser"
 
-#: No questions, and no trust database: the caller names the key.
-GPG_OPTIONS = ("--batch", "--no-tty", "--no-auto-check-trustdb", "--trust-model", "always", "--no-permission-warning")
+#: No questions, no settings of a person's gpg.conf, and no trust database: the caller names the key.
+GPG_OPTIONS = (
+    *("--no-options", "--batch", "--no-tty", "--no-auto-check-trustdb", "--trust-model", "always"),
+    *("--no-permission-warning", "--no-random-seed-file"),
+)
 
 #: Looking takes no lock, because a lock is a file in the home; GnuPG replaces its files whole.
 GPG_READ = ("--lock-never",)
-GPG_SIGN = (
-    *("--no-random-seed-file", "--pinentry-mode", "error"),
-    *("--armor", "--output", "-", "--detach-sign"),
-)
+GPG_SIGN = ("--pinentry-mode", "error", "--armor", "--output", "-", "--detach-sign")
 
 FINGERPRINT = re.compile(r"(?:[0-9A-F]{40}|[0-9A-F]{64})\Z")
 USER_ID = re.compile(r"[^<>\x00-\x1f\x7f]+ <[^<>@\s\x00-\x1f\x7f]+@[^<>@\s\x00-\x1f\x7f]+>\Z")
@@ -205,8 +205,8 @@ def try_signing(gnupghome: str | os.PathLike[str], fingerprint: str) -> None:
     """Sign something that does not matter, and verify it; the home is afterwards as it was."""
     home = Path(gnupghome)
     before = home.stat()
-    with tempfile.TemporaryDirectory(prefix="slipway-sign-") as directory:
-        data, signature = Path(directory, "data"), Path(directory, "data.asc")
+    with make_scratch("slipway-sign-") as directory:
+        data, signature = directory / "data", directory / "data.asc"
         data.write_text("Whether this key signs.\n", encoding="utf-8")
         try:
             sign_detached(home, fingerprint, data=data, signature=signature)
@@ -215,7 +215,7 @@ def try_signing(gnupghome: str | os.PathLike[str], fingerprint: str) -> None:
         made = verify_signature(home, data=data, signature=signature)
     if made is None or made.fingerprint != fingerprint:
         by = "is not good" if made is None else f"is by {made.fingerprint}"
-        do_next = "Look at the keys there with `gpg --list-secret-keys`, and whether a gpg.conf names another."
+        do_next = "Look at the keys there with `gpg --list-secret-keys`."
         raise SlipwayError("sign with", f"the key {fingerprint} in {home}", f"the signature {by}", do_next=do_next)
 
 

@@ -98,6 +98,16 @@ def test_a_signature_with_the_same_date_has_the_same_bytes(home: Path, signed: t
     assert signature.read_bytes() != before
 
 
+def test_a_gpg_conf_changes_no_byte(home: Path, signed: tuple[Path, Path, str]) -> None:
+    data, signature, fingerprint = signed
+    before = signature.read_bytes()
+    found = openpgp.verify_signature(home, data=data, signature=signature)
+    assert found is not None
+    (home / "gpg.conf").write_text("comment by hand\ndigest-algo SHA224\ntextmode\nverbose\n")
+    openpgp.sign_detached(home, fingerprint, data=data, signature=signature, at=found.made)
+    assert signature.read_bytes() == before
+
+
 def test_a_home_whose_path_is_too_long_for_sockets_works_and_leaves_no_agent(tmp_path: Path) -> None:
     home = tmp_path / ("state" * 20) / ("gnupg" * 10)
     assert len(str(home)) > 150

@@ -68,7 +68,7 @@ def try_definitions(plan: Mapping[str, Any], annotation: Annotation) -> Report:
         return Report()
     try:
         with fetch_commit(url, commit) as repository:
-            made = _make_tag_object(repository, tag, commit, annotation)
+            made = make_tag(repository, tag, commit=commit, annotation=annotation)
             return _try_refs(_Server(repository, url), made, wanted, branch=branch)
     except SlipwayError as error:
         return Report([str(error)])
@@ -82,7 +82,7 @@ def try_branch(url: str, branch: str, annotation: Annotation) -> Report:
         with fetch_commit(url, head) as repository:
             server = _Server(repository, url, {ref: head} if head else {})
             commit = _make_commit(repository, head, annotation)
-            made = _make_tag_object(repository, f"refs/tags/{SCRATCH}", commit, annotation)
+            made = make_tag(repository, f"refs/tags/{SCRATCH}", commit=commit, annotation=annotation)
             tried = server.push((commit, ref), (made, f"refs/heads/{SCRATCH}")) if head else None
             if tried is None or NO_ATOMIC in tried.words or tried.refused.get(ref) == BEFORE_HOOK:
                 tried = server.push((made, ref))  # with no name but the branch's own
@@ -106,11 +106,6 @@ def try_mail(relay: Relay, *, sender: str, recipients: Sequence[str]) -> Report:
         else:
             found.findings.append(f"{told}: correct release_announce_recipients, or ask that server's administrator")
     return found
-
-
-def _make_tag_object(repository: Path, ref: str, commit: str, annotation: Annotation) -> str:
-    made = make_tag(repository, ref, commit=commit, annotation=annotation)
-    return run_git("rev-parse", made, attempt="read the tag", on=ref, cwd=repository).strip()
 
 
 def _make_commit(repository: Path, head: str | None, annotation: Annotation) -> str:

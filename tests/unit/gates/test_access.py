@@ -203,10 +203,9 @@ def test_the_tag_is_tried_with_its_signature(server: Server, tmp_path: Path) -> 
     )
     assert "unsigned" in server.tried().findings[0]
     key = openpgp.make_key(tmp_path / "g", "R <r@example.org>")
-    with openpgp.provide_environment(tmp_path / "g") as environment:
-        assert server.tried(Annotation("x\n", WHO.tagger, key, environment)) == Report()
-        (finding,) = server.tried(Annotation("x\n", WHO.tagger, "F" * 40, environment)).findings
-    assert "Could not make the tag" in finding
+    assert server.tried(Annotation("x\n", WHO.tagger, key, str(tmp_path / "g"))) == Report()
+    (finding,) = server.tried(Annotation("x\n", WHO.tagger, "F" * 40, str(tmp_path / "g"))).findings
+    assert "Could not sign" in finding
 
 
 def test_a_relay_that_takes_the_mail_is_no_finding_and_one_that_does_not_is(tmp_path: Path) -> None:
