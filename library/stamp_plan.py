@@ -42,7 +42,9 @@ options:
     type: path
     required: true
   gnupghome:
-    description: The GnuPG directory of the shadow archive's key, to put the archive in order after a killed user.
+    description:
+      - The GnuPG directory of the archives' keys, to put the shadow archive in order after a killed user, and to verify
+        the signatures of what is published.
     type: path
   published:
     description: The directory of the published archive.
@@ -243,7 +245,7 @@ def act(options: dict[str, Any], *, write: bool) -> dict[str, Any]:
     if published is not None:
         inputs = describe_inputs(distro, platforms, excludes=excludes, names=names)
         publication.refuse_other_inputs(directory, label, published, inputs)
-        publication.verify_release(directory, label)
+        publication.verify_release(directory, label, gnupghome=options["gnupghome"])
         return {**answer, "published": True, "platforms": [], "inputs": inputs, "remarks": distro.remarks}
     with reprepro.open_archive(options["shadow"], gnupghome=options["gnupghome"], write=write) as archive:
         shadow = read_shadow(archive.public, platforms, component=options["component"])

@@ -12,7 +12,8 @@ Below the served directory::
 
 Everything is written beside what clients read, and then one rename moves ``dists``. A client that has read the old
 InRelease finds the indexes that it names by their digests (Acquire-By-Hash) and their packages in the pool, before and
-after that moment. InRelease is signed inside, so that there is no pair of files to fall apart.
+after that moment. Tools that mirror archives read Release, its signature and the indexes by their names, one after the
+other: what they got of two generations does not fit, they see that by the digests, and try again.
 
 A package is described as ``{version, sha256, path, size}``, an index is named ``suite/architecture``, and packages are
 ``{index: {package: description}}``.
@@ -26,7 +27,7 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,18 @@ from ..errors import SlipwayError, refuse
 from ..files import hash_file, link_atomic, name_temporary, write_atomic
 from ..locks import hold_flock
 from ..release.records import find_differences, format_json
-from .index import Archive, Deb, format_index, locate_index, write_dists
+from .index import (
+    BY_HASH,
+    Archive,
+    Compressed,
+    Deb,
+    format_index,
+    locate_index,
+    make_directory,
+    read_compressed,
+    write_dists,
+)
+from .signed import Expected, Signer, find_faults
 
 LOCK = ".slipway.lock"
 CURRENT_LINK = "dists"
@@ -93,13 +105,14 @@ class Release:
 class CurrentReleases:
     """What clients see: for each distribution the label in each index, and every label that they ever saw.
 
-    ``published`` is the date of it, in seconds since the epoch.
+    ``published`` is the date of it, in seconds since the epoch, ``files`` has the sizes of its files below ``dists``.
     """
 
     generation: int = 0
     published: int = 0
     labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     history: tuple[str, ...] = ()
+    files: Mapping[str, int] = field(default_factory=dict)
 
 
 def make_label(distribution: str, release: str) -> str:
@@ -158,26 +171,60 @@ def find_downgrades(before: Packages, after: Packages) -> list[str]:
     ]
 
 
-def verify_release(directory: Path, label: str) -> None:
-    """Every file of a published release must be there with its size; the failure lists each that is not."""
-    kept = _read_snapshot(directory, label)
+def verify_release(directory: Path, label: str, *, gnupghome: str | os.PathLike[str] | None = None) -> None:
+    """Look at a published release, and at what clients see now; the failure lists each file that is not as it was.
+
+    Packages must have their sizes, indexes their digests, and Release files the signature of a key in ``gnupghome``.
+    """
+    kept, now = _read_snapshot(directory, label), read_current(directory)
     sizes = {row["path"]: row["size"] for packages in kept["packages"].values() for row in packages.values()}
-    sizes |= {f"snapshots/{label}/{path}": size for path, size in kept["indexes"].items()}
-    findings = []
-    for path, size in sorted(sizes.items()):
-        try:
-            found = os.stat(directory / path).st_size
-        except OSError:
-            findings.append(f"{path} is missing")
-            continue
-        if found != size:
-            findings.append(f"{path} has {found} bytes instead of {size}")
+    signer = None if gnupghome is None else Signer(Path(gnupghome))
+    current = directory / "generations" / str(now.generation)
     refuse(
         "confirm the release",
         f"{label} in {directory}",
-        findings,
+        [
+            *_find_wrong_sizes(directory, sizes, ""),
+            *_find_wrong_dists(directory, directory / "snapshots" / label, kept["indexes"], signer=signer),
+            *_find_wrong_dists(directory, current, now.files, signer=signer),
+        ],
         do_next="Restore them from a copy: a published release is never made again.",
     )
+
+
+def _find_wrong_sizes(directory: Path, sizes: Mapping[str, int], below: str) -> list[str]:
+    findings = []
+    for path, size in sorted(sizes.items()):
+        try:
+            found = os.stat(directory / below / path).st_size
+        except OSError:
+            findings.append(f"{below}{path} is missing")
+            continue
+        if found != size:
+            findings.append(f"{below}{path} has {found} bytes instead of {size}")
+    return findings
+
+
+def _find_wrong_dists(directory: Path, place: Path, sizes: Mapping[str, int], *, signer: Signer | None) -> list[str]:
+    """What is wrong with the ``dists`` below ``place``; ``sizes`` names its files."""
+    below = f"{place.relative_to(directory)}/"
+    if wrong := _find_wrong_sizes(directory, sizes, below):
+        return wrong
+    names = [Path(path).parts[1:] for path in sizes]
+    return [
+        f"{below}dists/{suite}: {fault}"
+        for suite in sorted({parts[0] for parts in names})
+        for fault in find_faults(
+            place / "dists" / suite,
+            Expected(
+                codename=suite,
+                architectures={parts[2].removeprefix("binary-") for parts in names if parts[0] == suite and parts[2:]},
+                components={parts[1] for parts in names if parts[0] == suite and parts[2:]},
+                signer=signer,
+                files=[parts[1] for parts in names if parts[0] == suite and not parts[2:]],
+            ),
+        )
+    ]
 
 
 def refuse_other_inputs(directory: Path, label: str, published: Mapping[str, Any], inputs: Mapping[str, Any]) -> None:
@@ -206,17 +253,18 @@ def publish_release(
     """
     _check_release(release)
     directory = archive.directory
-    directory.mkdir(parents=True, exist_ok=True)
+    make_directory(directory, top=directory)
     with hold_flock(directory / LOCK, attempt="publish in", on=str(directory), timeout=timeout):
         now = read_current(directory)
         if release.label in now.history:
             _compare_published(archive, release)
             return False
-        _remove_leftovers(directory)
+        _remove_leftovers(directory, now)
         _check_other_distributions(directory, release, now)
         _fill_pool(archive, release, now)
         moment = _choose_date(directory, now.published, clock=clock, sleep=sleep)
-        _write_snapshot(archive, release, moment)
+        known = read_compressed(directory / CURRENT_LINK)
+        _write_snapshot(archive, release, moment, known)
         labels = {
             **now.labels.get(release.distribution, {}),
             **{index: release.label for index, _debs in release.list_indexes()},
@@ -227,7 +275,7 @@ def publish_release(
             labels={**now.labels, release.distribution: labels},
             history=(*now.history, release.label),
         )
-        _write_generation(archive, following)
+        _write_generation(archive, following, known)
         os.sync()
         _point_dists(directory, f"generations/{following.generation}/dists")
         _remove_generations(directory, keep={now.generation, following.generation})
@@ -265,7 +313,7 @@ def _compare_published(archive: Archive, release: Release) -> None:
         find_differences("packages", kept["packages"], _normalise_json(release.describe_packages(archive.component))),
         do_next="Give the distribution a new version: what is public is never changed.",
     )
-    verify_release(archive.directory, release.label)
+    verify_release(archive.directory, release.label, gnupghome=archive.gnupghome)
 
 
 def _check_other_distributions(directory: Path, release: Release, now: CurrentReleases) -> None:
@@ -285,8 +333,8 @@ def _fill_pool(archive: Archive, release: Release, now: CurrentReleases) -> None
     directory = archive.directory
     files = {deb.pool_path(archive.component): deb for _index, debs in release.list_indexes() for deb in debs}
     for parent in {(directory / path).parent for path in files}:
-        parent.mkdir(parents=True, exist_ok=True)
-    there = [path for path, deb in files.items() if not _link_or_copy(deb.path, directory / path)]
+        make_directory(parent, top=directory)
+    there = [path for path, deb in files.items() if not _link_or_copy(deb.path, directory / path, top=directory)]
     other = [path for path in there if hash_file(directory / path) != files[path].sha256]
     taken = _list_published_paths(directory, now) if other else {}
     refuse(
@@ -297,7 +345,7 @@ def _fill_pool(archive: Archive, release: Release, now: CurrentReleases) -> None
     )
     for path in other:
         (directory / path).unlink()  # left by an interrupted run: it was never published
-        _link_or_copy(files[path].path, directory / path)
+        _link_or_copy(files[path].path, directory / path, top=directory)
 
 
 def _list_published_paths(directory: Path, now: CurrentReleases) -> dict[str, str]:
@@ -309,14 +357,17 @@ def _list_published_paths(directory: Path, now: CurrentReleases) -> dict[str, st
     }
 
 
-def _link_or_copy(source: Path, target: Path) -> bool:
-    """Link ``source`` to ``target``, or copy it from another file system; False if ``target`` is there."""
+def _link_or_copy(source: Path, target: Path, *, top: Path) -> bool:
+    """Link ``source`` to ``target``, or copy it from another file system; False if ``target`` is there.
+
+    The copy is begun in ``top``, where the next run finds it.
+    """
     try:
         os.link(source, target)
     except FileExistsError:
         return False
     except OSError:
-        temporary = name_temporary(target)
+        temporary = name_temporary(top / target.name)
         try:
             shutil.copyfile(source, temporary)
             os.link(temporary, target)
@@ -343,14 +394,15 @@ def _choose_date(directory: Path, before: int, *, clock: Callable[[], float], sl
     return max(before + 1, int(clock()))
 
 
-def _write_snapshot(archive: Archive, release: Release, moment: int) -> None:
+def _write_snapshot(archive: Archive, release: Release, moment: int, known: Compressed) -> None:
     target = archive.directory / "snapshots" / release.label
     indexes = {
         suite: {name: format_index(debs, component=archive.component) for name, debs in architectures.items()}
         for suite, architectures in release.indexes.items()
     }
     temporary = _make_temporary(target)
-    sizes = write_dists(archive, temporary, indexes, moment=moment)
+    sizes = write_dists(archive, temporary, indexes, moment=moment, known=known)
+    _confirm_dists(archive, temporary, sizes)
     os.symlink("../../pool", temporary / "pool")
     kept = {
         "distribution": release.distribution,
@@ -364,7 +416,7 @@ def _write_snapshot(archive: Archive, release: Release, moment: int) -> None:
     _put_in_place(temporary, target)
 
 
-def _write_generation(archive: Archive, following: CurrentReleases) -> None:
+def _write_generation(archive: Archive, following: CurrentReleases, known: Compressed) -> None:
     directory = archive.directory
     indexes: dict[str, dict[str, str]] = {}
     for _distribution, labels in sorted(following.labels.items()):
@@ -377,15 +429,25 @@ def _write_generation(archive: Archive, following: CurrentReleases) -> None:
             indexes.setdefault(suite, {})[architecture] = indexes.get(suite, {}).get(architecture, "") + text
     target = directory / "generations" / str(following.generation)
     temporary = _make_temporary(target)
-    write_dists(archive, temporary, indexes, moment=following.published)
-    write_atomic(temporary / "releases.json", format_json(asdict(following)))
+    sizes = write_dists(archive, temporary, indexes, moment=following.published, known=known)
+    _confirm_dists(archive, temporary, sizes)
+    write_atomic(temporary / "releases.json", format_json(asdict(replace(following, files=sizes))))
     _put_in_place(temporary, target)
 
 
+def _confirm_dists(archive: Archive, place: Path, sizes: Mapping[str, int]) -> None:
+    """Look at what was written as clients will, before they can."""
+    refuse(
+        "publish in",
+        str(archive.directory),
+        _find_wrong_dists(archive.directory, place, sizes, signer=Signer(archive.gnupghome, archive.key)),
+        do_next="Clients see what they saw before. Check the disk and the key, and run again.",
+    )
+
+
 def _make_temporary(target: Path) -> Path:
-    target.parent.mkdir(exist_ok=True)
     temporary = name_temporary(target)
-    temporary.mkdir()
+    make_directory(temporary, top=target.parents[1])
     return temporary
 
 
@@ -407,13 +469,16 @@ def _point_dists(directory: Path, target: str) -> None:
         ) from error
 
 
-def _remove_leftovers(directory: Path) -> None:
-    for place in (directory, directory / "snapshots", directory / "generations"):
-        for path in place.glob(".*.tmp"):
-            if path.is_symlink():
-                path.unlink()
-            else:
-                shutil.rmtree(path)
+def _remove_leftovers(directory: Path, now: CurrentReleases) -> None:
+    """Remove what killed runs have begun, whole snapshots that never became public among it."""
+    places = (directory, directory / "snapshots", directory / "generations", directory / BY_HASH)
+    begun = [path for place in places for path in place.glob(".*.tmp")]
+    unseen = [path for path in (directory / "snapshots").glob("*") if path.name not in now.history]
+    for path in {*begun, *unseen}:
+        if path.is_symlink() or not path.is_dir():
+            path.unlink()
+        else:
+            shutil.rmtree(path)
 
 
 def _remove_generations(directory: Path, *, keep: set[int]) -> None:

@@ -1,15 +1,19 @@
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
+import stat
+import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from ansible_collections.slipway.release.plugins.module_utils.slipway import openpgp
-from ansible_collections.slipway.release.plugins.module_utils.slipway.apt import publication
+from ansible_collections.slipway.release.plugins.module_utils.slipway.apt import index, publication
 from ansible_collections.slipway.release.plugins.module_utils.slipway.apt.index import Archive, Deb, read_deb
 from ansible_collections.slipway.release.plugins.module_utils.slipway.apt.publication import Release
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
@@ -165,9 +169,14 @@ def test_files_of_an_interrupted_run_are_replaced(archive: Archive, tmp_path: Pa
     (archive.directory / "snapshots/d-r1/dists").mkdir(parents=True)
     (archive.directory / "generations/1/dists").mkdir(parents=True)
     (archive.directory / ".dists.x.tmp").symlink_to("nowhere")
+    (archive.directory / ".d-a_1-r1_all.deb.x.tmp").touch()
+    (archive.directory / "by-hash/SHA256").mkdir(parents=True)
+    (archive.directory / "by-hash/SHA256/.0123.x.tmp").touch()
+    (archive.directory / "snapshots/d-never/dists").mkdir(parents=True)
     assert publish(archive, release) is True
     publication.verify_release(archive.directory, "d-r1")
     assert not list(archive.directory.rglob("*.tmp"))
+    assert [path.name for path in (archive.directory / "snapshots").iterdir()] == ["d-r1"]
 
 
 class StoppedError(Exception):
@@ -244,9 +253,154 @@ def test_indexes_that_were_current_can_still_be_fetched_by_their_digests(archive
         if number == 1:
             old = names
     by_hash = archive.directory / "dists/bookworm/main/binary-amd64/by-hash/SHA256"
-    assert len(old) == 4
+    assert len(old) == 6
     assert all((by_hash / name).is_file() for name in old)
     assert sorted(path.name for path in (archive.directory / "generations").iterdir()) == ["3", "4"]
+
+
+def verify_with_gpgv(top: Path, key: Path) -> str:
+    """The text that both signatures of a suite are of, as gpgv says, which knows nothing but the key."""
+    keyring = top / "key.gpg"
+    subprocess.run(["gpg", "--batch", "--yes", "--dearmor", "--output", keyring, key], check=True, capture_output=True)
+    gpgv = ["gpgv", "--keyring", keyring]
+    subprocess.run([*gpgv, top / "Release.gpg", top / "Release"], check=True, capture_output=True)
+    done = subprocess.run([*gpgv, "--output", "-", top / "InRelease"], check=True, capture_output=True)
+    keyring.unlink()
+    return done.stdout.decode()
+
+
+def test_both_forms_of_signature_are_of_the_same_text_and_name_every_form_of_an_index(
+    archive: Archive, tmp_path: Path
+) -> None:
+    publish(archive, release_of(tmp_path, "r1"))
+    for top in (archive.directory / "dists/bookworm", archive.directory / "snapshots/d-r1/dists/bookworm"):
+        assert verify_with_gpgv(top, archive.directory / "key.asc") == (top / "Release").read_text()
+        named = [line.split() for line in (top / "Release").read_text().splitlines() if line.startswith(" ")]
+        for digest, size, name in named:
+            summed = subprocess.run(["sha256sum", top / name], check=True, capture_output=True, text=True).stdout
+            assert (summed.split()[0], (top / name).stat().st_size) == (digest, int(size))
+        assert [name.rpartition("/")[2] for _digest, _size, name in named] == [
+            "Packages",
+            "Packages.gz",
+            "Packages.xz",
+        ] * 2
+        index = top / "main/binary-amd64/Packages"
+        for program in ("gzip", "xz"):
+            unpacked = subprocess.run(
+                [program, "-dc", index.with_suffix({"gzip": ".gz", "xz": ".xz"}[program])],
+                check=True,
+                capture_output=True,
+            )
+            assert unpacked.stdout == index.read_bytes()
+
+
+def test_what_was_compressed_before_is_not_compressed_again(
+    archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(archive, release_of(tmp_path, "r1"))
+    compressed: list[bytes] = []
+
+    def compress(plain: bytes) -> bytes:
+        compressed.append(plain)
+        return b"compressed" + plain
+
+    monkeypatch.setattr(index, "COMPRESSIONS", {".gz": compress, ".xz": compress})
+    release = release_of(tmp_path, "r2")
+    publish(archive, Release("d", "r2", {"bookworm": {"amd64": release.indexes["bookworm"]["amd64"]}}))
+    assert [text.count(b"Package: ") for text in compressed] == [2, 2]
+
+
+def test_indexes_have_the_date_of_their_publication(archive: Archive, tmp_path: Path) -> None:
+    clock = Clock(1_700_000_000)
+    for number in (1, 2):
+        publish(archive, release_of(tmp_path, f"r{number}"), clock=clock)
+        paths = [path for path in (archive.directory / "dists").rglob("*") if path.is_file()]
+        assert len(paths) == 3 * 3 + 2 * 3
+        assert {path.stat().st_mtime for path in paths} == {1_699_999_999 + number}
+
+
+@pytest.mark.parametrize("umask", [0o077, 0o000])
+def test_everybody_can_read_what_is_published_and_only_its_owner_write_whatever_the_umask(
+    archive: Archive, tmp_path: Path, umask: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = os.umask(umask)
+    try:
+        publish(archive, release_of(tmp_path, "r1"))
+        (archive.directory / "pool/main").chmod(0o700)  # by a version that left it to the umask
+        monkeypatch.setattr(os, "link", copy_instead(os.link))
+        publish(archive, release_of(tmp_path, "r2"))
+    finally:
+        os.umask(before)
+    modes: dict[int, list[Path]] = {}
+    for path in archive.directory.rglob("*"):
+        if not path.is_symlink() and path.name not in {"key.asc", publication.LOCK}:
+            modes.setdefault(path.stat().st_mode, []).append(path)
+    assert modes.keys() == {stat.S_IFDIR | 0o755, stat.S_IFREG | 0o644}, modes
+
+
+def copy_instead(link: Callable[..., None]) -> Callable[..., None]:
+    """``os.link`` that cannot link debs from elsewhere, as from another file system."""
+
+    def refuse(source: Path, target: Path) -> None:
+        if Path(source).suffix == ".deb":
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        link(source, target)
+
+    return refuse
+
+
+DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
+    "cut off": (lambda top: os.truncate(top / "InRelease", 100), "InRelease has 100 bytes instead of "),
+    "gone": (lambda top: (top / "Release.gpg").unlink(), "Release.gpg is missing"),
+    "another text": (
+        lambda top: change(top / "Release", b"Origin: Slipway", b"Origin: Slipwax"),
+        "InRelease and Release are not the same text",
+    ),
+    "a signature of something else": (
+        lambda top: shutil.copyfile(top.parent / "trixie/Release.gpg", top / "Release.gpg"),
+        "Release.gpg has no good signature of a key that is known",
+    ),
+    "an index": (
+        lambda top: change(top / "main/binary-amd64/Packages", b"Package", b"package"),
+        "main/binary-amd64/Packages is another file than its digest says",
+    ),
+}
+
+
+def change(path: Path, old: bytes, new: bytes) -> None:
+    """Change a file in place, with the links to it."""
+    content = path.read_bytes()
+    with open(path, "r+b") as stream:
+        stream.write(content.replace(old, new, 1))
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("place", ["snapshots/d-r1", "generations/1"])
+def test_a_published_release_is_looked_at_as_clients_look_at_it(
+    archive: Archive, tmp_path: Path, place: str, damage: str
+) -> None:
+    publish(archive, release_of(tmp_path, "r1"))
+    do, says = DAMAGES[damage]
+    do(archive.directory / place / "dists/bookworm")
+    with pytest.raises(SlipwayError) as failure:
+        publication.verify_release(archive.directory, "d-r1", gnupghome=archive.gnupghome)
+    assert any(says in finding for finding in failure.value.findings), failure.value.findings
+
+
+def test_what_is_not_signed_by_the_right_key_does_not_become_public(
+    archive: Archive, client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(archive, release_of(tmp_path, "r1"))
+    other = openpgp.make_key(archive.gnupghome, f"Another <{tmp_path.name}@example.org>")
+    sign = index.sign_releases
+    monkeypatch.setattr(
+        index, "sign_releases", lambda signer, texts, on: sign(replace(signer, fingerprint=other), texts, on=on)
+    )
+    with pytest.raises(SlipwayError) as failure:
+        publish(archive, release_of(tmp_path, "r2"))
+    assert f"InRelease is signed by {other} instead of {archive.key}" in failure.value.findings[0]
+    client.update()
+    assert client.would_install("d-b") == {"d-a": "1-r1", "d-b": "1-r1"}
 
 
 def test_two_publications_never_have_the_same_date(archive: Archive, tmp_path: Path) -> None:
