@@ -1,44 +1,25 @@
 # Copyright: The Slipway developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The indexes of an apt archive: what they say of a deb, and ``dists`` with indexes by hash and signatures."""
+"""The indexes of an apt archive: which debs they hold, and what they say of each."""
 
 from __future__ import annotations
 
-import gzip
-import hashlib
-import lzma
 import os
-import time
-from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..deb.control import Control, decode_control, encode_control, identify_package
+from ..deb.control import Control, decode_control, identify_package
 from ..deb.file import Hasher, inspect_deb, refuse_faulty_debs, unusable_deb
 from ..deb.forks import spread_work
 from ..errors import SlipwayError, refuse
-from ..files import CHUNK, write_atomic
-from .signed import Signer, parse_entries, sign_releases
+from ..files import CHUNK
 from .solver import digest_demands
 
-#: Where every index lies under its digest, below the served directory.
-BY_HASH = "by-hash/SHA256"
 DIGESTS = ("size", "md5", "sha1", "sha256")
-#: How an index is compressed. Better presets of xz gain some percents, and take longer than all else in a publication.
-COMPRESSIONS: Mapping[str, Callable[[bytes], bytes]] = {
-    ".gz": lambda plain: gzip.compress(plain, 6, mtime=0),
-    ".xz": lambda plain: lzma.compress(plain, preset=1),
-}
-#: What everybody may read, and only the owner write, whatever the umask of the caller.
-DIRECTORY_MODE = 0o755
 #: How many files a process reads before it answers.
 FILES_AT_ONCE = 100
-
-#: Indexes as text, by suite and architecture.
-Indexes = Mapping[str, Mapping[str, str]]
-#: The digests of what an index is compressed to, by its own digest and the suffix.
-Compressed = MutableMapping[str, Mapping[str, str]]
 
 
 @dataclass(frozen=True)
@@ -104,7 +85,16 @@ def read_deb(path: Path, digests: Mapping[str, Any] | None = None) -> Deb:
 def read_debs(
     files: Iterable[str | os.PathLike[str]], known: Mapping[str, Mapping[str, Any]] | None = None
 ) -> list[Deb]:
-    """:func:`read_deb` for many, on all cores; ``known`` has digests by path. All that are not debs are listed."""
+    """:func:`read_deb` for many; ``known`` has digests by path. All that are not debs are listed."""
+    found = inspect_debs(files, known)
+    refuse_faulty_debs([one for one in found if isinstance(one, SlipwayError)], total=len(found))
+    return [one for one in found if isinstance(one, Deb)]
+
+
+def inspect_debs(
+    files: Iterable[str | os.PathLike[str]], known: Mapping[str, Mapping[str, Any]] | None = None
+) -> list[Deb | SlipwayError]:
+    """:func:`read_deb` for many, on all cores; in the place of a file that is not a deb, its fault."""
     paths = [os.fspath(file) for file in files]
     parts = [paths[start : start + FILES_AT_ONCE] for start in range(0, len(paths), FILES_AT_ONCE)]
 
@@ -118,9 +108,7 @@ def read_debs(
         return [attempt(path) for path in parts[number]]
 
     parts_read = spread_work(len(parts), work, workers=len(os.sched_getaffinity(0)), attempt="read the packages")
-    found = [one for part in parts_read for one in part]
-    refuse_faulty_debs([one for one in found if isinstance(one, SlipwayError)], total=len(paths))
-    return [one for one in found if isinstance(one, Deb)]
+    return [one for part in parts_read for one in part]
 
 
 def assemble_release(
@@ -170,104 +158,6 @@ def format_index(debs: Iterable[Deb], *, component: str) -> str:
 def locate_index(suite: str, component: str, architecture: str) -> str:
     """Where an index lies: ``dists/lucid/main/binary-i386``."""
     return f"dists/{suite}/{component}/binary-{architecture}"
-
-
-def make_directory(path: Path, *, top: Path) -> None:
-    """Make a directory that everybody can read; those that are there already below ``top`` become so, too."""
-    for place in [*reversed(path.parents), path]:
-        there = place.is_dir()
-        if not there:
-            place.mkdir(exist_ok=True)
-        ours = not there or top in place.parents
-        if ours and place.stat().st_mode & 0o7777 != DIRECTORY_MODE:
-            place.chmod(DIRECTORY_MODE)
-
-
-def read_compressed(dists: Path) -> Compressed:
-    """What the indexes of an archive are compressed to, as its Release files say."""
-    known: Compressed = {}
-    for path in dists.glob("*/Release"):
-        entries = parse_entries(path.read_text(encoding="utf-8"))
-        for name, entry in entries.items():
-            parts = {
-                suffix: entries[f"{name}{suffix}"].sha256 for suffix in COMPRESSIONS if f"{name}{suffix}" in entries
-            }
-            if len(parts) == len(COMPRESSIONS):
-                known[entry.sha256] = parts
-    return known
-
-
-def write_dists(
-    archive: Archive, place: Path, indexes: Indexes, *, moment: int, known: Compressed | None = None
-) -> dict[str, int]:
-    """Write ``dists`` below ``place``, a directory two levels below the served one; the size of every file.
-
-    ``moment`` (seconds since the epoch) is the date in the Release files, of them, and of what no client has seen yet.
-    ``known`` spares compressing what was compressed before, and learns.
-    """
-    store = archive.directory / BY_HASH
-    make_directory(store, top=archive.directory)
-    compressed = {} if known is None else known
-    sizes: dict[str, int] = {}
-    texts: dict[str, str] = {}
-    for suite, architectures in sorted(indexes.items()):
-        entries = []
-        for architecture, text in sorted(architectures.items()):
-            below = locate_index(suite, archive.component, architecture)
-            make_directory(place / below, top=place)
-            os.symlink("../" * 6 + "by-hash", place / below / "by-hash")
-            for name, digest in _store_index(store, encode_control(text), moment=moment, known=compressed).items():
-                os.link(store / digest, place / below / name)
-                size = sizes[f"{below}/{name}"] = (store / digest).stat().st_size
-                entries.append(f" {digest} {size} {archive.component}/binary-{architecture}/{name}")
-        texts[suite] = _format_release(archive, suite, sorted(architectures), entries, moment)
-    signer = Signer(archive.gnupghome, archive.key)
-    signed = sign_releases(signer, list(texts.values()), on=f"the archive {archive.directory}")
-    for suite, files in zip(texts, signed, strict=True):
-        for name, content in files.items():
-            path = place / "dists" / suite / name
-            write_atomic(path, content)
-            os.utime(path, (moment, moment))
-            sizes[f"dists/{suite}/{name}"] = len(content)
-    return sizes
-
-
-def _store_index(store: Path, plain: bytes, *, moment: int, known: Compressed) -> dict[str, str]:
-    """Store an index in all its forms; their digests by name."""
-    digest = _store_by_hash(store, plain, moment=moment)
-    parts = known.get(digest)
-    if parts is None or not all((store / part).exists() for part in parts.values()):
-        parts = {
-            suffix: _store_by_hash(store, compress(plain), moment=moment) for suffix, compress in COMPRESSIONS.items()
-        }
-        known[digest] = parts
-    return {"Packages": digest, **{f"Packages{suffix}": part for suffix, part in parts.items()}}
-
-
-def _store_by_hash(store: Path, content: bytes, *, moment: int) -> str:
-    """Its date is that of the publication, which no other has: who compares dates and sizes sees that it is new."""
-    digest = hashlib.sha256(content).hexdigest()
-    if not (store / digest).exists():
-        write_atomic(store / digest, content)
-        os.utime(store / digest, (moment, moment))
-    return digest
-
-
-def _format_release(
-    archive: Archive, suite: str, architectures: Sequence[str], entries: Sequence[str], moment: int
-) -> str:
-    fields = {
-        "Origin": archive.origin,
-        "Label": archive.origin,
-        "Suite": suite,
-        "Codename": suite,
-        "Date": time.strftime("%a, %d %b %Y %H:%M:%S UTC", time.gmtime(moment)),
-        "Architectures": " ".join(architectures),
-        "Components": archive.component,
-        "Acquire-By-Hash": "yes",
-    }
-    lines = [f"{name}: {value}" for name, value in fields.items()]
-    return "\n".join([*lines, "SHA256:", *entries, ""])
 
 
 def _compute_digests(path: Path) -> dict[str, Any]:

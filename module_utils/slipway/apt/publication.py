@@ -32,29 +32,38 @@ from pathlib import Path
 from typing import Any
 
 from ..deb.version import compare_versions
-from ..errors import SlipwayError, refuse
-from ..files import hash_file, link_atomic, name_temporary, write_atomic
+from ..errors import refuse
+from ..files import hash_file, name_temporary, write_atomic
 from ..locks import hold_flock
 from ..release.records import find_differences, format_json
-from .index import (
-    BY_HASH,
-    Archive,
+from .dists import (
     Compressed,
-    Deb,
-    format_index,
-    locate_index,
+    SuiteIndexes,
+    find_wrong_dists,
+    find_wrong_sizes,
     make_directory,
     read_compressed,
     write_dists,
 )
-from .signed import Expected, Signer, find_faults
+from .generations import (
+    CURRENT_LINK,
+    GENERATIONS,
+    choose_date,
+    make_temporary,
+    put_in_place,
+    read_account,
+    read_json,
+    remove_leftovers,
+    switch_to,
+)
+from .index import Archive, Deb, format_index, locate_index
+from .signed import Signer
 
 LOCK = ".slipway.lock"
-CURRENT_LINK = "dists"
+#: What a generation says of itself.
+ACCOUNT = "releases.json"
 LABEL = re.compile(r"[a-z0-9][A-Za-z0-9.+~-]*\Z")
 WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]*\Z")
-#: Clients refuse an InRelease that is dated more than ten seconds in the future.
-MAX_AHEAD = 5
 
 Packages = Mapping[str, Mapping[str, Mapping[str, Any]]]
 
@@ -122,10 +131,7 @@ def make_label(distribution: str, release: str) -> str:
 
 def read_current(directory: Path) -> CurrentReleases:
     """Read the generation that ``dists`` points to; without one nothing is published."""
-    link = directory / CURRENT_LINK
-    if not link.is_symlink():
-        return CurrentReleases()
-    return CurrentReleases(**_read_json(directory, directory / Path(os.readlink(link)).parent / "releases.json"))
+    return CurrentReleases(**(read_account(directory, ACCOUNT) or {}))
 
 
 def read_published(directory: Path, label: str) -> dict[str, Any] | None:
@@ -179,52 +185,20 @@ def verify_release(directory: Path, label: str, *, gnupghome: str | os.PathLike[
     kept, now = _read_snapshot(directory, label), read_current(directory)
     sizes = {row["path"]: row["size"] for packages in kept["packages"].values() for row in packages.values()}
     signer = None if gnupghome is None else Signer(Path(gnupghome))
-    current = directory / "generations" / str(now.generation)
+    dists = {f"snapshots/{label}": kept["indexes"], f"{GENERATIONS}/{now.generation}": now.files}
     refuse(
         "confirm the release",
         f"{label} in {directory}",
         [
-            *_find_wrong_sizes(directory, sizes, ""),
-            *_find_wrong_dists(directory, directory / "snapshots" / label, kept["indexes"], signer=signer),
-            *_find_wrong_dists(directory, current, now.files, signer=signer),
+            *find_wrong_sizes(directory, sizes),
+            *(
+                f"{place}/{fault}"
+                for place, files in dists.items()
+                for fault in find_wrong_dists(directory / place, files, signer=signer)
+            ),
         ],
         do_next="Restore them from a copy: a published release is never made again.",
     )
-
-
-def _find_wrong_sizes(directory: Path, sizes: Mapping[str, int], below: str) -> list[str]:
-    findings = []
-    for path, size in sorted(sizes.items()):
-        try:
-            found = os.stat(directory / below / path).st_size
-        except OSError:
-            findings.append(f"{below}{path} is missing")
-            continue
-        if found != size:
-            findings.append(f"{below}{path} has {found} bytes instead of {size}")
-    return findings
-
-
-def _find_wrong_dists(directory: Path, place: Path, sizes: Mapping[str, int], *, signer: Signer | None) -> list[str]:
-    """What is wrong with the ``dists`` below ``place``; ``sizes`` names its files."""
-    below = f"{place.relative_to(directory)}/"
-    if wrong := _find_wrong_sizes(directory, sizes, below):
-        return wrong
-    names = [Path(path).parts[1:] for path in sizes]
-    return [
-        f"{below}dists/{suite}: {fault}"
-        for suite in sorted({parts[0] for parts in names})
-        for fault in find_faults(
-            place / "dists" / suite,
-            Expected(
-                codename=suite,
-                architectures={parts[2].removeprefix("binary-") for parts in names if parts[0] == suite and parts[2:]},
-                components={parts[1] for parts in names if parts[0] == suite and parts[2:]},
-                signer=signer,
-                files=[parts[1] for parts in names if parts[0] == suite and not parts[2:]],
-            ),
-        )
-    ]
 
 
 def refuse_other_inputs(directory: Path, label: str, published: Mapping[str, Any], inputs: Mapping[str, Any]) -> None:
@@ -262,7 +236,7 @@ def publish_release(
         _remove_leftovers(directory, now)
         _check_other_distributions(directory, release, now)
         _fill_pool(archive, release, now)
-        moment = _choose_date(directory, now.published, clock=clock, sleep=sleep)
+        moment = choose_date(directory, now.published, clock=clock, sleep=sleep)
         known = read_compressed(directory / CURRENT_LINK)
         _write_snapshot(archive, release, moment, known)
         labels = {
@@ -277,8 +251,7 @@ def publish_release(
         )
         _write_generation(archive, following, known)
         os.sync()
-        _point_dists(directory, f"generations/{following.generation}/dists")
-        _remove_generations(directory, keep={now.generation, following.generation})
+        switch_to(directory, following.generation)
         return True
 
 
@@ -379,30 +352,14 @@ def _link_or_copy(source: Path, target: Path, *, top: Path) -> bool:
     return True
 
 
-def _choose_date(directory: Path, before: int, *, clock: Callable[[], float], sleep: Callable[[float], None]) -> int:
-    """The date of this publication, at least a second after the last: clients compare them, and HTTP has none finer."""
-    ahead = before + 1 - clock()
-    if ahead > MAX_AHEAD:
-        raise SlipwayError(
-            "publish in",
-            str(directory),
-            f"the last publication is dated {ahead:.0f} s in the future",
-            do_next="Set this machine's clock and run again.",
-        )
-    if ahead > 0:
-        sleep(ahead)
-    return max(before + 1, int(clock()))
-
-
 def _write_snapshot(archive: Archive, release: Release, moment: int, known: Compressed) -> None:
     target = archive.directory / "snapshots" / release.label
     indexes = {
         suite: {name: format_index(debs, component=archive.component) for name, debs in architectures.items()}
         for suite, architectures in release.indexes.items()
     }
-    temporary = _make_temporary(target)
-    sizes = write_dists(archive, temporary, indexes, moment=moment, known=known)
-    _confirm_dists(archive, temporary, sizes)
+    temporary = make_temporary(target)
+    sizes = _write_dists(archive, temporary, indexes, moment=moment, known=known)
     os.symlink("../../pool", temporary / "pool")
     kept = {
         "distribution": release.distribution,
@@ -413,7 +370,7 @@ def _write_snapshot(archive: Archive, release: Release, moment: int, known: Comp
         "indexes": sizes,
     }
     write_atomic(temporary / "release.json", format_json(kept))
-    _put_in_place(temporary, target)
+    put_in_place(temporary, target)
 
 
 def _write_generation(archive: Archive, following: CurrentReleases, known: Compressed) -> None:
@@ -427,80 +384,52 @@ def _write_generation(archive: Archive, following: CurrentReleases, known: Compr
                 (directory / "snapshots" / label / below / "Packages").read_bytes().decode("utf-8", "surrogateescape")
             )
             indexes.setdefault(suite, {})[architecture] = indexes.get(suite, {}).get(architecture, "") + text
-    target = directory / "generations" / str(following.generation)
-    temporary = _make_temporary(target)
-    sizes = write_dists(archive, temporary, indexes, moment=following.published, known=known)
-    _confirm_dists(archive, temporary, sizes)
-    write_atomic(temporary / "releases.json", format_json(asdict(replace(following, files=sizes))))
-    _put_in_place(temporary, target)
+    target = directory / GENERATIONS / str(following.generation)
+    temporary = make_temporary(target)
+    sizes = _write_dists(archive, temporary, indexes, moment=following.published, known=known)
+    write_atomic(temporary / ACCOUNT, format_json(asdict(replace(following, files=sizes))))
+    put_in_place(temporary, target)
 
 
-def _confirm_dists(archive: Archive, place: Path, sizes: Mapping[str, int]) -> None:
-    """Look at what was written as clients will, before they can."""
+def _write_dists(
+    archive: Archive, place: Path, indexes: Mapping[str, Mapping[str, str]], *, moment: int, known: Compressed
+) -> dict[str, int]:
+    """Write indexes, by suite and architecture, and look at them as clients will, before they can."""
+    signer = Signer(archive.gnupghome, archive.key)
+    suites = {
+        suite: SuiteIndexes(
+            {
+                "Origin": archive.origin,
+                "Label": archive.origin,
+                "Suite": suite,
+                "Codename": suite,
+                "Architectures": " ".join(sorted(texts)),
+                "Components": archive.component,
+            },
+            {f"{archive.component}/binary-{architecture}": text for architecture, text in texts.items()},
+        )
+        for suite, texts in indexes.items()
+    }
+    sizes = write_dists(place, suites, signer=signer, moment=moment, known=known)
     refuse(
         "publish in",
         str(archive.directory),
-        _find_wrong_dists(archive.directory, place, sizes, signer=Signer(archive.gnupghome, archive.key)),
+        find_wrong_dists(place, sizes, signer=signer),
         do_next="Clients see what they saw before. Check the disk and the key, and run again.",
     )
-
-
-def _make_temporary(target: Path) -> Path:
-    temporary = name_temporary(target)
-    make_directory(temporary, top=target.parents[1])
-    return temporary
-
-
-def _put_in_place(temporary: Path, target: Path) -> None:
-    if target.exists():
-        shutil.rmtree(target)  # left by an interrupted run: it was never published
-    temporary.rename(target)
-
-
-def _point_dists(directory: Path, target: str) -> None:
-    try:
-        link_atomic(directory / CURRENT_LINK, target)
-    except OSError as error:
-        raise SlipwayError(
-            "publish in",
-            str(directory),
-            f"{CURRENT_LINK} cannot become a link: {error.strerror}",
-            do_next="Another tool made this directory; choose one of your own.",
-        ) from error
+    return sizes
 
 
 def _remove_leftovers(directory: Path, now: CurrentReleases) -> None:
     """Remove what killed runs have begun, whole snapshots that never became public among it."""
-    places = (directory, directory / "snapshots", directory / "generations", directory / BY_HASH)
-    begun = [path for place in places for path in place.glob(".*.tmp")]
-    unseen = [path for path in (directory / "snapshots").glob("*") if path.name not in now.history]
-    for path in {*begun, *unseen}:
-        if path.is_symlink() or not path.is_dir():
-            path.unlink()
-        else:
-            shutil.rmtree(path)
-
-
-def _remove_generations(directory: Path, *, keep: set[int]) -> None:
-    for path in (directory / "generations").iterdir():
-        if path.name.isdigit() and int(path.name) not in keep:
-            shutil.rmtree(path)
+    remove_leftovers(directory, "snapshots")
+    for path in (directory / "snapshots").glob("*/release.json"):
+        if path.parent.name not in now.history:
+            shutil.rmtree(path.parent)
 
 
 def _read_snapshot(directory: Path, label: str) -> dict[str, Any]:
-    return _read_json(directory, directory / "snapshots" / label / "release.json")
-
-
-def _read_json(directory: Path, path: Path) -> dict[str, Any]:
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
-        raise SlipwayError(
-            "see what is published in",
-            str(directory),
-            f"{path} is not readable ({error})",
-            do_next="Restore it from a copy: it says what is public.",
-        ) from error
+    return read_json(directory, directory / "snapshots" / label / "release.json")
 
 
 def _normalise_json(value: Any) -> Any:

@@ -5,6 +5,9 @@
 reprepro's own lock is a file that a killed process leaves behind, and then every command fails. Here a ``flock`` that
 ends with its process decides who works; a lock file that is found while holding it is a leftover. What was begun is
 marked, so that the next user exports the indexes that a killed one did not.
+
+With ``conf/served`` reprepro's own directory is read by nobody: what it exports is published from there by generations
+(see ``exported.py``). Without it, clients read what reprepro writes, and meet what is half changed.
 """
 
 from __future__ import annotations
@@ -19,13 +22,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .. import openpgp
+from ..deb.control import Control
 from ..deb.version import compare_versions
 from ..errors import SlipwayError, refuse
 from ..files import name_temporary, replace_file, sync_directory, write_atomic
 from ..locks import hold_flock
 from ..process import Completed, run
 from ..wait import wait_for
+from .exported import adopt_served, is_publication_due, publish_export
 from .index import Deb
+from .signed import RELEASE, SIGNED, Expected, Signer, find_faults
 
 LOCK = "slipway.lock"
 UNFINISHED = "slipway.unfinished"
@@ -36,6 +42,10 @@ REMADE = ("contents.cache.db", "release.caches.db", "__db.*")
 BATCH = 2000
 SNAPSHOT = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+_~-]*\Z")
 
+#: After how many failures, and no success, the packages are not what is at fault.
+MOST_REFUSED = 20
+
+_CHECKSUM = re.compile(r"^(\S+) .*:2:([0-9a-f]{64})", re.MULTILINE)
 _LIST_FORMAT = r"${package}\t${version}\t${architecture}\t${$architecture}\t${$filekey}\t${SHA256}\n"
 
 Change = dict[str, str]
@@ -64,6 +74,26 @@ class Suite:
     codename: str
     architectures: tuple[str, ...]
     components: tuple[str, ...]
+    sign_with: str = ""
+
+
+@dataclass(frozen=True)
+class Publication:
+    """What ``conf/served`` says: the directory that clients read, and the key that signs what is in it."""
+
+    directory: Path
+    key: str
+
+    def find_signer(self, gnupghome: Path | None) -> Signer:
+        """Whose signature is on it."""
+        if gnupghome is None:
+            raise SlipwayError(
+                "publish in",
+                str(self.directory),
+                f"nothing says where the key {self.key} is",
+                do_next="Give the GnuPG directory (gnupghome) and run again.",
+            )
+        return Signer(gnupghome, self.key)
 
 
 @dataclass
@@ -139,31 +169,41 @@ class Archive:
 
     def plan_include(self, suite: str, debs: Sequence[Deb]) -> Outcome:
         """What including ``debs`` would do; a deb that cannot be included is a finding, all are listed."""
+        plan, refused = self.judge_debs(suite, debs)
+        findings = [f"{deb.path}: {reason}" for deb, reason in refused]
+        _refuse_findings("include packages in", suite, self.base, findings)
+        return plan
+
+    def judge_debs(self, suite: str, debs: Sequence[Deb]) -> tuple[Outcome, list[tuple[Deb, str]]]:
+        """What including those of ``debs`` that can be would do, and the others, each with the reason."""
         indexes = self.find_suite(suite).architectures
         before = self.list_packages(suite)
-        present = {(package.name, package.index): package for package in before}
-        after = dict(present)
-        findings = []
+        after = {(package.name, package.index): package for package in before}
+        refused = []
         for deb in debs:
             places = indexes if deb.architecture == "all" else (deb.architecture,)
             if deb.architecture not in {"all", *indexes}:
-                findings.append(f"{deb.path}: {suite} has no architecture {deb.architecture}")
+                refused.append((deb, f"{suite} has no architecture {deb.architecture}"))
                 continue
-            for index in places:
-                there = present.get((deb.name, index))
-                findings += _find_conflict(deb, there)
-                if there is None or there.sha256 != deb.sha256:
+            present = [after.get((deb.name, index)) for index in places]
+            reasons = [reason for there in present if there is not None for reason in _find_conflict(deb, there)]
+            refused += [(deb, reason) for reason in reasons[:1]]
+            for index, there in zip(places, present, strict=True):
+                if not reasons and (there is None or there.sha256 != deb.sha256):
                     path = "" if there is None else there.path
                     after[deb.name, index] = Package(deb.name, deb.version, deb.architecture, index, path, deb.sha256)
-        _refuse_findings("include packages in", suite, self.base, findings)
-        return compare_states(before, after.values())
+        return compare_states(before, after.values()), refused
 
     def include(self, suite: str, debs: Sequence[Deb], *, component: str | None = None) -> Outcome:
         """Include ``debs`` in one call; what is present with the same bytes is left unchanged."""
         plan = self.plan_include(suite, debs)
         new = {(change["package"], change["architecture"]) for change in (*plan.added, *plan.updated)}
+        kept = {package.sha256 for package in plan.after}
         wanted = [
-            deb for deb in debs if any(name == deb.name and deb.architecture in {"all", index} for name, index in new)
+            deb
+            for deb in debs
+            if deb.sha256 in kept
+            and any(name == deb.name and deb.architecture in {"all", index} for name, index in new)
         ]
         if wanted:
             with self.begin_change(suite):
@@ -174,6 +214,45 @@ class Archive:
                     )
                 self._confirm(suite, plan)
         return plan
+
+    def judge_each(
+        self, suite: str, debs: Sequence[Deb], *, component: str | None = None
+    ) -> tuple[Outcome, list[tuple[Deb, str]]]:
+        """Like :meth:`judge_debs`, and refused is what reprepro refuses whatever the suite has."""
+        known = self._list_checksums()
+        faulty = [(deb, reason) for deb in debs for reason in _find_fault(deb, known, component=component)[:1]]
+        plan, refused = self.judge_debs(suite, _without(debs, faulty))
+        return plan, [*faulty, *refused]
+
+    def include_each(
+        self, suite: str, debs: Sequence[Deb], *, component: str | None = None, timeout: float = 600.0
+    ) -> list[tuple[Deb, str]]:
+        """Include those of ``debs`` that can be; the others, each with the reason.
+
+        reprepro refuses all of a call for one file: on failure the halves are tried.
+        """
+        refused = self.judge_each(suite, debs, component=component)[1]
+        parts = [_without(debs, refused)]
+        included = 0
+        while parts:
+            part = parts.pop()
+            try:
+                self.include(suite, part, component=component)
+                included += len(part)
+            except SlipwayError as error:
+                self.recover(timeout=timeout)
+                if len(part) > 1:
+                    parts += [part[len(part) // 2 :], part[: len(part) // 2]]
+                    continue
+                refused.append((part[0], error.came_back))
+                if not included and (not parts or len(refused) > MOST_REFUSED):
+                    raise  # it is not the files
+        return refused
+
+    def _list_checksums(self) -> dict[str, str]:
+        """The SHA-256 of every file that reprepro knows, by its path."""
+        done = self.run_reprepro("_listchecksums", attempt="list the files of")
+        return dict(_CHECKSUM.findall(done.stdout))
 
     def plan_remove(self, suite: str, wanted: Iterable[Mapping[str, str | None]]) -> Outcome:
         """What :meth:`remove` would do."""
@@ -255,13 +334,25 @@ class Archive:
                 self.run_reprepro("gensnapshot", suite, name, attempt="make a snapshot of", sign=True)
         return True
 
-    def export(self, *suites: str) -> None:
-        """Write the indexes of these suites, of all without a name."""
+    def export(self, *suites: str, anew: bool = False) -> None:
+        """Write the indexes of these suites, of all without a name, and look at what clients will read.
+
+        With ``anew`` nothing is kept of what clients read of them now.
+        """
         self.run_reprepro("export", *suites, attempt="export", sign=True)
+        served = read_publication(self.base)
+        if served is not None:
+            again = (suites or self.suites) if anew else ()
+            publish_export(self.public, served.directory, signer=served.find_signer(self.gnupghome), anew=again)
+            return
+        findings = [
+            fault for suite in suites or self.suites for fault in find_export_faults(self.base, suite, self.gnupghome)
+        ]
+        _refuse_findings("confirm the indexes of", ", ".join(suites or self.suites), self.base, findings)
 
     @property
     def public(self) -> Path:
-        """The directory with ``dists`` and ``pool``: the one that ``outdir`` in conf/options names, or the base."""
+        """The directory with reprepro's ``dists`` and ``pool``."""
         return read_public(self.base)
 
     @contextlib.contextmanager
@@ -329,6 +420,7 @@ class Archive:
             env = None
             if sign and self.gnupghome is not None:
                 env = stack.enter_context(openpgp.provide_environment(self.gnupghome))
+            stack.enter_context(_set_umask(0o022))
             return run(
                 ["reprepro", "--basedir", str(self.base), "--dbdir", str(self.database), *words],
                 attempt=attempt,
@@ -350,8 +442,41 @@ class Archive:
         _refuse_findings("confirm the change of", suite, self.base, findings)
 
 
-def is_export_due(base: Path, suite: str) -> bool:
-    """Whether an index of the suite is missing, or older than ``conf/distributions``."""
+@contextlib.contextmanager
+def _set_umask(umask: int) -> Iterator[None]:
+    """For a program that leaves the modes of its files to it."""
+    before = os.umask(umask)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
+def is_export_due(base: Path, suite: str, *, gnupghome: Path | None = None) -> bool:
+    """Whether an index of the suite is missing, older than ``conf/distributions``, or not what clients can use."""
+    if _is_export_old(base, suite):
+        return True
+    served = read_publication(base)
+    if served is None:
+        return bool(find_export_faults(base, suite, gnupghome))
+    return is_publication_due(read_public(base), served.directory, suite, signer=served.find_signer(gnupghome))
+
+
+def find_export_faults(base: Path, suite: str, gnupghome: Path | None) -> list[str]:
+    """What clients would stumble over in what reprepro exported of the suite."""
+    known = read_suites(base)[suite]
+    fingerprint = known.sign_with if openpgp.FINGERPRINT.match(known.sign_with) else None
+    expected = Expected(
+        codename=suite,
+        architectures=known.architectures,
+        components=known.components,
+        signer=Signer(gnupghome, fingerprint) if known.sign_with and gnupghome is not None else None,
+        files=SIGNED if known.sign_with else [RELEASE],
+    )
+    return [f"dists/{suite}: {fault}" for fault in find_faults(read_public(base) / "dists" / suite, expected)]
+
+
+def _is_export_old(base: Path, suite: str) -> bool:
     settings = base / "conf" / "distributions"
     if not settings.exists():
         return True
@@ -360,12 +485,13 @@ def is_export_due(base: Path, suite: str) -> bool:
         return True
     top = read_public(base) / "dists" / suite
     indexes = [
-        top / component / f"binary-{architecture}" / "Release"
+        top / component / f"binary-{architecture}"
         for component in known.components
         for architecture in known.architectures
     ]
-    dates = [path.stat().st_mtime if path.exists() else 0.0 for path in (top / "Release", *indexes)]
-    return min(dates[1:], default=0.0) == 0.0 or dates[0] < settings.stat().st_mtime
+    if not (top / RELEASE).exists() or not all(any(path.glob("Packages*")) for path in indexes):
+        return True
+    return (top / RELEASE).stat().st_mtime < settings.stat().st_mtime
 
 
 @contextlib.contextmanager
@@ -393,6 +519,9 @@ def open_archive(
         return
     with hold_flock(place / LOCK, attempt="use the archive", on=str(place), timeout=timeout):
         archive = Archive(place, database=place / "db", gnupghome=home)
+        served = read_publication(place)
+        if served is not None:
+            adopt_served(archive.public, served.directory)
         archive.recover(timeout=timeout)
         yield archive
 
@@ -416,7 +545,8 @@ def read_suites(base: Path) -> dict[str, Suite]:
         if "Codename" in fields:
             architectures = tuple(name for name in fields.get("Architectures", "").split() if name != "source")
             components = tuple(fields.get("Components", "main").split())
-            found[fields["Codename"].strip()] = Suite(fields["Codename"].strip(), architectures, components)
+            codename, key = fields["Codename"].strip(), fields.get("SignWith", "").strip()
+            found[codename] = Suite(codename, architectures, components, key)
     return found
 
 
@@ -424,25 +554,52 @@ _FIELD = re.compile(r"^([A-Za-z0-9-]+):[ \t]*(.*)$", re.MULTILINE)
 
 
 def read_public(base: Path) -> Path:
-    """The directory that is served: ``outdir`` of conf/options, or the base itself."""
-    options = base / "conf" / "options"
-    for line in options.read_text(encoding="utf-8").splitlines() if options.exists() else []:
-        word, _space, value = line.strip().partition(" ")
-        if word == "outdir" and value.strip():
-            place = value.strip().replace("+b/", f"{base}/", 1)
-            return Path(os.path.normpath(place))
-    return base
+    """The directory that reprepro writes to: ``outdir`` of conf/options, or the base itself."""
+    return _read_directory(base, "options", "outdir") or base
 
 
-def _find_conflict(deb: Deb, there: Package | None) -> list[str]:
-    if there is None or there.sha256 == deb.sha256:
+def read_publication(base: Path) -> Publication | None:
+    """Where what is exported is published, if it is."""
+    directory, key = _read_directory(base, "served", "directory"), _read_word(base, "served", "key")
+    return None if directory is None else Publication(directory, openpgp.normalise_fingerprint(key))
+
+
+def _read_directory(base: Path, file: str, word: str) -> Path | None:
+    value = _read_word(base, file, word)
+    return Path(os.path.normpath(value.replace("+b/", f"{base}/", 1))) if value else None
+
+
+def _read_word(base: Path, file: str, word: str) -> str:
+    path = base / "conf" / file
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    found = (line.strip().partition(" ") for line in lines)
+    return next((value.strip() for name, _space, value in found if name == word and value.strip()), "")
+
+
+def _without(debs: Sequence[Deb], refused: Iterable[tuple[Deb, str]]) -> list[Deb]:
+    out = {deb.path for deb, _reason in refused}
+    return [deb for deb in debs if deb.path not in out]
+
+
+def _find_fault(deb: Deb, known: Mapping[str, str], *, component: str | None) -> list[str]:
+    """Why reprepro would refuse a deb, whatever the suite has."""
+    fields = Control(deb.control)
+    findings = [f"it has no field {name}" for name in ("Section", "Priority") if fields.get(name) is None]
+    path = deb.pool_path(component or "")
+    if component is not None and known.get(path, deb.sha256) != deb.sha256:
+        findings.append(f"{path} is there with other content")
+    return findings
+
+
+def _find_conflict(deb: Deb, there: Package) -> list[str]:
+    if there.sha256 == deb.sha256:
         return []
     order = compare_versions(deb.version, there.version)
     if order > 0:
         return []
     if order == 0:
-        return [f"{deb.path}: {deb.name} {deb.version} for {there.index} is there with other content"]
-    return [f"{deb.path}: {deb.name} {deb.version} is older than {there.version}, which {there.index} has"]
+        return [f"{deb.name} {deb.version} for {there.index} is there with other content"]
+    return [f"{deb.name} {deb.version} is older than {there.version}, which {there.index} has"]
 
 
 def _refuse_findings(attempted: str, suite: str, base: Path, findings: Sequence[str]) -> None:

@@ -1,0 +1,167 @@
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""``dists``, the directory that readers of an archive begin with: indexes in all their forms, by hash too, and signed.
+
+Everybody may read what is made here, and only its owner write, whatever the umask of the caller.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import lzma
+import os
+import time
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..deb.control import encode_control
+from ..files import hash_file, write_atomic
+from .signed import Expected, Signer, find_faults, parse_entries, sign_releases
+
+#: Where every index lies under its digest, below the served directory.
+BY_HASH = "by-hash/SHA256"
+#: How an index is compressed. Better presets of xz gain some percents, and take longer than all else in a publication.
+COMPRESSIONS: Mapping[str, Callable[[bytes], bytes]] = {
+    ".gz": lambda plain: gzip.compress(plain, 6, mtime=0),
+    ".xz": lambda plain: lzma.compress(plain, preset=1),
+}
+DIRECTORY_MODE = 0o755
+
+#: The digests of what an index is compressed to, by its own digest and the suffix.
+Compressed = MutableMapping[str, Mapping[str, str]]
+
+
+@dataclass(frozen=True)
+class SuiteIndexes:
+    """A suite: what its Release file says of it, and its indexes as text by their places (``main/binary-i386``)."""
+
+    fields: Mapping[str, str]
+    texts: Mapping[str, str]
+
+
+def make_directory(path: Path, *, top: Path) -> None:
+    """Make a directory that everybody can read; those that are there already below ``top`` become so, too."""
+    for place in [*reversed(path.parents), path]:
+        there = place.is_dir()
+        if not there:
+            place.mkdir(exist_ok=True)
+        ours = not there or top in place.parents
+        if ours and place.stat().st_mode & 0o7777 != DIRECTORY_MODE:
+            place.chmod(DIRECTORY_MODE)
+
+
+def read_compressed(dists: Path) -> Compressed:
+    """What the indexes of an archive are compressed to, as its Release files say."""
+    known: Compressed = {}
+    for path in dists.glob("*/Release"):
+        entries = parse_entries(path.read_text(encoding="utf-8"))
+        for name, entry in entries.items():
+            parts = {
+                suffix: entries[f"{name}{suffix}"].sha256 for suffix in COMPRESSIONS if f"{name}{suffix}" in entries
+            }
+            if len(parts) == len(COMPRESSIONS):
+                known[entry.sha256] = parts
+    return known
+
+
+def write_dists(
+    place: Path, suites: Mapping[str, SuiteIndexes], *, signer: Signer, moment: int, known: Compressed | None = None
+) -> dict[str, int]:
+    """Write ``dists`` below ``place``, a directory two levels below the served one; the size of every file.
+
+    ``moment`` (seconds since the epoch) is the date in the Release files, of them, and of what no client has seen yet.
+    ``known`` spares compressing what was compressed before, and learns.
+    """
+    served = place.parents[1]
+    make_directory(served / BY_HASH, top=served)
+    compressed = {} if known is None else known
+    sizes: dict[str, int] = {}
+    texts: dict[str, str] = {}
+    for suite, indexes in sorted(suites.items()):
+        entries = []
+        for index, text in sorted(indexes.texts.items()):
+            below = f"dists/{suite}/{index}"
+            make_directory(place / below, top=place)
+            os.symlink(os.path.relpath(served / "by-hash", place / below), place / below / "by-hash")
+            stored = _store_index(served / BY_HASH, encode_control(text), moment=moment, known=compressed)
+            for name, digest in stored.items():
+                os.link(served / BY_HASH / digest, place / below / name)
+                size = sizes[f"{below}/{name}"] = (place / below / name).stat().st_size
+                entries.append(f" {digest} {size} {index}/{name}")
+        texts[suite] = _format_release(indexes.fields, entries, moment)
+    signed = sign_releases(signer, list(texts.values()), on=f"the archive {served}")
+    for suite, files in zip(texts, signed, strict=True):
+        for name, content in files.items():
+            path = place / "dists" / suite / name
+            write_atomic(path, content)
+            os.utime(path, (moment, moment))
+            sizes[f"dists/{suite}/{name}"] = len(content)
+    return sizes
+
+
+def find_wrong_sizes(directory: Path, sizes: Mapping[str, int]) -> list[str]:
+    """What of these files is missing, or has another size."""
+    findings = []
+    for path, size in sorted(sizes.items()):
+        try:
+            found = os.stat(directory / path).st_size
+        except OSError:
+            findings.append(f"{path} is missing")
+            continue
+        if found != size:
+            findings.append(f"{path} has {found} bytes instead of {size}")
+    return findings
+
+
+def find_wrong_dists(place: Path, sizes: Mapping[str, int], *, signer: Signer | None) -> list[str]:
+    """What clients would stumble over in the ``dists`` below ``place``; ``sizes`` names its files."""
+    if wrong := find_wrong_sizes(place, sizes):
+        return wrong
+    releases = sorted(path.rpartition("/")[0] for path in sizes if path.endswith("/InRelease"))
+    findings = []
+    for below in releases:
+        names = [path.removeprefix(f"{below}/") for path in sizes if path.startswith(f"{below}/")]
+        paths = [name.split("/") for name in names]
+        indexes = [parts for parts in paths if len(parts) == 3 and parts[1].startswith("binary-")]
+        expected = Expected(
+            codename=below.split("/")[1],
+            architectures={parts[1].removeprefix("binary-") for parts in indexes},
+            components={parts[0] for parts in indexes},
+            signer=signer,
+            files=[name for name in names if "/" not in name],
+        )
+        findings += [f"{below}: {fault}" for fault in find_faults(place / below, expected)]
+    return findings
+
+
+def _store_index(store: Path, plain: bytes, *, moment: int, known: Compressed) -> dict[str, str]:
+    """Store an index in all its forms; their digests by name."""
+    digest = _store_by_hash(store, plain, moment=moment)
+    parts = known.get(digest)
+    if parts is None or not all(_is_stored(store, part) for part in parts.values()):
+        parts = {
+            suffix: _store_by_hash(store, compress(plain), moment=moment) for suffix, compress in COMPRESSIONS.items()
+        }
+        known[digest] = parts
+    return {"Packages": digest, **{f"Packages{suffix}": part for suffix, part in parts.items()}}
+
+
+def _store_by_hash(store: Path, content: bytes, *, moment: int) -> str:
+    """Its date is that of the publication, which no other has: who compares dates and sizes sees that it is new."""
+    digest = hashlib.sha256(content).hexdigest()
+    if not _is_stored(store, digest):
+        write_atomic(store / digest, content)
+        os.utime(store / digest, (moment, moment))
+    return digest
+
+
+def _is_stored(store: Path, digest: str) -> bool:
+    return (store / digest).is_file() and hash_file(store / digest) == digest
+
+
+def _format_release(fields: Mapping[str, str], entries: Sequence[str], moment: int) -> str:
+    date = time.strftime("%a, %d %b %Y %H:%M:%S UTC", time.gmtime(moment))
+    words = {**fields, "Date": date, "Acquire-By-Hash": "yes"}
+    return "\n".join([*(f"{name}: {value}" for name, value in words.items()), "SHA256:", *entries, ""])

@@ -1,0 +1,260 @@
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What reprepro exported, published by generations: reprepro itself changes the files that clients read one by one.
+
+reprepro works in a directory that nobody else reads. From there packages are linked into the pool that is served, under
+reprepro's names; a name that still holds another file, which clients may be told of, is not used again while it does.
+Indexes and packages that are in no suite any more stay for a time, for those who have just read of them.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from hashlib import sha256
+from pathlib import Path
+
+from ..errors import SlipwayError, refuse
+from ..files import hash_file, name_temporary, sync_directory, sync_file, write_atomic
+from ..release.records import format_json
+from .dists import BY_HASH, SuiteIndexes, find_wrong_dists, make_directory, read_compressed, write_dists
+from .generations import (
+    CURRENT_LINK,
+    GENERATIONS,
+    choose_date,
+    make_temporary,
+    put_in_place,
+    read_account,
+    remove_leftovers,
+    switch_to,
+)
+from .signed import Signer
+
+#: What a generation says of itself.
+ACCOUNT = "suites.json"
+#: Seconds that an index stays after its generation, and a package after its last index. Readers that work for longer
+#: than that between reading of a file and fetching it begin anew.
+INDEX_GRACE, PACKAGE_GRACE = 3600.0, 86400.0
+#: Of a suite's Release file by reprepro, what readers are told too.
+FIELDS = ("Origin", "Label", "Suite", "Version", "Codename", "Architectures", "Components", "Description")
+
+_FIELD = re.compile(rf"^({'|'.join(FIELDS)}): *(.*)$", re.MULTILINE)
+_FILENAME = re.compile(r"^Filename: (.+)$", re.MULTILINE)
+_SHA256 = re.compile(r"^SHA256: ([0-9a-f]{64})$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class PublishedSuites:
+    """What clients see: the sizes of the files below ``dists``, and for each suite a digest of what it was made of."""
+
+    generation: int = 0
+    published: int = 0
+    files: Mapping[str, int] = field(default_factory=dict)
+    sources: Mapping[str, str] = field(default_factory=dict)
+
+
+def read_suites(served: Path) -> PublishedSuites:
+    """The generation that clients see."""
+    return PublishedSuites(**(read_account(served, ACCOUNT) or {}))
+
+
+def is_publication_due(export: Path, served: Path, suite: str, *, signer: Signer) -> bool:
+    """Whether clients see of a suite something else than what reprepro exported, or something that they cannot use."""
+    now = read_suites(served)
+    wanted = {name: digest_source(indexes) for name, indexes in read_export(export).items() if _is_of(name, suite)}
+    files = _files_of(now, {name for name in now.sources if _is_of(name, suite)})
+    place = served / GENERATIONS / str(now.generation)
+    return wanted != {name: digest for name, digest in now.sources.items() if _is_of(name, suite)} or bool(
+        find_wrong_dists(place, files, signer=signer)
+    )
+
+
+def publish_export(
+    export: Path,
+    served: Path,
+    *,
+    signer: Signer,
+    anew: Collection[str] = (),
+    clock: Callable[[], float] = time.time,
+    sleep: Callable[[float], None] = time.sleep,
+) -> None:
+    """Publish all that reprepro exported, as one; suites that are as they were keep their files, but those ``anew``."""
+    make_directory(served, top=served)
+    remove_leftovers(served)
+    now, suites = read_suites(served), read_export(export)
+    sources = {suite: digest_source(indexes) for suite, indexes in suites.items()}
+    again = {name for name in suites for suite in anew if _is_of(name, suite)}
+    kept = {suite for suite in suites if now.sources.get(suite) == sources[suite]} - again
+    changed = {suite: _fill_pool(export, served, indexes) for suite, indexes in suites.items() if suite not in kept}
+    moment = choose_date(served, now.published, clock=clock, sleep=sleep)
+    following = PublishedSuites(now.generation + 1, moment, sources=sources)
+    target = served / GENERATIONS / str(following.generation)
+    temporary = make_temporary(target)
+    files = {
+        **_link_suites(served / GENERATIONS / str(now.generation), temporary, _files_of(now, kept)),
+        **_write_suites(served, temporary, changed, signer=signer, moment=moment),
+    }
+    write_atomic(temporary / ACCOUNT, format_json(asdict(replace(following, files=files))))
+    put_in_place(temporary, target)
+    sync_directory(target.parent)
+    _give_way(served / CURRENT_LINK)
+    switch_to(served, following.generation)
+    remove_leftovers(served)
+    _remove_unused(served, target, moment=clock())
+
+
+def _write_suites(
+    served: Path, place: Path, suites: Mapping[str, SuiteIndexes], *, signer: Signer, moment: int
+) -> dict[str, int]:
+    """Write suites, and look at them as clients will, before they can; the size of every file."""
+    files = write_dists(place, suites, signer=signer, moment=moment, known=read_compressed(served / CURRENT_LINK))
+    refuse(
+        "publish in",
+        str(served),
+        find_wrong_dists(place, files, signer=signer),
+        do_next="Clients see what they saw before. Check the disk and the key, and run again.",
+    )
+    return files
+
+
+def read_export(export: Path) -> dict[str, SuiteIndexes]:
+    """What reprepro exported, by suite; its snapshots are suites too (``bookworm/snapshots/r1``)."""
+    found = {}
+    for pattern in ("*/Release", "*/snapshots/*/Release"):
+        for release in sorted((export / "dists").glob(pattern)):
+            texts = {
+                os.path.relpath(path.parent, release.parent): path.read_bytes().decode("utf-8", "surrogateescape")
+                for path in sorted(release.parent.glob("*/binary-*/Packages"))
+            }
+            fields = dict(_FIELD.findall(release.read_text(encoding="utf-8")))
+            found[os.path.relpath(release.parent, export / "dists")] = SuiteIndexes(fields, texts)
+    return found
+
+
+def digest_source(indexes: SuiteIndexes) -> str:
+    """A digest of all that a suite is made of."""
+    words = [*(f"{name}: {value}\n" for name, value in sorted(indexes.fields.items()))]
+    words += [f"{index}\n{text}\0" for index, text in sorted(indexes.texts.items())]
+    return sha256("".join(words).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def _files_of(now: PublishedSuites, suites: Collection[str]) -> dict[str, int]:
+    return {path: size for path, size in now.files.items() if _suite_of(path) in suites}
+
+
+def _suite_of(path: str) -> str:
+    """The suite of a file below ``dists``: ``bookworm`` of ``dists/bookworm/main/binary-i386/Packages``."""
+    words = path.split("/")
+    return "/".join(words[1:4] if words[2:3] == ["snapshots"] else words[1:2])
+
+
+def _is_of(name: str, suite: str) -> bool:
+    """Whether a suite is that one, or a snapshot of it."""
+    return name == suite or name.startswith(f"{suite}/snapshots/")
+
+
+def adopt_served(export: Path, served: Path) -> None:
+    """An archive that reprepro kept where it is served: let ``export`` have reprepro's files too."""
+    if export.is_dir() or not _is_reprepros(served / CURRENT_LINK):
+        return
+    begun = name_temporary(export)
+    for path in sorted(path for part in ("pool", CURRENT_LINK) for path in (served / part).rglob("*")):
+        target = begun / path.relative_to(served)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_file():
+            os.link(path, target)
+    begun.rename(export)
+
+
+def _is_reprepros(dists: Path) -> bool:
+    return dists.is_dir() and not dists.is_symlink()
+
+
+def _give_way(dists: Path) -> None:
+    """A link cannot take the place of a directory: the one that reprepro made goes at the last moment."""
+    if _is_reprepros(dists):
+        dists.rename(name_temporary(dists))
+
+
+def _link_suites(before: Path, after: Path, files: Mapping[str, int]) -> dict[str, int]:
+    """Let files of the generation ``before`` be in ``after`` too."""
+    for path in files:
+        make_directory((after / path).parent, top=after)
+        os.link(before / path, after / path)
+        by_hash = (before / path).parent / "by-hash"
+        if by_hash.is_symlink() and not (after / path).with_name("by-hash").is_symlink():
+            os.symlink(os.readlink(by_hash), (after / path).with_name("by-hash"))
+    return dict(files)
+
+
+def _fill_pool(export: Path, served: Path, indexes: SuiteIndexes) -> SuiteIndexes:
+    """Let the suite's packages be in the pool; its indexes name them where they are there."""
+    places: dict[str, str] = {}
+
+    def place(paragraph: str) -> str:
+        name, digest = _FILENAME.search(paragraph), _SHA256.search(paragraph)
+        if name is None or digest is None:
+            return paragraph
+        path = name.group(1)
+        if path not in places:
+            places[path] = _place_package(export, served, path, sha256=digest.group(1))
+        return paragraph if places[path] == path else _FILENAME.sub(f"Filename: {places[path]}", paragraph, count=1)
+
+    texts = {
+        index: "\n\n".join(place(paragraph) for paragraph in text.split("\n\n"))
+        for index, text in indexes.texts.items()
+    }
+    return SuiteIndexes(indexes.fields, texts)
+
+
+def _place_package(export: Path, served: Path, path: str, *, sha256: str) -> str:
+    """Where a package is served: under reprepro's name for it, or below its digest if that name holds another file."""
+    directory, _slash, name = path.rpartition("/")
+    other = f"{directory}/{sha256[:16]}/{name}"
+    for candidate in (other, path):
+        if (served / candidate).exists() and _is_package(served / candidate, export / path, sha256=sha256):
+            return candidate
+    candidate = other if (served / path).exists() else path
+    make_directory((served / candidate).parent, top=served)
+    (export / path).chmod(0o644)
+    sync_file(export / path)
+    try:
+        (served / candidate).unlink(missing_ok=True)
+        os.link(export / path, served / candidate)
+    except OSError as error:
+        raise SlipwayError(
+            "publish",
+            str(export / path),
+            f"it cannot be linked into {served}: {error.strerror}",
+            do_next="Put both directories on one file system, and run again.",
+        ) from error
+    sync_directory((served / candidate).parent)
+    return candidate
+
+
+def _is_package(there: Path, wanted: Path, *, sha256: str) -> bool:
+    return there.samefile(wanted) or hash_file(there) == sha256
+
+
+def _remove_unused(served: Path, generation: Path, *, moment: float) -> None:
+    """Remove what is in no index any more, when its time is over: its last link went when its status changed."""
+    for path in (served / BY_HASH).iterdir():
+        found = path.stat()
+        if found.st_nlink == 1 and moment - found.st_ctime > INDEX_GRACE:
+            path.unlink()
+    named = set(_list_named(generation / "dists"))
+    for path in sorted((served / "pool").rglob("*"), reverse=True):
+        if path.is_dir():
+            if not any(path.iterdir()):
+                path.rmdir()
+        elif str(path.relative_to(served)) not in named and moment - path.stat().st_ctime > PACKAGE_GRACE:
+            path.unlink()
+
+
+def _list_named(dists: Path) -> Iterator[str]:
+    for index in dists.rglob("Packages"):
+        if "by-hash" not in index.parts:
+            yield from _FILENAME.findall(index.read_bytes().decode("utf-8", "surrogateescape"))
