@@ -21,9 +21,12 @@ options:
     description:
       - What is to hold afterwards. With V(present) the suite has the O(debs), with V(copied) the packages of O(source),
         with V(absent) it is without O(packages), with V(snapshot) it is kept under O(name).
-      - With V(exported) the suite has indexes, also one that had none yet, or whose settings changed since.
+      - With V(received) the suite has what was uploaded into O(incoming). A file that cannot be included is named and
+        kept aside, in C(incoming/<suite>/refused) of O(directory), and the others are included. Then the module fails.
+      - With V(exported) the suite has indexes, also one that had none yet, or whose settings changed since, or whose
+        indexes or signatures clients cannot use.
     type: str
-    choices: [present, absent, copied, snapshot, exported]
+    choices: [present, absent, copied, received, snapshot, exported]
     default: present
   debs:
     description:
@@ -32,8 +35,15 @@ options:
         what is there.
     type: list
     elements: path
+  incoming:
+    description:
+      - For O(state=received), the directory that is uploaded to, on the file system of O(directory).
+      - Files are moved away from there, so that their uploader cannot reach them, and copied before they are looked at.
+    type: path
   component:
-    description: For O(state=present), the component. Without it reprepro chooses by the section of each package.
+    description:
+      - For O(state=present) and O(state=received), the component. Without it reprepro chooses by the section of each
+        package.
     type: str
   packages:
     description:
@@ -73,6 +83,13 @@ EXAMPLES = r"""
     debs:
       - /srv/build/ros-cturtle-ros_1.2.0-0~bookworm_amd64.deb
 
+- name: Include what was uploaded
+  slipway.release.apt_archive:
+    directory: /srv/apt/shadow
+    suite: bookworm
+    state: received
+    incoming: /srv/apt/incoming/bookworm
+
 - name: Remove what must be built again
   slipway.release.apt_archive:
     directory: /srv/apt/shadow
@@ -87,17 +104,17 @@ EXAMPLES = r"""
 RETURN = r"""
 added:
   description: What came, as package, architecture (of the index) and version.
-  returned: when O(state) is V(present), V(absent) or V(copied)
+  returned: when O(state) is V(present), V(absent), V(copied) or V(received)
   type: list
   elements: dict
 updated:
   description: What has another version now, with RV(ignore:was).
-  returned: when O(state) is V(present), V(absent) or V(copied)
+  returned: when O(state) is V(present), V(absent), V(copied) or V(received)
   type: list
   elements: dict
 removed:
   description: What went, as package, architecture and RV(ignore:was).
-  returned: when O(state) is V(present), V(absent) or V(copied)
+  returned: when O(state) is V(present), V(absent), V(copied) or V(received)
   type: list
   elements: dict
 """
@@ -105,8 +122,9 @@ removed:
 from pathlib import Path
 from typing import Any
 
-from ..module_utils.slipway.apt import reprepro
+from ..module_utils.slipway.apt import incoming, reprepro
 from ..module_utils.slipway.apt.index import read_debs
+from ..module_utils.slipway.errors import refuse
 from ..module_utils.slipway.module.diff import diff_texts
 from ..module_utils.slipway.module.options import APT_ARCHIVE
 from ..module_utils.slipway.module.report import run_module
@@ -120,10 +138,11 @@ def main() -> None:
             **APT_ARCHIVE,
             "state": {
                 "type": "str",
-                "choices": ["present", "absent", "copied", "snapshot", "exported"],
+                "choices": ["present", "absent", "copied", "received", "snapshot", "exported"],
                 "default": "present",
             },
             "debs": {"type": "list", "elements": "path"},
+            "incoming": {"type": "path"},
             "component": {"type": "str"},
             "packages": {"type": "list", "elements": "dict", "options": package},
             "source": {"type": "str"},
@@ -133,6 +152,7 @@ def main() -> None:
             ("state", "present", ["debs"]),
             ("state", "absent", ["packages"]),
             ("state", "copied", ["source"]),
+            ("state", "received", ["incoming"]),
             ("state", "snapshot", ["name"]),
         ],
     )
@@ -157,6 +177,8 @@ def act(options: dict[str, Any], *, write: bool) -> dict[str, Any]:
                 if write
                 else archive.plan_include(suite, debs)
             )
+        elif state == "received":
+            done = receive(archive, options, write=write)
         elif state == "absent":
             done = (archive.remove if write else archive.plan_remove)(suite, options["packages"])
         else:
@@ -171,13 +193,33 @@ def act(options: dict[str, Any], *, write: bool) -> dict[str, Any]:
     }
 
 
+def receive(archive: reprepro.Archive, options: dict[str, Any], *, write: bool) -> reprepro.Outcome:
+    suite = options["suite"]
+    places = incoming.locate_uploads(archive.base, suite, Path(options["incoming"]))
+    if write:
+        done, findings = incoming.take_uploads(
+            archive, suite, places, component=options["component"], timeout=options["lock_timeout"]
+        )
+    else:
+        done, findings = incoming.plan_uploads(archive, suite, places, component=options["component"])
+    refuse(
+        "include all that was uploaded for",
+        suite,
+        findings,
+        several="files are refused",
+        do_next="Everything else is included. Upload these again, corrected.",
+    )
+    return done
+
+
 def export(options: dict[str, Any], *, write: bool) -> bool:
     base, suite = Path(options["directory"]), options["suite"]
-    due = reprepro.is_export_due(base, suite)
+    home = None if options["gnupghome"] is None else Path(options["gnupghome"])
+    due = reprepro.is_export_due(base, suite, gnupghome=home)
     if due and write:
-        with reprepro.open_archive(base, gnupghome=options["gnupghome"], timeout=options["lock_timeout"]) as archive:
+        with reprepro.open_archive(base, gnupghome=home, timeout=options["lock_timeout"]) as archive:
             archive.find_suite(suite)
-            archive.export(suite)
+            archive.export(suite, anew=True)
     return due
 
 

@@ -30,7 +30,7 @@ def base(tmp_path: Path) -> Path:
 
 
 def archive(base: Path, state: str, *, write: bool = True, suite: str = "bookworm", **options: Any) -> dict[str, Any]:
-    names = ("debs", "component", "packages", "source", "name", "gnupghome")
+    names = ("debs", "component", "packages", "source", "name", "gnupghome", "incoming")
     given = {**dict.fromkeys(names), "directory": str(base), "suite": suite, "lock_timeout": 10, "state": state}
     return apt_archive.act({**given, **options}, write=write)
 
@@ -43,6 +43,7 @@ def archive(base: Path, state: str, *, write: bool = True, suite: str = "bookwor
         ("copied", {"suite": "testing", "source": "bookworm"}),
         ("snapshot", {"name": "r1"}),
         ("exported", {"suite": "testing"}),
+        ("received", {"incoming": "uploads"}),
     ],
 )
 def test_check_mode_says_what_is_done_then_and_not_again(
@@ -50,7 +51,9 @@ def test_check_mode_says_what_is_done_then_and_not_again(
 ) -> None:
     one, two = (str(make_deb(tmp_path, name, "1.0", "amd64")) for name in ("one", "two"))
     archive(base, "present", debs=[one])
-    options = {**options, **({"debs": [two]} if "debs" in options else {})}
+    given = {"debs": [two], "incoming": str(tmp_path / "uploads")}
+    options = {name: given.get(name, value) for name, value in options.items()}
+    make_deb(tmp_path / "uploads", "three", "1.0", "amd64")
     before = tree(base)
     looked = archive(base, state, write=False, **options)
     assert looked["changed"] is True
@@ -58,6 +61,19 @@ def test_check_mode_says_what_is_done_then_and_not_again(
     done = archive(base, state, **options)
     assert done == looked
     assert archive(base, state, **options)["changed"] is False
+
+
+def test_what_was_uploaded_and_cannot_be_included_is_a_failure_when_all_else_is_included(
+    base: Path, tmp_path: Path
+) -> None:
+    make_deb(tmp_path / "uploads", "one", "1.0", "amd64")
+    (tmp_path / "uploads/broken.deb").write_bytes(b"no")
+    for write in (False, True):
+        with pytest.raises(SlipwayError, match=r"Could not include all that was uploaded for bookworm: broken.deb: "):
+            archive(base, "received", write=write, incoming=str(tmp_path / "uploads"))
+    assert (base / "incoming/bookworm/refused/broken.deb").is_file()
+    assert "Package: one" in (base / "dists/bookworm/main/binary-amd64/Packages").read_text()
+    assert archive(base, "received", incoming=str(tmp_path / "uploads"))["changed"] is False
 
 
 def test_the_difference_is_that_of_the_suites_packages(base: Path, tmp_path: Path) -> None:
