@@ -10,8 +10,9 @@ import http.server
 import os
 import subprocess
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 PROGRAMS = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive"}
 
@@ -19,21 +20,31 @@ PROGRAMS = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "DEBIA
 class _Quiet(http.server.SimpleHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
+    def do_GET(self) -> None:
+        if isinstance(self.server, _Server) and self.server.on_get is not None:
+            self.server.on_get(self.path)
+        super().do_GET()
+
+    def translate_path(self, path: str) -> str:
+        return super().translate_path(urlsplit(path).path)  # a client of a proxy asks for a whole URL
+
     def log_message(self, format: str, *args: object) -> None:
         pass
 
 
 class _Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
+    on_get: Callable[[str], None] | None = None
 
     def handle_error(self, request: object, client_address: object) -> None:
         pass  # a client that was killed
 
 
 @contextlib.contextmanager
-def served(directory: Path) -> Iterator[str]:
-    """The URL under which ``directory`` can be read meanwhile."""
+def served(directory: Path, *, on_get: Callable[[str], None] | None = None) -> Iterator[str]:
+    """The URL under which ``directory`` can be read meanwhile; ``on_get`` gets each path before it is answered."""
     with _Server(("127.0.0.1", 0), functools.partial(_Quiet, directory=str(directory))) as server:
+        server.on_get = on_get
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()
         try:
