@@ -47,6 +47,7 @@ def main() -> None:
     parser.add_argument("--platform", required=True, help="codename in the versions, such as bookworm")
     parser.add_argument("--architectures", nargs="+", required=True)
     options = parser.parse_args()
+    os.umask(0o022)  # what is installed is for everybody
     distro = yaml.load(options.distro_file.read_text(), Loader=yaml.BaseLoader)  # noqa: S506  # text only
     stacks = [
         read_stack(options.distro_file.parent / name, entry["version"])
@@ -134,7 +135,7 @@ class Builder:
                 ["dpkg-buildpackage", "-b", "-us", "-uc", "-d", f"--host-arch={architecture}"],
                 cwd=source,
                 env={
-                    **os.environ,
+                    **{name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ},
                     "ROS_PREFIX": str(root / self.prefix),
                     "DEB_BUILD_OPTIONS": "noautodbgsym" + ("" if architecture == self.native else " nocheck"),
                     "LC_ALL": "C.UTF-8",

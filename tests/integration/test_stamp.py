@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,15 +64,27 @@ def stacks(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Stacks:
     shutil.copytree(ROOT / "examples/stacks", examples)
     distro_file = examples / "cturtle.rosdistro"
     site = Site(base, cache, {"debs_stamp_distro_file": str(distro_file)})
-    ran = site.play(SHADOW)
+    with as_careful_as_possible():
+        ran = site.play(SHADOW)
     assert ran.status == 0, ran.text
     return Stacks(site, distro_file)
+
+
+@contextlib.contextmanager
+def as_careful_as_possible() -> Iterator[None]:
+    """As somebody whose files nobody else may read."""
+    before = os.umask(0o077)
+    try:
+        yield
+    finally:
+        os.umask(before)
 
 
 @pytest.fixture(scope="module")
 def first(stacks: Stacks) -> Stacks:
     """With its first release published."""
-    stacks.released("r1")
+    with as_careful_as_possible():
+        stacks.released("r1")
     return stacks
 
 
@@ -158,6 +172,14 @@ def test_what_is_published_is_not_made_again_from_something_else(first: Stacks) 
     first.distro("r1", navigation="1.0.1")
     assert ran.status != 0
     assert 'stacks.navigation was "1.0.1", is "1.0.2"' in ran.message
+
+
+def test_everybody_can_read_what_is_public_and_nobody_else_can_change_it(first: Stacks) -> None:
+    public = str(first.apt / "public")
+    for kind, mode in (("f", "644"), ("d", "755")):
+        words = ["find", public, "-type", kind, "!", "-perm", mode]
+        others = subprocess.run(words, check=True, capture_output=True, text=True).stdout.splitlines()
+        assert [path for path in others if not path.endswith("/.slipway.lock")] == []
 
 
 @needs_root

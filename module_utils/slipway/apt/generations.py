@@ -97,8 +97,13 @@ def switch_to(directory: Path, number: int) -> None:
 def remove_leftovers(directory: Path, *places: str) -> None:
     """Remove what killed runs have begun in ``directory``, and in ``places`` below it."""
     for place in ("", GENERATIONS, BY_HASH, *places):
-        for path in (directory / place).glob(".*.tmp"):
-            if path.is_symlink() or not path.is_dir():
-                path.unlink()
-            else:
-                shutil.rmtree(path)
+        remove_temporaries(directory / place)
+
+
+def remove_temporaries(directory: Path) -> None:
+    """Remove what killed runs have begun in a directory: nobody else is at work there."""
+    for path in directory.glob(".*.tmp"):
+        if path.is_symlink() or not path.is_dir():
+            path.unlink()
+        else:
+            shutil.rmtree(path)

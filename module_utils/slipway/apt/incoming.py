@@ -18,6 +18,7 @@ from pathlib import Path
 
 from ..errors import SlipwayError
 from ..files import replace_file, sync_directory
+from .generations import remove_temporaries
 from .index import Deb, inspect_debs
 from .reprepro import Archive, Outcome, compare_states
 
@@ -103,8 +104,7 @@ def _move_uploads(places: Places) -> list[str]:
     findings = []
     for place in (places.moved, places.whole):
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for begun in place.glob(".*.tmp"):
-            begun.unlink()
+        remove_temporaries(place)
     for path in _list_debs(places.uploaded):
         try:
             os.replace(path, places.moved / path.name)

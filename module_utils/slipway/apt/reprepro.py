@@ -30,6 +30,7 @@ from ..locks import hold_flock
 from ..process import Completed, run
 from ..wait import wait_for
 from .exported import adopt_served, is_publication_due, publish_export
+from .generations import remove_temporaries
 from .index import Deb
 from .signed import RELEASE, SIGNED, Expected, Signer, find_faults
 
@@ -399,8 +400,6 @@ class Archive:
             do_next="Somebody runs reprepro by hand: wait for its end and run again.",
         )
         write_atomic(mark, b"recovering\n")
-        for begun in self.base.glob(f".{SAVED}*"):
-            shutil.rmtree(begun)
         if saved.is_dir():
             shutil.rmtree(self.database, ignore_errors=True)
             os.replace(saved, self.database)
@@ -519,6 +518,7 @@ def open_archive(
         return
     with hold_flock(place / LOCK, attempt="use the archive", on=str(place), timeout=timeout):
         archive = Archive(place, database=place / "db", gnupghome=home)
+        remove_temporaries(place)
         served = read_publication(place)
         if served is not None:
             adopt_served(archive.public, served.directory)

@@ -17,6 +17,7 @@ from ..errors import SlipwayError, count_of
 from ..files import write_atomic
 from ..locks import hold_flock
 from ..process import run
+from .generations import remove_temporaries
 
 #: Settings of this machine that are ours too (proxies, certificates), and those of them that are not.
 MACHINE_SETTINGS, DROPPED_SETTINGS = (
@@ -79,6 +80,7 @@ def fetch_package_lists(
     sources = resolve_mirrors(sources)
     on = f"{count_of(len(sources), 'source')} for {', '.join(architectures)}"
     with hold_flock(directory / "lock", attempt="fetch the package lists of", on=on, timeout=timeout):
+        remove_temporaries(directory)
         for name in ("lists/partial", "cache/archives/partial"):
             (directory / name).mkdir(parents=True, exist_ok=True)
         write_atomic(directory / "status", b"")

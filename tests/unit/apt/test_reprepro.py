@@ -104,6 +104,21 @@ def test_exactly_what_is_listed_is_removed(base: Path, tmp_path: Path) -> None:
     assert held(base) == [("both", "1.0", "amd64"), ("one", "1.0", "amd64")]
 
 
+@pytest.mark.parametrize("umask", [0o077, 0o000])
+def test_everybody_can_read_what_reprepro_writes_and_only_its_owner_write(
+    base: Path, tmp_path: Path, umask: int
+) -> None:
+    before = os.umask(umask)
+    try:
+        with reprepro.open_archive(base) as archive:
+            archive.include("bookworm", debs(tmp_path, "one"))
+        assert os.umask(before) == umask
+    finally:
+        os.umask(before)
+    modes = {path.stat().st_mode & 0o7777 for path in (tmp_path / "public").rglob("*")}
+    assert modes == {0o755, 0o644}
+
+
 def test_many_packages_are_removed_with_one_export(base: Path, tmp_path: Path) -> None:
     files = debs(tmp_path, *(f"package{number}" for number in range(60)))
     with reprepro.open_archive(base) as archive:
@@ -195,6 +210,13 @@ def test_a_lock_left_by_a_killed_reprepro_is_recovered(base: Path, tmp_path: Pat
     with reprepro.open_archive(base) as archive:
         archive.include("bookworm", debs(tmp_path, "two"))
     assert [name for name, _version, _index in held(base)] == ["one", "two"]
+
+
+def test_temporary_files_of_killed_users_are_removed_by_the_next(base: Path) -> None:
+    (base / ".slipway.unfinished.0123abcd.tmp").touch()
+    (base / ".slipway.saved.0123abcd.tmp").mkdir()
+    with reprepro.open_archive(base):
+        assert not list(base.glob(".*"))
 
 
 def test_what_was_included_but_not_exported_is_exported_by_the_next_user(base: Path, tmp_path: Path) -> None:

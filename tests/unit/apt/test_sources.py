@@ -26,6 +26,13 @@ def test_lists_are_fetched_and_named_by_architecture(mirror: str, tmp_path: Path
     assert [path.read_text().splitlines()[0] for path in found["amd64"]] == ["Package: libc6"]
 
 
+def test_temporary_files_of_a_killed_run_are_removed(mirror: str, tmp_path: Path) -> None:
+    (tmp_path / "lists").mkdir()
+    (tmp_path / "lists/.sources.list.0123abcd.tmp").touch()
+    fetch_package_lists([mirror], ["amd64"], directory=tmp_path / "lists")
+    assert not list((tmp_path / "lists").glob(".*"))
+
+
 def test_an_architecture_without_a_list_is_a_failure(mirror: str, tmp_path: Path) -> None:
     with pytest.raises(SlipwayError, match="i386"):
         fetch_package_lists([mirror], ["amd64", "i386"], directory=tmp_path / "lists")
