@@ -219,7 +219,8 @@ def _place_package(export: Path, served: Path, path: str, *, sha256: str) -> str
             return candidate
     candidate = other if (served / path).exists() else path
     make_directory((served / candidate).parent, top=served)
-    (export / path).chmod(0o644)
+    if (export / path).stat().st_mode & 0o7777 != 0o644:
+        (export / path).chmod(0o644)
     sync_file(export / path)
     try:
         (served / candidate).unlink(missing_ok=True)
@@ -229,7 +230,7 @@ def _place_package(export: Path, served: Path, path: str, *, sha256: str) -> str
             "publish",
             str(export / path),
             f"it cannot be linked into {served}: {error.strerror}",
-            do_next="Put both directories on one file system, and run again.",
+            do_next="Put both directories on one file system, where all is the same user's, and run again.",
         ) from error
     sync_directory((served / candidate).parent)
     return candidate

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import signal
 import stat
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -213,13 +216,45 @@ def test_without_its_key_nothing_is_published_and_the_next_run_does(
     assert client.would_install("one", "two") == {"one": "1.0", "two": "1.0"}
 
 
+PROGRAM = """
+import sys
+from ansible_collections.slipway.release.plugins.module_utils.slipway.apt import reprepro
+from ansible_collections.slipway.release.plugins.module_utils.slipway.apt.index import read_debs
+with reprepro.open_archive(sys.argv[1], gnupghome=sys.argv[2]) as archive:
+    archive.include("bookworm", read_debs(sys.argv[3:]))
+"""
+
+
+def test_wherever_it_is_killed_clients_see_a_whole_archive_and_the_next_user_completes_it(
+    base: Path, signer: Signer, client: Client, tmp_path: Path
+) -> None:
+    include(base, signer, *debs(tmp_path, "zero"))
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[3] / "collections")}
+    for number, delay in enumerate((0.4, 0.7, 1.0)):
+        files = debs(tmp_path, *(f"package{number}-{one}" for one in range(20)))
+        words = [sys.executable, "-c", PROGRAM, base, signer.gnupghome, *(deb.path for deb in files)]
+        process = subprocess.Popen(words, env=environment, start_new_session=True)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(delay)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        client.update()
+        client.download("zero")
+        assert set(client.would_install("zero")) == {"zero"}
+        include(base, signer, *files)
+        client.update()
+        assert client.would_install(files[-1].name) == {files[-1].name: "1.0"}
+    assert not [path for top in (base, base.parent / "public") for path in top.rglob("*.tmp")]
+
+
 def test_files_on_another_file_system_are_told(base: Path, signer: Signer, tmp_path: Path) -> None:
     with reprepro.open_archive(base, gnupghome=signer.gnupghome) as archive:
         archive.export()
     elsewhere = Path("/dev/shm") / f"slipway-{os.getpid()}"  # noqa: S108  # another file system is the point
     (base / "conf/served").write_text(f"directory {elsewhere}\nkey {signer.fingerprint}\n")
     try:
-        with pytest.raises(SlipwayError, match="Put both directories on one file system"):
+        with pytest.raises(SlipwayError, match=r"Invalid cross-device link\. Put both directories on one file system"):
             include(base, signer, *debs(tmp_path, "one"))
     finally:
         shutil.rmtree(elsewhere)
