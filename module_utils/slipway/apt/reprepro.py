@@ -13,6 +13,7 @@ With ``conf/served`` reprepro's own directory is read by nobody: what it exports
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import re
 import shutil
@@ -46,6 +47,7 @@ SNAPSHOT = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+_~-]*\Z")
 #: After how many failures, and no success, the packages are not what is at fault.
 MOST_REFUSED = 20
 
+_BY_VERSION = functools.cmp_to_key(compare_versions)
 _CHECKSUM = re.compile(r"^(\S+) .*:2:([0-9a-f]{64})", re.MULTILINE)
 _LIST_FORMAT = r"${package}\t${version}\t${architecture}\t${$architecture}\t${$filekey}\t${SHA256}\n"
 
@@ -176,12 +178,15 @@ class Archive:
         return plan
 
     def judge_debs(self, suite: str, debs: Sequence[Deb]) -> tuple[Outcome, list[tuple[Deb, str]]]:
-        """What including those of ``debs`` that can be would do, and the others, each with the reason."""
+        """What including those of ``debs`` that can be would do, and the others, each with the reason.
+
+        Of several versions of a package the newest is included, and nothing is wrong with the others.
+        """
         indexes = self.find_suite(suite).architectures
         before = self.list_packages(suite)
         after = {(package.name, package.index): package for package in before}
         refused = []
-        for deb in debs:
+        for deb in sorted(debs, key=lambda deb: _BY_VERSION(deb.version)):
             places = indexes if deb.architecture == "all" else (deb.architecture,)
             if deb.architecture not in {"all", *indexes}:
                 refused.append((deb, f"{suite} has no architecture {deb.architecture}"))
