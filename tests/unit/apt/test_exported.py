@@ -190,9 +190,11 @@ def test_what_clients_cannot_use_is_exported_again(base: Path, signer: Signer, c
         lambda: (top / "main/binary-amd64/Packages.xz").unlink(),
         lambda: (top / "main/binary-amd64/Packages.gz").write_bytes(b"x"),
     ):
+        before = tree(signer.gnupghome)
         assert not reprepro.is_export_due(base, "bookworm", gnupghome=signer.gnupghome)
         damage()
         assert reprepro.is_export_due(base, "bookworm", gnupghome=signer.gnupghome)
+        assert tree(signer.gnupghome) == before
         with reprepro.open_archive(base, gnupghome=signer.gnupghome) as archive:
             archive.export("bookworm", anew=True)
     client.update()
