@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping
 from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
@@ -38,20 +38,27 @@ ACCOUNT = "suites.json"
 #: Seconds that an index stays after its generation, and a package after its last index. Readers that work for longer
 #: than that between reading of a file and fetching it begin anew.
 INDEX_GRACE, PACKAGE_GRACE = 3600.0, 86400.0
+#: Seconds between looks through all of the pool, which take long.
+SWEEP_INTERVAL = 3600.0
 #: Of a suite's Release file by reprepro, what readers are told too.
 FIELDS = ("Origin", "Label", "Suite", "Version", "Codename", "Architectures", "Components", "Description")
 
 _FIELD = re.compile(rf"^({'|'.join(FIELDS)}): *(.*)$", re.MULTILINE)
 _FILENAME = re.compile(r"^Filename: (.+)$", re.MULTILINE)
+_SIZE = re.compile(r"^Size: ([0-9]+)$", re.MULTILINE)
 _SHA256 = re.compile(r"^SHA256: ([0-9a-f]{64})$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class PublishedSuites:
-    """What clients see: the sizes of the files below ``dists``, and for each suite a digest of what it was made of."""
+    """What clients see: the sizes of the files below ``dists``, and for each suite a digest of what it was made of.
+
+    ``swept`` is when what is in no index any more was looked for.
+    """
 
     generation: int = 0
     published: int = 0
+    swept: int = 0
     files: Mapping[str, int] = field(default_factory=dict)
     sources: Mapping[str, str] = field(default_factory=dict)
 
@@ -67,8 +74,10 @@ def is_publication_due(export: Path, served: Path, suite: str, *, signer: Signer
     wanted = {name: digest_source(indexes) for name, indexes in read_export(export).items() if _is_of(name, suite)}
     files = _files_of(now, {name for name in now.sources if _is_of(name, suite)})
     place = served / GENERATIONS / str(now.generation)
-    return wanted != {name: digest for name, digest in now.sources.items() if _is_of(name, suite)} or bool(
-        find_wrong_dists(place, files, signer=signer)
+    return (
+        wanted != {name: digest for name, digest in now.sources.items() if _is_of(name, suite)}
+        or bool(find_wrong_dists(place, files, signer=signer))
+        or not all(_is_served(served, text) for name, text in _read_indexes(place) if _is_of(_suite_of(name), suite))
     )
 
 
@@ -88,13 +97,18 @@ def publish_export(
     sources = {suite: digest_source(indexes) for suite, indexes in suites.items()}
     again = {name for name in suites for suite in anew if _is_of(name, suite)}
     kept = {suite for suite in suites if now.sources.get(suite) == sources[suite]} - again
-    changed = {suite: _fill_pool(export, served, indexes) for suite, indexes in suites.items() if suite not in kept}
+    before = served / GENERATIONS / str(now.generation)
+    placed = {} if anew else _read_places(before)
+    changed = {
+        suite: _fill_pool(export, served, indexes, placed) for suite, indexes in suites.items() if suite not in kept
+    }
     moment = choose_date(served, now.published, clock=clock, sleep=sleep)
-    following = PublishedSuites(now.generation + 1, moment, sources=sources)
+    sweep = moment - now.swept > SWEEP_INTERVAL
+    following = PublishedSuites(now.generation + 1, moment, moment if sweep else now.swept, sources=sources)
     target = served / GENERATIONS / str(following.generation)
     temporary = make_temporary(target)
     files = {
-        **_link_suites(served / GENERATIONS / str(now.generation), temporary, _files_of(now, kept)),
+        **_link_suites(before, temporary, _files_of(now, kept)),
         **_write_suites(served, temporary, changed, signer=signer, moment=moment),
     }
     write_atomic(temporary / ACCOUNT, format_json(asdict(replace(following, files=files))))
@@ -103,7 +117,9 @@ def publish_export(
     _give_way(served / CURRENT_LINK)
     switch_to(served, following.generation)
     remove_leftovers(served)
-    _remove_unused(served, target, moment=clock())
+    _remove_old_indexes(served, moment=clock())
+    if sweep:
+        _sweep_pool(served, target, moment=clock())
 
 
 def _write_suites(
@@ -190,18 +206,20 @@ def _link_suites(before: Path, after: Path, files: Mapping[str, int]) -> dict[st
     return dict(files)
 
 
-def _fill_pool(export: Path, served: Path, indexes: SuiteIndexes) -> SuiteIndexes:
-    """Let the suite's packages be in the pool; its indexes name them where they are there."""
-    places: dict[str, str] = {}
+def _fill_pool(export: Path, served: Path, indexes: SuiteIndexes, placed: MutableMapping[str, str]) -> SuiteIndexes:
+    """Let the suite's packages be in the pool; its indexes name them where they are there.
+
+    ``placed`` knows by their digests where packages are, and learns.
+    """
 
     def place(paragraph: str) -> str:
         name, digest = _FILENAME.search(paragraph), _SHA256.search(paragraph)
         if name is None or digest is None:
             return paragraph
-        path = name.group(1)
-        if path not in places:
-            places[path] = _place_package(export, served, path, sha256=digest.group(1))
-        return paragraph if places[path] == path else _FILENAME.sub(f"Filename: {places[path]}", paragraph, count=1)
+        path, sha256 = name.group(1), digest.group(1)
+        if sha256 not in placed or placed[sha256].rpartition("/")[2] != path.rpartition("/")[2]:
+            placed[sha256] = _place_package(export, served, path, sha256=sha256)
+        return paragraph if placed[sha256] == path else _FILENAME.sub(f"Filename: {placed[sha256]}", paragraph, count=1)
 
     texts = {
         index: "\n\n".join(place(paragraph) for paragraph in text.split("\n\n"))
@@ -240,22 +258,43 @@ def _is_package(there: Path, wanted: Path, *, sha256: str) -> bool:
     return there.samefile(wanted) or hash_file(there) == sha256
 
 
-def _remove_unused(served: Path, generation: Path, *, moment: float) -> None:
-    """Remove what is in no index any more, when its time is over: its last link went when its status changed."""
+def _remove_old_indexes(served: Path, *, moment: float) -> None:
+    """Its last link but the one by hash went when its status changed."""
     for path in (served / BY_HASH).iterdir():
         found = path.stat()
         if found.st_nlink == 1 and moment - found.st_ctime > INDEX_GRACE:
             path.unlink()
-    named = set(_list_named(generation / "dists"))
-    for path in sorted((served / "pool").rglob("*"), reverse=True):
-        if path.is_dir():
-            if not any(path.iterdir()):
-                path.rmdir()
-        elif str(path.relative_to(served)) not in named and moment - path.stat().st_ctime > PACKAGE_GRACE:
-            path.unlink()
 
 
-def _list_named(dists: Path) -> Iterator[str]:
-    for index in dists.rglob("Packages"):
-        if "by-hash" not in index.parts:
-            yield from _FILENAME.findall(index.read_bytes().decode("utf-8", "surrogateescape"))
+def _sweep_pool(served: Path, generation: Path, *, moment: float) -> None:
+    """Remove what is in no index any more, if its time is over: reprepro's link to it went when its status changed."""
+    named = set(_read_places(generation).values())
+    for directory, _names, files in os.walk(served / "pool", topdown=False):
+        for path in (Path(directory, name) for name in files):
+            gone = str(path.relative_to(served)) not in named
+            if gone and moment - path.stat().st_ctime > PACKAGE_GRACE:
+                path.unlink()
+        if not os.listdir(directory):
+            os.rmdir(directory)
+
+
+def _read_indexes(generation: Path) -> Iterator[tuple[str, str]]:
+    """The indexes of a generation as text, each with its path."""
+    for index in sorted((generation / "dists").rglob("binary-*/Packages")):
+        yield str(index.relative_to(generation)), index.read_bytes().decode("utf-8", "surrogateescape")
+
+
+def _read_places(generation: Path) -> dict[str, str]:
+    """Where the packages of a generation are, by their digests."""
+    texts = [text for _path, text in _read_indexes(generation)]
+    return {
+        sha256: path
+        for text in texts
+        for path, sha256 in zip(_FILENAME.findall(text), _SHA256.findall(text), strict=True)
+    }
+
+
+def _is_served(served: Path, text: str) -> bool:
+    """Whether the packages of an index are there with their sizes."""
+    sizes = {served / path: int(size) for path, size in zip(_FILENAME.findall(text), _SIZE.findall(text), strict=True)}
+    return all(path.is_file() and path.stat().st_size == size for path, size in sizes.items())

@@ -106,7 +106,8 @@ def test_what_is_in_no_index_goes_when_its_time_is_over(base: Path, signer: Sign
     hashes = len(list((public / "by-hash/SHA256").iterdir()))
     for hours, indexes, packages in ((2, 9, 3), (25, 9, 2)):
         later = time.time() + hours * 3600
-        exported._remove_unused(public, public / "dists/..", moment=later)
+        exported._remove_old_indexes(public, moment=later)
+        exported._sweep_pool(public, public / "dists/..", moment=later)
         assert len(list((public / "by-hash/SHA256").iterdir())) == indexes < hashes
         assert len(list(public.glob("pool/**/*.deb"))) == packages
     assert not (public / "pool/main/o").exists()
@@ -189,6 +190,7 @@ def test_what_clients_cannot_use_is_exported_again(base: Path, signer: Signer, c
         lambda: (top / "InRelease").write_bytes((top / "InRelease").read_bytes().replace(b"Slipway", b"Slipwax")),
         lambda: (top / "main/binary-amd64/Packages.xz").unlink(),
         lambda: (top / "main/binary-amd64/Packages.gz").write_bytes(b"x"),
+        lambda: (base.parent / "public/pool/main/o/one/one_1.0_amd64.deb").unlink(),
     ):
         before = tree(signer.gnupghome)
         assert not reprepro.is_export_due(base, "bookworm", gnupghome=signer.gnupghome)
@@ -198,6 +200,7 @@ def test_what_clients_cannot_use_is_exported_again(base: Path, signer: Signer, c
         with reprepro.open_archive(base, gnupghome=signer.gnupghome) as archive:
             archive.export("bookworm", anew=True)
     client.update()
+    client.download("one")
 
 
 def test_without_its_key_nothing_is_published_and_the_next_run_does(
