@@ -13,6 +13,9 @@ author: The Slipway developers (@slipway)
 description:
   - Includes, removes and copies packages of one suite, or keeps the suite as a snapshot.
   - However many packages are given, the indexes are written once.
+  - If C(conf/served) has lines C(directory PATH) and C(key FINGERPRINT), clients read in that directory. What reprepro
+    exports is published there by one rename, with indexes by digest. Without it clients read what reprepro writes, file
+    by file.
 extends_documentation_fragment:
   - slipway.release.apt.archive
   - slipway.release.attributes
