@@ -17,7 +17,6 @@ import functools
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,7 +25,7 @@ from .. import openpgp
 from ..deb.control import Control
 from ..deb.version import compare_versions
 from ..errors import SlipwayError, refuse
-from ..files import name_temporary, replace_file, sync_directory, write_atomic
+from ..files import make_scratch, name_temporary, replace_file, sync_directory, write_atomic
 from ..locks import hold_flock
 from ..process import Completed, run
 from ..wait import wait_for
@@ -514,8 +513,8 @@ def open_archive(
     place = Path(base)
     read_suites(place)
     if not write:
-        with tempfile.TemporaryDirectory(prefix="slipway-reprepro-") as temporary:
-            copied = Path(temporary) / "db"
+        with make_scratch("slipway-reprepro-") as temporary:
+            copied = temporary / "db"
             whole = next((path for path in (place / SAVED, place / "db") if path.is_dir()), None)
             if whole is not None:
                 shutil.copytree(whole, copied, ignore=shutil.ignore_patterns("lockfile", "__db.*"))

@@ -127,7 +127,7 @@ def _find_signature_faults(top: Path, signer: Signer, files: Collection[str]) ->
 def _find_signature_fault(signer: Signer, words: Sequence[str]) -> list[str]:
     home = ["--homedir", os.fspath(signer.gnupghome), *openpgp.GPG_OPTIONS, *openpgp.GPG_READ]
     done = run(
-        ["gpg", *home, "--no-random-seed-file", "--status-fd", "1", "--verify", *words],
+        ["gpg", *home, "--status-fd", "1", "--verify", *words],
         attempt="verify the signature",
         on=words[0],
         timeout=60,
