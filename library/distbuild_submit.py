@@ -17,9 +17,10 @@ description:
     These files are appended to.
   - Every wait has a limit of its own, because a network is silent in many failures. A build that is silent is asked
     about on its own connection.
-  - After a lost connection the same request is sent again, which joins the steps that still run.
+  - After a lost connection the same request is sent again, which joins the steps that still run. The pauses between two
+    tries grow, because a controller that is started again can be away for minutes.
   - When this run is interrupted, by a signal, by its time limit, or because Ansible went away, a build that was not
-    detached is cancelled on its controller.
+    detached is cancelled on its controller, also later if the controller is away. Whether that was confirmed is told.
 requirements:
   - PyYAML
 extends_documentation_fragment:
@@ -112,8 +113,16 @@ options:
     description: Seconds of silence after which a build is asked about.
     type: float
     default: 60
+  away_timeout:
+    description:
+      - Seconds that a controller may be away, from a lost or refused connection until it takes the build up.
+      - With V(0) a connection that is lost or refused is a failure at once.
+    type: float
+    default: 600
   tries:
-    description: How many times a request is sent again after a lost connection. A finished step restarts the count.
+    description:
+      - How many times a build that was taken up may be lost.
+      - A step that is finished, or still runs when the build is found again, restarts the count.
     type: int
     default: 3
   cache_url:
@@ -277,6 +286,7 @@ def main() -> None:
             "graph_timeout": {"type": "float", "default": 1800},
             "silence_timeout": {"type": "float", "default": 7200},
             "question_interval": {"type": "float", "default": 60},
+            "away_timeout": {"type": "float", "default": 600},
             "tries": {"type": "int", "default": 3},
             "cache_url": {"type": "str"},
         },
@@ -333,6 +343,7 @@ def submit(wanted: dict[str, Any], orders: list[Order], cache: MorphCache | None
         graph=wanted["graph_timeout"],
         silence=wanted["silence_timeout"],
         question=wanted["question_interval"],
+        away=wanted["away_timeout"],
         tries=wanted["tries"],
     )
     progress = Progress(wanted["progress"])

@@ -194,20 +194,35 @@ class ReplayPeer:
         self.listed: list[str] | None = None
         self._played = 0
         self._running: dict[str, str] = {}
-        self._lock = threading.Lock()
-        self._server = socket.create_server(("127.0.0.1", 0))
-        self.port = self._server.getsockname()[1]
+        self._lock, self._sending = threading.Lock(), threading.Lock()
+        self.port = 0
+        self._listen()
         self._open: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
+
+    def _listen(self) -> None:
+        self._server = socket.create_server(("127.0.0.1", self.port))
+        self.port = self._server.getsockname()[1]
+
+    def go_away(self) -> None:
+        """Refuse connections, and forget what runs, as a controller that is started again has."""
+        self._server.close()
+        with contextlib.suppress(OSError):
+            while True:  # an accept that waits keeps it open
+                socket.create_connection(("127.0.0.1", self.port), timeout=0.2).close()
+        with self._lock:
+            self._running.clear()
+
+    def come_back(self) -> None:
+        self._listen()
+        self._start(self._accept)
 
     def __enter__(self) -> ReplayPeer:
         self._start(self._accept)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._server.close()
-        with contextlib.suppress(OSError):
-            socket.create_connection(("127.0.0.1", self.port), timeout=0.2).close()
+        self.go_away()
         for connection in self._open:
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
@@ -257,8 +272,12 @@ class ReplayPeer:
                     self._stop(connection, item)
                     return
                 if isinstance(item, str):
+                    with self._lock:
+                        self._running.clear()  # whoever ends connections has ended
                     _end(connection, item)
                     return
+                if scene.messages[number]["type"] == "request-output":
+                    continue  # the recorded client asked; what this one asks is answered when it does
                 line = item.replace(scene.own_id.encode(), request["id"].encode())
                 if b"graphing-started" in line:
                     with self._lock:
@@ -276,10 +295,11 @@ class ReplayPeer:
             _end(connection, self.stop)
 
     def _send(self, connection: socket.socket, data: bytes) -> None:
-        for piece in self.cut(data):
-            _send_all(connection, piece)
-            if self.pause:
-                time.sleep(self.pause)
+        with self._sending:  # an answer never comes within a line
+            for piece in self.cut(data):
+                _send_all(connection, piece)
+                if self.pause:
+                    time.sleep(self.pause)
 
     def _answer(self, connection: socket.socket, message: dict[str, Any]) -> None:
         with self._lock:
@@ -302,7 +322,8 @@ class ReplayPeer:
         else:
             component = entry.rpartition("Component: ")[2]
             text = f"\nBuild request ID: {message['id']}\n  System build: {component}\n  Build status: {self.status}"
-        _send_all(connection, wire({"type": "request-output", "message": text}))
+        with self._sending:
+            _send_all(connection, wire({"type": "request-output", "message": text}))
 
 
 def _send_all(connection: socket.socket, data: bytes) -> None:

@@ -30,8 +30,14 @@ importlib.import_module("encodings.idna")
 Parsed = TypeVar("Parsed")
 
 RECEIVE = 1 << 16
+#: Between two tries to cancel a build on a controller that is away, at first and at most.
+PAUSE, LONGEST_PAUSE = 5.0, 60.0
 #: An id for list-requests, which the controller does not send back.
 NOBODY = "slipway"
+
+
+class AwayError(SlipwayError):
+    """A controller that does not answer (now)."""
 
 
 def list_requests(controller: Controller, *, timeout: float = 30.0) -> list[RunningBuild]:
@@ -113,6 +119,27 @@ def cancel_build(handle: Handle, *, timeout: float = 30.0, write: bool = True) -
     return True
 
 
+def insist_cancel(
+    handle: Handle, *, away: float, timeout: float = 30.0, sleep: Callable[[float], None] = time.sleep
+) -> bool:
+    """Cancel as :func:`cancel_build` does, on a controller that may be away for as long as ``away`` seconds.
+
+    Only where the handle says from where the build was asked for: a controller that comes back may give its id to the
+    same build of somebody else.
+    """
+    deadline = time.monotonic() + (away if handle.initiator else 0.0)
+    pause = PAUSE
+    while True:
+        try:
+            return cancel_build(handle, timeout=timeout)
+        except AwayError:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise
+            sleep(min(pause, left))
+            pause = min(pause * 1.5, LONGEST_PAUSE)
+
+
 def _is_listed(handle: Handle, timeout: float) -> str:
     listed = list_requests(handle.controller, timeout=timeout)
     return "listed" if any(handle.is_same(one) for one in listed) else "gone"
@@ -126,15 +153,14 @@ def _send_questions(controller: Controller, lines: Sequence[bytes], *, attempt: 
             connection.sendall(b"".join(lines))
             return _read_answers(connection, len(lines), deadline)
     except TimeoutError as error:
-        came_back = f"no answer within {timeout:g} s"
-        raise _controller_error(controller, attempt, came_back, "Check that the controller is not stuck.") from error
+        came_back, do_next = f"no answer within {timeout:g} s", "Check that the controller is not stuck."
+        raise AwayError(attempt, f"the controller {controller}", came_back, do_next=do_next) from error
     except wire.UnreadableError as error:
         raise _controller_error(controller, attempt, str(error), "Check the controller's host and port.") from error
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise _controller_error(
-            controller, attempt, reason, "Check that the controller runs, and check its address."
-        ) from error
+        do_next = "Check that the controller runs, and check its address."
+        raise AwayError(attempt, f"the controller {controller}", reason, do_next=do_next) from error
 
 
 def _read_answers(connection: socket.socket, wanted: int, deadline: float) -> list[str]:

@@ -13,13 +13,16 @@ import contextlib
 import json
 import os
 import signal
+import threading
 from collections.abc import Iterator
 
 from ..errors import SlipwayError
-from .control import cancel_build
+from .control import insist_cancel
 from .protocol import Handle
 
 TIMEOUT = 30.0
+#: How long a controller may be away before its build is left to it.
+AWAY = 600.0
 
 
 class Guard:
@@ -28,19 +31,26 @@ class Guard:
     def __init__(self, pipe: int) -> None:
         self._pipe = pipe
         self._watched: dict[str, str] = {}
+        self._left: set[str] = set()
+
+    @property
+    def busy(self) -> bool:
+        """Whether there is a build that the child has to cancel when this process ends."""
+        return bool(self._left)
 
     def watch(self, owner: str, handle: Handle | None) -> None:
         """``owner``'s build is ``handle`` now; ``None`` when there is nothing (more) to cancel."""
         line = json.dumps({"owner": owner, "handle": handle.as_dict() if handle else None})
         if self._watched.get(owner) != line:
             self._watched[owner] = line
+            (self._left.discard if handle is None else self._left.add)(owner)
             with contextlib.suppress(OSError):
                 os.write(self._pipe, line.encode() + b"\n")
 
 
 @contextlib.contextmanager
 def guard_builds() -> Iterator[Guard]:
-    """A :class:`Guard` for the time of the block; leaving the block in any way means that nothing is to be done."""
+    """A :class:`Guard` for the time of the block; builds that are watched at its end are cancelled after it."""
     reading, writing = os.pipe()
     waiting, ready = os.pipe()
     child = os.fork()
@@ -53,13 +63,13 @@ def guard_builds() -> Iterator[Guard]:
     os.close(ready)
     os.read(waiting, 1)  # ends when the child has closed it: before, it would be killed with this process's group
     os.close(waiting)
+    guard = Guard(writing)
     try:
-        yield Guard(writing)
+        yield guard
     finally:
-        with contextlib.suppress(OSError):
-            os.write(writing, b"done\n")
         os.close(writing)
-        os.waitpid(child, 0)
+        if not guard.busy:  # else it has work to do, and its end is not waited for
+            os.waitpid(child, 0)
 
 
 def _keep_watch(reading: int) -> None:
@@ -70,15 +80,20 @@ def _keep_watch(reading: int) -> None:
     watched: dict[str, Handle] = {}
     with open(reading, encoding="utf-8") as lines:
         for line in lines:
-            if line == "done\n":
-                return
             message = json.loads(line)
             watched.pop(message["owner"], None)
             if message["handle"] is not None:
                 watched[message["owner"]] = Handle.from_dict(message["handle"])
-    for handle in watched.values():
-        with contextlib.suppress(SlipwayError):
-            cancel_build(handle, timeout=TIMEOUT)
+    threads = [threading.Thread(target=_cancel, args=(handle,)) for handle in watched.values()]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def _cancel(handle: Handle) -> None:
+    with contextlib.suppress(SlipwayError):
+        insist_cancel(handle, away=AWAY, timeout=TIMEOUT)
 
 
 def _close_all_except(reading: int) -> None:

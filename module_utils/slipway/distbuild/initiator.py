@@ -10,19 +10,36 @@ about on its own connection, which also proves that the connection still lives.
 
 from __future__ import annotations
 
+import re
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ..errors import SlipwayError
 from . import wire
 from .log import BuildLog
-from .protocol import NO_SUCH_BUILD, Controller, Handle, Request, format_question, parse_list, parse_status
+from .protocol import (
+    Controller,
+    Handle,
+    Request,
+    RunningBuild,
+    find_answered,
+    format_question,
+    parse_list,
+    parse_status,
+)
 
 #: What a controller says in the moments after its start, before its helper has connected.
 NOT_READY = "No distbuild-helper process running on controller"
+#: What it says when it could not ask the cache for what is built.
+ANNOTATE = "Failed to annotate build graph"
 JOIN = "Run the same again: what is built stays in the cache, and a step that still runs is joined."
+#: What is told when a worker's artifact begins its way to the cache, and how a failure names an artifact.
+TRANSFER = re.compile(r"Transferring (\S+) to shared artifact cache")
+FAILED_ARTIFACT = re.compile(r"Building failed for (\S+)")
+#: How much longer each pause is than the one before.
+GROWTH = 1.5
 
 
 @dataclass(frozen=True)
@@ -41,9 +58,12 @@ class Limits:
     question: float = 60.0
     #: For a cancelled build to be confirmed.
     cancel: float = 10.0
-    #: Between a lost connection and the next try.
+    #: How long a controller may be away, until it takes the build up (again).
+    away: float = 600.0
+    #: Between a lost connection and the next try; each further pause is longer, up to ``longest_pause``.
     pause: float = 5.0
-    #: How many times the request may be sent again.
+    longest_pause: float = 60.0
+    #: How many times a build that was taken up may be lost before a step of it is finished or joined.
     tries: int = 3
     #: How long a detached build is watched after its cache state, which shows whether it is cached whole.
     settle: float = 1.0
@@ -61,6 +81,22 @@ class Step:
     outcome: str = "building"
     began: float = 0.0
     seconds: float = 0.0
+
+
+@dataclass
+class Absence:
+    """A time in which the controller does not have the build: what was seen first, and how often it was asked since."""
+
+    since: float
+    cause: str
+    asked: int = 0
+
+    def describe(self, last: str, now: float) -> str:
+        """All of it, ``last`` being what was seen now."""
+        if not self.asked:
+            return f"{self.cause} (tried once)"
+        came = "" if last == self.cause else f"; then {last}"
+        return f"{self.cause}{came} (tried {self.asked + 1} times in {now - self.since:.0f} s)"
 
 
 class Build:
@@ -109,10 +145,22 @@ class Build:
         #: When the present phase ends badly.
         self._deadline = now + self.limits.answer
         self._last_news = now
-        self._questions: list[str] = []
+        #: What was asked and not answered: kinds of questions, and the ids that they name.
+        self._questions: list[tuple[str, str]] = []
         self._asked_at = now
         self._settled: float | None = None
-        self._failure: SlipwayError | None = None
+        #: Why this run ends the build, and what to do then.
+        self._given_up = ("", "")
+        #: What is to be cancelled before it ends, and is not yet confirmed to be.
+        self._cancelling: list[str] = []
+        self._told_end = False
+        self._absence: Absence | None = None
+        #: Where the controller sees this connection come from, as far as this side knows, and the earlier ones.
+        self._address = ""
+        self._former_addresses: set[str] = set()
+        self._former_ids: list[str] = []
+        #: Each artifact on its way to the cache, with the steps that it may be of.
+        self._transfers: dict[str, set[str]] = {}
         self._failed_step = ""
         self._unreadable = ""
 
@@ -122,14 +170,20 @@ class Build:
         """A connection is being made."""
         self._enter_phase("connecting", now + self.limits.answer, now)
 
-    def connection_made(self, now: float) -> None:
-        """The connection is made: send the request, under a new id of our own."""
+    def connection_made(self, now: float, address: str = "") -> None:
+        """The connection is made, from ``address``: send the request, under a new id of our own."""
         self._own = self._own_ids()
         self._lines = wire.LineBuffer()
-        self._out = bytearray(self.request.encode_line(self._own, detach=self.detach))
+        self._out = bytearray()
         self._questions = []
         self._settled = None
-        self.id = ""
+        self._transfers = {}
+        self._former_ids = []
+        self.id = self.initiator = ""
+        self._address = address
+        if self._former_addresses:
+            self._ask("list-requests", self._own, now)
+        self._out += self.request.encode_line(self._own, detach=self.detach)
         self._enter_phase("asked", now + self.limits.answer, now)
         self._report(f"asked {self.controller} for {self.request}, as {self._own}")
 
@@ -156,20 +210,26 @@ class Build:
         if self._unreadable:
             why += f"; it had sent an unreadable line: {self._unreadable}"
         self._end_steps("unknown", now)
+        self._settled = None
         if self.phase == "ending":
-            self._end(self._failure, now)
-        elif self.tries >= self.limits.tries:
-            times = f"{self.tries + 1} times" if self.tries else "once"
-            self._fail(
-                f"{why} (tried {times})",
-                f"Check that the network's controller runs (also its log: a worker that goes away ends it). {JOIN}",
-                now,
-            )
-        else:
+            self._end_cancel(now)
+            return
+        absence = self._absence = self._absence or Absence(now, why)
+        if self.phase in ("graphing", "building"):
             self.tries += 1
-            self.connect_at = now + self.limits.pause
-            self._enter_phase("wanted", self.connect_at + self.limits.answer, now)
-            self._report(f"{why}; asking again in {self.limits.pause:g} s ({self.tries} of {self.limits.tries})")
+        self._former_addresses |= {self._address, self.initiator} - {""}
+        if self.tries > self.limits.tries or now >= absence.since + self.limits.away:
+            lost = f"; it was lost {self.tries} times before a step was finished" if self.tries > 1 else ""
+            self._fail(absence.describe(why, now) + lost, self._advise_lost(why), now)
+            return
+        pause = min(self.limits.pause * GROWTH**absence.asked, self.limits.longest_pause)
+        self.connect_at = min(now + pause, absence.since + self.limits.away)
+        absence.asked += 1
+        self._enter_phase("wanted", self.connect_at + self.limits.answer, now)
+        self._report(
+            f"{why}; asking again in {self.connect_at - now:.3g} s "
+            f"(the controller may be away for {self.limits.away:g} s, {now - absence.since:.0f} s have passed)"
+        )
 
     # What the clock does.
 
@@ -195,7 +255,7 @@ class Build:
             return
         if self.phase == "ending":
             if now >= self._deadline:
-                self._end(self._failure, now)
+                self._end_cancel(now)
         elif now >= self.began + self.limits.total:
             self._give_up(f"it is not done after {self.limits.total:g} s", f"Allow more time, or: {JOIN}", now)
         elif self._settled is not None and now >= self._settled:
@@ -215,13 +275,16 @@ class Build:
         """End this run: cancel the build on its controller."""
         if self.phase not in ("ended", "ending"):
             self.log.mark_interrupted()
-            do_next = "It is cancelled on its controller; what was built stays in the cache. Run it again to go on."
+            self._report(f"this run was interrupted ({why})")
+            do_next = "What was built stays in the cache: run it again to go on."
             self._give_up(f"this run was interrupted ({why})", do_next, now)
 
     def abandon(self, now: float) -> None:
         """End at once, without waiting for the controller."""
         if self.phase != "ended":
-            self._end(self._failure or self._make_error("it was interrupted", JOIN), now)
+            self._given_up = self._given_up if self._given_up[0] else ("this run was interrupted", JOIN)
+            self.outcome = "failed"
+            self._end_cancel(now)
 
     # What others may know.
 
@@ -233,6 +296,11 @@ class Build:
         return Handle(
             self.controller, self.id, self.request.repo, self.request.ref, self.request.morphology, self.initiator
         )
+
+    @property
+    def uncancelled(self) -> bool:
+        """Whether the controller may have the build and should not: it runs, or a cancel was not confirmed."""
+        return self.phase != "ended" or bool(self._cancelling)
 
     @property
     def done(self) -> int:
@@ -308,9 +376,14 @@ class Build:
         self.id = identifier
         self._report(f"the controller calls this build {identifier}")
         if self.phase == "ending":
-            self._out += format_question("build-cancel", identifier)
-        else:
-            self._enter_phase("graphing", now + self.limits.graph, now)
+            self._cancelling = [one for one in self._cancelling if one != self._own]
+            self._cancel(identifier, now)
+            return
+        self._absence = None
+        self._enter_phase("graphing", now + self.limits.graph, now)
+        if not self.detach:
+            # Whoever cancels later has to know where the controller saw it come from.
+            self._ask("list-requests", self._own, now)
 
     def _handle_graph(self, _message: wire.Message, now: float) -> None:
         self._enter_phase("building", now + self.limits.total, now)
@@ -323,7 +396,11 @@ class Build:
             self._settled = now + self.limits.settle
 
     def _handle_progress(self, message: wire.Message, now: float) -> None:
-        self._report(wire.read_text(message, "message"))
+        text = wire.read_text(message, "message")
+        if (transfer := TRANSFER.search(text)) is not None:
+            self._transfers[transfer[1]] = self._find_owners(transfer[1])
+        self._report(text)
+        self._cancel_former(now)
         self._stop_settling(now)
 
     def _handle_step_started(self, message: wire.Message, now: float) -> None:
@@ -334,10 +411,15 @@ class Build:
         words = f"{name} is already building on {worker}" if joined else f"Started building {name} on {worker}"
         self.log.write_status(name, words)
         self._report(words)
+        if joined:
+            self.tries = 0
+        self._cancel_former(now)
         self._stop_settling(now)
 
     def _handle_step_output(self, message: wire.Message, _now: float) -> None:
         name = wire.read_text(message, "step_name")
+        for transfer in TRANSFER.finditer(wire.read_text(message, "stdout")):
+            self._transfers[transfer[1]] = {name}
         self.log.write_output(name, wire.read_bytes(message, "stdout"))
         self.log.write_output(name, wire.read_bytes(message, "stderr"))
 
@@ -345,6 +427,8 @@ class Build:
         step = self._find_step(message, now)
         step.outcome = "built"
         self.tries = 0
+        for owners in self._transfers.values():
+            owners.discard(step.name)
         self.log.end(step.name, f"Finished building {step.name}")
         self._report(f"Finished building {step.name} on {step.worker} after {step.seconds:.0f} s")
 
@@ -352,8 +436,10 @@ class Build:
         step = self._find_step(message, now)
         step.outcome = "failed"
         self._failed_step = step.name
-        self.log.end(step.name, f"Build of {step.name} failed.", keep_tail=True)
-        self._report(f"Build of {step.name} failed on {step.worker} after {step.seconds:.0f} s; its log is {step.log}")
+        stored = next((name for name, owners in self._transfers.items() if owners == {step.name}), "")
+        what = f"Transfer of {stored} to shared artifact cache failed" if stored else f"Build of {step.name} failed"
+        self.log.end(step.name, f"{what}.", keep_tail=True)
+        self._report(f"{what}, by {step.worker} after {step.seconds:.0f} s; its log is {step.log}")
 
     def _handle_finished(self, message: wire.Message, now: float) -> None:
         self.urls = wire.read_list(message, "urls")
@@ -367,9 +453,10 @@ class Build:
 
     def _handle_failed(self, message: wire.Message, now: float) -> None:
         reason = wire.read_text(message, "reason").strip()
-        if NOT_READY in reason and self.tries < self.limits.tries:
-            self.connection_lost(reason, now)
+        if NOT_READY in reason:
+            self.connection_lost(f"the controller refuses: {reason}", now)
             return
+        self._told_end = True
         self._report(f"Build failed: {reason}")
         if self.id:
             # For some failures the controller goes on and builds, unseen; a cancel ends that.
@@ -378,25 +465,33 @@ class Build:
             self._fail(self._describe_failure(reason), self._advise(reason), now)
 
     def _handle_cancelled(self, _message: wire.Message, now: float) -> None:
-        self._report("the controller cancelled the build")
-        if self._failure is None:
-            self._failure = self._make_error("it was cancelled on the controller", JOIN)
+        if self.phase != "ending":
+            self._given_up = ("it was cancelled on the controller", JOIN)
             self.outcome = "cancelled"
-        self._end(self._failure, now)
+            self._report("somebody cancelled the build on the controller")
+            self._end(self._make_error(*self._given_up), now)
+        elif self.id in self._cancelling:
+            self._end_cancel(now, confirmed=self.id)
 
     # Answers to questions, which carry no id and come in the order of the questions.
 
     def _handle_answer(self, text: str, now: float) -> None:
-        if self.phase == "ending":
-            # It is confirmed, or there was nothing left to cancel.
-            if text.startswith("Cancelling") or NO_SUCH_BUILD in text:
-                self._end(self._failure, now)
+        kind, named = find_answered(text)
+        question = next((one for one in self._questions if one[0] == kind and named in ("", one[1])), None)
+        if question is None:
             return
-        question_kind = self._questions.pop(0) if self._questions else ""
+        self._questions.remove(question)
+        if kind == "build-cancel":
+            # It is confirmed, or there was nothing left to cancel.
+            if question[1] in self._cancelling:
+                self._end_cancel(now, confirmed=question[1], gone=not named)
+            return
+        if self.phase == "ending":
+            return
         try:
-            if question_kind == "build-status":
+            if kind == "build-status":
                 self._handle_status(text, now)
-            elif question_kind == "list-requests":
+            else:
                 self._handle_list(text, now)
         except ValueError as error:
             self._report(f"could not parse the controller's answer: {error}")
@@ -413,7 +508,11 @@ class Build:
             self._report(f"{silent}; the controller says: {status.detail}")
 
     def _handle_list(self, text: str, now: float) -> None:
-        mine = [listed for listed in parse_list(text) if listed.id == self.id]
+        listed = parse_list(text)
+        self._note_former(listed)
+        if self.phase == "asked":
+            return
+        mine = [one for one in listed if one.id == self.id]
         if mine:
             self.initiator = mine[0].initiator
         if self._settled is not None:
@@ -443,12 +542,12 @@ class Build:
                 now,
             )
         elif not self._questions and now >= max(self._last_news, self._asked_at) + self.limits.question:
-            self._ask("build-status", now)
-            self._ask("list-requests", now)
+            self._ask("build-status", self.id, now)
+            self._ask("list-requests", self._own, now)
 
-    def _ask(self, kind: str, now: float) -> None:
-        self._out += format_question(kind, self.id if kind == "build-status" else self._own)
-        self._questions.append(kind)
+    def _ask(self, kind: str, identifier: str, now: float) -> None:
+        self._out += format_question(kind, identifier)
+        self._questions.append((kind, identifier))
         self._asked_at = now
 
     def _stop_settling(self, now: float) -> None:
@@ -457,27 +556,74 @@ class Build:
             self._try_detach(now)
 
     def _try_detach(self, now: float) -> None:
-        if self._settled is not None and "list-requests" not in self._questions:
-            self._ask("list-requests", now)
+        if self._settled is not None and ("list-requests", self._own) not in self._questions:
+            self._ask("list-requests", self._own, now)
             self._settled = now + self.limits.answer
         elif self._settled is not None and now >= self._settled:
             self.connection_lost("the controller did not answer when the build was to be left to it", now)
+
+    # Earlier requests of this build.
+
+    def _note_former(self, listed: Sequence[RunningBuild]) -> None:
+        """Find those that the controller still has: lost connections that it does not know to be lost."""
+        wanted = (self.request.repo, self.request.ref, self.request.morphology)
+        found = [
+            one.id
+            for one in listed
+            if one.initiator in self._former_addresses and one.id not in (self.id, *self._former_ids)
+            if (one.repo, one.ref, one.morphology) == wanted and ("build-cancel", one.id) not in self._questions
+        ]
+        self._former_ids += found
+        if found:
+            self._report(f"the controller still has {', '.join(found)} of this run, which is joined")
+
+    def _cancel_former(self, now: float) -> None:
+        """What they build is joined by now, and goes on without them; nobody would cancel them later."""
+        for identifier in self._former_ids:
+            self.log.note(f"joined; taking back the earlier request {identifier}")
+            self._ask("build-cancel", identifier, now)
+        self._former_ids = []
 
     # Ends.
 
     def _give_up(self, came_back: str, do_next: str, now: float) -> None:
         """Fail after cancelling the build on the controller, which would go on with it otherwise."""
         self._end_steps("unknown", now)
-        self._failure = self._make_error(came_back, do_next)
+        self._given_up = (came_back, do_next)
         self.outcome = "failed"
         self._settled = None
         if self.phase in ("wanted", "connecting"):
-            self._end(self._failure, now)
+            self._cancelling = [self.id] if self.id else []
+            self._end_cancel(now)
             return
         self.log.note(f"cancelling: {came_back}")
-        if self.id:
-            self._out += format_question("build-cancel", self.id)
+        for identifier in [*self._former_ids, *([self.id] if self.id else [])]:
+            self._cancel(identifier, now)
+        if not self.id:
+            self._cancelling.append(self._own)  # the controller has not yet said how it calls this
         self._enter_phase("ending", now + self.limits.cancel, now)
+
+    def _cancel(self, identifier: str, now: float) -> None:
+        self._cancelling.append(identifier)
+        self._ask("build-cancel", identifier, now)
+
+    def _end_cancel(self, now: float, *, confirmed: str = "", gone: bool = False) -> None:
+        """End when every cancel is confirmed, or when nothing more is to be expected."""
+        if confirmed:
+            self._cancelling.remove(confirmed)
+            if not gone:
+                self._report(f"cancelled on the controller: {confirmed}")
+            if self._cancelling:
+                return
+        came_back, do_next = self._given_up
+        if self._cancelling:
+            left = ", ".join(self._cancelling)
+            came_back += f"; the controller did not confirm that {left} is cancelled, and may go on with it"
+            do_next = f"Look there (distbuild_info) and cancel it (distbuild_cancel). {do_next}"
+            self._report(f"the controller did not confirm that {left} is cancelled")
+        elif confirmed and not gone and not self._told_end:
+            came_back += "; the build was cancelled on the controller"
+        self._end(self._make_error(came_back, do_next), now)
 
     def _fail(self, came_back: str, do_next: str, now: float) -> None:
         self.outcome = "failed"
@@ -489,6 +635,7 @@ class Build:
         self.ended = now
         if self.outcome == "finished":
             error = None
+            self._cancelling = []
         self.error = error
         if error is not None:
             self.outcome = self.outcome or "failed"
@@ -510,6 +657,9 @@ class Build:
         step = self.steps.get(self._failed_step)
         if step is None:
             return reason or "the controller gives no reason"
+        if artifact := self._find_failed_transfer(reason):
+            where = "could not be stored in the shared artifact cache"
+            return f"the step {step.name} was built on {step.worker}, but {artifact} {where} ({reason})"
         output = self.log.last_lines(step.name)
         on = f" on {step.worker}" if step.worker else ""
         return f"the step {step.name} failed{on}: {output or 'it has no output'} ({reason})"
@@ -521,9 +671,34 @@ class Build:
             return "The controller refuses the request: see that it is a distbuild controller of protocol 4."
         if NOT_READY in reason:
             return "Start the distbuild-helper of the controller; if it dies at once, restart the controller first."
+        if self._find_failed_transfer(reason):
+            return (
+                "Nothing is wrong with its source: check that the network's artifact cache runs, can be written to and "
+                "has room (the controller's log says why), and run again; what is stored there is not built again."
+            )
+        if ANNOTATE in reason:
+            return "Check that the network's artifact cache runs and that the controller reaches it, and run again."
         if self._failed_step:
             return "Correct the definition or its source, and run again."
         return "Correct what it names and run again."
+
+    def _advise_lost(self, why: str) -> str:
+        if NOT_READY in why:
+            return self._advise(why)
+        return f"Check that the network's controller runs (also its log: a worker that goes away ends it). {JOIN}"
+
+    # Artifacts on their way to the cache.
+
+    def _find_owners(self, artifact: str) -> set[str]:
+        """The steps that an artifact may be of: of those that run, the one of its name if there is one."""
+        building = [step.name for step in self.steps.values() if step.outcome == "building"]
+        named = [name for name in building if artifact == name or artifact.startswith(f"{name}-")]
+        return {max(named, key=len)} if named else set(building)
+
+    def _find_failed_transfer(self, reason: str) -> str:
+        """The artifact that could not be stored, if that and not the build of it failed."""
+        failed = FAILED_ARTIFACT.fullmatch(reason)
+        return failed[1] if failed and self._failed_step in self._transfers.get(failed[1], ()) else ""
 
     # Small things.
 

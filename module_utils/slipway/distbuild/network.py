@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 
+from .caller import open_callers
 from .initiator import Build
 
 RECEIVE = 1 << 16
@@ -31,8 +32,12 @@ class Interruption:
         self.wake, self._bell = socket.socketpair()
         self.wake.setblocking(False)
         self._bell.setblocking(False)
-        #: The file descriptor that somebody reads our result from; nobody does when it hangs up.
-        self.output = output if output is not None and _is_pipe(output) else None
+        #: What becomes ready when somebody is gone: who reads our result, and the Ansible that we work for.
+        self.ends: dict[int, str] = {}
+        if output is not None and _is_pipe(output):
+            self.ends[output] = "the reader of the result is gone"
+        self._callers = open_callers()
+        self.ends.update(dict.fromkeys(self._callers, "the ansible-playbook that started it is gone"))
 
     def interrupt(self, reason: str) -> None:
         """End this run; may be called from a signal handler or another thread."""
@@ -45,11 +50,13 @@ class Interruption:
         """Nothing is listened to any more."""
         self.wake.close()
         self._bell.close()
+        for descriptor in self._callers:
+            os.close(descriptor)
 
 
 @contextlib.contextmanager
 def handle_interruptions(*, output: int | None = None) -> Iterator[Interruption]:
-    """An :class:`Interruption` that signals (in the main thread) and a hang-up of ``output`` cause."""
+    """An :class:`Interruption` that signals (in the main thread), a hang-up of ``output`` and Ansible's end cause."""
     interruption = Interruption(output=output)
     before = {}
     if threading.current_thread() is threading.main_thread():
@@ -75,8 +82,8 @@ def run_builds(
         lines = [_Connection(build, selector, on_change) for build in builds]
         if interruption is not None:
             selector.register(interruption.wake, selectors.EVENT_READ, interruption)
-            if interruption.output is not None:
-                selector.register(interruption.output, selectors.EVENT_READ, interruption)
+            for descriptor in interruption.ends:
+                selector.register(descriptor, selectors.EVENT_READ, interruption)
         try:
             while any(line.build.phase != "ended" for line in lines):
                 _run_turn(lines, selector, interruption, clock)
@@ -117,7 +124,8 @@ def _handle_interruption(
             interruption.wake.recv(64)
     else:
         selector.unregister(key.fileobj)
-        interruption.interrupt("the reader of the result is gone")
+        if not interruption.reason:  # one end leads to another
+            interruption.interrupt(interruption.ends[key.fd])
 
 
 class _Connection:
@@ -208,7 +216,8 @@ class _Connection:
         if number:
             self._try_next_address(OSError(number, os.strerror(number)), now)
         else:
-            self.build.connection_made(now)
+            host, port = self._socket.getsockname()[:2]
+            self.build.connection_made(now, f"{host}:{port}")
 
     def _try_next_address(self, error: OSError, now: float) -> None:
         self.hang_up()

@@ -19,6 +19,7 @@ from .wire import PROTOCOL_VERSION, encode_message
 DEFAULT_PORT = 7878
 #: How the controller says that an id is not, or no longer, one of its builds.
 NO_SUCH_BUILD = "Given build-request ID does not match any"
+CANCELLING = re.compile(r"Cancelling build request with ID (\S+)")
 COUNT = re.compile(r"\s*([0-9]+) distbuild requests?")
 #: What a status text begins with, and how that state is called here.
 STATES = (
@@ -175,6 +176,15 @@ class Handle:
 def format_question(kind: str, identifier: str) -> bytes:
     """The line of a build-status, build-cancel or list-requests."""
     return encode_message({"type": kind, "id": identifier, "protocol_version": PROTOCOL_VERSION})
+
+
+def find_answered(text: str) -> tuple[str, str]:
+    """The kind of question that an answer is to, which only its form tells, and the id whose cancel it confirms."""
+    if COUNT.match(text):
+        return "list-requests", ""
+    if (cancelled := CANCELLING.match(text)) is not None:
+        return "build-cancel", cancelled[1]
+    return ("build-cancel" if text.startswith(f"{NO_SUCH_BUILD} running") else "build-status"), ""
 
 
 def parse_list(text: str) -> list[RunningBuild]:

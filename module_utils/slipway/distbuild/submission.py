@@ -93,7 +93,7 @@ def _run_builds(builds: Sequence[Build], *, guard: bool) -> None:
         run_builds(
             builds,
             interruption=interruption,
-            on_change=lambda build: watch(owners[id(build)], None if build.phase == "ended" else build.handle),
+            on_change=lambda build: watch(owners[id(build)], build.handle if build.uncancelled else None),
         )
     _raise_failures(builds)
 

@@ -108,7 +108,7 @@ def test_every_recorded_answer_to_a_question_is_understood():
         elif kind == "build-status":
             status = parse_status(text)
             states.add(status.state if status else None)
-    assert counts == {0, 1, 2}
+    assert counts == {0, 1, 2, 3}
     assert states == {"graphing", "waiting", "building", "failed", "finished", "cancelled", None}
 
 

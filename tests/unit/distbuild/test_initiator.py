@@ -16,7 +16,7 @@ from peers.distbuild_replay import wire
 REQUEST = Request("test:definitions", "0" * 40, "systems/x.morph", "master")
 OWN, ID = "own", "InitiatorConnection-3"
 LIMITS = Limits(
-    total=1000, answer=10, graph=100, silence=200, question=30, cancel=5, pause=2, tries=2, settle=1
+    total=1000, answer=10, graph=100, silence=200, question=30, cancel=5, pause=2, away=300, tries=2, settle=1
 )  # fmt: skip
 
 IDS = st.sampled_from([OWN, ID, "000", "somebody", ""])
@@ -69,6 +69,14 @@ def new(directory, **options):
         own_ids=lambda: OWN,
         **options,
     )
+
+
+def listing(*ids, initiator="192.0.2.1:5000"):
+    """The answer to list-requests, with builds of our request."""
+    entry = f"  Initiator: {initiator}\n  Repo: test:definitions\n  Ref: {'0' * 40}\n  Component: systems/x.morph"
+    shown = [f"Build request ID: {name}\n{entry}" for name in ids]
+    text = "\n\n".join([f"{len(shown)} distbuild requests(s) currently in progress", *shown])
+    return wire({"type": "request-output", "message": text})
 
 
 def advance(build, now):
@@ -152,6 +160,8 @@ def running(directory, **options):
     build.connection_made(0.0)
     build.outgoing().clear()
     build.receive(wire({"type": "graphing-started", "id": ID}), 1.0)
+    build.receive(listing(ID), 1.0)
+    build.outgoing().clear()
     build.receive(wire({"type": "build-started", "id": ID}), 2.0)
     build.receive(wire({"type": "cache-state", "id": ID, "unbuilt": 2, "total": 5}), 3.0)
     return build
@@ -164,6 +174,8 @@ def test_each_phase_has_a_limit_of_its_own(tmp_path):
     build.connection_made(5.0)
     assert build.next_deadline() == 5.0 + LIMITS.answer
     build.receive(wire({"type": "graphing-started", "id": ID}), 6.0)
+    assert build.next_deadline() == 6.0 + LIMITS.answer
+    build.receive(listing(ID), 6.5)
     assert build.next_deadline() == 6.0 + LIMITS.question
     build.receive(wire({"type": "graphing-finished", "id": ID}), 7.0)
     assert build.next_deadline() == 7.0 + LIMITS.question
@@ -234,6 +246,66 @@ def test_a_finished_step_gives_a_long_build_its_tries_back(tmp_path):
     assert build.tries == 0
 
 
+def refuse(build, *, until):
+    """Refuse every connection from when it was lost; the moments of the tries."""
+    tried = []
+    while build.phase == "wanted" and build.connect_at < until:
+        tried.append(build.connect_at)
+        build.connection_begun(build.connect_at)
+        build.connection_lost("the connection was refused", build.connect_at)
+    return tried
+
+
+def test_a_controller_is_asked_again_over_a_span_of_time_with_growing_pauses(tmp_path):
+    said = []
+    build = running(tmp_path, report=said.append)
+    build.connection_lost("the controller closed the connection", 100.0)
+    tried = refuse(build, until=1000.0)
+    pauses = [after - before for before, after in zip([100.0, *tried], tried, strict=False)]
+    assert pauses[:3] == [2.0, 3.0, 4.5]
+    assert max(pauses) == LIMITS.longest_pause
+    assert tried[-1] == 100.0 + LIMITS.away
+    assert build.outcome == "failed"
+    words = str(build.error)
+    assert "the controller closed the connection; then the connection was refused (tried" in words
+    assert "times in 300 s" in words
+    assert len([text for text in said if "asking again in" in text]) == len(tried)
+
+
+def test_a_controller_that_is_back_has_the_whole_span_again(tmp_path):
+    build = running(tmp_path)
+    for lost in (100.0, 500.0, 900.0):
+        build.connection_lost("the controller closed the connection", lost)
+        now = refuse(build, until=lost + 250.0)[-1]
+        build.connection_begun(now)
+        build.connection_made(now)
+        build.receive(wire({"type": "graphing-started", "id": ID}), now)
+        build.receive(wire({"type": "step-already-started", "id": OWN, "step_name": "a", "worker_name": "w"}), now)
+    assert build.phase == "graphing"
+    assert build.tries == 0
+
+
+def test_a_controller_that_a_build_ends_again_and_again_is_not_asked_for_ever(tmp_path):
+    build = running(tmp_path)
+    for lost in range(1, 4):
+        build.connection_lost("the controller closed the connection", lost * 100.0)
+        if build.phase == "wanted":
+            build.connection_begun(lost * 100.0 + 10)
+            build.connection_made(lost * 100.0 + 10)
+            build.receive(wire({"type": "graphing-started", "id": ID}), lost * 100.0 + 10)
+    assert build.outcome == "failed"
+    assert "it was lost 3 times before a step was finished" in str(build.error)
+
+
+def test_the_limit_on_the_whole_counts_while_the_controller_is_away(tmp_path):
+    build = running(tmp_path)
+    build.connection_lost("the controller closed the connection", LIMITS.total - 10)
+    build.tick(LIMITS.total)
+    assert build.outcome == "failed"
+    assert "it is not done after 1000 s; the controller did not confirm" in str(build.error)
+    assert build.uncancelled
+
+
 def test_a_finish_without_artifacts_is_a_failure(tmp_path):
     build = running(tmp_path)
     build.receive(wire({"type": "build-finished", "id": OWN, "urls": []}), 5.0)
@@ -247,7 +319,7 @@ def test_the_handle_is_there_before_the_wait(tmp_path, detach):
     assert f"the controller calls this build {ID}" in said
     assert build.handle.as_dict() == {
         "controller": "controller", "port": 7878, "id": ID, "repo": "test:definitions", "ref": "0" * 40,
-        "morphology": "systems/x.morph", "initiator": "",
+        "morphology": "systems/x.morph", "initiator": "" if detach else "192.0.2.1:5000",
     }  # fmt: skip
 
 

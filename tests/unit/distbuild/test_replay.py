@@ -6,6 +6,10 @@ import re
 import time
 
 import pytest
+from ansible_collections.slipway.release.plugins.module_utils.slipway.distbuild.control import (
+    determine_state,
+    query_build,
+)
 from ansible_collections.slipway.release.plugins.module_utils.slipway.distbuild.initiator import Build, Limits
 from ansible_collections.slipway.release.plugins.module_utils.slipway.distbuild.log import BuildLog
 from ansible_collections.slipway.release.plugins.module_utils.slipway.distbuild.network import run_builds
@@ -13,9 +17,77 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway.distbuild.
 from peers.distbuild_replay import ReplayPeer, all_scenes, in_pieces, recording, recordings, scene, scenes, wire
 
 #: What the module keeps itself: no test waits longer, and a busy machine does not matter.
-LIMITS = Limits(total=60, answer=20, graph=20, silence=20, cancel=5, pause=0.05, tries=0)
+LIMITS = Limits(total=60, answer=20, graph=20, silence=20, cancel=5, pause=0.05, tries=0, away=0)
 #: For those in which the network falls silent.
-SILENT = Limits(total=60, answer=20, graph=0.6, silence=0.6, question=0.2, cancel=5, pause=0.05, tries=0)
+SILENT = Limits(total=60, answer=20, graph=0.6, silence=0.6, question=0.2, cancel=5, pause=0.05, tries=0, away=0)
+#: How each build of each recording ended for the one who asked for it.
+ENDS = {
+    "bad-request": "failed failed failed",
+    "bad-request-fatal": "lost lost finished failed",
+    "binary-nul-astral": "finished",
+    "build-failed": "failed",
+    "build-failed-parallel": "finished failed",
+    "cache-server-down": "failed",
+    "cancelled": "cancelled cancelled",
+    "cancelled-cli": "cancelled",
+    "cancelled-same-connection": "cancelled",
+    "cancelled-worker-free": "cancelled finished",
+    "controller-killed": "lost finished",
+    "controller-terminated": "lost",
+    "detach-controller-restarted-resumed": "detached finished",
+    "detach-resumed-twice": "detached finished finished",
+    "detached": "silent",
+    "detached-raw": "detached",
+    "graph-failed": "failed " * 13 + "finished finished failed",
+    "graph-stderr-warning": "failed",
+    "half-close": "lost",
+    "initiator-disconnect": "silent",
+    "initiator-disconnect-reset": "silent",
+    "initiator-sigint": "finished",
+    "interrupted-while-graphing": "cancelled",
+    "joined-then-first-cancelled": "cancelled finished",
+    "json-as-yaml": "finished finished",
+    "killed-guard-cancels": "silent",
+    "list-requests": "finished finished",
+    "no-controller-helper": "failed",
+    "no-workers": "cancelled",
+    "odd-step-name": "finished",
+    "partial": "finished finished finished finished finished",
+    "partial-cli": "finished",
+    "partial-stratum-and-chunk": "finished",
+    "poison-request": "silent failed silent failed",
+    "protocol-version-mismatch": "failed failed failed finished",
+    "shared-cache-away-polled": "failed",
+    "silent-step-polled": "finished",
+    "status-on-build-connection": "cancelled",
+    "success-all-cached": "finished",
+    "success-fresh": "finished",
+    "success-noisy-output": "finished",
+    "success-one-worker": "finished",
+    "success-parallel": "finished",
+    "success-utf8-split": "finished",
+    "three-systems-one-fails": "finished finished failed",
+    "two-builds-one-connection": "finished finished",
+    "two-initiators": "finished finished",
+    "two-initiators-cancel-one": "cancelled finished",
+    "two-initiators-fail": "failed failed",
+    "worker-helper-killed-polled": "cancelled",
+    "worker-killed": "lost",
+    "worker-killed-idle": "lost",
+    "worker-killed-network-restarted": "lost failed finished",
+    "worker-killed-network-restarted-late": "lost",
+    "worker-killed-nobody-restarts": "lost",
+    "yaml-like-refs": "finished finished finished finished finished",
+}
+#: Recordings without a build that a controller took: the test that replays each.
+ELSEWHERE = {
+    "cache-server": "morph/test_cache.py",
+    "connection-refused-cli": "test_what_was_refused_at_first_is_told",
+}
+WORDS = {
+    "build-finished": "finished", "build-failed": "failed", "build-cancelled": "cancelled", "eof": "lost",
+    "silence": "silent",
+}  # fmt: skip
 DATED = rb"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2} "
 
 
@@ -26,8 +98,23 @@ def request_of(played):
     return Request(asked["repo"], str(asked["ref"]), asked["morphology"], original_ref, components)
 
 
-def carry_out(played, peer, tmp_path, limits=None, own_id=None, **options):
+def end_of(played):
+    """How a recorded build ended; one whose initiator left it to the network was detached.
+
+    Morph's own client leaves before it knows whether all is cached, so that its recording falls silent.
+    """
+    known = any(message["type"] == "cache-state" for message in played.messages)
+    detached = played.end == "silence" and played.request.get("allow_detach") and known
+    return "detached" if detached else WORDS[played.end]
+
+
+def carry_out(played, peer, tmp_path, limits=None, own_id=None, on_report=lambda _text: None, **options):
     said = []
+
+    def report(text):
+        said.append(text)
+        on_report(text)
+
     limits = limits or (SILENT if played.end == "silence" else LIMITS)
     build = Build(
         request_of(played),
@@ -35,7 +122,7 @@ def carry_out(played, peer, tmp_path, limits=None, own_id=None, **options):
         log=BuildLog(tmp_path / "logs"),
         now=time.monotonic(),
         limits=limits,
-        report=said.append,
+        report=report,
         **({} if own_id is None else {"own_ids": lambda: own_id}),
         **options,
     )
@@ -47,7 +134,10 @@ def carry_out(played, peer, tmp_path, limits=None, own_id=None, **options):
 def check_end(build, played):
     """The build ended as the recorded one did, and says so."""
     last = played.messages[-1] if played.messages else {}
-    if played.end == "build-finished":
+    if end_of(played) == "detached":
+        assert (build.outcome, build.error, build.changed) == ("detached", None, True)
+        assert build.handle.id == build.id
+    elif played.end == "build-finished":
         assert (build.outcome, build.error) == ("finished", None)
         assert build.urls == last["urls"]
         assert build.changed is any(message["type"].startswith("step-") for message in played.messages)
@@ -80,10 +170,16 @@ def check_logs(build, played):
         assert step.worker
 
 
+def test_every_recording_is_replayed_to_the_ends_that_it_had():
+    found = {name: [end_of(played) for played in scenes(name)] for name in recordings() if name not in ELSEWHERE}
+    assert found == {name: ends.split() for name, ends in ENDS.items()}
+    assert len(recordings()) == len(ENDS) + len(ELSEWHERE) == 58
+
+
 @pytest.mark.parametrize("played", all_scenes(), ids=lambda played: played.name)
 def test_a_recorded_build_ends_as_it_was_recorded(played, tmp_path):
     with ReplayPeer([played]) as peer:
-        build = carry_out(played, peer, tmp_path, own_id=played.own_id)
+        build = carry_out(played, peer, tmp_path, own_id=played.own_id, detach=end_of(played) == "detached")
     assert peer.of_type("build-request")[0]["id"] == played.own_id
     check_end(build, played)
     check_logs(build, played)
@@ -172,7 +268,7 @@ def test_a_connection_that_ends_anywhere_is_a_failure_that_says_so(stop, after, 
 @pytest.mark.parametrize("after", [0, 1, 2, 4, 10, 30])
 def test_silence_is_never_waited_for_longer_than_the_limits(after, tmp_path):
     played = scene("success-fresh")
-    limits = Limits(total=20, answer=0.3, graph=3, silence=3, question=0.1, cancel=0.3, tries=0)
+    limits = Limits(total=20, answer=0.3, graph=3, silence=3, question=0.1, cancel=0.3, tries=0, away=0)
     began = time.monotonic()
     with ReplayPeer([played], stop_after=after, silent=True) as peer:
         build = carry_out(played, peer, tmp_path, limits=limits)
@@ -197,6 +293,216 @@ def test_a_lost_build_is_asked_for_again_and_joined(tmp_path):
     assert second.output()["slow-chunk"] in log
 
 
+def cancels(peer):
+    return [message["id"] for message in peer.of_type("build-cancel")]
+
+
+def test_an_earlier_request_that_the_controller_still_has_is_joined_and_then_taken_back(tmp_path):
+    """The connection broke and the controller lives: it builds for a connection that nobody has any more."""
+    first, second = scene("two-initiators"), scene("two-initiators", 1)
+    with ReplayPeer([first, second], stop_after=6, stop="eof") as peer:
+
+        def on_report(text):
+            if "closed the connection" in text:
+                peer.stop_after = None
+
+        limits = Limits(total=60, answer=20, pause=0.05, tries=2)
+        build = carry_out(first, peer, tmp_path, limits=limits, on_report=on_report)
+    check_end(build, second)
+    assert len(peer.of_type("build-request")) == 2
+    assert cancels(peer) == ["InitiatorConnection-1"]
+    assert build.steps["slow-chunk"].joined
+    told = [line for line in build.said if "InitiatorConnection-1 of this run, which is joined" in line]
+    assert len(told) == 1
+
+
+def test_the_network_that_was_started_again_builds_what_was_lost(tmp_path):
+    """The controller ends, comes back without its helper, and builds at the third request."""
+    played = scenes("worker-killed-network-restarted")
+    with ReplayPeer(played) as peer:
+        limits = Limits(total=60, answer=20, pause=0.05, tries=1)
+        build = carry_out(played[0], peer, tmp_path, limits=limits)
+    check_end(build, played[2])
+    assert len(peer.of_type("build-request")) == 3
+    assert cancels(peer) == []
+
+
+def test_a_controller_that_is_away_is_asked_until_it_is_back(tmp_path):
+    """In the recording, three tries were made, and it listened again a moment after the last."""
+    played = scene("worker-killed-network-restarted-late")
+    refused = []
+    with ReplayPeer([played, scenes("worker-killed-network-restarted")[2]]) as peer:
+
+        def on_report(text):
+            if "the controller closed the connection" in text:
+                peer.go_away()
+            elif "Connection refused" in text:
+                refused.append(text)
+                if len(refused) == 5:
+                    peer.come_back()
+
+        limits = Limits(total=60, answer=20, pause=0.02, tries=1)
+        build = carry_out(played, peer, tmp_path, limits=limits, on_report=on_report)
+    assert build.outcome == "finished"
+    assert len(refused) == 5
+    assert "asking again in" in refused[0]
+    assert "may be away for 600 s" in refused[0]
+
+
+def test_a_controller_that_nobody_restarts_is_told_with_what_was_seen_first(tmp_path):
+    played = scene("worker-killed-nobody-restarts")
+    with ReplayPeer([played]) as peer:
+
+        def on_report(text):
+            if "the controller closed the connection" in text:
+                peer.go_away()
+
+        limits = Limits(total=60, answer=20, pause=0.05, away=0.4)
+        build = carry_out(played, peer, tmp_path, limits=limits, on_report=on_report)
+    check_end(build, played)
+    words = str(build.error)
+    assert "the controller closed the connection; then the connection was refused (Connection refused)" in words
+    assert re.search(r"tried [4-9] times in 0 s", words)
+    assert "a step that still runs is joined" in words
+
+
+def test_what_was_refused_at_first_is_told(tmp_path):
+    assert recording("connection-refused-cli")[0]["note"] == "real initiator, nothing listens on the port"
+    with ReplayPeer([]) as peer:
+        peer.go_away()
+        build = carry_out(scene("success-fresh"), peer, tmp_path)
+    assert build.outcome == "failed"
+    assert "the connection was refused (Connection refused) (tried once)" in str(build.error)
+
+
+@pytest.mark.parametrize("name", ["detach-controller-restarted-resumed", "detach-resumed-twice"])
+def test_a_detached_build_is_found_and_asked_for_again(name, tmp_path):
+    played = scenes(name)
+    with ReplayPeer(played) as peer:
+        handle = carry_out(played[0], peer, tmp_path, detach=True).handle
+        if name == "detach-controller-restarted-resumed":
+            peer.go_away()
+            peer.come_back()
+        state = determine_state(handle, *query_build(handle))
+        again = [carry_out(one, peer, tmp_path / one.own_id) for one in played[1:]]
+    assert state == ("running" if name == "detach-resumed-twice" else "gone")
+    assert [build.outcome for build in again] == ["finished"] * len(again)
+    assert [build.steps["slow"].joined for build in again if build.steps] == [state == "running"]
+
+
+def test_a_build_that_is_interrupted_while_its_graph_is_computed_is_cancelled_and_that_is_told(tmp_path):
+    played = scene("interrupted-while-graphing")
+    asked = [one["decoded"] for one in recording(played.recording) if one.get("from") == "initiator" and "line" in one]
+    with ReplayPeer([played], stop_after=1) as peer:
+        build = Build(
+            request_of(played),
+            Controller("127.0.0.1", peer.port),
+            log=BuildLog(tmp_path),
+            now=time.monotonic(),
+            limits=LIMITS,
+        )
+
+        def clock():
+            now = time.monotonic()
+            if build.phase == "graphing":
+                build.interrupt("SIGINT", now)
+            return now
+
+        run_builds([build], clock=clock)
+    assert [message["type"] for message in asked] == ["build-request", "build-cancel"]
+    assert cancels(peer) == [asked[1]["id"]] == ["InitiatorConnection-2"]
+    assert "this run was interrupted (SIGINT); the build was cancelled on the controller" in str(build.error)
+    assert "cancelled on the controller: InitiatorConnection-2" in build.log.summary.read_text()
+
+
+def test_a_build_whose_cancel_nobody_confirms_is_named_with_how_to_cancel_it(tmp_path):
+    played = scene("two-initiators")
+    limits = Limits(total=60, answer=20, cancel=0.2)
+    with ReplayPeer([played], stop_after=6, silent=True) as peer:
+        build = Build(
+            request_of(played),
+            Controller("127.0.0.1", peer.port),
+            log=BuildLog(tmp_path),
+            now=time.monotonic(),
+            limits=limits,
+        )
+
+        def clock():
+            now = time.monotonic()
+            if build.phase == "building":
+                build.interrupt("SIGINT", now)
+            return now
+
+        run_builds([build], clock=clock)
+    assert "the controller did not confirm that InitiatorConnection-1 is cancelled" in str(build.error)
+    assert "distbuild_cancel" in str(build.error)
+    assert build.uncancelled
+
+
+def failing(transfer, finished=()):
+    """The recorded failure of a chunk, after ``transfer`` was said, and before that more messages."""
+    played = scene("build-failed")
+    at = next(n for n, m in enumerate(played.messages) if m["type"] == "step-failed")
+    for message in reversed([*finished, transfer]):
+        played.script.insert(at, wire({**message, "id": played.own_id}))
+        played.messages.insert(at, {**message, "id": played.own_id})
+    return played
+
+
+SAYING = "Transferring fail-chunk-devel to shared artifact cache"
+
+
+@pytest.mark.parametrize(
+    "transfer",
+    [
+        {"type": "build-progress", "message": SAYING},
+        {"type": "step-output", "step_name": "fail-chunk", "stdout": f"{SAYING}\n", "stderr": ""},
+    ],
+    ids=["progress", "output"],
+)
+def test_an_artifact_that_could_not_be_stored_is_no_fault_of_its_source(transfer, tmp_path):
+    played = failing(transfer)
+    with ReplayPeer([played]) as peer:
+        build = carry_out(played, peer, tmp_path)
+    words = str(build.error)
+    assert "was built on localhost:3434, but fail-chunk-devel could not be stored in the shared artifact cache" in words
+    assert "Nothing is wrong with its source" in words
+    assert "exit_code=3" not in words
+    assert b"Transfer of fail-chunk-devel to shared artifact cache failed." in build.log.path("fail-chunk").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "finished",
+    [
+        [
+            {"type": "step-started", "step_name": "other", "worker_name": "w:1"},
+            {"type": "build-progress", "message": "Transferring other-runtime to shared artifact cache"},
+        ],
+        [
+            {"type": "step-started", "step_name": "fail", "worker_name": "w:1"},
+            {"type": "step-output", "step_name": "fail", "stdout": SAYING, "stderr": ""},
+            {"type": "step-finished", "step_name": "fail", "worker_name": "w:1"},
+        ],
+    ],
+    ids=["of another step", "of the same name, that was stored"],
+)
+def test_a_failed_build_beside_other_artifacts_on_their_way_stays_one(finished, tmp_path):
+    *before, last = finished
+    played = failing(last, before)
+    with ReplayPeer([played]) as peer:
+        build = carry_out(played, peer, tmp_path)
+    assert "the step fail-chunk failed on localhost:3434" in str(build.error)
+    assert "Correct the definition or its source" in str(build.error)
+
+
+def test_a_cache_that_is_away_from_the_beginning_is_no_fault_of_the_definitions(tmp_path):
+    for name in ("shared-cache-away-polled", "cache-server-down"):
+        played = scene(name)
+        with ReplayPeer([played]) as peer:
+            build = carry_out(played, peer, tmp_path)
+        assert "Check that the network's artifact cache runs and that the controller reaches it" in str(build.error)
+
+
 def test_a_controller_that_just_started_is_asked_again(tmp_path):
     with ReplayPeer([scene("no-controller-helper"), scene("success-all-cached")]) as peer:
         limits = Limits(total=60, answer=20, pause=0.05, tries=1)
@@ -206,9 +512,9 @@ def test_a_controller_that_just_started_is_asked_again(tmp_path):
 
 def test_a_helper_that_stays_away_is_named(tmp_path):
     with ReplayPeer([scene("no-controller-helper")]) as peer:
-        limits = Limits(total=60, answer=20, pause=0.05, tries=2)
+        limits = Limits(total=60, answer=20, pause=0.05, away=0.3)
         build = carry_out(scene("no-controller-helper"), peer, tmp_path, limits=limits)
-    assert len(peer.of_type("build-request")) == 3
+    assert len(peer.of_type("build-request")) > 2
     assert "Start the distbuild-helper" in str(build.error)
 
 
@@ -241,7 +547,7 @@ def test_a_failure_names_the_step_its_worker_its_last_words_and_its_log(tmp_path
 def test_a_silent_build_is_asked_about_and_goes_on(tmp_path):
     """A compiler may be silent; the controller's answers show that somebody still works."""
     played = scene("success-fresh")
-    limits = Limits(total=60, answer=20, silence=30, question=0.1, tries=0)
+    limits = Limits(total=60, answer=20, silence=30, question=0.1, tries=0, away=0)
     with ReplayPeer([played], stop_after=10) as peer:
         build = Build(
             request_of(played),
@@ -258,7 +564,7 @@ def test_a_silent_build_is_asked_about_and_goes_on(tmp_path):
             return now
 
         run_builds([build], clock=clock)
-    assert len(peer.of_type("build-status")) >= 3
+    assert len(peer.of_type("build-status")) >= 2
     assert "the controller says: Building it" in build.log.summary.read_text()
     assert "the test is done" in str(build.error)
     assert [message["id"] for message in peer.of_type("build-cancel")] == [build.id]
@@ -374,11 +680,3 @@ def test_every_message_type_of_a_controller_was_replayed():
         "step-already-started", "step-output", "step-finished", "step-failed", "build-finished", "build-failed",
         "build-cancelled", "request-output",
     }  # fmt: skip
-
-
-def test_every_recorded_situation_is_replayed_or_asked_about_elsewhere():
-    replayed = {played.recording for played in all_scenes()}
-    without_a_whole_build = set(recordings()) - replayed
-    assert without_a_whole_build == {"cache-server", "connection-refused-cli"}
-    assert all(scenes(name) for name in replayed)
-    assert recording("connection-refused-cli")[0]["note"] == "real initiator, nothing listens on the port"

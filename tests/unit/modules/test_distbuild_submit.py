@@ -28,6 +28,7 @@ def arguments(peer, tmp_path, played, **changes):
         "progress": str(tmp_path / "progress"),
         "answer_timeout": 20,
         "tries": 0,
+        "away_timeout": 0,
         **changes,
     }
 
@@ -125,6 +126,7 @@ def test_several_builds_go_at_once_and_every_failing_one_is_named(tmp_path):
             "controllers": {name: f"127.0.0.1:{peer.port}" for name, peer in zip(names, peers, strict=True)},
             "log_directory": str(tmp_path),
             "tries": 0,
+            "away_timeout": 0,
         }
         answer = run_module("distbuild_submit", asked)
         assert answer["failed"]
