@@ -15,6 +15,8 @@ options:
       - A command that writes the names of artifacts, one a line, such as C(morph list-artifacts).
       - In its words C({repo}) and C({ref}) are replaced. The word C({systems}) is replaced by all systems, the word
         C({system}) by one, and then the command is run for each. Without any of the two they are added at the end.
+      - Since July 2016 C(morph list-artifacts) takes the options C(--repo) and C(--ref), before that two words.
+        Whichever is given, it is asked with the options, and with the words only if it does not know those.
     type: list
     elements: str
   chdir:

@@ -116,10 +116,12 @@ class Service:
         body: bytes | None = None,
         content_type: str | None = None,
         timeout: float = 60.0,
+        tries: int = TRIES,
     ) -> Answer:
         """One request and its whole answer, whatever its status, at most ``timeout`` seconds a try.
 
-        A connection that fails is tried again: call this only for what may be asked twice.
+        A connection that fails is tried again: give ``tries=1`` for what must not be asked twice, and look afterwards
+        whether it was done, since it may have been.
         """
         headers = {"Content-Type": content_type} if content_type else {}
 
@@ -130,7 +132,7 @@ class Service:
                     receive_body(response, whole.write, size=MAX_BODY)
                 return Answer(response.status, response.reason, whole.getvalue())
 
-        return self._retry(exchange, attempt=attempt)
+        return self._retry(exchange, attempt=attempt, tries=tries)
 
     def fetch_size(self, path: str, *, attempt: str, timeout: float = 60.0) -> int | None:
         """The announced length of the content of ``path``; ``None`` if it is absent or not announced."""
@@ -195,15 +197,21 @@ class Service:
         finally:
             connection.close()
 
-    def _retry(self, exchange: Callable[[], Result], *, attempt: str) -> Result:
-        """What ``exchange`` returns, after another try or two if the connection fails; not if time runs out."""
-        for left in reversed(range(TRIES)):
+    def _retry(self, exchange: Callable[[], Result], *, attempt: str, tries: int = TRIES) -> Result:
+        """What ``exchange`` returns, after another try or two if the connection fails; not if time runs out.
+
+        What failed first is told first: a service that died of it refuses every later connection.
+        """
+        causes: list[str] = []
+        for left in reversed(range(tries)):
             try:
                 return exchange()
             except FAILURES as error:
+                causes.append(explain_failure(error))
                 if not left or isinstance(error, TimeoutError):
                     do_next = "Check that the service runs and can be reached from here."
-                    raise SlipwayError(attempt, self.url, explain_failure(error), do_next=do_next) from error
+                    came_back = "; then ".join(dict.fromkeys(causes))
+                    raise SlipwayError(attempt, self.url, came_back, do_next=do_next) from error
                 time.sleep(PAUSE)
         raise AssertionError("unreachable")
 

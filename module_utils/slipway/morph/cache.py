@@ -25,6 +25,11 @@ SHA1 = re.compile(r"[0-9a-f]{40}\Z")
 BATCH = 1024
 #: How many lengths are asked for at a time.
 JOBS = 16
+LIST_ARTIFACTS = "list-artifacts"
+FORMS = (["--repo={repo}", "--ref={ref}"], ["{repo}", "{ref}"])
+#: How a program ends that does not know an option.
+USAGE = 2
+UNKNOWN_OPTION = re.compile(r"no such option|unrecogni[sz]ed (?:option|argument)|unknown option", re.IGNORECASE)
 
 
 class MorphCache:
@@ -111,26 +116,58 @@ def list_artifacts(
     ``{repo}`` and ``{ref}`` in its words are replaced; the word ``{systems}`` is replaced by all systems,
     ``{system}`` by one, and then the command is run for each. Without any of the two, the systems are added
     at the end. The command writes one name a line.
+
+    Since July 2016 ``morph list-artifacts`` takes repository and ref as options, before that as words. It is asked with
+    the options first: an older one refuses them and does nothing, but a newer one pushes to the definitions' origin
+    before it refuses the words.
     """
     if not any(word in ("{system}", "{systems}") for word in command):
         command = [*command, "{systems}"]
     each = [[system] for system in systems] if "{system}" in command else [list(systems)]
+    forms = _list_forms(command)
     names: set[str] = set()
     for some in each:
-        argv = [
-            part
-            for word in command
-            for filled in [word.replace("{repo}", repo).replace("{ref}", ref)]
-            for part in (some if word in ("{system}", "{systems}") else [filled])
-        ]
         attempt, on = "list the artifacts of", ", ".join(some)
-        output = run(argv, attempt=attempt, on=on, cwd=cwd, timeout=timeout).stdout
+        output = None
+        while output is None:
+            argv = _fill_words(forms[0], repo=repo, ref=ref, systems=some)
+            output = _try_form(argv, last=len(forms) == 1, attempt=attempt, on=on, cwd=cwd, timeout=timeout)
+            forms = forms if output is not None else forms[1:]
         lines = [line.strip() for line in output.splitlines() if line.strip()]
         check_names(lines, attempt=attempt, on=on)
         if not lines:
-            raise SlipwayError(attempt, on, f"{argv[0]} named none", do_next="Run it by hand and see what it says.")
+            raise SlipwayError(attempt, on, f"{command[0]} named none", do_next="Run it by hand and see what it says.")
         names.update(lines)
     return sorted(names)
+
+
+def _list_forms(command: Sequence[str]) -> list[list[str]]:
+    """The command with options for repository and ref, and then with words, if it is Morph's; else as it is."""
+    words = list(command)
+    for at in range(1, len(words) - 1):
+        if LIST_ARTIFACTS in words[:at] and words[at : at + 2] in FORMS:
+            return [[*words[:at], *form, *words[at + 2 :]] for form in FORMS]
+    return [words]
+
+
+def _fill_words(command: Sequence[str], *, repo: str, ref: str, systems: Sequence[str]) -> list[str]:
+    filled: list[str] = []
+    for word in command:
+        filled += systems if word in ("{system}", "{systems}") else [word.replace("{repo}", repo).replace("{ref}", ref)]
+    return filled
+
+
+def _try_form(
+    argv: Sequence[str], *, last: bool, attempt: str, on: str, cwd: str | os.PathLike[str] | None, timeout: float
+) -> str | None:
+    """What the command writes; ``None`` if it does not know its options, and this is not the last form of it."""
+    try:
+        done = run(argv, attempt=attempt, on=on, cwd=cwd, timeout=timeout, ok_codes=(0,) if last else (0, USAGE))
+    except SlipwayError as error:
+        if last or not UNKNOWN_OPTION.search(error.came_back):
+            raise
+        return None
+    return done.stdout if done.returncode == 0 else None
 
 
 def check_names(names: Iterable[str], *, attempt: str, on: str) -> None:

@@ -393,10 +393,69 @@ def test_names_come_from_a_command_in_each_of_its_forms(tmp_path):
     listed([morph, "list-artifacts", "{system}"], systems)
     assert calls.read_text().splitlines() == [
         "list-artifacts systems/a.morph systems/b.morph",
-        "list-artifacts baserock:baserock/definitions abc systems/a.morph systems/b.morph --quiet",
+        "list-artifacts --repo=baserock:baserock/definitions --ref=abc systems/a.morph systems/b.morph --quiet",
         "list-artifacts systems/a.morph",
         "list-artifacts systems/b.morph",
     ]
+
+
+#: Morph's command line before and since July 2016, as its parser takes it: an option's name may be cut short, and
+#: ``--repo-alias`` was always there.
+MORPH_OF = """#!{python}
+import optparse, os, sys
+open({calls!r}, "a").write(" ".join(sys.argv[1:]) + "\\n")
+parser = optparse.OptionParser()
+parser.add_option("--quiet", action="store_true")
+parser.add_option("--repo-alias")
+if {new}:
+    parser.add_option("--repo")
+    parser.add_option("--ref")
+asked, (_command, *words) = parser.parse_args()
+if {new} and not (asked.repo and asked.ref):
+    open({calls!r}, "a").write("pushed to origin\\n")
+    sys.exit("ERROR: no branch of that name")
+repo, ref, *systems = [asked.repo, asked.ref, *words] if {new} else words
+if repo != "baserock:baserock/definitions" or not all(one.endswith(".morph") for one in systems):
+    sys.exit("ERROR: unknown repository " + repo)
+print({name!r})
+"""
+
+
+def morph_of(tmp_path, *, new):
+    program, calls = tmp_path / "morph", tmp_path / "calls"
+    program.write_text(MORPH_OF.format(python=sys.executable, calls=str(calls), new=new, name=SYSTEM))
+    program.chmod(0o755)
+    return [str(program), "list-artifacts", "--quiet"], calls
+
+
+@pytest.mark.parametrize("form", [["{repo}", "{ref}"], ["--repo={repo}", "--ref={ref}"]], ids=["words", "options"])
+@pytest.mark.parametrize("new", [False, True], ids=["before July 2016", "since"])
+def test_morph_of_either_age_lists_artifacts(new, form, tmp_path):
+    command, calls = morph_of(tmp_path, new=new)
+    systems = ["systems/a.morph", "systems/b.morph"]
+    assert listed([*command, *form, "{systems}"], systems) == [SYSTEM]
+    listed([*command, *form, "{system}"], systems)
+    options = "list-artifacts --quiet --repo=baserock:baserock/definitions --ref=abc"
+    words = "list-artifacts --quiet baserock:baserock/definitions abc"
+    if new:
+        asked = [f"{options} {' '.join(systems)}", f"{options} {systems[0]}", f"{options} {systems[1]}"]
+    else:  # it is found out once for all systems
+        asked = [f"{form} {' '.join(systems)}" for form in (options, words)]
+        asked += [f"{options} {systems[0]}", f"{words} {systems[0]}", f"{words} {systems[1]}"]
+    assert calls.read_text().splitlines() == asked
+
+
+def test_what_a_newer_morph_refuses_is_told_and_not_asked_for_in_words(tmp_path):
+    command, calls = morph_of(tmp_path, new=True)
+    with pytest.raises(SlipwayError, match="ERROR: unknown repository other:definitions"):
+        list_artifacts([*command, "{repo}", "{ref}"], repo="other:definitions", ref="abc", systems=["systems/a.morph"])
+    assert len(calls.read_text().splitlines()) == 1
+
+
+def test_a_command_of_somebody_else_gets_its_words(tmp_path):
+    program, calls = fake_morph(tmp_path, [SYSTEM], "mine")
+    listed([program, "{repo}", "{ref}"], ["systems/a.morph"])
+    assert calls.read_text().split() == ["baserock:baserock/definitions", "abc", "systems/a.morph"]
 
 
 def test_a_command_that_chats_or_names_nothing_is_refused(tmp_path):
