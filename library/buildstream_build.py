@@ -79,6 +79,7 @@ from typing import Any
 from ..module_utils.slipway.buildstream.build import build_all, find_built
 from ..module_utils.slipway.buildstream.command import Project, group_systems
 from ..module_utils.slipway.buildstream.session import BuiltElement
+from ..module_utils.slipway.errors import require_fields
 from ..module_utils.slipway.module.options import BUILDSTREAM, BUILDSTREAM_SYSTEMS, PROGRESS
 from ..module_utils.slipway.module.report import run_module
 from ..module_utils.slipway.progress import Progress
@@ -102,6 +103,13 @@ def main() -> None:
 def act(params: dict[str, Any], *, write: bool) -> dict[str, Any]:
     project = Project(Path(params["project"]), params["config"] and Path(params["config"]), params["bst"])
     builds = group_systems(params["systems"], params["project_options"])
+    require_fields(
+        params["previous"],
+        ("element", "architecture", "key", "artifact"),
+        attempted="use",
+        on="what an earlier build returned",
+        do_next="Give its elements as they are, or none.",
+    )
     previous = {(each["architecture"], each["element"]): (each["key"], each["artifact"]) for each in params["previous"]}
     known = find_built(project, builds, previous)
     missing = {built.architecture for built in known if not built.cached}

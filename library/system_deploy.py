@@ -105,11 +105,12 @@ from typing import Any
 
 from ..module_utils.slipway.buildstream.build import check_out
 from ..module_utils.slipway.buildstream.command import Project
+from ..module_utils.slipway.errors import require_fields
 from ..module_utils.slipway.image.deploy import Deployment, Release, deploy_files, read_tool_versions
 from ..module_utils.slipway.module.options import BUILDSTREAM, PLAN_DEPLOYMENTS, PROGRESS
 from ..module_utils.slipway.module.report import run_module
 from ..module_utils.slipway.progress import Progress
-from ..module_utils.slipway.release.artifact import Artifact
+from ..module_utils.slipway.release.artifact import read_artifacts
 
 
 def main() -> None:
@@ -130,6 +131,13 @@ def main() -> None:
 
 
 def act(params: dict[str, Any], *, write: bool) -> dict[str, Any]:
+    require_fields(
+        params["deployments"],
+        ("name", "system", "system_name", "architecture", "type", "location", "file"),
+        attempted="deploy",
+        on=params["label"],
+        do_next="Give the deployments as the release's plan has them.",
+    )
     deployments = [Deployment.from_plan(entry) for entry in params["deployments"]]
     config = params["config"] and Path(params["config"])
 
@@ -143,9 +151,7 @@ def act(params: dict[str, Any], *, write: bool) -> dict[str, Any]:
         directory=Path(params["directory"]),
         artifacts=params["artifacts"],
         checkout=take_out,
-        previous={
-            each["name"]: Artifact(each["name"], int(each["size"]), each["sha256"]) for each in params["previous"]
-        },
+        previous={each.name: each for each in read_artifacts(params["previous"], attempt="read the record of")},
         progress=Progress(params["progress"]) if write else None,
         write=write,
     )

@@ -112,6 +112,7 @@ from ..module_utils.slipway.trove.account import run_as_owner
 
 
 def act(wanted: dict[str, Any], *, write: bool) -> dict[str, Any]:
+    lorry.check_commit(wanted["commit"], wanted["path"])
     promote = promote_by_grokmirror if wanted["backend"] == "grokmirror" else promote_by_lorry_controller
     return {"changed": promote(wanted, write=write), "commit": wanted["commit"]}
 

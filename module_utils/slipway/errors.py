@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from .escape import escape_terminal
@@ -67,6 +67,24 @@ def refuse(
     if findings:
         came_back = summary or (findings[0] if len(findings) == 1 else f"{len(findings)} {several}")
         raise SlipwayError(attempted, on, came_back, do_next=do_next, log=log, findings=findings)
+
+
+def require_fields(
+    entries: Sequence[Mapping[str, Any]], fields: Sequence[str], *, attempted: str, on: str, do_next: str
+) -> None:
+    """Fail, before anything is done with them, if an entry of a list lacks what will be read of it."""
+    refuse(
+        attempted,
+        on,
+        [
+            f"number {number} ({entry.get('name') or entry.get('element') or 'without a name'}) has no {field}"
+            for number, entry in enumerate(entries, 1)
+            for field in fields
+            if not isinstance(entry.get(field), str) or not entry[field]
+        ],
+        do_next=do_next,
+        several="values are missing",
+    )
 
 
 @contextlib.contextmanager

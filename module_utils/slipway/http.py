@@ -69,6 +69,10 @@ class Limit:
         return TimeoutError(f"no whole answer within {self.seconds:g} s")
 
 
+class NoAnswerError(SlipwayError):
+    """A service did not answer, as far as is known: it may have done what it was asked."""
+
+
 @dataclass(frozen=True)
 class Answer:
     """A whole answer."""
@@ -211,7 +215,7 @@ class Service:
                 if not left or isinstance(error, TimeoutError):
                     do_next = "Check that the service runs and can be reached from here."
                     came_back = "; then ".join(dict.fromkeys(causes))
-                    raise SlipwayError(attempt, self.url, came_back, do_next=do_next) from error
+                    raise NoAnswerError(attempt, self.url, came_back, do_next=do_next) from error
                 time.sleep(PAUSE)
         raise AssertionError("unreachable")
 

@@ -37,6 +37,8 @@ class LorryControllerPeer(Peer):
         self.running: int | None = None
         self.clock = 1000
         self.quick = False
+        #: What happens after a move; it may keep the answer from coming.
+        self.moved: Callable[[str], None] = lambda _path: None
         self._left = 0
 
     def work(self) -> None:
@@ -79,6 +81,8 @@ class LorryControllerPeer(Peer):
             if path == "/1.0/move-to-top" and moved in self.queue:
                 self.queue.remove(moved)
                 self.queue.insert(0, moved)
+                self.last_run[moved] = min(self.last_run.values()) - 1  # whoever ran longest ago is next
+                self.moved(moved)
                 return 200, {"moved": moved}
             return (404, None) if path == "/1.0/move-to-top" else (405, None)
         if path.startswith("/1.0/lorry/"):

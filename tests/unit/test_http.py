@@ -177,6 +177,36 @@ def test_an_answer_that_ends_too_early_is_no_answer():
         http.fetch_url(f"http://{address}/", size=9, timeout=LATE, proxies=False)
 
 
+def test_what_failed_first_is_told_when_the_service_died_of_it(tmp_path):
+    """A body that was cut off is the fault; that nobody listens any more only follows from it."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer():
+            line, _ = server.accept()
+            server.close()
+            with line:
+                line.recv(65536)
+                line.sendall(HEAD + b"Content-Length: 9\r\n\r\n1234")
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        service = http.Service(f"http://127.0.0.1:{server.getsockname()[1]}")
+        with (
+            open(tmp_path / "target", "w+b") as target,
+            pytest.raises(http.NoAnswerError, match=r"it ended after 4 of 9 bytes; then Connection refused\."),
+        ):
+            service.download("/x", target, attempt="fetch", timeout=LATE)
+        thread.join()
+
+
+def test_what_must_not_be_asked_twice_is_asked_once():
+    asked = []
+    feed = lambda: asked.append(1) or iter([b""])  # noqa: E731
+    with serving(feed) as address, pytest.raises(http.NoAnswerError):
+        http.Service(f"http://{address}").ask("POST", "/", attempt="ask", body=b"", timeout=LATE, tries=1)
+    assert len(asked) == 1
+
+
 def test_a_proxy_is_used_by_who_reads_the_world_only(monkeypatch):
     with serving(lambda: iter([HEAD + b"Content-Length: 5\r\n\r\nproxy"])) as address:
         monkeypatch.setenv("http_proxy", f"http://{address}")

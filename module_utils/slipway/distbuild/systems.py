@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..errors import SlipwayError, count_of, refuse
+from ..errors import SlipwayError, count_of, refuse, require_fields
 from ..morph.cache import is_system
 from .protocol import DEFAULT_PORT, Controller, Request
 from .submission import Order
@@ -40,7 +40,17 @@ def make_system_orders(
     Logs go to ``<logs>/<system>``. ``previous`` tells what earlier builds of the same are named in the cache. An
     architecture without a controller is a failure that names all such systems.
     """
-    known = {(entry["element"], entry["architecture"]): [entry["artifact"]] for entry in previous}
+    previous = list(previous)
+    require_fields(
+        previous,
+        ("element", "architecture"),
+        attempted="use",
+        on="what an earlier build returned",
+        do_next="Give its elements as they are, or none.",
+    )
+    known = {
+        (entry["element"], entry["architecture"]): [entry["artifact"]] for entry in previous if entry.get("artifact")
+    }
     without_controller = [system for system in systems if system["architecture"] not in controllers]
     refuse(
         "build",

@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import SlipwayError
+from ..errors import SlipwayError, require_fields
 from ..files import hash_file, move_synced
 from ..process import run
 from ..progress import Progress
 from ..release.artifact import Artifact, read_artifacts, verify_deployed
 
+#: What is read of a deployment, here and in what is told of it.
+FIELDS = ("name", "system", "architecture", "type", "file")
 #: Where morph writes, so that nobody takes half a file for a whole one.
 WORK = ".morph-"
 
@@ -64,10 +66,18 @@ def deploy_files(
 ) -> tuple[dict[str, Artifact], list[str]]:
     """Ensure the file of every deployment in ``directory``; return the files, and the names of those made now.
 
-    ``deployments`` have ``name`` and ``file``. A file that is there as ``previous`` stays; one that is not as
-    recorded is a failure and stays too; one that nobody recorded was interrupted and is made again. morph is run in
-    ``definitions``, for one deployment after the other, and writes to ``logs``.
+    ``deployments`` have what :data:`FIELDS` names; one that lacks it is refused before any file is made. A file that is
+    there as ``previous`` stays; one that is not as recorded is a failure and stays too; one that nobody recorded was
+    interrupted and is made again. morph is run in ``definitions``, for one deployment after the other, and writes to
+    ``logs``.
     """
+    require_fields(
+        deployments,
+        FIELDS,
+        attempted="deploy",
+        on=cluster,
+        do_next="Give the deployments as the release's plan has them.",
+    )
     known = read_artifacts(previous, attempt="read the record of")
     present = verify_deployed(directory, known, do_next="Find out who changed them, and put them back.")
     todo = [each for each in deployments if each["file"] not in present]

@@ -4,6 +4,7 @@
 
 A job of Lorry Controller runs when one of its minions asks for work, so moving a repository to the head of
 the queue starts nothing by itself, and a job that ran may have looked at its upstream a moment too early.
+A move is a change of the time at which the repository is said to have run last: only a later one is a run.
 Only the mirror proves that a repository is promoted.
 """
 
@@ -11,18 +12,31 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from ..errors import SlipwayError
-from ..http import Answer, Service
+from ..http import TRIES, Answer, NoAnswerError, Service
 from ..wait import wait_for
 
 DEFAULT_URL = "http://127.0.0.1:12765"
+COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 #: After so many whole jobs without the commit, its upstream does not have it.
 JOBS = 3
+
+
+def check_commit(commit: str, path: str) -> None:
+    """Refuse what no ref names as it is, such as a shortened commit, instead of waiting for it."""
+    if COMMIT.fullmatch(commit) is None:
+        raise SlipwayError(
+            "promote",
+            path,
+            f"{commit!r} is not a whole commit",
+            do_next="Give all its hexadecimal digits, in lower case, and run again.",
+        )
 
 
 def extract_host_and_port(url: str) -> str:
@@ -58,11 +72,43 @@ class LorryController:
         queue = self._read("/1.0/list-queue").get("queue")
         return [str(one.get("path") if isinstance(one, dict) else one) for one in queue or []]
 
-    def move_to_top(self, path: str) -> None:
-        """Move a repository to the head of the queue."""
-        answer = self._ask("POST", "/1.0/move-to-top", {"path": path})
-        if answer.status != 200:
-            raise self._service.answer_error("ask", answer)
+    def move_to_top(self, path: str, *, report: Callable[[str], None] = lambda _text: None) -> None:
+        """Move a repository to the head of the queue.
+
+        When the answer is lost, the queue tells whether it was done. It is asked again only if it was not.
+        """
+        causes: list[str] = []
+        while len(causes) < TRIES:
+            try:
+                answer = self._ask("POST", "/1.0/move-to-top", {"path": path}, tries=1)
+            except NoAnswerError as error:
+                causes.append(error.came_back)
+                report(f"the answer to the move of {path} was lost ({error.came_back}); looking at the queue")
+                if self._is_moved(path, error):
+                    return
+                continue
+            if answer.status != 200:
+                raise self._service.answer_error("ask", answer)
+            return
+        raise NoAnswerError(
+            f"move {path} to the head of the queue of",
+            self.url,
+            f"the answer was lost {TRIES} times, and the queue shows that it was not moved: "
+            + "; then ".join(dict.fromkeys(causes)),
+            do_next="See Lorry Controller's log, and run again.",
+        )
+
+    def _is_moved(self, path: str, lost: NoAnswerError) -> bool:
+        try:
+            lorry = self.find_lorry(path) or {}
+            return lorry.get("running_job") is not None or self.list_queue()[:1] == [path]
+        except NoAnswerError as error:
+            raise NoAnswerError(
+                f"move {path} to the head of the queue of",
+                self.url,
+                f"{lost.came_back}; whether it was moved cannot be read: {error.came_back}",
+                do_next="It may have been. Run again when the service answers: a second move does no harm.",
+            ) from error
 
     def find_lorry(self, path: str) -> dict[str, Any] | None:
         """What is known of a repository; ``None`` if it is not mirrored."""
@@ -84,7 +130,7 @@ class LorryController:
         """A job: ``exit`` is ``no`` while it runs, then its status; ``output`` is what it wrote."""
         return self._read(f"/1.0/job/{quote(str(identifier), safe='')}")
 
-    def _ask(self, method: str, path: str, form: Mapping[str, str] | None = None) -> Answer:
+    def _ask(self, method: str, path: str, form: Mapping[str, str] | None = None, *, tries: int = TRIES) -> Answer:
         # A POST without a body is refused, an empty one too.
         return self._service.ask(
             method,
@@ -93,6 +139,7 @@ class LorryController:
             body=urlencode(form).encode() if form is not None else None,
             content_type="application/x-www-form-urlencoded" if form is not None else None,
             timeout=self._timeout,
+            tries=tries,
         )
 
     def _read(self, path: str) -> dict[str, Any]:
@@ -113,12 +160,13 @@ def promote_repository(
     """Mirror the repository ``path`` now; return whether anything had to be done.
 
     ``read_mirrored`` tells what the mirror's ref names (40 hex digits, or ``None``). Returns when a job has run and
-    that is ``commit``. A stopped queue, an unknown path and a failed job are failures at once.
+    that is ``commit``. A stopped queue, an unknown path and a failed job are failures at once. A service that was
+    there and does not answer for a while is waited for.
     """
     if read_mirrored() == commit:
         return False
     watch: _Watch = (_MaintainedWatch if api.is_maintained() else _Watch)(api, path, commit, read_mirrored, report)
-    watch.begin(write=write)
+    watch.begin()
     if write:
         wait_for(
             watch.poll,
@@ -144,43 +192,54 @@ class _Watch:
     _last_run: Any = None
     _job: Any = None
     _jobs: int = 0
+    _moves: int = 0
+    _requested: bool = False
+    _displaced: bool = False
     _reported: str = ""
 
-    def begin(self, *, write: bool) -> None:
-        """Make sure that a promotion is possible, and ask for it."""
-        lorry = self._find_lorry()
-        self._last_run, self._job = lorry.get("last_run"), lorry.get("running_job")
+    def begin(self) -> None:
+        """Make sure that a promotion is possible."""
+        self._job = self._find_lorry().get("running_job")
         self._check_queue()
-        if write:
-            self._request_job()
 
     def poll(self) -> str:
         """How far it is: ``promoted``, or a sentence."""
-        state = self._determine_state()
+        try:
+            state = self._determine_state()
+        except NoAnswerError as error:
+            state = f"no answer now: {error}"
         if state != self._reported:
             self._reported = state
             self._report(state)
         return state
 
     def _determine_state(self) -> str:
+        if not self._requested:
+            self._request_job()
         lorry = self._find_lorry()
         running = lorry.get("running_job")
         if running is not None:
-            self._job = running
+            self._job, self._displaced = running, False
             return f"job {running} runs"
-        found = self._read_mirrored()
+        found = self._read_commit()
         if found == self._commit:
             return "promoted"
         if self._job is not None:
             self._check_job(self._api.read_job(self._job), found)
-        elif lorry.get("last_run") != self._last_run:
+        elif _is_later(lorry.get("last_run"), self._last_run):
             self._count_job("a job", found)
         else:
             self._check_queue()
             return self._describe_place()
-        self._last_run, self._job = lorry.get("last_run"), None
-        self._request_job()
-        return f"a job ran, and the mirror's ref names {found or 'nothing'}; asked for another"
+        self._job, self._requested, self._moves = None, False, 0
+        return f"a job ran, and the mirror's ref names {found or 'nothing'}; asking for another"
+
+    def _read_commit(self) -> str | None:
+        """What the mirror's ref names; it could be read at the beginning, so a failure may pass."""
+        try:
+            return self._read_mirrored()
+        except SlipwayError as error:
+            raise NoAnswerError(error.attempted, error.on, error.came_back, do_next=error.do_next) from error
 
     def _check_job(self, job: Mapping[str, Any], found: str | None) -> None:
         """A job ended without the commit in the mirror: did it fail, or look too early?"""
@@ -202,8 +261,13 @@ class _Watch:
             )
 
     def _request_job(self) -> None:
-        self._api.move_to_top(self._path)
+        self._api.move_to_top(self._path, report=self._report)
+        self._moves += 1
         self._report(f"{self._path} is at the head of the queue")
+        lorry = self._find_lorry()
+        # The move itself changed the time of the last run: what is there now is no run.
+        self._last_run = lorry.get("last_run")
+        self._requested, self._displaced = True, False
 
     def _check_queue(self) -> None:
         if not self._api.runs_queue():
@@ -216,6 +280,10 @@ class _Watch:
         queue = self._api.list_queue()
         if self._path not in queue:
             return "it is not in the queue, and no job of it runs"
+        if queue[0] != self._path and self._displaced and self._moves < JOBS:
+            # No job began meanwhile: one was over before the first look, or somebody else moved another.
+            self._requested = False
+        self._displaced = queue[0] != self._path
         return f"it is number {queue.index(self._path) + 1} of {len(queue)} in the queue"
 
     def _find_lorry(self) -> dict[str, Any]:
@@ -237,16 +305,14 @@ class _Watch:
 class _MaintainedWatch(_Watch):
     """The maintained Lorry has no queue to change: wait for it."""
 
-    def begin(self, *, write: bool) -> None:
+    def begin(self) -> None:
         self._find_lorry()
-        if write:
-            self._report("this Lorry has no move-to-top: waiting until it mirrors by itself")
 
     def _determine_state(self) -> str:
         lorry = self._find_lorry()
         if lorry.get("running_job") is not None:
             return f"job {lorry['running_job']} runs"
-        found = self._read_mirrored()
+        found = self._read_commit()
         if found == self._commit:
             return "promoted"
         results = (
@@ -259,6 +325,13 @@ class _MaintainedWatch(_Watch):
 
     def _look_up(self, path: str) -> dict[str, Any] | None:
         return self._api.find_listed_lorry(path)
+
+
+def _is_later(run: Any, before: Any) -> bool:
+    """Whether a last run is another than ``before``; times that are no numbers can only be compared for that."""
+    if isinstance(run, (int, float)) and isinstance(before, (int, float)):
+        return run > before
+    return bool(run != before)
 
 
 def _shorten_output(output: object) -> str:

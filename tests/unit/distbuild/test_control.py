@@ -9,6 +9,7 @@ import pytest
 from ansible_collections.slipway.release.plugins.module_utils.slipway.distbuild.control import (
     cancel_build,
     determine_state,
+    insist_cancel,
     list_requests,
     query_build,
 )
@@ -44,9 +45,10 @@ class Answering:
     def __init__(self, answers=None, *, line=None, close=False):
         self.answers, self.line, self.close = dict(answers or {}), line, close
         self.asked = []
+        self.port = 0
 
     def __enter__(self):
-        self._server = socket.create_server(("127.0.0.1", 0))
+        self._server = socket.create_server(("127.0.0.1", self.port))
         self.controller = Controller("127.0.0.1", self._server.getsockname()[1])
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
@@ -253,6 +255,46 @@ def test_a_controller_that_drips_bytes_is_not_waited_for_longer():
 
     with Dripping() as peer, pytest.raises(SlipwayError, match="no answer within 0.4 s"):
         list_requests(peer.controller, timeout=0.4)
+
+
+def away_then(answers, times):
+    """A controller that refuses connections until it was asked ``times`` times; and a sleep that counts that."""
+    peer, asked = Answering(answers), []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+
+    def sleep(_seconds):
+        asked.append(_seconds)
+        if len(asked) == times:
+            peer.port = port
+            peer.__enter__()
+
+    return Controller("127.0.0.1", port), peer, sleep, asked
+
+
+def test_a_cancel_is_repeated_until_a_controller_is_back():
+    answers = {
+        "list-requests": [listing(OURS), listing()],
+        "build-cancel": "Cancelling build request with ID InitiatorConnection-1",
+    }
+    controller, peer, sleep, asked = away_then(answers, 4)
+    try:
+        assert insist_cancel(handle(controller, initiator=OURS[1]), away=60, sleep=sleep) is True
+        assert peer.asked.count("build-cancel") == 1
+        assert asked == [5.0, 7.5, 11.25, 16.875]
+    finally:
+        peer.__exit__()
+
+
+def test_a_cancel_is_not_repeated_for_ever_nor_where_an_id_may_become_somebody_elses():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        controller = Controller("127.0.0.1", server.getsockname()[1])
+    asked = []
+    with pytest.raises(SlipwayError, match="Connection refused"):
+        insist_cancel(handle(controller), away=60, sleep=asked.append)
+    assert asked == []
+    with pytest.raises(SlipwayError, match="Connection refused"):
+        insist_cancel(handle(controller, initiator=OURS[1]), away=0.2, sleep=lambda _: time.sleep(0.05))
 
 
 def test_a_handle_survives_a_trip_through_plain_values():

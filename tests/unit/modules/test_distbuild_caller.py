@@ -10,8 +10,8 @@ import time
 from pathlib import Path
 
 import pytest
-from peers.distbuild_replay import ReplayPeer, scene
 from exports import ROOT
+from peers.distbuild_replay import ReplayPeer, scene
 
 WORDS = {
     signal.SIGKILL: "the ansible-playbook that started it is gone",

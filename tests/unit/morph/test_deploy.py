@@ -97,6 +97,19 @@ def test_what_nobody_recorded_was_interrupted_and_is_made_again(morph):
     assert not (images / ".morph-left").exists()
 
 
+@pytest.mark.parametrize("field", ["name", "system", "architecture", "type", "file"])
+def test_a_deployment_without_what_is_told_of_it_is_refused_before_any_is_made(field, morph):
+    bad = {name: value for name, value in DEPLOYMENTS[1].items() if name != field}
+    for check in (True, False):
+        answer = run_module("morph_deploy", arguments(morph, deployments=[DEPLOYMENTS[0], bad]), check=check)
+        named = "without a name" if field == "name" else "devel"
+        assert answer["msg"].startswith(
+            f"Could not deploy clusters/release.morph: number 2 ({named}) has no {field}. Give the deployments as"
+        )
+    assert not (morph.parent / "calls").exists()
+    assert not (morph.parent / "images").exists()
+
+
 def test_check_mode_makes_nothing(morph):
     answer = run_module("morph_deploy", arguments(morph), check=True)
     assert (answer["changed"], len(answer["made"]), answer["files"]) == (True, 2, [])

@@ -90,6 +90,111 @@ def test_a_job_too_quick_to_be_seen_counts_as_one():
     assert len(posts(peer)) == 2
 
 
+def test_a_move_that_changes_the_last_run_is_no_run():
+    """The mirror's clock of a lorry is what its place in the queue is made of."""
+    mirror = Mirror()
+    with LorryControllerPeer(PATHS, watched=PATH, results=[("0", mirror.gets(NEW))], polls=40) as peer:
+        changed, said = run(peer, mirror)
+        assert peer.last_run[PATH] > 1000
+    assert changed is True
+    assert posts(peer) == ["/1.0/move-to-top"]
+    assert "it is number 1 of 4 in the queue" in said
+    assert not [text for text in said if "a job ran" in text]
+
+
+def test_a_job_that_is_over_before_the_first_look_is_followed_by_another():
+    mirror = Mirror()
+    with LorryControllerPeer(PATHS, watched=PATH, results=[("0", lambda: None), ("0", mirror.gets(NEW))]) as peer:
+
+        def run_at_once(path):
+            peer.queue.append(peer.queue.pop(0))
+            peer.last_run[path], peer.moved = peer.clock, lambda _path: None
+
+        peer.moved, peer.polls = run_at_once, 30
+        assert run(peer, mirror)[0] is True
+    assert len(posts(peer)) == 3
+
+
+class LosingPeer(LorryControllerPeer):
+    """Does what it is asked, and loses the answer to the first moves; or it loses those moves themselves."""
+
+    losses = 1
+    done = True
+
+    def handle(self, asked):
+        if asked.method != "POST" or not self.losses:
+            super().handle(asked)
+            return
+        self.losses -= 1
+        if self.done:
+            with self.lock:
+                self._controller(asked)
+        asked.handler.connection.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.mark.parametrize(("done", "moves"), [(True, 1), (False, 2)], ids=["done", "not done"])
+def test_a_move_whose_answer_is_lost_is_looked_for_in_the_queue(done, moves):
+    mirror = Mirror()
+    with LosingPeer(PATHS, watched=PATH, results=[("0", mirror.gets(NEW))], polls=9) as peer:
+        peer.done = done
+        changed, said = run(peer, mirror)
+    assert changed is True
+    assert len(posts(peer)) == moves
+    assert said[0].startswith(f"the answer to the move of {PATH} was lost (")
+    assert said[0].endswith("looking at the queue")
+
+
+def test_a_move_that_cannot_be_looked_for_is_told_as_one_that_may_be_done():
+    class Dying(LosingPeer):
+        def handle(self, asked):
+            if asked.method == "POST":
+                self.dead = True
+            if getattr(self, "dead", False):
+                asked.handler.connection.shutdown(socket.SHUT_RDWR)
+            else:
+                super().handle(asked)
+
+    with Dying(PATHS, polls=0) as peer:
+        words = "whether it was moved cannot be read: .* It may have been"
+        with pytest.raises(SlipwayError, match=words):
+            run(peer, Mirror(), timeout=0.1)
+    assert len(posts(peer)) == 1
+
+
+def test_a_controller_that_is_away_while_it_is_waited_for_is_asked_again():
+    mirror = Mirror()
+
+    class Restarting(LorryControllerPeer):
+        refused = 0
+
+        def handle(self, asked):
+            if self.refused < 4 and asked.method == "GET" and posts(self):
+                self.refused += 1
+                asked.handler.connection.shutdown(socket.SHUT_RDWR)
+            else:
+                super().handle(asked)
+
+    with Restarting(PATHS, watched=PATH, results=[("0", mirror.gets(NEW))]) as peer:
+        changed, said = run(peer, mirror, timeout=30)
+    assert changed is True
+    assert any(text.startswith("no answer now: Could not ask") for text in said)
+
+
+def test_a_mirror_that_cannot_be_read_for_a_while_is_read_again():
+    mirror, reads = Mirror(), []
+
+    def read():
+        reads.append(1)
+        if len(reads) in (2, 3):
+            raise SlipwayError("read", "the mirror", "Connection reset by peer", do_next="Look.")
+        return mirror()
+
+    with LorryControllerPeer(PATHS, watched=PATH, results=[("0", mirror.gets(NEW))], polls=9) as peer:
+        changed, said = run(peer, read)
+    assert changed is True
+    assert any("Could not read the mirror: Connection reset by peer" in text for text in said)
+
+
 def test_a_commit_that_its_upstream_does_not_have_is_told_after_three_jobs():
     with (
         LorryControllerPeer(PATHS, watched=PATH, results=[("0", lambda: None)] * 9) as peer,
@@ -261,7 +366,7 @@ def test_the_module_promotes_through_ssh_and_the_cache_server(tmp_path):
         refs["baserock:definitions", release] = NEW
 
     with (
-        LorryControllerPeer(PATHS, watched=PATH, results=[("0", fetch)]) as peer,
+        LorryControllerPeer(PATHS, watched=PATH, results=[("0", fetch)], lasts=2) as peer,
         MorphCachePeer(tmp_path, refs=refs) as cache,
         sshd(tmp_path / "sshd") as server,
     ):
@@ -284,6 +389,13 @@ def test_the_module_promotes_through_ssh_and_the_cache_server(tmp_path):
         assert run_module("trove_promote", asked)["changed"] is False
     assert posts(peer) == ["/1.0/move-to-top"]
     assert "is at the head of the queue" in (tmp_path / "progress").read_text()
+
+
+@pytest.mark.parametrize("commit", ["2222222", "A" * 40, "refs/heads/master", ""])
+def test_a_commit_that_no_ref_can_name_is_refused_and_not_waited_for(commit):
+    for backend in ({"toplevel": "/nowhere"}, {"backend": "lorry_controller", "mirror": "/nowhere"}):
+        answer = run_module("trove_promote", {"path": PATH, "ref": "refs/heads/x", "commit": commit, **backend})
+        assert f"{commit!r} is not a whole commit" in answer["msg"]
 
 
 def test_the_module_says_what_a_backend_needs():
