@@ -5,7 +5,9 @@
 from __future__ import annotations
 
 import contextvars
+import os
 import shlex
+import signal
 import threading
 from typing import Any
 
@@ -36,7 +38,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
             return result
         ended = threading.Event()
         follower = threading.Thread(
-            target=contextvars.copy_context().run, args=(self._follow, str(progress), self._measure(progress), ended)
+            target=contextvars.copy_context().run,
+            args=(self._follow, str(progress), self._measure(progress), ended),
+            daemon=True,
         )
         follower.start()
         try:
@@ -47,10 +51,12 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
         return result
 
     def _follow(self, path: str, offset: int, ended: threading.Event) -> None:
-        shown_where = False
+        shown_where, parent = False, os.getppid()
         last = False
         while not last:
             last = ended.wait(self.INTERVAL)
+            if os.getppid() != parent:
+                self._end_with_ansible()
             try:
                 text = self._read_new(path, offset)
             except AnsibleError:
@@ -63,6 +69,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
                 shown_where = True
             for line in whole.splitlines():
                 display.display(f"    {escape_terminal(line)}")
+
+    def _end_with_ansible(self) -> None:
+        """End this worker and what it started, an ssh too, when ansible-playbook was ended without telling it."""
+        if os.getpgrp() == os.getpid():
+            os.killpg(os.getpid(), signal.SIGTERM)
 
     def _measure(self, path: str) -> int:
         return len(self._read_new(path, 0).encode())

@@ -6,12 +6,14 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 from exports import ROOT
 from peers.distbuild_replay import ReplayPeer, scene
+from sshd import sshd
 
 WORDS = {
     signal.SIGKILL: "the ansible-playbook that started it is gone",
@@ -28,7 +30,7 @@ def until(what, timeout=60.0):
         time.sleep(0.05)
 
 
-def start_playbook(tmp_path: Path, peer: ReplayPeer, played) -> subprocess.Popen[str]:
+def start_playbook(tmp_path: Path, peer: ReplayPeer, played, *, inventory: str = os.devnull) -> subprocess.Popen[str]:
     asked = {
         "controller": "127.0.0.1",
         "port": peer.port,
@@ -37,18 +39,33 @@ def start_playbook(tmp_path: Path, peer: ReplayPeer, played) -> subprocess.Popen
         "progress": str(tmp_path / "progress"),
     }
     task = {"name": "Build", "slipway.release.distbuild_submit": asked}
+    hosts = "localhost" if inventory == os.devnull else "all"
     playbook = tmp_path / "build.yml"
-    play = {"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": [task]}
-    playbook.write_text(json.dumps([play]))
+    playbook.write_text(json.dumps([{"hosts": hosts, "gather_facts": False, "tasks": [task]}]))
     return subprocess.Popen(
         ["ansible-playbook", str(playbook)],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        env={**os.environ, "ANSIBLE_INVENTORY": os.devnull},  # the embedded localhost runs our own Python
+        # Without an inventory, the embedded localhost runs our own Python.
+        env={**os.environ, "ANSIBLE_INVENTORY": inventory, "ANSIBLE_SSH_ARGS": "-o ControlMaster=no"},
         start_new_session=True,
     )
+
+
+def carry_out(playbook, tmp_path, peer, number):
+    """End the playbook while it builds, and see that the build is cancelled; what the log says of it."""
+    log = tmp_path / "logs" / "build-step-slow-chunk.log"
+    until(lambda: playbook.poll() is not None or (log.exists() and b"tick 1" in log.read_bytes()))
+    assert playbook.poll() is None, playbook.communicate()[0]
+    playbook.send_signal(number)
+    said = tmp_path / "logs" / "distbuild.log"
+    until(lambda: "cancelled on the controller: InitiatorConnection-1" in said.read_text())
+    playbook.communicate(timeout=60)
+    assert [message["id"] for message in peer.of_type("build-cancel")] == ["InitiatorConnection-1"]
+    assert "cancelled on the controller: InitiatorConnection-1" in (tmp_path / "progress").read_text()
+    return said.read_text()
 
 
 @pytest.mark.parametrize("number", WORDS, ids=lambda number: number.name)
@@ -56,15 +73,19 @@ def test_a_build_is_cancelled_when_its_playbook_ends(number, tmp_path):
     played = scene("two-initiators")
     with ReplayPeer([played], stop_after=8) as peer:
         playbook = start_playbook(tmp_path, peer, played)
-        log = tmp_path / "logs" / "build-step-slow-chunk.log"
-        until(lambda: playbook.poll() is not None or (log.exists() and b"tick 1" in log.read_bytes()))
-        assert playbook.poll() is None, playbook.communicate()[0]
-        playbook.send_signal(number)
-        until(lambda: peer.of_type("build-cancel"))
-        said = tmp_path / "logs" / "distbuild.log"
-        until(lambda: "cancelled on the controller: InitiatorConnection-1" in said.read_text())
-        output = playbook.communicate(timeout=60)[0]
-    print(output)
-    assert WORDS[number] in said.read_text()
-    assert [message["id"] for message in peer.of_type("build-cancel")] == ["InitiatorConnection-1"]
-    assert "cancelled on the controller: InitiatorConnection-1" in (tmp_path / "progress").read_text()
+        assert WORDS[number] in carry_out(playbook, tmp_path, peer, number)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGHUP], ids=lambda number: number.name)
+def test_a_build_of_another_host_is_cancelled_when_its_playbook_ends(number, tmp_path):
+    """The module's own ancestors are those of ssh; Ansible's worker, which lives on, ends the ssh."""
+    played = scene("two-initiators")
+    with ReplayPeer([played], stop_after=8) as peer, sshd(tmp_path / "sshd") as server:
+        inventory = tmp_path / "hosts"
+        options = " ".join(f"-o {option}" for option in server.options)
+        inventory.write_text(
+            f"other ansible_host={server.host} ansible_port={server.port} ansible_user={server.user} "
+            f"ansible_python_interpreter={sys.executable} ansible_ssh_common_args='{options}'\n"
+        )
+        playbook = start_playbook(tmp_path, peer, played, inventory=str(inventory))
+        assert "the reader of the result is gone" in carry_out(playbook, tmp_path, peer, number)
