@@ -25,6 +25,20 @@ def open_callers() -> list[int]:
     return [descriptor for process in _find_callers() for descriptor in _open_process(process)]
 
 
+def open_terminal() -> int | None:
+    """The terminal that ``ansible-playbook`` shows errors on, if it has one.
+
+    On Ctrl-C it ends before a module has cancelled anything, and shows no more of what its workers say.
+    """
+    for process in _find_callers():
+        with contextlib.suppress(OSError):
+            descriptor = os.open(PROC / str(process) / "fd" / "2", os.O_WRONLY | os.O_NOCTTY)
+            if os.isatty(descriptor):
+                return descriptor
+            os.close(descriptor)
+    return None
+
+
 def _find_callers() -> Iterator[int]:
     """Our nearest ancestors that are Ansible: a worker, and what started it. Their own ancestors do not matter."""
     process, found = os.getppid(), False

@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 
-from .caller import open_callers
+from .caller import open_callers, open_terminal
 from .initiator import Build
 
 RECEIVE = 1 << 16
@@ -36,7 +36,7 @@ class Interruption:
         self.ends: dict[int, str] = {}
         if output is not None and _is_pipe(output):
             self.ends[output] = "the reader of the result is gone"
-        self._callers = open_callers()
+        self._callers, self._terminal = open_callers(), open_terminal()
         self.ends.update(dict.fromkeys(self._callers, "the ansible-playbook that started it is gone"))
 
     def interrupt(self, reason: str) -> None:
@@ -46,11 +46,18 @@ class Interruption:
         with contextlib.suppress(OSError):
             self._bell.send(b"!")
 
+    def tell(self, text: str) -> None:
+        """Say on the terminal of who interrupted this run how it ended."""
+        if self._terminal is not None and self.reason:
+            shown = "".join(character if character.isprintable() else "?" for character in text)
+            with contextlib.suppress(OSError):
+                os.write(self._terminal, f"{shown}\n".encode())
+
     def close(self) -> None:
         """Nothing is listened to any more."""
         self.wake.close()
         self._bell.close()
-        for descriptor in self._callers:
+        for descriptor in [*self._callers, *([] if self._terminal is None else [self._terminal])]:
             os.close(descriptor)
 
 

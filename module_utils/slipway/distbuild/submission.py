@@ -95,6 +95,9 @@ def _run_builds(builds: Sequence[Build], *, guard: bool) -> None:
             interruption=interruption,
             on_change=lambda build: watch(owners[id(build)], build.handle if build.uncancelled else None),
         )
+        for build in builds:
+            if build.error is not None:
+                interruption.tell(f"{build.request.morphology}: {build.error.came_back}")
     _raise_failures(builds)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -23,14 +24,16 @@ WORDS = {
 }
 
 
-def until(what, timeout=60.0):
+def until(what, timeout=30.0):
     deadline = time.monotonic() + timeout
     while not what():
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.05)
 
 
-def start_playbook(tmp_path: Path, peer: ReplayPeer, played, *, inventory: str = os.devnull) -> subprocess.Popen[str]:
+def start_playbook(
+    tmp_path: Path, peer: ReplayPeer, played, *, inventory: str = os.devnull, stderr: int = subprocess.STDOUT
+) -> subprocess.Popen[str]:
     asked = {
         "controller": "127.0.0.1",
         "port": peer.port,
@@ -46,7 +49,7 @@ def start_playbook(tmp_path: Path, peer: ReplayPeer, played, *, inventory: str =
         ["ansible-playbook", str(playbook)],
         cwd=ROOT,
         stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+        stderr=stderr,
         text=True,
         # Without an inventory, the embedded localhost runs our own Python.
         env={**os.environ, "ANSIBLE_INVENTORY": inventory, "ANSIBLE_SSH_ARGS": "-o ControlMaster=no"},
@@ -89,3 +92,20 @@ def test_a_build_of_another_host_is_cancelled_when_its_playbook_ends(number, tmp
         )
         playbook = start_playbook(tmp_path, peer, played, inventory=str(inventory))
         assert "the reader of the result is gone" in carry_out(playbook, tmp_path, peer, number)
+
+
+def test_after_an_interrupt_the_terminal_says_that_the_build_was_cancelled(tmp_path):
+    """Ansible shows only that it was interrupted, and ends at once."""
+    played = scene("two-initiators")
+    ours, terminal = os.openpty()
+    with ReplayPeer([played], stop_after=8) as peer, open(ours, "rb", buffering=0) as screen:
+        playbook = start_playbook(tmp_path, peer, played, stderr=terminal)
+        os.close(terminal)
+        carry_out(playbook, tmp_path, peer, signal.SIGINT)
+        shown = b""
+        with contextlib.suppress(OSError):  # the end of a terminal
+            while data := screen.read(4096):
+                shown += data
+    text = shown.decode().replace("\r\n", "\n")
+    name = played.request["morphology"]
+    assert f"{name}: this run was interrupted (SIGINT); the build was cancelled on the controller\n" in text
