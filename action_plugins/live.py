@@ -40,7 +40,6 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
         follower = threading.Thread(
             target=contextvars.copy_context().run,
             args=(self._follow, str(progress), self._measure(progress), ended),
-            daemon=True,
         )
         follower.start()
         try:
