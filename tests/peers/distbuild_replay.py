@@ -193,8 +193,10 @@ class ReplayPeer:
         self.status = "Building it"
         self.listed: list[str] | None = None
         self._played = 0
-        self._running: dict[str, str] = {}
-        self._lock, self._sending = threading.Lock(), threading.Lock()
+        #: The id and the entry in the list of each build.
+        self._running: list[tuple[str, str]] = []
+        self._lock = threading.Lock()
+        self._sending: dict[socket.socket, threading.Lock] = {}
         self.port = 0
         self._listen()
         self._open: list[socket.socket] = []
@@ -248,6 +250,7 @@ class ReplayPeer:
                 return
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._open.append(connection)
+            self._sending[connection] = threading.Lock()
             self._start(self._serve, connection)
 
     def _serve(self, connection: socket.socket) -> None:
@@ -272,8 +275,7 @@ class ReplayPeer:
                     self._stop(connection, item)
                     return
                 if isinstance(item, str):
-                    with self._lock:
-                        self._running.clear()  # whoever ends connections has ended
+                    self._forget(_entry(connection, request))
                     _end(connection, item)
                     return
                 if scene.messages[number]["type"] == "request-output":
@@ -281,21 +283,25 @@ class ReplayPeer:
                 line = item.replace(scene.own_id.encode(), request["id"].encode())
                 if b"graphing-started" in line:
                     with self._lock:
-                        self._running[scene.messages[number]["id"]] = _entry(connection, request)
+                        self._running.append((scene.messages[number]["id"], _entry(connection, request)))
                 self._send(connection, self.extra + line)
             if scene.end in ENDS:
-                with self._lock:
-                    self._running.clear()
+                self._forget(_entry(connection, request))
+
+    def _forget(self, entry: str) -> None:
+        with self._lock:
+            self._running = [running for running in self._running if running[1] != entry]
 
     def _stop(self, connection: socket.socket, item: bytes | str) -> None:
         if self.stop == "half-line" and isinstance(item, bytes):
-            self._send(connection, item[: len(item) // 2])
-            _end(connection, "eof")
+            with self._sending[connection]:
+                _send_all(connection, item[: len(item) // 2])
+                _end(connection, "eof")
         elif self.stop != "silence":
             _end(connection, self.stop)
 
     def _send(self, connection: socket.socket, data: bytes) -> None:
-        with self._sending:  # an answer never comes within a line
+        with self._sending[connection]:  # an answer never comes within a line
             for piece in self.cut(data):
                 _send_all(connection, piece)
                 if self.pause:
@@ -303,10 +309,10 @@ class ReplayPeer:
 
     def _answer(self, connection: socket.socket, message: dict[str, Any]) -> None:
         with self._lock:
-            entry = self._running.get(message["id"])
-            entries = [f"Build request ID: {name}\n{text}" for name, text in self._running.items()]
+            entry = next((text for name, text in self._running if name == message["id"]), None)
+            entries = [f"Build request ID: {name}\n{text}" for name, text in self._running]
             if message["type"] == "build-cancel":
-                self._running.pop(message["id"], None)
+                self._running = [running for running in self._running if running != (message["id"], entry)]
         if message["type"] == "list-requests":
             shown = entries if self.listed is None else self.listed
             text = "\n\n".join([f"{len(shown)} distbuild requests(s) currently in progress", *shown])
@@ -322,7 +328,7 @@ class ReplayPeer:
         else:
             component = entry.rpartition("Component: ")[2]
             text = f"\nBuild request ID: {message['id']}\n  System build: {component}\n  Build status: {self.status}"
-        with self._sending:
+        with self._sending[connection]:
             _send_all(connection, wire({"type": "request-output", "message": text}))
 
 
