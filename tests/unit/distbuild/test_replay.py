@@ -300,7 +300,8 @@ def cancels(peer):
 def test_an_earlier_request_that_the_controller_still_has_is_joined_and_then_taken_back(tmp_path):
     """The connection broke and the controller lives: it builds for a connection that nobody has any more."""
     first, second = scene("two-initiators"), scene("two-initiators", 1)
-    with ReplayPeer([first, second], stop_after=6, stop="eof") as peer:
+    # All at once, the build would be finished before anything could be taken back.
+    with ReplayPeer([first, second], stop_after=6, stop="eof", pause=0.01) as peer:
 
         def on_report(text):
             if "closed the connection" in text:
