@@ -27,7 +27,8 @@ CODE = re.compile(r"[`\[\]|\\<>&]")
 
 def escape_terminal(text: str) -> str:
     """For a terminal: lines stay lines, and what would move the cursor or hide text is shown as an escape sequence."""
-    return "".join(_show_code(letter) if _is_control(letter) and letter not in "\n\t" else letter for letter in text)
+    lines = text.replace("\r\n", "\n")
+    return "".join(_show_code(letter) if _is_control(letter) and letter not in "\n\t" else letter for letter in lines)
 
 
 def escape_line(text: str) -> str:

@@ -191,6 +191,7 @@ class ReplayPeer:
         self.received: list[dict[str, Any]] = []
         self.lines: list[bytes] = []
         self.status = "Building it"
+        #: What it lists, instead of what runs, until another build is asked for.
         self.listed: list[str] | None = None
         self._played = 0
         #: The id and the entry in the list of each build.
@@ -264,6 +265,7 @@ class ReplayPeer:
                     with self._lock:
                         scene = self.scenes[min(self._played, len(self.scenes) - 1)]
                         self._played += 1
+                        self.listed = self.listed if self._played == 1 else None
                     self._start(self._play, connection, scene, message)
                 elif not self.silent:
                     self._answer(connection, message)

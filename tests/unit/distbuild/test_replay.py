@@ -594,7 +594,7 @@ def test_a_build_that_left_the_controllers_list_is_asked_for_again(tmp_path):
         peer.scenes[0] = cut_short
         peer.listed = []
         build = carry_out(played, peer, tmp_path, limits=limits)
-    assert build.outcome == "finished"
+    assert build.outcome == "finished", build.log.summary.read_text()
 
 
 def test_a_detached_build_is_left_to_the_network_with_a_handle(tmp_path):
