@@ -58,6 +58,7 @@ before:
   type: str
 """
 
+import contextlib
 from typing import Any
 
 from ..module_utils.slipway import openpgp
@@ -67,18 +68,18 @@ from ..module_utils.slipway.module.report import run_module
 
 
 def act(wanted: dict[str, Any], *, write: bool) -> dict[str, Any]:
-    annotation = None
-    if wanted["annotation"]:
-        home, key = wanted["gnupghome"], wanted["signing_key"]
-        annotation = Annotation(
-            wanted["annotation"],
-            Person(wanted["name"], wanted["email"], wanted["epoch"]),
-            signing_key=openpgp.find_signing_key(home, key).fingerprint if home else None,
-            gnupghome=home or "",
+    with contextlib.ExitStack() as stack:
+        annotation, home = None, wanted["gnupghome"]
+        if wanted["annotation"]:
+            annotation = Annotation(
+                wanted["annotation"],
+                Person(wanted["name"], wanted["email"], wanted["epoch"]),
+                signing_key=openpgp.find_signing_key(home, wanted["signing_key"]).fingerprint if home else None,
+                environment=stack.enter_context(openpgp.provide_environment(home)) if home else {},
+            )
+        before, changed = ensure_ref(
+            wanted["repository"], wanted["ref"], commit=wanted["commit"], annotation=annotation, write=write
         )
-    before, changed = ensure_ref(
-        wanted["repository"], wanted["ref"], commit=wanted["commit"], annotation=annotation, write=write
-    )
     texts = [f"{wanted['ref']} {commit}\n" if commit else "" for commit in (before, wanted["commit"])]
     return {
         "changed": changed,

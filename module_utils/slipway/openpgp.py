@@ -35,6 +35,11 @@ GPG_OPTIONS = (
 #: Looking takes no lock, because a lock is a file in the home; GnuPG replaces its files whole.
 GPG_READ = ("--lock-never",)
 GPG_SIGN = ("--pinentry-mode", "error", "--armor", "--output", "-", "--detach-sign")
+#: What to do when no signature was made.
+UNSIGNED = (
+    "If the key has a passphrase, sign something by hand once for the agent to know it, and have it remember that for "
+    "longer than a release (default-cache-ttl, max-cache-ttl in gpg-agent.conf). Run again."
+)
 
 FINGERPRINT = re.compile(r"(?:[0-9A-F]{40}|[0-9A-F]{64})\Z")
 USER_ID = re.compile(r"[^<>\x00-\x1f\x7f]+ <[^<>@\s\x00-\x1f\x7f]+@[^<>@\s\x00-\x1f\x7f]+>\Z")
@@ -191,14 +196,16 @@ def sign_detached(
     """
     dated = () if at is None else ("--faked-system-time", f"{at}!")
     with _open_home(gnupghome) as home:
-        done = home.run_gpg(
-            [*dated, *GPG_SIGN, "--local-user", fingerprint, os.fspath(data)],
-            attempt="sign",
-            on=f"{data} with the key {fingerprint}",
-            do_next="If the key has a passphrase, sign something by hand once for the agent to know it, and have it "
-            "remember that for longer than a release (default-cache-ttl, max-cache-ttl in gpg-agent.conf). Run again.",
-        )
+        words = [*dated, *GPG_SIGN, "--local-user", fingerprint, os.fspath(data)]
+        done = home.run_gpg(words, attempt="sign", on=f"{data} with the key {fingerprint}", do_next=UNSIGNED)
     write_atomic(signature, done.stdout.encode())
+
+
+def sign_within(environment: Mapping[str, str], fingerprint: str, *, data: Path) -> bytes:
+    """An armoured detached signature over ``data``, made in a home that :func:`provide_environment` holds."""
+    words = [*_gpg_command(environment["GNUPGHOME"]), *GPG_SIGN, "--local-user", fingerprint, os.fspath(data)]
+    on = f"{data} with the key {fingerprint}"
+    return run(words, attempt="sign", on=on, do_next=UNSIGNED, timeout=120).raw
 
 
 def try_signing(gnupghome: str | os.PathLike[str], fingerprint: str) -> None:

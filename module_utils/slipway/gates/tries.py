@@ -12,7 +12,7 @@ from typing import Any
 
 from ..errors import SlipwayError
 from ..git.remote import Annotation, Person, redacted
-from ..openpgp import find_signing_key
+from ..openpgp import find_signing_key, provide_environment
 from ..publish.relay import Relay
 from .access import try_branch, try_definitions, try_mail
 from .preflight import Report
@@ -54,7 +54,8 @@ def _try_tag(plan: Mapping[str, Any], tag: Mapping[str, Any]) -> Report:
         return try_definitions(plan, annotation)
     try:
         key = tag["signing_key"] or find_signing_key(tag["gnupghome"]).fingerprint
-        return try_definitions(plan, replace(annotation, signing_key=key, gnupghome=tag["gnupghome"]))
+        with provide_environment(tag["gnupghome"]) as environment:
+            return try_definitions(plan, replace(annotation, signing_key=key, environment=environment))
     except SlipwayError as error:
         return Report([str(error)])
 

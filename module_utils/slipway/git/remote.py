@@ -8,7 +8,7 @@ import contextlib
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
@@ -51,12 +51,15 @@ class Person:
 
 @dataclass(frozen=True)
 class Annotation:
-    """What turns a tag into an annotated one; with a key (its fingerprint) of a GnuPG home, into a signed one."""
+    """What turns a tag into an annotated one; with a key (its fingerprint), into a signed one.
+
+    ``environment`` is what :func:`openpgp.provide_environment` gives.
+    """
 
     message: str
     tagger: Person
     signing_key: str | None = None
-    gnupghome: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 def redacted(url: str) -> str:
@@ -245,7 +248,7 @@ def make_tag(repository: Path, ref: str, *, commit: str, annotation: Annotation)
     )
     text, signature = _write_parts(repository, run_here("cat-file", "tag", ref).raw)
     if annotation.signing_key is not None:
-        openpgp.sign_detached(annotation.gnupghome, annotation.signing_key, data=text, signature=signature)
+        signature.write_bytes(openpgp.sign_within(annotation.environment, annotation.signing_key, data=text))
     signed = text.read_bytes() + signature.read_bytes()
     return run_here("hash-object", "-t", "tag", "-w", "--stdin", stdin=signed).stdout.strip()
 
@@ -291,7 +294,7 @@ def _find_tag_fault(url: str, ref: str, *, tag: str, annotation: Annotation) -> 
         if annotation.signing_key is None:
             return None
         text, asc = _write_parts(repository, found.raw)
-        signature = openpgp.verify_signature(annotation.gnupghome, data=text, signature=asc)
+        signature = openpgp.verify_signature(annotation.environment["GNUPGHOME"], data=text, signature=asc)
     if signature is not None and signature.fingerprint == annotation.signing_key:
         return None
     by = "by nobody whose key is known" if signature is None else f"by {signature.fingerprint}"

@@ -203,8 +203,9 @@ def test_the_tag_is_tried_with_its_signature(server: Server, tmp_path: Path) -> 
     )
     assert "unsigned" in server.tried().findings[0]
     key = openpgp.make_key(tmp_path / "g", "R <r@example.org>")
-    assert server.tried(Annotation("x\n", WHO.tagger, key, str(tmp_path / "g"))) == Report()
-    (finding,) = server.tried(Annotation("x\n", WHO.tagger, "F" * 40, str(tmp_path / "g"))).findings
+    with openpgp.provide_environment(tmp_path / "g") as environment:
+        assert server.tried(Annotation("x\n", WHO.tagger, key, environment)) == Report()
+        (finding,) = server.tried(Annotation("x\n", WHO.tagger, "F" * 40, environment)).findings
     assert "Could not sign" in finding
 
 

@@ -63,8 +63,9 @@ class Site:
         return git("rev-parse", "HEAD", cwd=self.work).strip()
 
     def tag(self, key: str | None = None) -> tuple[str | None, bool]:
-        annotation = Annotation("proj 1.3\n", TEAM, key or self.key, str(self.home))
-        return ensure_ref(str(self.definitions), TAG, commit=self.head, annotation=annotation)
+        with openpgp.provide_environment(self.home) as signing:
+            annotation = Annotation("proj 1.3\n", TEAM, key or self.key, signing)
+            return ensure_ref(str(self.definitions), TAG, commit=self.head, annotation=annotation)
 
     def use(self) -> None:
         """Use git in every way that a release does."""
