@@ -448,12 +448,16 @@ def _shorten_path(home: Path) -> Iterator[Path]:
     """``home``, or a temporary link to it where the paths of the agent's sockets would be too long."""
     if len(os.fsencode(_find_agent_socket(home).with_name(LONGEST_SOCKET_NAME))) <= SOCKET_PATH_BYTES:
         yield home
-        return
-    places = [place for place in (tempfile.gettempdir(), "/tmp", "/var/tmp") if os.access(place, os.W_OK)]  # noqa: S108  # a private directory is made there
-    place = min(places, key=lambda path: len(os.fsencode(path)))
-    with make_scratch("slipway-gpg-", directory=place) as directory:
-        (directory / "h").symlink_to(home)
-        yield directory / "h"
+    else:
+        places = [place for place in (tempfile.gettempdir(), "/tmp", "/var/tmp") if os.access(place, os.W_OK)]  # noqa: S108  # a private directory is made there
+        place = min(places, key=lambda path: len(os.fsencode(path)))
+        with make_scratch("slipway-gpg-", directory=place) as directory:
+            link = directory / "h"
+            link.symlink_to(home)
+            try:
+                yield link
+            finally:
+                link.unlink()
 
 
 def _find_agent_socket(home: Path) -> Path:

@@ -55,7 +55,12 @@ def apply(tree: Path, block: str, lead: re.Match[str]) -> None:
 def run(tree: Path, *words: str | Path, **environment: str) -> str:
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     done = subprocess.run(
-        words, cwd=tree, env={**os.environ, "PATH": path, **environment}, capture_output=True, text=True, check=False
+        words,
+        cwd=tree,
+        env={**os.environ, "ANSIBLE_CONFIG": str(tree / "ansible.cfg"), "PATH": path, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
