@@ -157,7 +157,7 @@ class Fleet:
 
     def develop(self, change: str = "") -> None:
         """A developer's change: without another one, something whose building takes a while."""
-        change = change or f'printf "  - sleep 5 # {self.version}\\n" >> elements/hello.bst'
+        change = change or f'printf "  - sleep 20 # {self.version}\\n" >> elements/hello.bst'
         self.on(
             "coordinator-1",
             "set -e; cd /var/tmp; rm -rf work; chmod 1777 .; sudo -u slipway sh -ec '"

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,9 @@ GENERATION = ".current-"
 INSIDE = "release"
 #: Found in the current release under these fixed names; they change with ``current``, in the same moment.
 SHARED = ("SHA256SUMS", "SHA256SUMS.asc", "manifest.json")
+
+#: Seconds that a reader may take from one link to the next.
+ON_THE_WAY = 10.0
 
 
 @dataclass(frozen=True)
@@ -167,7 +171,8 @@ def _remove_generations(release: Release) -> None:
     """Remove those that no reader can be in: of killed runs, and those before the one that was current until now."""
     kept = _read_link(release.public / SWITCH)
     for path in release.public.glob(f"{GENERATION}*"):
-        if path.name != kept and path.is_dir() and not path.is_symlink():
+        old = time.time() - path.lstat().st_mtime > ON_THE_WAY
+        if path.name != kept and old and path.is_dir() and not path.is_symlink():
             remove_leftover(path)
 
 
