@@ -312,7 +312,7 @@ FAULTS = [
     ),
     Fault(
         "wrong permissions on the download server",
-        "release_publish",
+        "release_preflight",  # which tries an upload
         r"download[\s\S]*[Pp]ermission denied",
         lambda fleet: fleet.on("download", f"chown root:root {PUBLIC}/private"),
         lambda fleet: fleet.on("download", f"chown root:slipway-upload {PUBLIC}/private; chmod 1770 {PUBLIC}/private"),
@@ -323,7 +323,6 @@ FAULTS = [
         r"download[\s\S]*No space left",
         lambda fleet: fleet.on("download", FULL),
         lambda fleet: fleet.on("download", f"rm {PUBLIC}/filler"),
-        stage="publish",
     ),
     Fault(
         "download server cut off in the middle of an upload",
