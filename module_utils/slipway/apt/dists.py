@@ -18,6 +18,7 @@ from pathlib import Path
 
 from ..deb.control import encode_control
 from ..files import hash_file, write_atomic
+from ..files import make_directory as make_readable
 from .signed import Expected, Signer, find_faults, parse_entries, sign_releases
 
 #: Where every index lies under its digest, below the served directory.
@@ -43,12 +44,9 @@ class SuiteIndexes:
 
 def make_directory(path: Path, *, top: Path) -> None:
     """Make a directory that everybody can read; those that are there already below ``top`` become so, too."""
-    for place in [*reversed(path.parents), path]:
-        there = place.is_dir()
-        if not there:
-            place.mkdir(exist_ok=True)
-        ours = not there or top in place.parents
-        if ours and place.stat().st_mode & 0o7777 != DIRECTORY_MODE:
+    make_readable(path, mode=DIRECTORY_MODE)
+    for place in (path, *path.parents):
+        if top in place.parents and place.stat().st_mode & 0o7777 != DIRECTORY_MODE:
             place.chmod(DIRECTORY_MODE)
 
 
