@@ -307,7 +307,6 @@ FAULTS = [
         r"or pull it from http://local-trove:11001[\s\S]*Connection refused",
         Fleet.lose_artifacts,
         lambda fleet: fleet.on("local-trove", "systemctl start slipway-trove-artifacts.service"),
-        then="deploy-",
         stage="deploy",
     ),
     Fault(
@@ -316,6 +315,7 @@ FAULTS = [
         r"download[\s\S]*[Pp]ermission denied",
         lambda fleet: fleet.on("download", f"chown root:root {PUBLIC}/private"),
         lambda fleet: fleet.on("download", f"chown root:slipway-upload {PUBLIC}/private; chmod 1770 {PUBLIC}/private"),
+        then="deploy-",
     ),
     Fault(
         "disk of the download server full",
