@@ -319,14 +319,14 @@ FAULTS = [
     ),
     Fault(
         "disk of the download server full",
-        "release_publish",
+        "release_upload",
         r"download[\s\S]*No space left",
         lambda fleet: fleet.on("download", FULL),
         lambda fleet: fleet.on("download", f"rm {PUBLIC}/filler"),
     ),
     Fault(
         "download server cut off in the middle of an upload",
-        "release_publish",
+        "release_upload",
         r"download",
         lambda fleet: fleet.lab("partition", "download"),
         upload_again("heal", "download"),
@@ -336,7 +336,7 @@ FAULTS = [
     ),
     Fault(
         "download server cut off from the coordinator alone in the middle of an upload",
-        "release_publish",
+        "release_upload",
         r"download",
         lambda fleet: fleet.lab("partition", "coordinator-1", "download"),
         upload_again("heal", "coordinator-1", "download"),
@@ -346,7 +346,7 @@ FAULTS = [
     ),
     Fault(
         "coordinator dies in the middle of an upload",
-        "release_publish",
+        "release_upload",
         r"coordinator-1",
         lambda fleet: fleet.lab("crash", "coordinator-1"),
         upload_again("start", "coordinator-1"),
