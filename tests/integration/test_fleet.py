@@ -8,6 +8,7 @@ disturb: real hosts, real crashes, real cuts. A reader looks all the while at wh
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -157,13 +158,25 @@ class Fleet:
 
     def develop(self, change: str = "") -> None:
         """A developer's change: without another one, something whose building takes a while."""
-        change = change or f'printf "  - sleep 20 # {self.version}\\n" >> elements/hello.bst'
+        change = change or f'printf "  - {self.slow_step}\\n" >> elements/hello.bst'
         self.on(
             "coordinator-1",
             "set -e; cd /var/tmp; rm -rf work; chmod 1777 .; sudo -u slipway sh -ec '"
             f"git clone -q ssh://git@public-trove/baserock/baserock/definitions work; cd work; {change}; "
             "git -c user.name=D -c user.email=d@example.org commit -qam Change; git push -q'",
         )
+
+    @property
+    def slow_step(self) -> str:
+        return f"sleep 20 # {self.version}"
+
+    def building(self, run: Run) -> None:
+        """Wait until the developer's change is being built: what is said of it may come late on a busy machine."""
+        end = time.monotonic() + RELEASES
+        while not any(self.slow_step.encode() in command for command in commands()):
+            assert run.process.poll() is None, run.text
+            assert time.monotonic() < end, f"it was not built:\n{run.text}"
+            time.sleep(0.1)
 
     def slow(self, on: bool = True) -> None:
         """Have the coordinator send half a megabyte in a second."""
@@ -246,6 +259,13 @@ def says(pattern: str) -> Callable[[Fleet, Run], object]:
     return lambda _fleet, run: run.until(pattern)
 
 
+def commands() -> Iterator[bytes]:
+    """The command lines of all processes of this machine, those on its hosts and in their sandboxes too."""
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            yield path.read_bytes()
+
+
 def restart(host: str) -> Callable[[Fleet], object]:
     return lambda fleet: fleet.lab("start", host)
 
@@ -290,7 +310,7 @@ FAULTS = [
         r"build-x86",
         lambda fleet: fleet.lab("crash", "build-x86"),
         restart("build-x86"),
-        when=says(r"hello.bst is being built"),
+        when=Fleet.building,
         then="build-",
     ),
     Fault(
@@ -393,7 +413,7 @@ def struck(fleet: Fleet, fault: Fault) -> tuple[str, str, float]:
     assert status != 0, run.text
     assert "Traceback" not in run.text
     task, said = run.failure
-    assert re.search(fault.task, task), f"{fault.name}: {task}: {said}"
+    assert re.search(fault.task, task), f"{fault.name}: {task}: {said}\n{run.text}"
     assert re.search(fault.says, said), f"{fault.name}: {said}"
     return task, said, took
 
