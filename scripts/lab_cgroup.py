@@ -9,6 +9,7 @@ from pathlib import Path
 from ansible_collections.slipway.release.plugins.module_utils.slipway.wait import wait_for
 
 from scripts.lab_fleet import Host, Lab
+from scripts.lab_process import BY_FORCE
 
 
 def list_groups(lab: Lab, host: Host) -> list[Path]:
@@ -45,7 +46,7 @@ def remove_groups(lab: Lab, host: Host) -> None:
         lambda left: bool(left),
         attempt="remove the control groups of",
         on=host.name,
-        timeout=10,
+        timeout=BY_FORCE,
         interval=0.05,
     )
 

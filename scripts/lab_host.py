@@ -15,7 +15,18 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway.wait impor
 from scripts import lab_cgroup, lab_network
 from scripts.lab_base import Mirror
 from scripts.lab_fleet import Host, Lab
-from scripts.lab_process import end, find_running, is_init, list_children, run_command, send, start, wait_gone
+from scripts.lab_process import (
+    BY_FORCE,
+    KINDLY,
+    end,
+    find_running,
+    is_init,
+    list_children,
+    run_command,
+    send,
+    start,
+    wait_gone,
+)
 
 KEY = "ssh_host_ed25519_key"
 #: Goes into the host's control groups, and starts it again when it asked for a reboot, which nspawn says with 133.
@@ -92,11 +103,11 @@ def ask_to_stop(lab: Lab, host: Host) -> None:
 
 
 def stop(lab: Lab, host: Host) -> None:
-    """Switch the host off: kindly, and after ten seconds by force. Its disk stays."""
+    """Switch the host off: kindly first, then by force. Its disk stays."""
     if is_running(lab, host):
         ask_to_stop(lab, host)
         try:
-            wait_gone(_record_path(lab, host), what=host.name, timeout=10)
+            wait_gone(_record_path(lab, host), what=host.name, timeout=KINDLY)
         except SlipwayError:
             crash(lab, host)
     clean(lab, host)
@@ -106,7 +117,7 @@ def crash(lab: Lab, host: Host) -> None:
     """Kill the host's PID 1, and with it everything on the host, at once."""
     for init in filter(is_init, _list_processes(lab, host)):
         send(init, signal.SIGKILL)
-    wait_gone(_record_path(lab, host), what=host.name, timeout=10)
+    wait_gone(_record_path(lab, host), what=host.name, timeout=BY_FORCE)
 
 
 def clean(lab: Lab, host: Host) -> None:
@@ -117,7 +128,7 @@ def clean(lab: Lab, host: Host) -> None:
         lambda left: left > 0,
         attempt="end the processes of",
         on=host.name,
-        timeout=10,
+        timeout=BY_FORCE,
         interval=0.05,
     )
     end(_record_path(lab, host), what=host.name)

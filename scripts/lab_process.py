@@ -28,6 +28,11 @@ PACKAGES = {
     "systemd-nspawn": "systemd-container",
 }
 
+#: Seconds that something may take to end when it is asked to.
+KINDLY = 10.0
+#: Seconds that it may take when it is killed: what waits for the disk ends when the disk has answered.
+BY_FORCE = 60.0
+
 
 def require_programs(*names: str) -> None:
     """Refuse to begin where a program is missing."""
@@ -64,15 +69,15 @@ def find_running(record: Path) -> int | None:
     return pid if boot == _read_boot() and begun is not None and start_time(pid) == begun else None
 
 
-def end(record: Path, *, what: str, timeout: float = 10.0) -> None:
+def end(record: Path, *, what: str) -> None:
     """End the process that was written down, kindly and then by force, and forget it."""
     if (pid := find_running(record)) is not None:
         send(pid, signal.SIGTERM)
         try:
-            wait_gone(record, what=what, timeout=timeout)
+            wait_gone(record, what=what, timeout=KINDLY)
         except SlipwayError:
             send(pid, signal.SIGKILL)
-            wait_gone(record, what=what, timeout=timeout)
+            wait_gone(record, what=what, timeout=BY_FORCE)
     record.unlink(missing_ok=True)
 
 

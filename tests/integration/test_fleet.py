@@ -168,14 +168,22 @@ class Fleet:
 
     @property
     def slow_step(self) -> str:
-        return f"sleep 20 # {self.version}"
+        return f"echo {self.version}; sleep 30"
 
     def building(self, run: Run) -> None:
-        """Wait until the developer's change is being built: what is said of it may come late on a busy machine."""
+        """Wait until the developer's change is being built."""
+        self.wait_for_command(run, self.slow_step)
+
+    def deploying(self, run: Run) -> None:
+        """Wait until a system is being taken out of the cache."""
+        self.wait_for_command(run, "artifact", "checkout", f"{self.kept}/")
+
+    def wait_for_command(self, run: Run, *parts: str) -> None:
+        """Wait until a command of these parts runs anywhere: what is said of it may come late on a busy machine."""
         end = time.monotonic() + RELEASES
-        while not any(self.slow_step.encode() in command for command in commands()):
-            assert run.process.poll() is None, run.text
-            assert time.monotonic() < end, f"it was not built:\n{run.text}"
+        while not any(all(part.encode() in command for part in parts) for command in commands()):
+            assert run.process.poll() is None, f"{parts} did not run:\n{run.text}"
+            assert time.monotonic() < end, f"{parts} did not run:\n{run.text}"
             time.sleep(0.1)
 
     def slow(self, on: bool = True) -> None:
@@ -319,7 +327,7 @@ FAULTS = [
         r"coordinator-1",
         lambda fleet: fleet.lab("crash", "coordinator-1"),
         restart("coordinator-1"),
-        when=says(r"taking .* out of the cache"),
+        when=Fleet.deploying,
     ),
     Fault(
         "artifact cache away while files are made",
