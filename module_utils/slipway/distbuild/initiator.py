@@ -10,9 +10,8 @@ about on its own connection, which also proves that the connection still lives.
 
 from __future__ import annotations
 
-import re
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,15 +28,8 @@ from .protocol import (
     parse_list,
     parse_status,
 )
+from .steps import JOIN, NOT_READY, Step, Steps, advise_lost
 
-#: What a controller says in the moments after its start, before its helper has connected.
-NOT_READY = "No distbuild-helper process running on controller"
-#: What it says when it could not ask the cache for what is built.
-ANNOTATE = "Failed to annotate build graph"
-JOIN = "Run the same again: what is built stays in the cache, and a step that still runs is joined."
-#: What is told when a worker's artifact begins its way to the cache, and how a failure names an artifact.
-TRANSFER = re.compile(r"Transferring (\S+) to shared artifact cache")
-FAILED_ARTIFACT = re.compile(r"Building failed for (\S+)")
 #: How much longer each pause is than the one before.
 GROWTH = 1.5
 
@@ -67,20 +59,6 @@ class Limits:
     tries: int = 3
     #: How long a detached build is watched after its cache state, which shows whether it is cached whole.
     settle: float = 1.0
-
-
-@dataclass
-class Step:
-    """One step: a source that a worker builds. ``outcome`` is building, built, failed, or unknown when its end was
-    not told; ``joined`` when it ran before this build asked for it."""
-
-    name: str
-    log: str
-    worker: str = ""
-    joined: bool = False
-    outcome: str = "building"
-    began: float = 0.0
-    seconds: float = 0.0
 
 
 @dataclass
@@ -134,7 +112,6 @@ class Build:
         self.initiator = ""
         self.unbuilt: int | None = None
         self.total: int | None = None
-        self.steps: dict[str, Step] = {}
         self.urls: list[str] = []
         self.tries = 0
         self._on_report = report
@@ -159,9 +136,7 @@ class Build:
         self._address = ""
         self._former_addresses: set[str] = set()
         self._former_ids: list[str] = []
-        #: Each artifact on its way to the cache, with the steps that it may be of.
-        self._transfers: dict[str, set[str]] = {}
-        self._failed_step = ""
+        self._steps = Steps(log)
         self._unreadable = ""
 
     # What the connection does.
@@ -177,7 +152,7 @@ class Build:
         self._out = bytearray()
         self._questions = []
         self._settled = None
-        self._transfers = {}
+        self._steps.reconnect()
         self._former_ids = []
         self.id = self.initiator = ""
         self._address = address
@@ -209,7 +184,7 @@ class Build:
             why += ", within a line"
         if self._unreadable:
             why += f"; it had sent an unreadable line: {self._unreadable}"
-        self._end_steps("unknown", now)
+        self._steps.lose(now)
         self._settled = None
         if self.phase == "ending":
             self._end_cancel(now)
@@ -220,7 +195,7 @@ class Build:
         self._former_addresses |= {self._address, self.initiator} - {""}
         if self.tries > self.limits.tries or now >= absence.since + self.limits.away:
             lost = f"; it was lost {self.tries} times before a step was finished" if self.tries > 1 else ""
-            self._fail(absence.describe(why, now) + lost, self._advise_lost(why), now)
+            self._fail(absence.describe(why, now) + lost, advise_lost(why), now)
             return
         pause = min(self.limits.pause * GROWTH**absence.asked, self.limits.longest_pause)
         self.connect_at = min(now + pause, absence.since + self.limits.away)
@@ -303,10 +278,14 @@ class Build:
         return self.phase != "ended" or bool(self._cancelling)
 
     @property
+    def steps(self) -> Mapping[str, Step]:
+        """What was told of each step, by its name."""
+        return self._steps.by_name
+
+    @property
     def done(self) -> int:
         """How many of ``total`` artifacts are there."""
-        built = sum(step.outcome == "built" for step in self.steps.values())
-        return (self.total or 0) - (self.unbuilt or 0) + built
+        return (self.total or 0) - (self.unbuilt or 0) + self._steps.count_built()
 
     @property
     def changed(self) -> bool:
@@ -329,17 +308,7 @@ class Build:
             "urls": list(self.urls),
             # The cache server's URLs name the artifacts.
             "artifacts": [url.rpartition("filename=")[2] or url for url in self.urls],
-            "steps": [
-                {
-                    "name": step.name,
-                    "worker": step.worker,
-                    "joined": step.joined,
-                    "outcome": step.outcome,
-                    "seconds": round(step.seconds, 1),
-                    "log": step.log,
-                }
-                for step in self.steps.values()
-            ],
+            "steps": [step.describe() for step in self.steps.values()],
             "seconds": round(self.ended - self.began, 1),
             "log": str(self.log.summary),
             "handle": handle.as_dict() if handle else None,
@@ -397,8 +366,7 @@ class Build:
 
     def _handle_progress(self, message: wire.Message, now: float) -> None:
         text = wire.read_text(message, "message")
-        if (transfer := TRANSFER.search(text)) is not None:
-            self._transfers[transfer[1]] = self._find_owners(transfer[1])
+        self._steps.note_transfer(text)
         self._report(text)
         self._cancel_former(now)
         self._stop_settling(now)
@@ -406,8 +374,7 @@ class Build:
     def _handle_step_started(self, message: wire.Message, now: float) -> None:
         name, worker = wire.read_text(message, "step_name"), wire.read_text(message, "worker_name")
         joined = wire.read_text(message, "type") == "step-already-started"
-        step = Step(name, str(self.log.path(name)), worker=worker, joined=joined, began=now)
-        self.steps[name] = step
+        self._steps.begin(name, worker=worker, joined=joined, now=now)
         words = f"{name} is already building on {worker}" if joined else f"Started building {name} on {worker}"
         self.log.write_status(name, words)
         self._report(words)
@@ -418,26 +385,20 @@ class Build:
 
     def _handle_step_output(self, message: wire.Message, _now: float) -> None:
         name = wire.read_text(message, "step_name")
-        for transfer in TRANSFER.finditer(wire.read_text(message, "stdout")):
-            self._transfers[transfer[1]] = {name}
+        self._steps.note_output(name, wire.read_text(message, "stdout"))
         self.log.write_output(name, wire.read_bytes(message, "stdout"))
         self.log.write_output(name, wire.read_bytes(message, "stderr"))
 
     def _handle_step_finished(self, message: wire.Message, now: float) -> None:
-        step = self._find_step(message, now)
-        step.outcome = "built"
+        name, worker = wire.read_text(message, "step_name"), wire.read_text(message, "worker_name")
+        step = self._steps.finish(name, worker=worker, now=now)
         self.tries = 0
-        for owners in self._transfers.values():
-            owners.discard(step.name)
         self.log.end(step.name, f"Finished building {step.name}")
         self._report(f"Finished building {step.name} on {step.worker} after {step.seconds:.0f} s")
 
     def _handle_step_failed(self, message: wire.Message, now: float) -> None:
-        step = self._find_step(message, now)
-        step.outcome = "failed"
-        self._failed_step = step.name
-        stored = next((name for name, owners in self._transfers.items() if owners == {step.name}), "")
-        what = f"Transfer of {stored} to shared artifact cache failed" if stored else f"Build of {step.name} failed"
+        name, worker = wire.read_text(message, "step_name"), wire.read_text(message, "worker_name")
+        step, what = self._steps.fail(name, worker=worker, now=now)
         self.log.end(step.name, f"{what}.", keep_tail=True)
         self._report(f"{what}, by {step.worker} after {step.seconds:.0f} s; its log is {step.log}")
 
@@ -460,9 +421,9 @@ class Build:
         self._report(f"Build failed: {reason}")
         if self.id:
             # For some failures the controller goes on and builds, unseen; a cancel ends that.
-            self._give_up(self._describe_failure(reason), self._advise(reason), now)
+            self._give_up(self._steps.describe_failure(reason), self._steps.advise(reason), now)
         else:
-            self._fail(self._describe_failure(reason), self._advise(reason), now)
+            self._fail(self._steps.describe_failure(reason), self._steps.advise(reason), now)
 
     def _handle_cancelled(self, _message: wire.Message, now: float) -> None:
         if self.phase != "ending":
@@ -535,9 +496,9 @@ class Build:
                 now,
             )
         elif self.phase == "building" and silent >= self.limits.silence:
-            where = f" on {self._describe_running()}" if self._describe_running() else ""
+            running = self._steps.describe_running()
             self._give_up(
-                f"no news{where} for {silent:.0f} s, although the controller answers",
+                f"no news{f' on {running}' if running else ''} for {silent:.0f} s, although the controller answers",
                 f"Check whether the worker and its helper live, and whether any worker is connected. {JOIN}",
                 now,
             )
@@ -588,7 +549,7 @@ class Build:
 
     def _give_up(self, came_back: str, do_next: str, now: float) -> None:
         """Fail after cancelling the build on the controller, which would go on with it otherwise."""
-        self._end_steps("unknown", now)
+        self._steps.lose(now)
         self._given_up = (came_back, do_next)
         self.outcome = "failed"
         self._settled = None
@@ -627,7 +588,7 @@ class Build:
 
     def _fail(self, came_back: str, do_next: str, now: float) -> None:
         self.outcome = "failed"
-        self._end_steps("unknown", now)
+        self._steps.lose(now)
         self._end(self._make_error(came_back, do_next), now)
 
     def _end(self, error: SlipwayError | None, now: float) -> None:
@@ -644,61 +605,14 @@ class Build:
 
     def _make_error(self, came_back: str, do_next: str) -> SlipwayError:
         request = f" (request {self.id})" if self.id else ""
-        step = self.steps.get(self._failed_step)
+        failed = self._steps.failed
         return SlipwayError(
             "build",
             f"{self.request} with the controller {self.controller}{request}",
             came_back,
             do_next=do_next,
-            log=step.log if step else str(self.log.summary),
+            log=failed.log if failed else str(self.log.summary),
         )
-
-    def _describe_failure(self, reason: str) -> str:
-        step = self.steps.get(self._failed_step)
-        if step is None:
-            return reason or "the controller gives no reason"
-        if artifact := self._find_failed_transfer(reason):
-            where = "could not be stored in the shared artifact cache"
-            return f"the step {step.name} was built on {step.worker}, but {artifact} {where} ({reason})"
-        output = self.log.last_lines(step.name)
-        on = f" on {step.worker}" if step.worker else ""
-        return f"the step {step.name} failed{on}: {output or 'it has no output'} ({reason})"
-
-    def _advise(self, reason: str) -> str:
-        if "Protocol version mismatch" in reason:
-            return f"This is for networks that speak protocol {wire.PROTOCOL_VERSION} only."
-        if reason.startswith("Bad request"):
-            return "The controller refuses the request: see that it is a distbuild controller of protocol 4."
-        if NOT_READY in reason:
-            return "Start the distbuild-helper of the controller; if it dies at once, restart the controller first."
-        if self._find_failed_transfer(reason):
-            return (
-                "Nothing is wrong with its source: check that the network's artifact cache runs, can be written to and "
-                "has room (the controller's log says why), and run again; what is stored there is not built again."
-            )
-        if ANNOTATE in reason:
-            return "Check that the network's artifact cache runs and that the controller reaches it, and run again."
-        if self._failed_step:
-            return "Correct the definition or its source, and run again."
-        return "Correct what it names and run again."
-
-    def _advise_lost(self, why: str) -> str:
-        if NOT_READY in why:
-            return self._advise(why)
-        return f"Check that the network's controller runs (also its log: a worker that goes away ends it). {JOIN}"
-
-    # Artifacts on their way to the cache.
-
-    def _find_owners(self, artifact: str) -> set[str]:
-        """The steps that an artifact may be of: of those that run, the one of its name if there is one."""
-        building = [step.name for step in self.steps.values() if step.outcome == "building"]
-        named = [name for name in building if artifact == name or artifact.startswith(f"{name}-")]
-        return {max(named, key=len)} if named else set(building)
-
-    def _find_failed_transfer(self, reason: str) -> str:
-        """The artifact that could not be stored, if that and not the build of it failed."""
-        failed = FAILED_ARTIFACT.fullmatch(reason)
-        return failed[1] if failed and self._failed_step in self._transfers.get(failed[1], ()) else ""
 
     # Small things.
 
@@ -710,21 +624,6 @@ class Build:
     def _report(self, text: str) -> None:
         self.log.note(text)
         self._on_report(text)
-
-    def _find_step(self, message: wire.Message, now: float) -> Step:
-        name = wire.read_text(message, "step_name")
-        step = self.steps.setdefault(name, Step(name, str(self.log.path(name)), began=now))
-        step.worker = step.worker or wire.read_text(message, "worker_name")
-        step.seconds = now - step.began
-        return step
-
-    def _describe_running(self) -> str:
-        return ", ".join(f"{s.name} ({s.worker})" for s in self.steps.values() if s.outcome == "building")
-
-    def _end_steps(self, outcome: str, now: float) -> None:
-        for step in self.steps.values():
-            if step.outcome == "building":
-                step.outcome, step.seconds = outcome, now - step.began
 
 
 HANDLERS: dict[str, Callable[[Build, wire.Message, float], None]] = {
