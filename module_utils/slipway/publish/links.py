@@ -11,6 +11,7 @@ takes them all to another release, in the same moment:
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import time
@@ -164,11 +165,14 @@ def _make_generation(release: Release, targets: Mapping[str, str]) -> str:
 
 
 def _switch(release: Release, generation: str) -> None:
+    if (before := _read_link(release.public / SWITCH)) is not None:
+        with contextlib.suppress(FileNotFoundError):
+            os.utime(release.public / before)  # it is left now, by readers too within a while
     link_atomic(release.public / SWITCH, generation)
 
 
 def _remove_generations(release: Release) -> None:
-    """Remove those that no reader can be in: of killed runs, and those before the one that was current until now."""
+    """Remove those that no reader can be in: of killed runs, and those that were left a while ago."""
     kept = _read_link(release.public / SWITCH)
     for path in release.public.glob(f"{GENERATION}*"):
         old = time.time() - path.lstat().st_mtime > ON_THE_WAY

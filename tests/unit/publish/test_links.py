@@ -171,6 +171,27 @@ def link_one_by_one(release: Release) -> None:
         (release.public / name).symlink_to(target)
 
 
+def test_what_readers_may_be_in_stays_for_a_while_however_long_it_was_current(tmp_path: Path) -> None:
+    def generations() -> set[Path]:
+        return {path for path in tmp_path.glob(".current-*") if path.is_dir()}
+
+    def age() -> None:
+        long_ago = time.time() - 3600
+        for path in generations():
+            os.utime(path, (long_ago, long_ago))
+
+    update_links(released(tmp_path, "26.1"))
+    (first,) = generations()
+    age()
+    for version in ("26.2", "26.3"):
+        update_links(released(tmp_path, version))
+        assert first in generations()
+    age()
+    update_links(released(tmp_path, "26.4"))
+    assert first not in generations()
+    assert len(generations()) == 2
+
+
 def update_and_die(release: Release, step: int) -> bool:
     """Update the links in a process that is gone before its ``step``-th change; whether it got that far."""
     changes = {name: getattr(os, name) for name in ("mkdir", "symlink", "unlink", "replace", "rmdir")}
