@@ -26,13 +26,16 @@ FLOORS: dict[str, set[str]] = {
     "morph": {"release"},
     "publish": {"release"},
     "apt": {"deb", "release"},
+    "stack": {"deb", "release"},
     "host": {"apt", "release"},
-    "distro": {"apt", "deb"},
+    "distro": {"apt", "deb", "git"},
     "distbuild": {"morph"},
     "plan": {"git", "image", "release"},
     "trove": {"apt", "deb", "git"},
+    "vcs": {"deb", "git", "release"},
     "mason": {"buildstream", "git", "plan"},
     "gates": {"git", "mason", "publish"},
+    "watch": {"deb", "distro", "git"},
 }
 #: How task names must not begin, and what says the same in words that engineers use.
 WORDS = {

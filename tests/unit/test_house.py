@@ -98,9 +98,9 @@ ARCHITECTURE = (ROOT / "docs/architecture.md").read_text()
 
 
 def test_the_walks_are_short_and_name_files_that_are_there():
-    walks = ARCHITECTURE.partition("## Three walks")[2].partition("\n## ")[0]
+    walks = ARCHITECTURE.partition("## Four walks")[2].partition("\n## ")[0]
     steps = [len(re.findall(r"^\d+\. ", walk, re.MULTILINE)) for walk in walks.split("\n### ")[1:]]
-    assert len(steps) == 3
+    assert len(steps) == 4
     assert 0 < min(steps) <= max(steps) < 10
     named = re.findall(r"`([a-z_/]+\.(?:py|yml))`", walks)
     assert len(named) > 20

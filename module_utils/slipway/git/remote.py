@@ -263,7 +263,18 @@ def _write_parts(repository: Path, tag: bytes) -> tuple[Path, Path]:
 
 
 def _verify_ref(url: str, ref: str, *, commit: str, annotation: Annotation | None) -> None:
-    """Ensure that a remote's ref names the commit, and that a tag is of the kind and by the key that it should be."""
+    fault = find_ref_fault(url, ref, commit=commit, annotation=annotation)
+    if fault is not None:
+        raise SlipwayError(
+            f"set {ref} of",
+            redacted(url),
+            fault,
+            do_next="Nothing was changed. Find out who moved it and put it back, or release under another version.",
+        )
+
+
+def find_ref_fault(url: str, ref: str, *, commit: str, annotation: Annotation | None) -> str | None:
+    """What a remote's ref lacks: it names another commit, or is a tag of another kind or by another key than wanted."""
     refs = list_remote_refs(url, ref, f"{ref}^{{}}")
     found = refs.get(f"{ref}^{{}}") or refs.get(ref)
     fault = None if found == commit else f"it should name {commit}, but it names {found or 'nothing'}"
@@ -274,13 +285,7 @@ def _verify_ref(url: str, ref: str, *, commit: str, annotation: Annotation | Non
             if is_tag
             else (f"it names {commit} by itself, and is no annotated tag")
         )
-    if fault is not None:
-        raise SlipwayError(
-            f"set {ref} of",
-            redacted(url),
-            fault,
-            do_next="Nothing was changed. Find out who moved it and put it back, or release under another version.",
-        )
+    return fault
 
 
 def _find_tag_fault(url: str, ref: str, *, tag: str, annotation: Annotation) -> str | None:

@@ -39,6 +39,11 @@ BUILDSTREAM_SYSTEMS: Options = {
 }
 CONNECTION_HTTPS: Options = {"ca_path": {"type": "path"}}
 CONNECTION_SSH: Options = {"ssh_options": {"type": "list", "elements": "str", "default": []}}
+DISTRO: Options = {
+    "repository": {"type": "str"},
+    "branch": {"type": "str", "default": "master"},
+    "path": {"type": "path", "required": True},
+}
 GIT_AUTHOR: Options = {
     "name": {"type": "str", "default": "Slipway"},
     "email": {"type": "str", "default": "slipway@localhost"},
@@ -49,3 +54,24 @@ MORPH_LIST_COMMAND: Options = {"list_command": {"type": "list", "elements": "str
 # Where keys are, and which of them signs, is not a secret.
 OPENPGP: Options = {"gnupghome": {"type": "path"}, "signing_key": {"type": "str", "no_log": False}}
 PROGRESS: Options = {"progress": {"type": "path"}}
+STACK_READER: Options = {
+    "timeout": {"type": "float", "default": 3600},
+    "idle_timeout": {"type": "float", "default": 60},
+    "max_bytes": {"type": "int", "default": 4 << 30},
+    **CONNECTION_HTTPS,
+}
+STACK_SURROUNDINGS: Options = {
+    "distribution": {"type": "str", "default": ""},
+    "stacks": {"type": "list", "elements": "str", "required": True},
+    "known": {"type": "dict", "default": {}},
+    "platforms": {"type": "list", "elements": "raw", "required": True},
+    "rosdep": {"type": "dict", "default": {}},
+    "implicit": {"type": "list", "elements": "str", "default": ["build-essential", "cmake"]},
+    "epoch": {"type": "int", "default": 946684800},
+    "directory": {"type": "path", "required": True},
+}
+VCS: Options = {
+    "kind": {"type": "str", "required": True, "choices": ["git", "svn", "hg", "bzr", "dsc"]},
+    "values": {"type": "dict", "required": True},
+    "timeout": {"type": "float", "default": 300},
+}

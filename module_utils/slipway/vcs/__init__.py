@@ -1,0 +1,1 @@
+"""Where the sources of stacks are: git, Subversion, Mercurial, Bazaar and Debian source packages."""
