@@ -76,6 +76,19 @@ options:
         type: list
         elements: str
         required: true
+      version:
+        description: Its number. Not used here, as all that follows.
+        type: str
+      distribution:
+        description: Whose release it is.
+        type: str
+      mirror:
+        description: Where it is.
+        type: str
+      components:
+        description: Its components.
+        type: list
+        elements: str
   base_directory:
     description: Where the package lists of the platforms' own packages are kept.
     type: path
@@ -199,6 +212,8 @@ PLATFORM = {
     "name": {"type": "str", "required": True},
     "architectures": {"type": "list", "elements": "str", "required": True},
     "base": {"type": "list", "elements": "str", "required": True},
+    **{name: {"type": "str"} for name in ("version", "distribution", "mirror")},
+    "components": {"type": "list", "elements": "str"},
 }
 
 
@@ -227,7 +242,12 @@ def main() -> None:
 
 
 def act(options: dict[str, Any], *, write: bool) -> dict[str, Any]:
-    distro = load_distro(options["distro_file"], text=options.get("distro_text"), required=options["required_stacks"])
+    distro = load_distro(
+        options["distro_file"],
+        text=options.get("distro_text"),
+        required=options["required_stacks"],
+        needs_sources=False,
+    )
     release, directory = find_release(distro), Path(options["published"])
     names = Names(
         package=options["package_name"],

@@ -35,7 +35,7 @@ MAX_NODES = 100_000
 NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 TAGS = frozenset(f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "map", "seq")) | {"!"}
 BYTE_ORDER_MARK = "\ufeff"
-#: From where to where a value's characters stand, after a byte order mark.
+#: From where to where a value's characters stand, after a byte order mark; where a block ends is not exact.
 Span = tuple[int, int]
 
 
@@ -123,6 +123,14 @@ def to_plain(node: Node, written: Mapping[Span, str] | None = None) -> object:
     if isinstance(node.value, dict):
         return {key: to_plain(value, written) for key, value in node.value.items()}
     return node.value if written is None else written.get(node.span, node.value)
+
+
+def is_plain_text(value: str) -> bool:
+    """Whether a value without quotes is text to every reader, and no number, date or such."""
+    if yaml is None:
+        raise _missing_error("PyYAML", "python3-yaml")
+    resolver: Any = yaml.resolver.Resolver()
+    return bool(resolver.resolve(yaml.ScalarNode, value, (True, False)) == "tag:yaml.org,2002:str")
 
 
 def replace_scalars(text: str, written: Mapping[Span, str]) -> str:
@@ -226,9 +234,9 @@ class _Reader:
             span = (event.start_mark.index, event.end_mark.index)
             node = Node(None if is_plain and event.value in NULLS else event.value, line, span=span)
         elif isinstance(event, self.kinds.SequenceStartEvent):
-            node = self.read_sequence(line, level)
+            node = self.read_sequence(event, level)
         else:
-            node = self.read_mapping(line, level)
+            node = self.read_mapping(event, level)
         if event.anchor is not None:
             self.anchors[event.anchor] = node
             self.anchored.append(f"line {line}: the anchor &{event.anchor} is not allowed here")
@@ -239,13 +247,14 @@ class _Reader:
         if self.total > MAX_NODES:
             raise NotPlainError(f"line {line}: it grows to more than {MAX_NODES} values when its aliases are followed")
 
-    def read_sequence(self, line: int, level: int) -> Node:
+    def read_sequence(self, start: Any, level: int) -> Node:
         values = []
         while not isinstance(event := next(self.stream), self.kinds.SequenceEndEvent):
             values.append(self.read_node(event, level + 1))
-        return _make_node(values, line, values)
+        return _make_node(values, start, values, end=event)
 
-    def read_mapping(self, line: int, level: int) -> Node:
+    def read_mapping(self, start: Any, level: int) -> Node:
+        line = _find_line(start)
         own: dict[str, Node] = {}
         merged: list[Node] = []
         while not isinstance(event := next(self.stream), self.kinds.MappingEndEvent):
@@ -268,17 +277,18 @@ class _Reader:
             self.count_nodes(source.nodes, line)
             for name, value in source.mapping.items():
                 own.setdefault(name, value)
-        return _make_node(own, line, [*own.values()])
+        return _make_node(own, start, [*own.values()], end=event)
 
 
 def _find_line(event: Any) -> int:
     return int(event.start_mark.line) + 1
 
 
-def _make_node(value: list[Node] | dict[str, Node], line: int, children: list[Node]) -> Node:
+def _make_node(value: list[Node] | dict[str, Node], start: Any, children: list[Node], *, end: Any) -> Node:
     return Node(
         value,
-        line,
+        _find_line(start),
         nodes=1 + sum(child.nodes for child in children),
         depth=1 + max((child.depth for child in children), default=0),
+        span=(start.start_mark.index, end.end_mark.index),
     )

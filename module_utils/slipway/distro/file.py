@@ -4,11 +4,13 @@
 
 Where the tools of the time disagreed, this is what counts here:
 
-* A rule mapping without a known kind (``boxturtle``'s ``ros_experimental``) leaves its stack without rules, with a
-  remark; the stack and its version count.
+* A released stack without rules is a fault, also where its rule mapping has no known kind (``boxturtle``'s
+  ``ros_experimental``). Who needs no sources can have it as a remark: the stack and its version count then.
 * ``extends`` takes one name or a list, in any order of definition; the parents' stacks come first, each stack once.
 * A stack without a version is not released. Its rules that need one have no value.
-* Versions are text as written: ``1.10`` is not ``1.1``.
+* Versions are text as written: ``1.10`` is not ``1.1``. They may have an epoch.
+* ``$STACK_VERSION`` is the version as it can be written there: without its epoch in the name of a ``.dsc``, and as
+  DEP-14 says in what is a ref of git or hg (``1:2~rc1`` is ``1%2_rc1``).
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
+from ..deb.version import find_version_fault
 from ..errors import SlipwayError, refuse
 from ..yamltext import Node, NotPlainError, read
 
@@ -32,15 +35,18 @@ ALL = "all"
 _SVN = ("dev", "distro-tag", "release-tag")
 _DVCS = ("uri", "dev-branch", "distro-tag", "release-tag")
 #: What a rule of each kind must say; every URL may have an ``anon-`` twin for reading without an account.
-RULES: Mapping[str, tuple[str, ...]] = {"svn": _SVN, "git": _DVCS, "hg": _DVCS, "bzr": _DVCS}
+RULES: Mapping[str, tuple[str, ...]] = {"svn": _SVN, "git": _DVCS, "hg": _DVCS, "bzr": _DVCS, "dsc": ("uri",)}
 TWINS = frozenset({"uri", "dev", "distro-tag", "release-tag"})
 #: The first form of Subversion rules, which overlays what stands above it key by key.
 LEGACY = {"dev-svn": "dev", "distro-svn": "distro-tag", "release-svn": "release-tag"}
 LEGACY_KEYS = {**LEGACY, **{f"anon-{old}": f"anon-{new}" for old, new in LEGACY.items()}}
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_+.-]*\Z")
-STACK_VERSION = re.compile(r"[0-9][A-Za-z0-9.+~-]*\Z")
+#: What stands in the names of branches and tags for characters of a version that they must not have.
+REF_SIGNS: Mapping[str, Mapping[str, str]] = {"git": {":": "%", "~": "_"}, "hg": {":": "%"}}
 DISTRO_VERSION = re.compile(r"[A-Za-z0-9.+~]+\Z")
+#: What programs take as an address or the name of a branch or a tag, and not as an option.
+USABLE = re.compile(r"(?![- ])[^\x00-\x1f\x7f-\x9f]+\Z")
 REVISION = re.compile(r"\$Revision:\s*([0-9]+)\s*\$")
 UNEXPANDED = re.compile(r"\$(Rev|Revision|LastChangedRevision|Id):?\s*\$")
 VARIABLE = re.compile(r"\$(STACK_NAME|STACK_VERSION|RELEASE_NAME|REVISION)")
@@ -48,13 +54,29 @@ VARIABLE = re.compile(r"\$(STACK_NAME|STACK_VERSION|RELEASE_NAME|REVISION)")
 
 @dataclass(frozen=True)
 class Rules:
-    """Where a stack's source is: ``kind`` is svn, git, hg or bzr; ``values`` are expanded, anon twins always present.
+    """Where a stack's source is: ``kind`` is svn, git, hg, bzr or dsc.
 
-    A value that needs the version of an unreleased stack is ``None``.
+    ``values`` are expanded, anon twins always present; one that needs the version of an unreleased stack is ``None``.
+    ``templates`` are what they were before.
     """
 
     kind: str
     values: Mapping[str, str | None]
+    templates: Mapping[str, str] = field(default_factory=dict)
+
+    def expand(self, *, stack: str, version: str | None, release: str) -> Rules:
+        """The same rules for a stack in a version, which may be another than the distro file's."""
+        values = {
+            key: expand_rule(
+                template,
+                stack=stack,
+                version=None if version is None else format_version(version, self.kind, key),
+                release=release,
+            )
+            for key, template in self.templates.items()
+        }
+        twins = {f"anon-{key}": values[key] for key in TWINS & values.keys()}
+        return Rules(self.kind, {**twins, **values}, self.templates)
 
 
 @dataclass(frozen=True)
@@ -91,8 +113,14 @@ class Distro:
         return {stack.name: stack.version for stack in self.stacks.values() if stack.version is not None}
 
 
-def load_distro(path: str | os.PathLike[str], *, text: str | None = None, required: Collection[str] = ()) -> Distro:
-    """Read a distro file that has no faults; else the failure names the file and every fault.
+def load_distro(
+    path: str | os.PathLike[str],
+    *,
+    text: str | None = None,
+    required: Collection[str] = (),
+    needs_sources: bool = True,
+) -> Distro:
+    """Read a distro file that has no faults, as :func:`read_distro` does; else the failure names it and every fault.
 
     ``text`` is what a file of another machine says.
     """
@@ -101,18 +129,21 @@ def load_distro(path: str | os.PathLike[str], *, text: str | None = None, requir
         data = Path(path).read_bytes() if text is None else text.encode()
     except OSError as error:
         raise SlipwayError(attempt, on, str(error.strerror), do_next=do_next) from error
-    distro = read_distro(data, required=required)
+    distro = read_distro(data, required=required, needs_sources=needs_sources)
     refuse(attempt, on, distro.faults, several="faults", do_next=do_next)
     return distro
 
 
-def read_distro(data: bytes, *, required: Collection[str] = ()) -> Distro:
-    """Read a whole distro file and list every fault; the stacks ``required`` must be among its stacks."""
+def read_distro(data: bytes, *, required: Collection[str] = (), needs_sources: bool = True) -> Distro:
+    """Read a whole distro file and list every fault; the stacks ``required`` must be among its stacks.
+
+    A released stack that no rule says the source of is a fault; a remark, for a reader without ``needs_sources``.
+    """
     try:
         root, twice = read(data)
     except NotPlainError as error:
         return Distro("", None, {}, {}, [str(error)], [])
-    return _Reader(faults=twice).read_distro(root, required)
+    return _Reader(faults=twice, needs_sources=needs_sources).read_distro(root, required)
 
 
 def normalise_version(text: str) -> str | None:
@@ -120,6 +151,14 @@ def normalise_version(text: str) -> str | None:
     found = REVISION.search(text)
     version = f"r{found.group(1)}" if found else text
     return version if DISTRO_VERSION.match(version) else None
+
+
+def format_version(version: str, kind: str, key: str) -> str:
+    """The version of a stack as it is written in a rule of this ``kind``, or a file's name (``dsc``)."""
+    if kind == "dsc":
+        return version.partition(":")[2] or version
+    signs = REF_SIGNS.get(kind, {}) if not key.endswith("uri") else {}
+    return "".join(signs.get(sign, sign) for sign in version)
 
 
 def expand_rule(template: str, *, stack: str, version: str | None, release: str) -> str | None:
@@ -147,6 +186,7 @@ class _RuleTemplates:
 @dataclass
 class _Reader:
     faults: list[str]
+    needs_sources: bool = True
     remarks: list[str] = field(default_factory=list)
     named: Mapping[str, Node] = field(default_factory=dict)
 
@@ -193,7 +233,10 @@ class _Reader:
         if node is None or not node.mapping:
             self.add_fault("stacks", node or root, "there are no stacks")
             return {}
+        before = len(self.faults)
         common = self.read_rules(node.mapping.get("_rules"), None, "stacks._rules")
+        # Stacks that have no rules since those of all are faulty are not told one by one.
+        self.needs_sources &= len(self.faults) == before
         found = {}
         for name, entry in node.mapping.items():
             if name == "_rules":
@@ -217,15 +260,27 @@ class _Reader:
         self.note_unknown(where, properties, STACK_KEYS)
         version = properties.get("version")
         value = None if version is None else version.text
-        if version is not None and version.value is not None and (value is None or not STACK_VERSION.match(value)):
-            text = version.kind if value is None else repr(value)
-            self.add_fault(f"{where}.version", version, f"{text} cannot be the version of a package")
-            value = None
+        if version is not None and version.value is not None:
+            value = self.check_version(version, f"{where}.version")
+        before = len(self.faults)
         templates = self.read_rules(properties.get("_rules"), common, f"{where}._rules")
-        if templates is None:
+        if templates is not None:
+            return Stack(name, value, self.expand_rules(templates, name, value, release, node))
+        if value is not None and self.needs_sources and len(self.faults) == before:
+            self.add_fault(where, node, "no rule says where its source is")
+        else:
             self.remarks.append(f"{where}: no rule says where its source is (line {node.line})")
-            return Stack(name, value, None)
-        return Stack(name, value, self.expand_rules(templates, name, value, release, node))
+        return Stack(name, value, None)
+
+    def check_version(self, node: Node, where: str) -> str | None:
+        """The version of a stack, if it can be that of a package."""
+        fault = None if node.text is None else find_version_fault(node.text)
+        if node.text is None or fault is not None:
+            text = node.kind if node.text is None else repr(node.text)
+            why = "" if fault is None else f": it {fault}"
+            self.add_fault(where, node, f"{text} cannot be the version of a package{why}")
+            return None
+        return node.text
 
     def read_rules(self, node: Node | None, above: _RuleTemplates | None, where: str) -> _RuleTemplates | None:
         """The rules that hold here: a new form replaces what stands ``above``, the first form overlays it."""
@@ -259,10 +314,12 @@ class _Reader:
     def read_texts(self, mapping: Mapping[str, Node], where: str) -> dict[str, str]:
         found = {}
         for key, node in mapping.items():
+            found[key] = node.text or ""
             if node.text is None:
                 self.add_fault(f"{where}.{key}", node, f"it is {node.kind}, not text")
-            else:
-                found[key] = node.text
+            elif not USABLE.match(node.text):
+                sentence = f"{node.text!r} is empty, begins with a dash or a space, or holds a control character"
+                self.add_fault(f"{where}.{key}", node, sentence)
         return found
 
     def expand_rules(
@@ -271,15 +328,14 @@ class _Reader:
         missing = [key for key in RULES[templates.kind] if key not in templates.values]
         if missing:
             self.add_fault(f"stacks.{stack}", node, f"its {templates.kind} rules lack {', '.join(missing)}")
-        values: dict[str, str | None] = {}
+        usable = dict(templates.values)
         for key, template in templates.values.items():
             try:
-                values[key] = expand_rule(template, stack=stack, version=version, release=release)
+                expand_rule(template, stack=stack, version=version, release=release)
             except ValueError as error:
                 self.add_fault(f"stacks.{stack}", node, f"{key}: {error}")
-        for key in TWINS & values.keys():
-            values.setdefault(f"anon-{key}", values[key])
-        return Rules(templates.kind, values)
+                del usable[key]
+        return Rules(templates.kind, {}, usable).expand(stack=stack, version=version, release=release)
 
     def read_variants(self, node: Node | None, stacks: Mapping[str, Stack]) -> dict[str, Variant]:
         if node is None or node.value is None:
@@ -329,11 +385,12 @@ class _Reader:
         properties = self.read_mapping(node, where)
         self.note_unknown(where, properties, VARIANT_KEYS)
         extends = properties.get("extends")
+        before = len(self.faults)
         parents = (
             [extends.text] if extends is not None and extends.text is not None else self.read_names(extends, where)
         )
         own = self.read_names(properties.get("stacks"), where)
-        if not parents and not own:
+        if not parents and not own and len(self.faults) == before:
             self.add_fault(where, node, "it has neither stacks nor extends")
         for stack in own:
             if stack not in stacks:

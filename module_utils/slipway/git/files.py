@@ -5,13 +5,14 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from ..errors import SlipwayError
-from .remote import Person, fetch_commit, find_remote_commit, push_ref, run_git
+from ..errors import SlipwayError, name_refusals
+from .remote import Person, fetch_commit, find_remote_commit, push_ref, redacted, run_git
+from .tree import FILE, PROGRAM
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,7 @@ def ensure_files(
     Other files of the branch stay. If somebody else pushes meanwhile, the push is refused and nothing is lost.
     """
     for path in files:
-        if posixpath.isabs(path) or posixpath.normpath(path) != path or path.split("/")[0] in (".", "..", ".git"):
-            raise SlipwayError("commit the file", path, "it is not a path inside a repository", do_next="Correct it.")
+        _check_path(path)
     ref = f"refs/heads/{branch}"
     head = find_remote_commit(url, ref)
     with fetch_commit(url, head) as repository:
@@ -44,12 +44,90 @@ def ensure_files(
     return BranchUpdate(new, changed)
 
 
-def _read_content(repository: Path, head: str | None, path: str) -> str | None:
+def edit_file(
+    url: str,
+    branch: str,
+    path: str,
+    *,
+    edit: Callable[[str], str],
+    message: str,
+    person: Person,
+    attempts: int = 5,
+    write: bool = True,
+) -> BranchUpdate:
+    """Commit what ``edit`` makes of the file at the head of ``branch`` of the remote ``url``.
+
+    Nothing that is pushed meanwhile is lost: the file is read again then and edited anew, ``attempts`` times in all.
+    ``edit`` decides whether what it sees may still be edited.
+    """
+    _check_path(path)
+    for number in range(1, attempts + 1):
+        head = _find_head(url, branch, path)
+        with fetch_commit(url, head) as repository:
+            text = _read_text(repository, head, path, on=f"{path} of {redacted(url)}")
+            edited = edit(text)
+            changed = {path: (text, edited)} if edited != text else {}
+            if not changed or not write:
+                return BranchUpdate(head, changed)
+            new = _commit_files(repository, head, changed=changed, message=message, person=person)
+            try:
+                push_ref(url, f"refs/heads/{branch}", source=new, expected=head, repository=repository)
+            except SlipwayError:
+                if number == attempts or not _has_moved(url, branch, head):
+                    raise
+            else:
+                return BranchUpdate(new, changed)
+    raise ValueError(f"{attempts} attempts are none")
+
+
+def read_file(url: str, branch: str, path: str) -> tuple[str, str]:
+    """The head of ``branch`` of the remote ``url``, and the text of a file there, byte for byte."""
+    _check_path(path)
+    head = _find_head(url, branch, path)
+    with fetch_commit(url, head) as repository:
+        return head, _read_text(repository, head, path, on=f"{path} of {redacted(url)}")
+
+
+def _find_head(url: str, branch: str, path: str) -> str:
+    head = find_remote_commit(url, f"refs/heads/{branch}")
     if head is None:
-        return None
+        do_next = "Correct the branch's name, or push it, and run again."
+        raise SlipwayError("read", f"{path} of {redacted(url)}", f"there is no branch {branch}", do_next=do_next)
+    return head
+
+
+def _has_moved(url: str, branch: str, head: str) -> bool:
+    """Whether the branch is elsewhere by now; not, if the server does not say so."""
+    try:
+        return find_remote_commit(url, f"refs/heads/{branch}") != head
+    except SlipwayError:
+        return False
+
+
+def _read_text(repository: Path, head: str, path: str, *, on: str) -> str:
+    data = _read_blob(repository, head, path)
+    if data is None:
+        do_next = "Correct the path, or commit the file, and run again."
+        raise SlipwayError("read", on, f"it is not there in {head}", do_next=do_next)
+    with name_refusals("read", on, do_next="Commit it as UTF-8 and run again.", refusals=(UnicodeDecodeError,)):
+        return data.decode()
+
+
+def _check_path(path: str) -> None:
+    """Refuse what would be outside of a work tree, or git's own."""
+    if posixpath.isabs(path) or posixpath.normpath(path) != path or path.split("/")[0] in (".", "..", ".git"):
+        raise SlipwayError("use the file", path, "it is not a path inside a repository", do_next="Correct it.")
+
+
+def _read_content(repository: Path, head: str | None, path: str) -> str | None:
+    data = None if head is None else _read_blob(repository, head, path)
+    return None if data is None else data.decode(errors="replace")
+
+
+def _read_blob(repository: Path, head: str, path: str) -> bytes | None:
     run_here = partial(run_git, attempt=f"read {path} of", on=head, repository=repository)
     listed = run_here("ls-tree", "--name-only", head, "--", path).stdout
-    return run_here("cat-file", "blob", f"{head}:{path}").stdout if listed.strip() else None
+    return run_here("cat-file", "blob", f"{head}:{path}").raw if listed.strip() else None
 
 
 def _commit_files(
@@ -62,7 +140,10 @@ def _commit_files(
         run_here("read-tree", head, env=index)
     for path, (_unused, text) in sorted(changed.items()):
         blob = run_here("hash-object", "-w", "--stdin", stdin=text.encode()).stdout.strip()
-        run_here("update-index", "--add", "--cacheinfo", f"100644,{blob},{path}", env=index)
+        # It stays a program if it was one.
+        mode = run_here("ls-files", "--stage", "--", f":(literal){path}", env=index).stdout[:6]
+        mode = mode if mode == PROGRAM else FILE
+        run_here("update-index", "--add", "--cacheinfo", f"{mode},{blob},{path}", env=index)
     tree = run_here("write-tree", env=index).stdout.strip()
     parents = [] if head is None else ["-p", head]
     made = run_here("commit-tree", tree, *parents, env=person.environment(), stdin=message.encode())

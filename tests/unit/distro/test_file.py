@@ -6,6 +6,7 @@ import pytest
 import yaml
 from ansible_collections.slipway.release.plugins.module_utils.slipway.distro.file import (
     Distro,
+    Rules,
     expand_rule,
     load_distro,
     normalise_version,
@@ -44,7 +45,7 @@ variants:
 
 
 def distro(text: str, **options: object) -> Distro:
-    return read_distro(text.encode(), **options)  # type: ignore[arg-type]  # the keywords are the tests' own
+    return read_distro(text.encode(), **{"needs_sources": False, **options})  # type: ignore[arg-type]  # the keywords are the tests' own
 
 
 def one_fault(text: str, **options: object) -> str:
@@ -53,8 +54,9 @@ def one_fault(text: str, **options: object) -> str:
     return found[0]
 
 
-def with_stack(rules: str, named: str = "{}") -> Distro:
-    return distro(f"release: c\n_rules: {named}\nstacks:\n  ros: {{version: 1.0.0, _rules: {rules}}}\n")
+def with_stack(rules: str, named: str = "{}", version: str = "1.0.0") -> Distro:
+    text = f"release: c\n_rules: {named}\nstacks:\n  ros: {{version: {version}, _rules: {rules}}}\n"
+    return distro(text, needs_sources=True)
 
 
 def test_names_versions_and_variants_are_read() -> None:
@@ -122,12 +124,74 @@ def test_rules_can_be_named() -> None:
     ]
 
 
-def test_a_rule_without_its_kind_leaves_the_stack_without_rules_but_with_its_version() -> None:
-    found = with_stack("{dev: d, distro-tag: t, release-tag: r}")
+UNKNOWN_KIND = "{dev: d, distro-tag: t, release-tag: r}"
+
+
+def test_a_released_stack_whose_rule_has_no_kind_is_a_fault() -> None:
+    assert with_stack(UNKNOWN_KIND).faults == ["stacks.ros: no rule says where its source is (line 4)"]
+    assert with_stack(UNKNOWN_KIND, version="null").faults == []
+
+
+def test_who_needs_no_sources_has_the_stack_without_rules_but_with_its_version() -> None:
+    found = distro(f"release: c\nstacks: {{ros: {{version: 1.0.0, _rules: {UNKNOWN_KIND}}}}}")
     assert found.faults == []
     assert found.stacks["ros"].rules is None
     assert found.stacks["ros"].version == "1.0.0"
-    assert any("none of svn, git, hg, bzr" in remark for remark in found.remarks)
+    assert found.remarks == [
+        "stacks.ros._rules: none of svn, git, hg, bzr, dsc is there (line 2)",
+        "stacks.ros: no rule says where its source is (line 2)",
+    ]
+
+
+def test_each_released_stack_without_any_rules_is_a_fault() -> None:
+    text = "release: c\nstacks:\n  ros: {version: 1.0}\n  base: {}\n  tools: {version: 2.0}\n"
+    assert distro(text, needs_sources=True).faults == [
+        "stacks.ros: no rule says where its source is (line 3)",
+        "stacks.tools: no rule says where its source is (line 5)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rules", "fault"),
+    [
+        ("absent", "stacks._rules: no _rules are named 'absent' (line 3)"),
+        ("[a]", "stacks._rules: rules are a mapping or the name of one, this is a list (line 3)"),
+        ("{svn: x}", "stacks._rules.svn: it is text, not a mapping (line 3)"),
+    ],
+)
+def test_faulty_rules_of_all_stacks_are_told_once(rules: str, fault: str) -> None:
+    text = f"release: c\nstacks:\n  _rules: {rules}\n  ros: {{version: 1.0}}\n  base: {{version: 1.0}}\n"
+    assert distro(text, needs_sources=True).faults[0] == fault
+    assert not [each for each in distro(text, needs_sources=True).faults if "no rule says" in each]
+
+
+def test_a_stack_can_be_a_source_package_elsewhere() -> None:
+    found = with_stack("{dsc: {uri: 'https://deb.example.org/$STACK_NAME_$STACK_VERSION.dsc'}}", version="2:1.0-1")
+    assert found.faults == []
+    assert found.released() == {"ros": "2:1.0-1"}
+    assert found.stacks["ros"].rules == Rules(
+        "dsc",
+        dict.fromkeys(["uri", "anon-uri"], "https://deb.example.org/ros_1.0-1.dsc"),
+        {"uri": "https://deb.example.org/$STACK_NAME_$STACK_VERSION.dsc"},
+    )
+    assert with_stack("{dsc: {}}").faults == ["stacks.ros: its dsc rules lack uri (line 4)"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "tag", "uri"),
+    [
+        ("git", "ros-1%2.0_rc1-1", "u/1:2.0~rc1-1"),
+        ("hg", "ros-1%2.0~rc1-1", "u/1:2.0~rc1-1"),
+        ("bzr", "ros-1:2.0~rc1-1", "u/1:2.0~rc1-1"),
+    ],
+)
+def test_a_version_stands_in_tags_as_the_program_takes_it(kind: str, tag: str, uri: str) -> None:
+    rules = (
+        f"{{{kind}: {{uri: u/$STACK_VERSION, dev-branch: d, distro-tag: t, release-tag: $STACK_NAME-$STACK_VERSION}}}}"
+    )
+    found = with_stack(rules, version="1:2.0~rc1-1").stacks["ros"].rules
+    assert found is not None
+    assert (found.values["release-tag"], found.values["uri"]) == (tag, uri)
 
 
 def test_lacking_keys_of_a_rule_are_named() -> None:
@@ -167,6 +231,26 @@ def test_what_cannot_stand_in_a_version_is_refused(text: str) -> None:
     ("text", "fault"),
     [
         ("", "it is empty"),
+        ("stacks: !!python/object:os.system {}", "line 1: the tag tag:yaml.org,2002:python/object:os.system is not"),
+        ("release: c\nstacks: *x", "line 2: the alias *x stands before the end of what it names"),
+        ("release: c\nstacks: {ros: {<<: text}}", "line 2: << takes a mapping, not text"),
+        ("release: c\n? [a]\n: b", "line 2: a key is a list, not text"),
+        ("release: c\n\tstacks: {}", "it is not YAML: line 2:"),
+        ("release: C D\nstacks: {ros: {}}", "release: 'C D' is not a name (line 1)"),
+        ("release: c", "stacks: there are no stacks (line 1)"),
+        ("release: c\nstacks: [ros]", "stacks: there are no stacks (line 2)"),
+        ("release: c\nversion: [1]\nstacks: {ros: {}}", "version: it is a list, not text (line 2)"),
+        ("release: c\n_rules: [a]\nstacks: {ros: {}}", "_rules: it is a list, not a mapping (line 2)"),
+        (
+            "release: c\nstacks: {ros: {_rules: {svn: {dev: [x], distro-tag: t, release-tag: r}}}}",
+            "stacks.ros._rules.svn",
+        ),
+        (
+            "release: c\nstacks: {ros: {version: 1.2-}}",
+            "stacks.ros.version: '1.2-' cannot be the version of a package: it",
+        ),
+        ("release: c\nstacks: {ros: {version: 'x:1.2'}}", "stacks.ros.version: 'x:1.2' cannot be the version of a"),
+        ("release: c\nstacks: {ros: {version: 1 2}}", "stacks.ros.version: '1 2' cannot be the version of a package"),
         ("- a", "it is a list, not a mapping with release, stacks and variants (line 1)"),
         ("release: c\nstacks: {ros: {version: 1}}\n---\nrelease: d", "it holds a second document from line 3"),
         ("release: c\nstacks: {}", "stacks: there are no stacks (line 2)"),
@@ -203,6 +287,13 @@ def test_what_cannot_stand_in_a_version_is_refused(text: str) -> None:
             "release: c\nstacks: {ros: {}}\nvariants: [{a: {extends: b}}]",
             "variants.a.extends: there is no variant 'b' (line 3)",
         ),
+        ("release: c\nstacks: {ros: {}}\nvariants: [{a: {extends: a}}]", "variants.a: it extends itself, directly or"),
+        ("release: c\nstacks: {ros: {}}\nvariants: [{A: {stacks: [ros]}}]", "variants: 'A' is not a name of a variant"),
+        ("release: c\nstacks: {ros: {}}\nvariants: [{a: {stacks: ros}}]", "variants.a: names stand in a list, this is"),
+        (
+            "release: c\nstacks: {ros: {}}\nvariants: [{a: {stacks: [[ros]]}}]",
+            "variants.a: a name is text, this is a list",
+        ),
         ("release: c\nstacks: {ros: {}}\nvariants: [{a: }]", "variants.a: it has neither stacks nor extends (line 3)"),
         (
             "release: c\nstacks: {ros: {}}\nvariants: [{a: {stacks: [ros]}, b: {}}]",
@@ -221,6 +312,10 @@ def test_what_cannot_stand_in_a_version_is_refused(text: str) -> None:
 )
 def test_a_fault_is_one_sentence_with_its_line(text: str, fault: str) -> None:
     assert one_fault(text).startswith(fault)
+
+
+def test_a_file_that_is_no_text_is_refused() -> None:
+    assert read_distro(b"release: \xff").faults == ["byte 9 is not UTF-8"]
 
 
 def test_variants_that_extend_each_other_are_faults() -> None:
@@ -250,12 +345,14 @@ def test_a_refused_file_is_named_with_its_fault(tmp_path: Path) -> None:
     with pytest.raises(SlipwayError, match="No such file"):
         load_distro(tmp_path / "absent")
     path.write_text("release: c\nstacks: {ros: {version: 1.0}}")
-    assert load_distro(path).released() == {"ros": "1.0"}
+    with pytest.raises(SlipwayError, match=r"c\.rosdistro: stacks\.ros: no rule says where its source is \(line 2\)"):
+        load_distro(path)
+    assert load_distro(path, needs_sources=False).released() == {"ros": "1.0"}
 
 
 def test_the_text_of_a_file_on_another_machine_is_read_instead_of_it(tmp_path: Path) -> None:
     there = tmp_path / "there.rosdistro"
-    assert load_distro(there, text="release: c\nstacks: {ros: {version: 1.0}}").released() == {"ros": "1.0"}
+    assert load_distro(there, text="release: c\nstacks: {ros: {}}").released() == {}
     with pytest.raises(SlipwayError, match=r"there\.rosdistro: it is not YAML"):
         load_distro(there, text="release: c\nstacks: [")
 
