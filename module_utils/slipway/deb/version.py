@@ -122,6 +122,17 @@ def satisfies(version: str, operator: str, bound: str) -> bool:
     }[operator]
 
 
+def strip_rebuild(version: str) -> str:
+    """The version of the source: without the ``+b<n>`` of a binary rebuild."""
+    return _BIN_NMU.sub("", version)
+
+
+def next_rebuild(version: str, source_version: str) -> str:
+    """The version of the next binary rebuild of a source, where a package has ``version`` now."""
+    match = _BIN_NMU.search(version)
+    return f"{source_version}+b{int(match[0][2:]) + 1 if match else 1}"
+
+
 @dataclass(frozen=True)
 class Rule:
     """How versions are made: ``release`` of the distribution, ``platform``, and the ``template``.

@@ -1,0 +1,219 @@
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What a plan of builds is made from: options that name stacks and indexes, read into platforms and wishes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..deb.version import compare_versions, find_version_fault
+from ..errors import SlipwayError, refuse
+from ..http import FAILURES, explain_failure, fetch_url
+from .edges import POLICIES, Policy
+from .packages import MAX_INDEX, Binary, Source, read_binaries, read_sources, unpack_index
+from .plan import Wishes
+from .release import Names
+from .world import Platform
+
+#: The forms of an index in a directory, the first that is there counts.
+FORMS = ("", ".xz", ".gz")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked for; stacks are named as in the distro file, or as sources."""
+
+    options: Mapping[str, Any]
+    names: Names
+    stacks: Mapping[str, str] | None
+
+    @classmethod
+    def from_options(cls, options: Mapping[str, Any]) -> Request:
+        """The request that the options of the module are, if they are in order."""
+        names = Names(package=options["package_name"], shadow=options["source_version"])
+        names.check()
+        stacks = options["stacks"]
+        texts = None if stacks is None else {name: str(version) for name, version in stacks.items() if version}
+        request = cls(options, names, texts)
+        refuse(
+            "plan the builds of",
+            options["distribution"] or "the sources",
+            list(request.find_faults()),
+            do_next="Correct the options.",
+            several="options are wrong",
+        )
+        return request
+
+    def find_faults(self) -> Iterable[str]:
+        """What is wrong with the options."""
+        options = self.options
+        for name, policy in sorted(options["policies"].items()):
+            if policy not in POLICIES:
+                yield f"the policy of {name} is '{policy}', which is none of {', '.join(POLICIES)}"
+        for name, version in sorted(options["new"].items()):
+            fault = find_version_fault(str(version))
+            if fault:
+                yield f"the version '{version}' of {name} in new {fault}"
+        known = {platform["name"]: platform["architectures"] for platform in options["platforms"]}
+        if len(known) < len(options["platforms"]):
+            yield "a platform is there twice"
+        for platform in options["platforms"]:
+            if not platform["architectures"]:
+                yield f"the platform {platform['name']} has no architectures"
+            elif platform.get("all_architecture") not in (None, *platform["architectures"]):
+                yield f"{platform['all_architecture']} is no architecture of {platform['name']}"
+        places = {*known, *(f"{name}-{one}" for name, architectures in known.items() for one in architectures)}
+        for name, where in sorted(options["excludes"].items()):
+            for place in sorted({*(where or ())} - places):
+                yield f"{name} is excluded for {place}, which is not a platform"
+
+    def find_source(self, name: str) -> str:
+        """The source of a stack; a name that is none of a stack is one of a source."""
+        if self.stacks is not None and name in self.stacks:
+            return self.names.package.format(distribution=self.options["distribution"], stack=name.replace("_", "-"))
+        return name
+
+    def make_wishes(self) -> Wishes:
+        """What is wanted besides the versions, by sources."""
+        options = self.options
+        policy = Policy(
+            options["policy"],
+            {self.find_source(name): kind for name, kind in options["policies"].items()},
+            frozenset(map(self.find_source, options["abi_changed"])),
+        )
+        return Wishes(
+            distribution=options["distribution"],
+            policy=policy,
+            force=frozenset(map(self.find_source, options["force"])),
+            rebuild=frozenset(map(self.find_source, options["rebuild"])),
+            new=frozenset(map(self.find_source, options["new"])),
+            hold={self.find_source(name): str(reason) for name, reason in options["hold"].items()},
+            excluded=frozenset(self._list_excluded()),
+            profiles=options["profiles"],
+            first_alternative=options["alternatives"] == "first",
+            stacks={self.find_source(name): name for name in self.stacks or ()},
+        )
+
+    def _list_excluded(self) -> Iterable[str]:
+        for name, where in self.options["excludes"].items():
+            for platform in self.options["platforms"]:
+                for architecture in platform["architectures"]:
+                    if not where or platform["name"] in where or f"{platform['name']}-{architecture}" in where:
+                        yield f"{self.find_source(name)}/{platform['name']}/{architecture}"
+
+
+def read_platforms(request: Request) -> list[Platform]:
+    """Read all indexes of a request."""
+    return [_read_platform(request, platform) for platform in request.options["platforms"]]
+
+
+def _read_platform(request: Request, options: Mapping[str, Any]) -> Platform:
+    name, architectures, timeout = options["name"], options["architectures"], request.options["timeout"]
+    sources = [
+        source
+        for place in options["sources"]
+        for data, on in [_read_index(place.replace("{platform}", name), "Sources", timeout=timeout)]
+        for source in read_sources(data, on)
+    ]
+    chosen = choose_sources(request, name, sources)
+    shadow, base = (
+        {
+            architecture: _read_packages(options.get(kind) or (), name, architecture=architecture, timeout=timeout)
+            for architecture in architectures
+        }
+        for kind in ("shadow", "base")
+    )
+    return Platform(
+        name, tuple(architectures), options.get("all_architecture") or architectures[0], chosen, shadow, base
+    )
+
+
+def choose_sources(request: Request, platform: str, sources: Iterable[Source]) -> dict[str, Source]:
+    """The sources that are to be built: in the versions of the stacks, else in the highest; those that are new.
+
+    A stack without its source package is a finding, and all are listed.
+    """
+    known: dict[str, dict[str, Source]] = {}
+    for source in sources:
+        known.setdefault(source.name, {})[source.version] = source
+    chosen = {name: _find_highest(versions) for name, versions in known.items()}
+    findings = []
+    if request.stacks is not None:
+        chosen = {}
+        for stack, version in sorted(request.stacks.items()):
+            name = request.find_source(stack)
+            wanted = request.names.shadow.format(version=version, platform=platform)
+            if wanted in known.get(name, {}):
+                chosen[name] = known[name][wanted]
+            elif not _is_everywhere_excluded(request, stack, platform) and stack not in request.options["new"]:
+                there = ", ".join(sorted(known.get(name, {}))) or "none"
+                findings.append(f"{platform}: there is no source {name} {wanted} of {stack}; the index has {there}")
+            elif known.get(name):
+                chosen[name] = _find_highest(known[name])
+    for stack, version in sorted(request.options["new"].items()):
+        name = request.find_source(stack)
+        if name in known:
+            chosen[name] = chosen.get(name, _find_highest(known[name]))._replace(version=str(version))
+    refuse(
+        "plan the builds of",
+        request.options["distribution"] or "the sources",
+        findings,
+        several="sources are not there",
+        do_next="Make these source packages, or exclude the stack there, and run again.",
+    )
+    return chosen
+
+
+def _is_everywhere_excluded(request: Request, stack: str, platform: str) -> bool:
+    excludes = request.options["excludes"]
+    return stack in excludes and (not excludes[stack] or platform in excludes[stack])
+
+
+def _find_highest(versions: Mapping[str, Source]) -> Source:
+    found: Source | None = None
+    for version, source in versions.items():
+        if found is None or compare_versions(version, found.version) > 0:
+            found = source
+    if found is None:
+        raise AssertionError("there is one version at least")
+    return found
+
+
+def _read_packages(places: Sequence[str], platform: str, *, architecture: str, timeout: float) -> list[Binary]:
+    found: list[Binary] = []
+    for place in places:
+        where = place.replace("{platform}", platform).replace("{architecture}", architecture)
+        data, on = _read_index(where, "Packages", timeout=timeout)
+        found += [one for one in read_binaries(data, on) if one.architecture in (architecture, "all")]
+    return found
+
+
+def _read_index(place: str, name: str, *, timeout: float) -> tuple[bytes, str]:
+    """An index as text, and where it is."""
+    if "://" in place:
+        return unpack_index(_fetch(place, timeout), place), place
+    path = Path(place)
+    if path.is_dir():
+        path = next((path / f"{name}{form}" for form in FORMS if (path / f"{name}{form}").is_file()), path / name)
+    try:
+        return unpack_index(path.read_bytes(), os.fspath(path)), os.fspath(path)
+    except OSError as error:
+        raise SlipwayError(
+            "read the index",
+            os.fspath(path),
+            error.strerror or str(error),
+            do_next="Check whether the archive has this platform and architecture, and run again.",
+        ) from error
+
+
+def _fetch(url: str, timeout: float) -> bytes:
+    try:
+        return fetch_url(url, size=MAX_INDEX, timeout=timeout)
+    except (*FAILURES, ValueError) as error:
+        raise SlipwayError(
+            "fetch the index", url, explain_failure(error), do_next="Check the address, and whether it answers."
+        ) from error
