@@ -26,6 +26,8 @@ options:
         with V(absent) it is without O(packages), with V(snapshot) it is kept under O(name).
       - With V(received) the suite has what was uploaded into O(incoming). A file that cannot be included is named and
         kept aside, in C(incoming/<suite>/refused) of O(directory), and the others are included. Then the module fails.
+        A C(.dsc) goes in with the files that it names, if all their digests are right and C(source) is among the
+        architectures of the suite. One whose files are not all there yet stays, with a warning.
       - With V(exported) the suite has indexes, also one that had none yet, or whose settings changed since, or whose
         indexes or signatures clients cannot use.
     type: str
@@ -42,6 +44,11 @@ options:
     description:
       - For O(state=received), the directory that is uploaded to, on the file system of O(directory).
       - Files are moved away from there, so that their uploader cannot reach them, and copied before they are looked at.
+    type: path
+  source_keyring:
+    description:
+      - For O(state=received), a file of public keys, armored or not. A C(.dsc) must have a good signature of one of
+        them. Without it, no signature is looked at.
     type: path
   component:
     description:
@@ -106,7 +113,8 @@ EXAMPLES = r"""
 
 RETURN = r"""
 added:
-  description: What came, as package, architecture (of the index) and version.
+  description: >-
+    What came, as package, architecture (of the index; V(source) for source packages) and version.
   returned: when O(state) is V(present), V(absent), V(copied) or V(received)
   type: list
   elements: dict
@@ -146,6 +154,8 @@ def main() -> None:
             },
             "debs": {"type": "list", "elements": "path"},
             "incoming": {"type": "path"},
+            # Where public keys are is not a secret.
+            "source_keyring": {"type": "path", "no_log": False},
             "component": {"type": "str"},
             "packages": {"type": "list", "elements": "dict", "options": package},
             "source": {"type": "str"},
@@ -192,6 +202,7 @@ def act(options: dict[str, Any], *, write: bool) -> dict[str, Any]:
         "added": done.added,
         "updated": done.updated,
         "removed": done.removed,
+        "warnings": done.waiting,
         "diff": diff_texts({suite: (reprepro.format_listing(done.before), reprepro.format_listing(done.after))}),
     }
 
@@ -199,12 +210,14 @@ def act(options: dict[str, Any], *, write: bool) -> dict[str, Any]:
 def receive(archive: reprepro.Archive, options: dict[str, Any], *, write: bool) -> reprepro.Outcome:
     suite = options["suite"]
     places = incoming.locate_uploads(archive.base, suite, Path(options["incoming"]))
+    component = options["component"]
+    keyring = None if options["source_keyring"] is None else Path(options["source_keyring"])
     if write:
         done, findings = incoming.take_uploads(
-            archive, suite, places, component=options["component"], timeout=options["lock_timeout"]
+            archive, suite, places, component=component, keyring=keyring, timeout=options["lock_timeout"]
         )
     else:
-        done, findings = incoming.plan_uploads(archive, suite, places, component=options["component"])
+        done, findings = incoming.plan_uploads(archive, suite, places, component=component, keyring=keyring)
     refuse(
         "include all that was uploaded for",
         suite,

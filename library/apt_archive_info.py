@@ -31,7 +31,9 @@ EXAMPLES = r"""
 
 RETURN = r"""
 packages:
-  description: What the suite holds, as name, version, architecture, index, path below the public directory, and sha256.
+  description:
+    - What the suite holds, as name, version, architecture, index, path below the public directory, and sha256.
+    - Source packages are in the index C(source), with the path and the digest of their C(.dsc).
   returned: success
   type: list
   elements: dict
@@ -56,7 +58,7 @@ def act(options: dict[str, Any], *, write: bool) -> dict[str, Any]:
     with reprepro.open_archive(
         options["directory"], gnupghome=options["gnupghome"], write=write, timeout=options["lock_timeout"]
     ) as archive:
-        return {"changed": False, "packages": [asdict(package) for package in archive.list_packages(options["suite"])]}
+        return {"changed": False, "packages": [asdict(package) for package in archive.list_all(options["suite"])]}
 
 
 if __name__ == "__main__":

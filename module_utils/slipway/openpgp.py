@@ -17,7 +17,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from .errors import SlipwayError, refuse
-from .files import make_scratch, write_atomic
+from .files import make_scratch, read_regular, write_atomic
 from .locks import hold_flock
 from .process import Completed, run
 from .wait import wait_for
@@ -34,7 +34,10 @@ GPG_OPTIONS = (
 
 #: Looking takes no lock, because a lock is a file in the home; GnuPG replaces its files whole.
 GPG_READ = ("--lock-never",)
+#: Looking at what is somebody else's: no key is fetched that a signature or a key names, and no agent is started.
+GPG_OFFLINE = ("--no-autostart", "--disable-dirmngr", "--no-auto-key-retrieve")
 GPG_SIGN = ("--pinentry-mode", "error", "--armor", "--output", "-", "--detach-sign")
+GPG_CLEARSIGN = ("--pinentry-mode", "error", "--digest-algo", "SHA512", "--output", "-", "--clearsign")
 #: What to do when no signature was made.
 UNSIGNED = (
     "If the key has a passphrase, sign something by hand once for the agent to know it, and have it remember that for "
@@ -46,6 +49,8 @@ USER_ID = re.compile(r"[^<>\x00-\x1f\x7f]+ <[^<>@\s\x00-\x1f\x7f]+@[^<>@\s\x00-\
 EXPIRES = re.compile(r"(?:0|none|[1-9][0-9]*[dwmy]?|seconds=[1-9][0-9]*|[0-9]{4}-[0-9]{2}-[0-9]{2})\Z")
 #: What GnuPG calls a part that is revoked, disabled or invalid, which no new date helps.
 GONE = {"r", "d", "i"}
+#: Digests that no longer bind a signature to what it is over, by their numbers in OpenPGP.
+BROKEN_DIGESTS = {"1": "MD5", "2": "SHA-1", "3": "RIPEMD-160"}
 ALGORITHMS = {"1": "rsa", "17": "dsa", "19": "ecdsa", "22": "eddsa"}
 
 
@@ -208,6 +213,50 @@ def sign_within(environment: Mapping[str, str], fingerprint: str, *, data: Path)
     return run(words, attempt="sign", on=on, do_next=UNSIGNED, timeout=120).raw
 
 
+def clearsign_within(environment: Mapping[str, str], fingerprint: str, text: bytes, *, on: str) -> bytes:
+    """``text`` with a signature around it, made in a home that :func:`provide_environment` holds."""
+    words = [*_gpg_command(environment["GNUPGHOME"]), "--local-user", fingerprint, *GPG_CLEARSIGN]
+    where = f"{on} with the key {fingerprint}"
+    return run(words, attempt="sign", on=where, do_next=UNSIGNED, stdin=text, timeout=120).raw
+
+
+def open_clearsigned(
+    signed: bytes, *, gnupghome: str | os.PathLike[str] | None = None, keyring: str | os.PathLike[str] | None = None
+) -> tuple[Signature, bytes] | None:
+    """Whose good signature is around a text, and what it signs; None unless there is exactly one.
+
+    Keys that count are those of the home, or those of a file, armoured or not, by which alone :program:`gpgv` judges.
+    """
+    with make_scratch("slipway-gpgv-") as directory:
+        message, text = directory / "message", directory / "text"
+        message.write_bytes(signed)
+        if keyring is not None:
+            words, verb = ["gpgv", "--homedir", str(directory), "--keyring", _place_keyring(keyring, directory)], []
+        elif gnupghome is not None and _has_keyring(Path(gnupghome)):
+            words, verb = [*_gpg_command(gnupghome), *GPG_READ], ["--decrypt"]
+        else:
+            return None
+        done = run(
+            [*words, "--status-fd", "1", "--output", str(text), *verb, str(message)],
+            attempt="check the signature",
+            on="of a text",
+            timeout=60,
+            ok_codes=range(256),
+        )
+        found = parse_verification(done.stdout)
+        return None if found is None or not text.is_file() else (found, text.read_bytes())
+
+
+def _place_keyring(keyring: str | os.PathLike[str], directory: Path) -> str:
+    """A copy of a file of keys in the form that gpgv reads."""
+    content, copy = read_regular(keyring), directory / "keyring.gpg"
+    if content.lstrip().startswith(b"-----BEGIN PGP PUBLIC KEY BLOCK-----"):
+        words = [*_gpg_command(directory), "--dearmor"]
+        content = run(words, attempt="read the keys in", on=os.fspath(keyring), stdin=content, timeout=60).raw
+    copy.write_bytes(content)
+    return str(copy)
+
+
 def try_signing(gnupghome: str | os.PathLike[str], fingerprint: str) -> None:
     """Sign something that does not matter, and verify it; the home is afterwards as it was."""
     home = Path(gnupghome)
@@ -260,6 +309,112 @@ def parse_verification(status: str) -> Signature | None:
         return None
     fingerprint, made = valid[0][10], valid[0][3]
     return Signature(fingerprint, int(made)) if FINGERPRINT.match(fingerprint) and made.isdecimal() else None
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What a signature is worth now: ``fault`` is why it is not good, as half a sentence, None if it is.
+
+    ``key`` is what signed, a primary key or a subkey, and ``fingerprint`` its primary key; empty where GnuPG cannot
+    know. ``made`` is the time that the signature gives, which whoever signs can choose.
+    """
+
+    fault: str | None
+    key: str = ""
+    fingerprint: str = ""
+    made: int | None = None
+
+
+@contextlib.contextmanager
+def provide_keyring(keys: Mapping[str, bytes]) -> Iterator[Path]:
+    """A private GnuPG home with these public keys: where each is from, and the key itself, armoured or not."""
+    secret = [f"{name} is a secret key" for name, data in keys.items() if b"PRIVATE KEY" in data]
+    refuse("use the keys of", "signers", secret, do_next="Give the public half, as `gpg --armor --export` writes it.")
+    with make_scratch("slipway-keyring-") as home:
+        for number, (name, data) in enumerate(keys.items()):
+            _import_key(home, home / f"key-{number}", name=name, data=data)
+        yield home
+
+
+def _import_key(home: Path, path: Path, *, name: str, data: bytes) -> None:
+    path.write_bytes(data)
+    done = run(
+        [*_gpg_command(home), *GPG_OFFLINE, "--status-fd", "1", "--import", os.fspath(path)],
+        attempt="import the key of",
+        on=name,
+        timeout=60,
+        ok_codes=range(256),
+    )
+    taken = re.findall(r"^\[GNUPG:\] IMPORT_OK [0-9]+ ", done.stdout, re.MULTILINE)
+    if not taken:
+        do_next = "Give a public key, as `gpg --armor --export` writes it."
+        raise SlipwayError("use the key of", name, "GnuPG finds no public key in it", do_next=do_next)
+
+
+def list_fingerprints(gnupghome: str | os.PathLike[str]) -> set[str]:
+    """The fingerprints of the public keys of a home, those of subkeys among them."""
+    words = [*_gpg_command(gnupghome), *GPG_READ, "--with-colons", "--with-subkey-fingerprint", "--list-keys"]
+    done = run(words, attempt="list the keys of", on=str(gnupghome), timeout=60)
+    return {part.fingerprint for entry in parse_keys(done.stdout) for part in entry.parts()}
+
+
+def judge_signature(gnupghome: str | os.PathLike[str], *, data: Path, signature: Path) -> Judgement:
+    """What a signature is worth now, by the keys of a home, and whose it is.
+
+    Other than for :func:`verify_signature`, a key that has expired since counts no more.
+    """
+    words = ["--status-fd", "1", "--verify", os.fspath(signature), os.fspath(data)]
+    done = run(
+        [*_gpg_command(gnupghome), *GPG_READ, *GPG_OFFLINE, *words],
+        attempt="check the signature",
+        on=str(signature),
+        timeout=60,
+        ok_codes=range(256),
+    )
+    return parse_judgement(done.stdout)
+
+
+def parse_judgement(status: str) -> Judgement:
+    """Read GnuPG's status lines of a verification; what they do not say outright is no good signature."""
+    # What else splits a line for Python may stand in a name, which GnuPG repeats.
+    lines = [words for line in status.split("\n") if line.startswith("[GNUPG:] ") and (words := line.split()[1:])]
+    said = {words[0]: words[1:] for words in lines}
+    times = max([words[0] for words in lines].count(word) for word in ("NEWSIG", "VALIDSIG"))
+    if times > 1:
+        return Judgement(f"it has {times} signatures, of which none counts")
+    if "ERRSIG" in said:
+        return _judge_unchecked([*said["ERRSIG"], *[""] * 7])
+    if "BADSIG" in said:
+        key = said["BADSIG"][0] if said["BADSIG"] else ""
+        return Judgement(f"its signature, by the key {key}, is over another text", key)
+    valid = said.get("VALIDSIG", [])
+    if len(valid) < 10 or not (FINGERPRINT.match(valid[0]) and FINGERPRINT.match(valid[9])):
+        return Judgement("GnuPG cannot read its signature")
+    key, made, fingerprint = valid[0], int(valid[2]) if valid[2].isdecimal() else None, valid[9]
+    return Judgement(_find_fault_of_valid(said, valid, key), key, fingerprint, made)
+
+
+def _judge_unchecked(fields: Sequence[str]) -> Judgement:
+    """Of a signature that GnuPG could not check: the key's id, what it lacks, and perhaps the fingerprint."""
+    key = fields[6] if FINGERPRINT.match(fields[6]) else fields[0]
+    if fields[5] == "9":
+        return Judgement(f"its signature is by the key {key}, which is none of those that are known here", key)
+    return Judgement(f"its signature, by the key {key}, is of a kind that GnuPG cannot check here", key)
+
+
+def _find_fault_of_valid(said: Mapping[str, Sequence[str]], valid: Sequence[str], key: str) -> str | None:
+    """Why a signature does not count that is right in itself: its key, its end, or how it was made."""
+    if "REVKEYSIG" in said:
+        return f"its signature is by the key {key}, which is revoked"
+    if "EXPKEYSIG" in said:
+        end = "".join(said.get("KEYEXPIRED", ()))
+        when = f" on {_format_day(int(end))}" if re.fullmatch(r"[0-9]{1,10}", end) else ""
+        return f"its signature is by the key {key}, which expired{when}"
+    if "EXPSIG" in said:
+        return f"its signature, by the key {key}, was made for a time that is over"
+    if valid[7] in BROKEN_DIGESTS:
+        return f"its signature, by the key {key}, is over a digest by {BROKEN_DIGESTS[valid[7]]}, which can be forged"
+    return None if "GOODSIG" in said and valid[8] == "00" else f"its signature, by the key {key}, is none over a file"
 
 
 def make_key(gnupghome: str | os.PathLike[str], user_id: str, *, expires: str = "2y") -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -303,6 +304,45 @@ def test_two_signatures_or_a_bad_one_are_not_good() -> None:
     assert openpgp.parse_verification("[GNUPG:] REVKEYSIG F750 A\n" + valid) is None
 
 
+VALID = f"VALIDSIG {FINGERPRINT} 2026-11-21 1000 0 4 0 22 8 00 {FINGERPRINT}"
+#: Each makes a signature worthless that is good in all else.
+WORTHLESS = [
+    "BADSIG F750 A",
+    "ERRSIG F750 22 8 00 1000 9 -",
+    "REVKEYSIG F750 A",
+    "EXPKEYSIG F750 A",
+    "EXPSIG F750 A",
+    f"NEWSIG\n[GNUPG:] NEWSIG\n[GNUPG:] {VALID}",
+    VALID,
+    VALID.replace(" 8 00", " 2 00"),
+    VALID.replace(" 8 00", " 8 10"),
+]
+
+
+@given(st.permutations(["NEWSIG", "GOODSIG F750 A", VALID]), st.sampled_from([*WORTHLESS, None]), st.integers(0, 3))
+def test_a_judgement_is_good_only_where_nothing_speaks_against_it(
+    good: list[str], worthless: str | None, place: int
+) -> None:
+    lines = [*good[:place], *([] if worthless is None else [worthless]), *good[place:]]
+    if worthless is not None and worthless.startswith("VALIDSIG") and worthless != VALID:
+        lines.remove(VALID)
+    found = openpgp.parse_judgement("".join(f"[GNUPG:] {line}\n" for line in lines))
+    assert (found.fault is None) is (worthless is None)
+    assert found.fault is not None or found == openpgp.Judgement(None, FINGERPRINT, FINGERPRINT, 1000)
+
+
+@given(st.text(max_size=200), st.sampled_from(["VALIDSIG", "GOODSIG", "BADSIG", "ERRSIG", "KEYEXPIRED", ""]))
+def test_any_status_can_be_judged_and_is_no_good_signature(text: str, word: str) -> None:
+    assert openpgp.parse_judgement(f"[GNUPG:] {word} {text}\n{text}").fault is not None
+
+
+def test_a_name_cannot_pass_for_what_gnupg_says() -> None:
+    other = "F" * 40
+    name = f"Mallory\u2028[GNUPG:] {VALID.replace(FINGERPRINT, other)}"
+    found = openpgp.parse_judgement(f"[GNUPG:] NEWSIG\n[GNUPG:] GOODSIG F750 {name}\n[GNUPG:] {VALID}\n")
+    assert (found.fault, found.fingerprint) == (None, FINGERPRINT)
+
+
 def test_the_module_makes_one_key_once_and_exports_it(tmp_path: Path) -> None:
     arguments = {
         "gnupghome": str(tmp_path / "g"),
@@ -326,3 +366,36 @@ def test_the_module_makes_one_key_once_and_exports_it(tmp_path: Path) -> None:
     refused = run_module("openpgp_key", {**arguments, "email": "anne"})
     assert refused["failed"]
     assert "not of the form" in refused["msg"]
+
+
+def test_a_signed_text_is_opened_by_a_home_and_by_a_file_of_keys(home: Path, tmp_path: Path) -> None:
+    fingerprint = openpgp.find_signing_key(home).fingerprint
+    text = b"Source: one\n- a line that begins with a dash\n"
+    with openpgp.provide_environment(home) as environment:
+        signed = openpgp.clearsign_within(environment, fingerprint, text, on="a text")
+    armored, plain = tmp_path / "key.asc", tmp_path / "key.gpg"
+    armored.write_bytes(openpgp.export_public_key(home, fingerprint))
+    subprocess.run(["gpg", "--homedir", home, "--export", "--output", plain], check=True, capture_output=True)
+    for found in (
+        openpgp.open_clearsigned(signed, gnupghome=home),
+        openpgp.open_clearsigned(signed, keyring=armored),
+        openpgp.open_clearsigned(signed, keyring=plain),
+    ):
+        assert found is not None
+        assert (found[0].fingerprint, found[1]) == (fingerprint, text)
+
+
+@pytest.mark.parametrize(
+    "change", [lambda signed: signed.replace(b"one", b"two"), lambda signed: signed[:-60], lambda _: b"x"]
+)
+def test_a_signed_text_that_was_changed_is_not_opened(
+    home: Path, tmp_path: Path, change: Callable[[bytes], bytes]
+) -> None:
+    fingerprint = openpgp.find_signing_key(home).fingerprint
+    with openpgp.provide_environment(home) as environment:
+        signed = change(openpgp.clearsign_within(environment, fingerprint, b"Source: one\n", on="a text"))
+    keyring = tmp_path / "key.asc"
+    keyring.write_bytes(openpgp.export_public_key(home, fingerprint))
+    assert openpgp.open_clearsigned(signed, gnupghome=home) is None
+    assert openpgp.open_clearsigned(signed, keyring=keyring) is None
+    assert openpgp.open_clearsigned(signed, gnupghome=tmp_path) is None

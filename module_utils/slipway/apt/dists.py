@@ -36,10 +36,18 @@ Compressed = MutableMapping[str, Mapping[str, str]]
 
 @dataclass(frozen=True)
 class SuiteIndexes:
-    """A suite: what its Release file says of it, and its indexes as text by their places (``main/binary-i386``)."""
+    """A suite: what its Release file says of it, and its indexes as text by their places.
+
+    A place is ``main/binary-i386`` for packages, ``main/source`` for source packages.
+    """
 
     fields: Mapping[str, str]
     texts: Mapping[str, str]
+
+
+def name_index(place: str) -> str:
+    """What the index in a place is called."""
+    return "Sources" if place.rpartition("/")[2] == "source" else "Packages"
 
 
 def make_directory(path: Path, *, top: Path) -> None:
@@ -84,7 +92,9 @@ def write_dists(
             make_directory(place / below, top=place)
             os.symlink(os.path.relpath(served / "by-hash", place / below), place / below / "by-hash")
             stored = _store_index(served / BY_HASH, encode_control(text), moment=moment, known=compressed)
-            for name, digest in stored.items():
+            plain = name_index(index)
+            for suffix, digest in stored.items():
+                name = f"{plain}{suffix}"
                 os.link(served / BY_HASH / digest, place / below / name)
                 size = sizes[f"{below}/{name}"] = (place / below / name).stat().st_size
                 entries.append(f" {digest} {size} {index}/{name}")
@@ -135,7 +145,7 @@ def find_wrong_dists(place: Path, sizes: Mapping[str, int], *, signer: Signer | 
 
 
 def _store_index(store: Path, plain: bytes, *, moment: int, known: Compressed) -> dict[str, str]:
-    """Store an index in all its forms; their digests by name."""
+    """Store an index in all its forms; their digests by suffix."""
     digest = _store_by_hash(store, plain, moment=moment)
     parts = known.get(digest)
     if parts is None or not all(_is_stored(store, part) for part in parts.values()):
@@ -143,7 +153,7 @@ def _store_index(store: Path, plain: bytes, *, moment: int, known: Compressed) -
             suffix: _store_by_hash(store, compress(plain), moment=moment) for suffix, compress in COMPRESSIONS.items()
         }
         known[digest] = parts
-    return {"Packages": digest, **{f"Packages{suffix}": part for suffix, part in parts.items()}}
+    return {"": digest, **parts}
 
 
 def _store_by_hash(store: Path, content: bytes, *, moment: int) -> str:

@@ -20,7 +20,7 @@ from pathlib import Path
 from ..errors import SlipwayError, refuse
 from ..files import hash_file, name_temporary, sync_directory, sync_file, write_atomic
 from ..release.records import format_json
-from .dists import BY_HASH, SuiteIndexes, find_wrong_dists, make_directory, read_compressed, write_dists
+from .dists import BY_HASH, SuiteIndexes, find_wrong_dists, make_directory, name_index, read_compressed, write_dists
 from .generations import (
     CURRENT_LINK,
     GENERATIONS,
@@ -43,10 +43,15 @@ SWEEP_INTERVAL = 3600.0
 #: Of a suite's Release file by reprepro, what readers are told too.
 FIELDS = ("Origin", "Label", "Suite", "Version", "Codename", "Architectures", "Components", "Description")
 
+#: Where indexes are, below the directory of their suite.
+INDEXES = ("*/binary-*/Packages", "*/source/Sources")
+
 _FIELD = re.compile(rf"^({'|'.join(FIELDS)}): *(.*)$", re.MULTILINE)
 _FILENAME = re.compile(r"^Filename: (.+)$", re.MULTILINE)
 _SIZE = re.compile(r"^Size: ([0-9]+)$", re.MULTILINE)
 _SHA256 = re.compile(r"^SHA256: ([0-9a-f]{64})$", re.MULTILINE)
+_DIRECTORY = re.compile(r"^Directory: (.+)$", re.MULTILINE)
+_CHECKSUMS = re.compile(r"^Checksums-Sha256:[ \t]*\n((?: [0-9a-f]{64} [0-9]+ \S+(?:\n|\Z))+)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -77,7 +82,9 @@ def is_publication_due(export: Path, served: Path, suite: str, *, signer: Signer
     return (
         wanted != {name: digest for name, digest in now.sources.items() if _is_of(name, suite)}
         or bool(find_wrong_dists(place, files, signer=signer))
-        or not all(_is_served(served, text) for name, text in _read_indexes(place) if _is_of(_suite_of(name), suite))
+        or not all(
+            _is_served(served, name, text) for name, text in _read_indexes(place) if _is_of(_suite_of(name), suite)
+        )
     )
 
 
@@ -143,7 +150,8 @@ def read_export(export: Path) -> dict[str, SuiteIndexes]:
         for release in sorted((export / "dists").glob(pattern)):
             texts = {
                 os.path.relpath(path.parent, release.parent): path.read_bytes().decode("utf-8", "surrogateescape")
-                for path in sorted(release.parent.glob("*/binary-*/Packages"))
+                for pattern in INDEXES
+                for path in sorted(release.parent.glob(pattern))
             }
             fields = dict(_FIELD.findall(release.read_text(encoding="utf-8")))
             found[os.path.relpath(release.parent, export / "dists")] = SuiteIndexes(fields, texts)
@@ -212,7 +220,9 @@ def _fill_pool(export: Path, served: Path, indexes: SuiteIndexes, placed: Mutabl
     ``placed`` knows by their digests where packages are, and learns.
     """
 
-    def place(paragraph: str) -> str:
+    def place(paragraph: str, index: str) -> str:
+        if name_index(index) == "Sources":
+            return _place_source(export, served, paragraph)
         name, digest = _FILENAME.search(paragraph), _SHA256.search(paragraph)
         if name is None or digest is None:
             return paragraph
@@ -222,7 +232,7 @@ def _fill_pool(export: Path, served: Path, indexes: SuiteIndexes, placed: Mutabl
         return paragraph if placed[sha256] == path else _FILENAME.sub(f"Filename: {placed[sha256]}", paragraph, count=1)
 
     texts = {
-        index: "\n\n".join(place(paragraph) for paragraph in text.split("\n\n"))
+        index: "\n\n".join(place(paragraph, index) for paragraph in text.split("\n\n"))
         for index, text in indexes.texts.items()
     }
     return SuiteIndexes(indexes.fields, texts)
@@ -236,22 +246,57 @@ def _place_package(export: Path, served: Path, path: str, *, sha256: str) -> str
         if (served / candidate).exists() and _is_package(served / candidate, export / path, sha256=sha256):
             return candidate
     candidate = other if (served / path).exists() else path
-    make_directory((served / candidate).parent, top=served)
-    if (export / path).stat().st_mode & 0o7777 != 0o644:
-        (export / path).chmod(0o644)
-    sync_file(export / path)
+    _link_file(export / path, served / candidate, top=served)
+    return candidate
+
+
+def _place_source(export: Path, served: Path, paragraph: str) -> str:
+    """Let the files of a source package be in the pool: under reprepro's names, or all of them in a directory below.
+
+    Two source packages may have files in common; one name never stands for two files.
+    """
+    directory, files = _DIRECTORY.search(paragraph), _list_source_files(paragraph)
+    if directory is None or not files:
+        return paragraph
+    usual = directory.group(1)
+    digest = sha256("".join(sorted(each for _name, _size, each in files)).encode()).hexdigest()
+    place = f"{usual}/{digest[:16]}"
+    if not any(_is_taken(served / usual / name, export / usual / name, each) for name, _size, each in files):
+        place = usual
+    for name, _size, each in files:
+        target = served / place / name
+        if not target.exists() or not _is_package(target, export / usual / name, sha256=each):
+            _link_file(export / usual / name, target, top=served)
+    return paragraph if place == usual else _DIRECTORY.sub(f"Directory: {place}", paragraph, count=1)
+
+
+def _is_taken(there: Path, wanted: Path, sha256: str) -> bool:
+    return there.exists() and not _is_package(there, wanted, sha256=sha256)
+
+
+def _list_source_files(paragraph: str) -> list[tuple[str, int, str]]:
+    """Name, size and digest of each file of a source package."""
+    found = _CHECKSUMS.search(paragraph)
+    rows = [line.split() for line in found.group(1).splitlines()] if found else []
+    return [(name, int(size), digest) for digest, size, name in rows]
+
+
+def _link_file(source: Path, target: Path, *, top: Path) -> None:
+    make_directory(target.parent, top=top)
+    if source.stat().st_mode & 0o7777 != 0o644:
+        source.chmod(0o644)
+    sync_file(source)
     try:
-        (served / candidate).unlink(missing_ok=True)
-        os.link(export / path, served / candidate)
+        target.unlink(missing_ok=True)
+        os.link(source, target)
     except OSError as error:
         raise SlipwayError(
             "publish",
-            str(export / path),
-            f"it cannot be linked into {served}: {error.strerror}",
+            str(source),
+            f"it cannot be linked into {top}: {error.strerror}",
             do_next="Put both directories on one file system, where all is the same user's, and run again.",
         ) from error
-    sync_directory((served / candidate).parent)
-    return candidate
+    sync_directory(target.parent)
 
 
 def _is_package(there: Path, wanted: Path, *, sha256: str) -> bool:
@@ -268,7 +313,7 @@ def _remove_old_indexes(served: Path, *, moment: float) -> None:
 
 def _sweep_pool(served: Path, generation: Path, *, moment: float) -> None:
     """Remove what is in no index any more, if its time is over: reprepro's link to it went when its status changed."""
-    named = set(_read_places(generation).values())
+    named = {path for name, text in _read_indexes(generation) for path, _size in _list_files(name, text)}
     for directory, _names, files in os.walk(served / "pool", topdown=False):
         for path in (Path(directory, name) for name in files):
             gone = str(path.relative_to(served)) not in named
@@ -280,13 +325,14 @@ def _sweep_pool(served: Path, generation: Path, *, moment: float) -> None:
 
 def _read_indexes(generation: Path) -> Iterator[tuple[str, str]]:
     """The indexes of a generation as text, each with its path."""
-    for index in sorted((generation / "dists").rglob("binary-*/Packages")):
+    top = generation / "dists"
+    for index in sorted([*top.rglob("binary-*/Packages"), *top.rglob("source/Sources")]):
         yield str(index.relative_to(generation)), index.read_bytes().decode("utf-8", "surrogateescape")
 
 
 def _read_places(generation: Path) -> dict[str, str]:
-    """Where the packages of a generation are, by their digests."""
-    texts = [text for _path, text in _read_indexes(generation)]
+    """Where the packages of a generation are, by their digests; not the source packages."""
+    texts = [text for path, text in _read_indexes(generation) if path.endswith("/Packages")]
     return {
         sha256: path
         for text in texts
@@ -294,7 +340,19 @@ def _read_places(generation: Path) -> dict[str, str]:
     }
 
 
-def _is_served(served: Path, text: str) -> bool:
-    """Whether the packages of an index are there with their sizes."""
-    sizes = {served / path: int(size) for path, size in zip(_FILENAME.findall(text), _SIZE.findall(text), strict=True)}
+def _list_files(index: str, text: str) -> Iterator[tuple[str, int]]:
+    """The files that an index names, each with its size."""
+    if index.endswith("/Packages"):
+        sizes = (int(size) for size in _SIZE.findall(text))
+        yield from zip(_FILENAME.findall(text), sizes, strict=True)
+        return
+    for paragraph in text.split("\n\n"):
+        directory = _DIRECTORY.search(paragraph)
+        for name, size, _digest in _list_source_files(paragraph) if directory else ():
+            yield f"{directory.group(1) if directory else ''}/{name}", size
+
+
+def _is_served(served: Path, index: str, text: str) -> bool:
+    """Whether the files that an index names are there with their sizes."""
+    sizes = {served / path: size for path, size in _list_files(index, text)}
     return all(path.is_file() and path.stat().st_size == size for path, size in sizes.items())

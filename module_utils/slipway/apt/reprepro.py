@@ -17,9 +17,10 @@ import functools
 import os
 import re
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from .. import openpgp
 from ..deb.control import Control
@@ -33,6 +34,7 @@ from .exported import adopt_served, is_publication_due, publish_export
 from .generations import remove_temporaries
 from .index import Deb
 from .signed import RELEASE, SIGNED, Expected, Signer, find_faults
+from .uploads import SOURCE, IncludedSource, SourceUpload, find_pool_conflict, find_source_conflict
 
 LOCK = "slipway.lock"
 UNFINISHED = "slipway.unfinished"
@@ -50,7 +52,13 @@ _BY_VERSION = functools.cmp_to_key(compare_versions)
 _CHECKSUM = re.compile(r"^(\S+) .*:2:([0-9a-f]{64})", re.MULTILINE)
 _LIST_FORMAT = r"${package}\t${version}\t${architecture}\t${$architecture}\t${$filekey}\t${SHA256}\n"
 
+#: Fields of source packages have several lines; a line that begins with a tabulator is in none of them.
+_SOURCE_FORMAT = r"${package}\t${version}\t${Directory}\t${Checksums-Sha256}\n\t\n"
+_SOURCE_FILE = re.compile(r"^\s*([0-9a-f]{64}) [0-9]+ (\S+)$", re.MULTILINE)
+
 Change = dict[str, str]
+#: What is included, and what refuses it.
+Item = TypeVar("Item", Deb, SourceUpload)
 
 
 @dataclass(frozen=True)
@@ -71,12 +79,13 @@ class Package:
 
 @dataclass(frozen=True)
 class Suite:
-    """A suite as ``conf/distributions`` defines it; architectures without ``source``."""
+    """A suite as ``conf/distributions`` defines it; architectures without ``source``, which ``sources`` stands for."""
 
     codename: str
     architectures: tuple[str, ...]
     components: tuple[str, ...]
     sign_with: str = ""
+    sources: bool = False
 
 
 @dataclass(frozen=True)
@@ -102,7 +111,8 @@ class Publication:
 class Outcome:
     """What a change did, or would do: the packages as ``{package, architecture, version, was}``, and both states.
 
-    ``architecture`` is that of the index; ``was`` is missing for what was not there.
+    ``architecture`` is that of the index, ``source`` for source packages; ``was`` is missing for what was not there.
+    ``waiting`` are sentences about uploads that are not whole yet.
     """
 
     before: list[Package]
@@ -110,6 +120,7 @@ class Outcome:
     added: list[Change] = field(default_factory=list)
     updated: list[Change] = field(default_factory=list)
     removed: list[Change] = field(default_factory=list)
+    waiting: list[str] = field(default_factory=list)
 
     @property
     def changed(self) -> bool:
@@ -168,6 +179,82 @@ class Archive:
         done = self.run_reprepro("--list-format", _LIST_FORMAT, "-T", "deb", "list", suite, attempt="list")
         rows = (line.split("\t") for line in done.stdout.splitlines())
         return sorted((Package(*row) for row in rows), key=lambda package: (package.name, package.index))
+
+    def list_sources(self, suite: str) -> dict[str, IncludedSource]:
+        """The source packages that the suite holds, by name."""
+        if not self.find_suite(suite).sources:
+            return {}
+        done = self.run_reprepro("--list-format", _SOURCE_FORMAT, "-T", "dsc", "list", suite, attempt="list")
+        found = {}
+        for row in done.stdout.split("\n\t\n")[:-1]:
+            name, version, directory, files = row.lstrip("\n").split("\t")
+            digests = {file: digest for digest, file in _SOURCE_FILE.findall(files)}
+            found[name] = IncludedSource(name, version, directory, digests)
+        return found
+
+    def list_all(self, suite: str) -> list[Package]:
+        """What the suite holds, source packages too, which are in the index ``source``."""
+        sources = [describe_source(source) for source in self.list_sources(suite).values()]
+        return [*self.list_packages(suite), *sources]
+
+    def judge_sources(
+        self, suite: str, uploads: Sequence[SourceUpload], *, component: str | None = None
+    ) -> tuple[Outcome, list[tuple[SourceUpload, str]]]:
+        """What including those of ``uploads`` that can be would do, and the others, each with the reason.
+
+        Of several versions of a source package the newest is included, and nothing is wrong with the others.
+        """
+        before = self.list_sources(suite)
+        known = self._list_checksums() if uploads else {}
+        after, refused = dict(before), []
+        for upload in sorted(uploads, key=lambda one: _BY_VERSION(one.dsc.version)):
+            there = after.get(upload.dsc.source)
+            faults = [None if self.find_suite(suite).sources else f"{suite} takes no source packages"]
+            faults.append(find_source_conflict(upload, there, self.public))
+            if component is not None and (there is None or there.version != upload.dsc.version):
+                faults.append(find_pool_conflict(upload, known, component=component))
+            if reasons := [fault for fault in faults if fault is not None]:
+                refused.append((upload, reasons[0]))
+            elif there is None or there.version != upload.dsc.version:
+                name, directory = upload.dsc.source, upload.dsc.locate_pool(component or "")
+                after[name] = IncludedSource(name, upload.dsc.version, directory, upload.digests)
+            for name, digest in upload.digests.items() if not reasons else ():
+                known.setdefault(f"{upload.dsc.locate_pool(component or '')}/{name}", digest)
+        outcome = compare_states(map(describe_source, before.values()), map(describe_source, after.values()))
+        return outcome, refused
+
+    def include_sources(self, suite: str, uploads: Sequence[SourceUpload], *, component: str | None = None) -> Outcome:
+        """Include source packages, each in a call of its own, as reprepro wants it; the indexes are written once."""
+        plan, refused = self.judge_sources(suite, uploads, component=component)
+        findings = [f"{upload.path}: {reason}" for upload, reason in refused]
+        _refuse_findings("include source packages in", suite, self.base, findings)
+        new = {change["package"]: change["version"] for change in (*plan.added, *plan.updated)}
+        wanted = [upload for upload in uploads if new.get(upload.dsc.source) == upload.dsc.version]
+        if wanted:
+            options = [] if component is None else ["--component", component]
+            with self.begin_change(suite):
+                for upload in wanted:
+                    section, priority = upload.choose_place()
+                    self.run_reprepro(
+                        *(*options, "--section", section, "--priority", priority, "--export=silent-never"),
+                        *("includedsc", suite, os.fspath(upload.path)),
+                        attempt="include source packages in",
+                    )
+                now = {name: source.version for name, source in self.list_sources(suite).items()}
+                missing = [f"{name} {version} is missing" for name, version in new.items() if now.get(name) != version]
+                _refuse_findings("confirm the change of", suite, self.base, missing)
+        return plan
+
+    def include_each_source(
+        self, suite: str, uploads: Sequence[SourceUpload], *, component: str | None = None, timeout: float = 600.0
+    ) -> list[tuple[SourceUpload, str]]:
+        """Include those of ``uploads`` that can be; the others, each with the reason."""
+        refused = self.judge_sources(suite, uploads, component=component)[1]
+
+        def include(part: Sequence[SourceUpload]) -> object:
+            return self.include_sources(suite, part, component=component)
+
+        return refused + self._include_halves(_without(uploads, refused), include, len(refused), timeout=timeout)
 
     def plan_include(self, suite: str, debs: Sequence[Deb]) -> Outcome:
         """What including ``debs`` would do; a deb that cannot be included is a finding, all are listed."""
@@ -237,22 +324,33 @@ class Archive:
         reprepro refuses all of a call for one file: on failure the halves are tried.
         """
         refused = self.judge_each(suite, debs, component=component)[1]
-        parts = [_without(debs, refused)]
+
+        def include(part: Sequence[Deb]) -> object:
+            return self.include(suite, part, component=component)
+
+        return refused + self._include_halves(_without(debs, refused), include, len(refused), timeout=timeout)
+
+    def _include_halves(
+        self, wanted: list[Item], include: Callable[[Sequence[Item]], object], refused: int, *, timeout: float
+    ) -> list[tuple[Item, str]]:
+        """Include what can be, where ``refused`` were refused before; the others, each with the reason."""
+        faulty: list[tuple[Item, str]] = []
+        parts = [wanted]
         included = 0
         while parts:
             part = parts.pop()
             try:
-                self.include(suite, part, component=component)
+                include(part)
                 included += len(part)
             except SlipwayError as error:
                 self.recover(timeout=timeout)
                 if len(part) > 1:
                     parts += [part[len(part) // 2 :], part[: len(part) // 2]]
                     continue
-                refused.append((part[0], error.came_back))
-                if not included and (not parts or len(refused) > MOST_REFUSED):
+                faulty.append((part[0], error.came_back))
+                if not included and (not parts or refused + len(faulty) > MOST_REFUSED):
                     raise  # it is not the files
-        return refused
+        return faulty
 
     def _list_checksums(self) -> dict[str, str]:
         """The SHA-256 of every file that reprepro knows, by its path."""
@@ -492,7 +590,9 @@ def _is_export_old(base: Path, suite: str) -> bool:
         for component in known.components
         for architecture in known.architectures
     ]
-    if not (top / RELEASE).exists() or not all(any(path.glob("Packages*")) for path in indexes):
+    sources = [top / component / "source" for component in known.components if known.sources]
+    there = [any(path.glob("Packages*")) for path in indexes] + [any(path.glob("Sources*")) for path in sources]
+    if not (top / RELEASE).exists() or not all(there):
         return True
     return (top / RELEASE).stat().st_mtime < settings.stat().st_mtime
 
@@ -550,7 +650,8 @@ def read_suites(base: Path) -> dict[str, Suite]:
             architectures = tuple(name for name in fields.get("Architectures", "").split() if name != "source")
             components = tuple(fields.get("Components", "main").split())
             codename, key = fields["Codename"].strip(), fields.get("SignWith", "").strip()
-            found[codename] = Suite(codename, architectures, components, key)
+            sources = "source" in fields.get("Architectures", "").split()
+            found[codename] = Suite(codename, architectures, components, key, sources=sources)
     return found
 
 
@@ -580,9 +681,15 @@ def _read_word(base: Path, file: str, word: str) -> str:
     return next((value.strip() for name, _space, value in found if name == word and value.strip()), "")
 
 
-def _without(debs: Sequence[Deb], refused: Iterable[tuple[Deb, str]]) -> list[Deb]:
-    out = {deb.path for deb, _reason in refused}
-    return [deb for deb in debs if deb.path not in out]
+def describe_source(source: IncludedSource) -> Package:
+    """A source package among the packages of a suite."""
+    path = f"{source.directory}/{source.dsc}"
+    return Package(source.name, source.version, SOURCE, SOURCE, path, source.digests.get(source.dsc, ""))
+
+
+def _without(items: Sequence[Item], refused: Iterable[tuple[Item, str]]) -> list[Item]:
+    out = {item.path for item, _reason in refused}
+    return [item for item in items if item.path not in out]
 
 
 def _find_fault(deb: Deb, known: Mapping[str, str], *, component: str | None) -> list[str]:

@@ -1,0 +1,50 @@
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What source packages and their versions are called: templates, filled in."""
+
+from __future__ import annotations
+
+import re
+
+from ..errors import SlipwayError
+from .version import find_version_fault
+
+#: A name that dpkg takes for a source package.
+SOURCE_NAME = re.compile(r"[a-z0-9][a-z0-9+.-]+", re.ASCII)
+#: What dpkg takes for the distribution of a changelog's entry.
+PLATFORM = re.compile(r"[a-z0-9][a-z0-9+.~-]*", re.ASCII)
+
+
+def name_package(template: str, *, distribution: str, stack: str) -> str:
+    """The package of a stack by a template with ``{distribution}`` and ``{stack}``, with dashes for underscores."""
+    name = _fill(template, "stack", distribution=distribution, stack=stack.replace("_", "-"))
+    if not SOURCE_NAME.fullmatch(name):
+        raise ValueError(f"'{name}', its name by the template '{template}', is not one for a source package")
+    return name
+
+
+def make_source_version(template: str, *, version: str, platform: str) -> str:
+    """The version of a source package for a platform by a template with ``{version}`` and ``{platform}``."""
+    made = _fill(template, "version", version=version, platform=platform)
+    fault = find_version_fault(made)
+    if fault:
+        raise ValueError(f"the version '{made}', by the template '{template}', {fault}")
+    return made
+
+
+def check_template(template: str, wanted: str, *known: str) -> None:
+    """Raise :class:`SlipwayError` unless a template has the name ``wanted``, and no others than it and ``known``."""
+    try:
+        _fill(template, wanted, **dict.fromkeys((wanted, *known), "1"))
+    except ValueError as fault:
+        names = " and ".join(f"{{{name}}}" for name in (wanted, *known))
+        raise SlipwayError("use", f"the template '{template}'", str(fault), do_next=f"Use {names}.") from None
+
+
+def _fill(template: str, wanted: str, /, **values: str) -> str:
+    if f"{{{wanted}}}" not in template:
+        raise ValueError(f"it lacks {{{wanted}}}")
+    try:
+        return template.format(**values)
+    except (KeyError, IndexError, ValueError, AttributeError) as error:
+        raise ValueError(f"it cannot be filled in ({error})") from None
