@@ -1,0 +1,1 @@
+"""The service that releases what a signed tag asks for."""
