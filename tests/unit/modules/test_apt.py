@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from ansible_collections.slipway.release.plugins.modules import (
 )
 from debs import make_deb
 from publishing import tree
+from sourcepackages import build_source
 
 
 @pytest.fixture
@@ -30,7 +32,7 @@ def base(tmp_path: Path) -> Path:
 
 
 def archive(base: Path, state: str, *, write: bool = True, suite: str = "bookworm", **options: Any) -> dict[str, Any]:
-    names = ("debs", "component", "packages", "source", "name", "gnupghome", "incoming")
+    names = ("debs", "component", "packages", "source", "name", "gnupghome", "incoming", "source_keyring")
     given = {**dict.fromkeys(names), "directory": str(base), "suite": suite, "lock_timeout": 10, "state": state}
     return apt_archive.act({**given, **options}, write=write)
 
@@ -105,6 +107,26 @@ def test_a_metapackage_is_made_once_and_told_before(tmp_path: Path) -> None:
     assert done == looked
     assert Path(done["debs"][0]["path"]).stat().st_size == done["debs"][0]["size"]
     assert metapackage(tmp_path / "out")["changed"] is False
+
+
+def test_a_source_package_is_received_whole_once_and_waited_for_before(base: Path, tmp_path: Path) -> None:
+    settings = base / "conf/distributions"
+    settings.write_text(settings.read_text().replace("Architectures: amd64", "Architectures: amd64 source"))
+    dsc = build_source(tmp_path / "made", "greeter", "1.2-3", "3.0 (quilt)")
+    uploads = tmp_path / "uploads"
+    uploads.mkdir()
+    shutil.copy(dsc, uploads)
+    waits = archive(base, "received", incoming=str(uploads))
+    assert waits["changed"] is False
+    assert waits["warnings"][0].startswith("greeter_1.2-3.dsc: it waits for greeter_1.2")
+    for path in dsc.parent.glob("greeter_*"):
+        shutil.copy(path, uploads)
+    looked = archive(base, "received", incoming=str(uploads), write=False)
+    done = archive(base, "received", incoming=str(uploads))
+    assert done == looked
+    assert done["added"] == [{"package": "greeter", "architecture": "source", "version": "1.2-3"}]
+    assert done["diff"][0]["after"] == "greeter 1.2-3 source\n"
+    assert archive(base, "received", incoming=str(uploads))["changed"] is False
 
 
 @pytest.fixture

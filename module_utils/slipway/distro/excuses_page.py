@@ -1,0 +1,256 @@
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The page of the excuses: plain HTML without scripts, for a screen of any size and for paper."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from ..errors import count_of
+from ..escape import escape_html, escape_line
+from .excuses_words import join_words
+
+#: How many stacks "What to do first" shows; all that have something to be done are further down.
+MOST_FIRST = 25
+#: How many names are listed in a sentence.
+MOST_NAMED = 5
+#: What every state looks like, besides its word: colours are not for everybody, nor on every printer.
+MARKS = {"released": "✔", "built": "●", "building": "…", "blocked": "✘", "excluded": "◌", "unreleased": "○"}
+PLAIN_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*", re.ASCII)
+
+PAGE = """\
+<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="generator" content="Slipway deb_excuses">
+<title>What holds up {distribution}</title>
+<style>
+body {{ font-family: sans-serif; line-height: 1.4; margin: 1em auto; padding: 0 1em; max-width: 75em }}
+html {{ color: #222; background: #fff }}
+h2 {{ margin-top: 2em }}
+h3 {{ margin: 1.5em 0 .2em }}
+table {{ border-collapse: collapse }}
+caption {{ text-align: left; padding: .3em 0 }}
+th, td {{ text-align: left; padding: .3em .8em .3em 0; border-bottom: 1px solid #ccc; vertical-align: top }}
+.wide {{ overflow-x: auto }}
+.wide td {{ white-space: nowrap }}
+pre {{ white-space: pre-wrap; overflow-wrap: anywhere; background: #f3f3f3; padding: .4em .6em; margin: .3em 0 }}
+p, li, dd, td, h3 {{ overflow-wrap: anywhere }}
+li {{ margin-bottom: .8em }}
+p {{ margin: .3em 0 }}
+dt {{ font-weight: bold }}
+small {{ color: #555; font-weight: normal }}
+.blocked {{ color: #a00; font-weight: bold }}
+.released {{ color: #060 }}
+.built, .building {{ color: #740 }}
+@media print {{
+body {{ margin: 0; max-width: none; font-size: 9pt }}
+.wide {{ overflow: visible }}
+.wide td {{ white-space: normal }}
+nav {{ display: none }}
+a {{ color: inherit; text-decoration: none }}
+a[href^=http]::after {{ content: " (" attr(href) ")" }}
+pre {{ background: none; border: 1px solid #999 }}
+li, section, tr {{ break-inside: avoid }}
+thead {{ display: table-header-group }}
+}}
+</style>
+</head>
+<body>
+<header>
+<h1>What holds up {distribution}</h1>
+<p>For each stack of the distribution {distribution}: where it is released, what keeps it from being released, \
+since when, and what helps.</p>
+<p><strong>{summary}</strong></p>
+<nav><p><a href="#first">What to do first</a> · <a href="#stacks">All stacks</a> · <a href="#details">Details</a> · \
+<a href="#legend">What the words mean</a></p></nav>
+</header>
+<main>
+<h2 id="first">What to do first</h2>
+{first}
+<h2 id="stacks">All stacks</h2>
+{table}
+<h2 id="details">Details</h2>
+{details}
+{remarks}<h2 id="legend">What the words mean</h2>
+{legend}
+</main>
+<footer>
+<p>The same for programs: <a href="excuses.json">excuses.json</a></p>
+</footer>
+</body>
+</html>
+"""
+
+
+def render_page(excuses: Mapping[str, Any]) -> str:
+    """The page of what :func:`excuses.build_excuses` made."""
+    return PAGE.format(
+        distribution=_show(excuses["distribution"]),
+        summary=_summarise(excuses["counts"]),
+        first=_render_first(excuses),
+        table=_render_table(excuses),
+        details=_render_details(excuses),
+        remarks=_render_remarks(excuses["remarks"]),
+        legend=_render_legend(excuses["legend"]),
+    )
+
+
+def _show(text: object) -> str:
+    """A text from outside, as one line."""
+    return escape_html(escape_line(str(text)))
+
+
+def make_anchor(stack: str) -> str:
+    """The name of a stack's place on the page; of one that is no plain word, a digest."""
+    if PLAIN_ID.fullmatch(stack):
+        return f"stack-{stack}"
+    return f"stack:{hashlib.sha256(stack.encode('utf-8', 'surrogatepass')).hexdigest()[:16]}"
+
+
+def _link(stack: str) -> str:
+    return f'<a href="#{make_anchor(stack)}">{_show(stack)}</a>'
+
+
+def _summarise(counts: Mapping[str, int]) -> str:
+    words = {
+        "blocked": "blocked",
+        "building": "being built",
+        "built": "built, but not in a release yet",
+        "released": "released",
+        "excluded": "excluded everywhere",
+        "unreleased": "without a version yet",
+    }
+    parts = [f"{counts[state]} {text}" for state, text in words.items() if counts[state]]
+    return f"{count_of(counts['stacks'], 'stack')}: {'; '.join(parts)}." if parts else "There are no stacks."
+
+
+def _render_first(excuses: Mapping[str, Any]) -> str:
+    entries = excuses["first"]
+    if not entries:
+        return "<p>Nothing: no stack is blocked.</p>"
+    items = "\n".join(f"<li>{_render_step(entry)}</li>" for entry in entries[:MOST_FIRST])
+    more = f"\n<p>{count_of(len(entries[MOST_FIRST:]), 'further stack')} below.</p>" if entries[MOST_FIRST:] else ""
+    intro = "Stacks that are blocked by themselves; those that hold up the most others come first."
+    return f"<p>{intro}</p>\n<ol>\n{items}\n</ol>{more}"
+
+
+def _render_step(entry: Mapping[str, Any]) -> str:
+    count = entry["blocks"]
+    blocks = f"holds up {count_of(count, 'other stack')}" if count else "holds up no other stack"
+    others = entry["reasons"] - 1
+    more = f" See also {count_of(others, 'other reason')} there." if others else ""
+    return (
+        f"<strong>{_link(entry['stack'])}</strong> {blocks}, since {_show(entry['since'])}.<br>"
+        f"{_show(entry['what'])} {_show(entry['why'])} {_show(entry['helps'])}{more}{_render_command(entry['command'])}"
+    )
+
+
+def _render_command(command: str | None) -> str:
+    return f"<pre>{escape_html(command)}</pre>" if command else ""
+
+
+def _render_table(excuses: Mapping[str, Any]) -> str:
+    columns = "".join(f'<th scope="col">{_show(place)}</th>' for place in excuses["places"])
+    rows = "\n".join(_render_row(stack, row) for stack, row in excuses["stacks"].items())
+    return (
+        "<p>How each stack stands on each platform and architecture. Below that: the version in the fixed archive, if "
+        "there is one, and the version in the shadow archive, if it is not the wanted one.</p>\n"
+        '<div class="wide" role="region" aria-label="All stacks" tabindex="0">\n<table>\n'
+        "<caption>Stacks by platform and architecture</caption>\n"
+        f'<thead><tr><th scope="col">Stack</th><th scope="col">Wanted</th>{columns}</tr></thead>\n'
+        f"<tbody>\n{rows}\n</tbody>\n</table>\n</div>"
+    )
+
+
+def _render_row(stack: str, row: Mapping[str, Any]) -> str:
+    has_details = bool(row["reasons"])
+    name = _link(stack) if has_details else _show(stack)
+    anchor = "" if has_details else f' id="{make_anchor(stack)}"'
+    cells = "".join(map(_render_place, row["places"].values()))
+    return f'<tr{anchor}><th scope="row">{name}</th><td>{_show(row["version"] or "none")}</td>{cells}</tr>'
+
+
+def _render_place(place: Mapping[str, Any]) -> str:
+    state, codes = place["state"], place["codes"]
+    more = f": {codes[0]}" if state == "blocked" else ""
+    versions = [f"fixed {place['fixed']}"] if place["fixed"] else []
+    if place["shadow"] not in (None, place["wanted"]):
+        versions.append(f"shadow {place['shadow']}")
+    small = "".join(f"<br><small>{_show(version)}</small>" for version in versions)
+    return f'<td class="{state}">{MARKS[state]} {state}{more}{small}</td>'
+
+
+def _render_details(excuses: Mapping[str, Any]) -> str:
+    parts = [_render_stack(stack, row) for stack, row in excuses["stacks"].items() if row["reasons"]]
+    return "\n".join(parts) or "<p>There is nothing to be told of any stack.</p>"
+
+
+def _render_stack(stack: str, row: Mapping[str, Any]) -> str:
+    version = f" {_show(row['version'])}" if row["version"] else ""
+    reasons = "\n".join(map(_render_reason, row["reasons"]))
+    return (
+        f'<section id="{make_anchor(stack)}">\n<h3>{_show(stack)}{version}: {row["state"]}</h3>\n'
+        f"{_render_blocks(row['blocks'])}<ul>\n{reasons}\n</ul>\n</section>"
+    )
+
+
+def _render_blocks(blocks: Mapping[str, Any]) -> str:
+    if not blocks["count"]:
+        return ""
+    names = [_link(name) for name in blocks["names"][:MOST_NAMED]]
+    listed = join_words(names, more=blocks["count"] - len(names))
+    return f"<p>It holds up {count_of(blocks['count'], 'other stack')}: {listed}.</p>\n"
+
+
+def _render_reason(reason: Mapping[str, Any]) -> str:
+    roots = [_link(stack) for stack in reason["roots"][:MOST_NAMED]]
+    more = len(reason["roots"]) - len(roots) + reason["more_roots"]
+    # Who waits is led to where something can be done, and the command is there.
+    helps = f"Begin with {join_words(roots, more=more)}." if roots else _show(reason["helps"])
+    logs = "".join(map(_render_log, reason["logs"]))
+    return (
+        f"<li><strong>{reason['code']}</strong> since {_show(reason['since'])}. {_show(reason['what'])} "
+        f"{_show(reason['why'])} {helps}{logs}{'' if roots else _render_command(reason['command'])}</li>"
+    )
+
+
+def _render_log(log: Mapping[str, Any]) -> str:
+    place, when = _show(log["place"]), f", {_show(log['at'])}" if log["at"] else ""
+    if log["link"]:
+        return f'<br>Log of <a href="{escape_html(log["link"])}">{place}</a>{when}'
+    return f"<br>Log of {place}{when}: {_show(log['log'] or 'none was kept')}"
+
+
+def _render_remarks(remarks: Sequence[str]) -> str:
+    if not remarks:
+        return ""
+    items = "\n".join(f"<li>{_show(remark)}</li>" for remark in remarks)
+    return f'<h2 id="remarks">Remarks</h2>\n<ul>\n{items}\n</ul>\n'
+
+
+def _render_legend(legend: Mapping[str, Mapping[str, str]]) -> str:
+    states = {f"{MARKS[state]} {state}": meaning for state, meaning in legend["states"].items()}
+    archives = {
+        "shadow": "The archive that packages are built into, one by one.",
+        "fixed": "The archive of releases, from which people install.",
+        "since": "The day (in Greenwich) on which the reason was first seen.",
+    }
+    return "\n".join(
+        f"<h3>{title}</h3>\n<dl>\n{_render_terms(terms.items())}\n</dl>"
+        for title, terms in (
+            ("States", states),
+            ("Reasons", legend["codes"]),
+            ("Categories, in excuses.json", legend["categories"]),
+            ("Other words", archives),
+        )
+    )
+
+
+def _render_terms(terms: Iterable[tuple[str, str]]) -> str:
+    return "\n".join(f"<dt>{name}</dt><dd>{meaning}</dd>" for name, meaning in terms)
