@@ -70,6 +70,13 @@ release: ## Release on this machine: make release VERSION=X.Y [ARGS="--check --d
 stamp: $(VENV)/debs.stamp ## Release the example's stacks as debs on this machine [ARGS="--check --diff"]
 	@ansible-playbook examples/stacks/shadow.yml playbooks/stamp.yml $(ARGS)
 
+DISTROS ?= cturtle tools
+.PHONY: debs
+debs: export DISTROS := $(DISTROS)
+debs: $(VENV)/debs.stamp ## Make source packages of the example's stacks and packages on this machine [ARGS="--check --diff"]
+	@ansible-playbook examples/stacks/sources.yml $(ARGS)
+	@for distro in $$DISTROS; do ansible-playbook playbooks/debs.yml -e "distro=$$distro" $(ARGS); done
+
 .PHONY: lab
 lab: $(VENV)/lab.stamp ## Bring up several hosts on this machine, as root [HOSTS="coordinator download"]
 	@scripts/lab up $(HOSTS)

@@ -63,6 +63,7 @@ def play(directory: Path, release: str) -> dict[str, float]:
         "apt_archive_key_email": "archive@example.org",
         "debs_stamp_distro_file": settings["distro_file"],
         "debs_stamp_required_stacks": [],
+        "apt_archive_platforms": platforms,
         "debs_stamp_platforms": platforms,
         "debs_stamp_gnupghome": str(directory / "gnupg"),
         "debs_stamp_records": str(directory / "records"),
