@@ -32,7 +32,8 @@ options:
     description:
       - The stacks of the distro file by their names, as C(distro_file_info) returns them.
       - Each is a mapping with C(version), a text, or null for one that is not to be released yet. C(package), the
-        name of its package or of its source package, is optional. Other keys are not read.
+        name of its package or of its source package, and C(source_version), where its version in the shadow archive is
+        not O(source_version), are optional. Other keys are not read.
     type: dict
     required: true
   platforms:

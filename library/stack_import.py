@@ -66,7 +66,7 @@ releases:
   description:
     - For each tarball its C(stack), C(version), C(label), whether what is there was C(reused), why it was C(repacked)
       or null, C(files) as M(slipway.release.stack_package) returns them, C(control) and C(remarks).
-    - In check mode, those that would be imported have no files, and null for C(control).
+    - In check mode, those that would be imported have null for C(control), and for sizes and digests.
   returned: success
   type: list
   elements: dict

@@ -31,10 +31,14 @@ class Place:
 
 @dataclass(frozen=True)
 class Wanted:
-    """A stack of the distro file, not to be released without ``version``; ``package`` stands for it in indexes."""
+    """A stack of the distro file, not to be released without ``version``; ``package`` stands for it in indexes.
+
+    ``shadow`` is the template of its version in the shadow archive, if it has one of its own.
+    """
 
     version: str | None
     package: str
+    shadow: str = ""
 
 
 @dataclass(frozen=True)
@@ -113,8 +117,8 @@ class Facts:
 
     def find_wanted(self, stack: str, platform: str) -> str | None:
         """The version that the shadow archive is to have."""
-        version = self.stacks[stack].version
-        return None if version is None else self.names.shadow.format(version=version, platform=platform)
+        version, template = self.stacks[stack].version, self.stacks[stack].shadow or self.names.shadow
+        return None if version is None else template.format(version=version, platform=platform)
 
     def find_there(self, stack: str, place: Place) -> str:
         """The version in the shadow archive, or nothing."""

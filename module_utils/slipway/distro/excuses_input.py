@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from itertools import pairwise
 from typing import Any
@@ -138,11 +138,18 @@ class _Reader:
             package = row.get("package") or self.names.package.format(
                 distribution=self.given["distribution"], stack=name.replace("_", "-")
             )
-            self.stacks[name] = Wanted(version, str(package))
+            self.stacks[name] = Wanted(version, str(package), self.read_template(row))
             other = self.by_package.setdefault(str(package), name)
             if other != name:
                 self.faults.append(f"the stacks {_show(other)} and {_show(name)} have the same package")
         return self.stacks
+
+    def read_template(self, row: Row) -> str:
+        """How a stack's own version in the shadow archive is made, if it is made otherwise than the others'."""
+        template = str(row.get("source_version") or "")
+        if template:
+            replace(self.names, shadow=template).check()
+        return template
 
     def read_plan(self, known: Collection[Place]) -> _Plan:
         plan = self.given["plan"] or {}

@@ -1,10 +1,10 @@
 # Copyright: The Slipway developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What became of the source packages of a run, for people and for the exit status."""
+"""What became of the source packages of a run, for people, for the excuses, and for the exit status."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -55,3 +55,33 @@ def find_excluded(platforms: Iterable[Mapping[str, Any]], places: Sequence[str])
         if platform["name"] in places
         or all(f"{platform['name']}-{architecture}" in places for architecture in platform["architectures"])
     ]
+
+
+def gather_facts(
+    plan: Mapping[str, Any], releases: Mapping[str, Mapping[str, Any]], sources: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any]:
+    """What the excuses of a distribution need: its ``stacks``, what they ``depends`` on, and their ``sources``.
+
+    ``plan`` is that of the role ``debs``. A stack that ``releases``, those of the release repository, does not have is
+    called as one of ROS. Of stacks that ``sources`` does not have nothing is said, since the run was about others.
+    """
+    stacks: dict[str, dict[str, Any]] = {name: {"version": None} for name in plan["stack_names"]}
+    depends: dict[str, list[str]] = {}
+    for stack in plan["released"]:
+        name = stack["name"]
+        stacks[name] = {"version": stack["version"]}
+        control = releases.get(name, {}).get("control") or {}
+        depends[name] = list(control.get("depends") or [])
+        kind = control.get("kind") or "ros"
+        if kind != "ros":
+            template = plan["settings"]["source_versions"][kind]
+            stacks[name] |= {"package": control["package"], "source_version": template}
+    return {"stacks": stacks, "depends": depends, "sources": list(_list_states(sources))}
+
+
+def _list_states(sources: Mapping[str, Mapping[str, Any]]) -> Iterator[dict[str, str]]:
+    for stack, found in sources.items():
+        for made in found["made"]:
+            yield {"stack": stack, "platform": made["platform"], "state": "ok", "reason": ""}
+        for fault in found["faults"]:
+            yield {"stack": stack, "platform": fault["platform"], "state": "failed", "reason": fault["reason"]}

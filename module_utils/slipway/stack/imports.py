@@ -71,10 +71,15 @@ class Imported:
             "label": self.tarball.label,
             "reused": self.reused,
             "repacked": self.repacked or None,
-            "files": [file.as_dict() for file in self.made.files] if self.made else [],
+            "files": [file.as_dict() for file in self.made.files] if self.made else self.foresee_files(),
             "control": self.made.control if self.made else None,
             "remarks": self.made.remarks if self.made else [],
         }
+
+    def foresee_files(self) -> list[dict[str, object]]:
+        """The files that there will be, of which nothing but the names is known."""
+        names = (f"{self.tarball.label}.tar.bz2", name_control_files(self.tarball.stack, self.tarball.version)[0])
+        return [{"name": name, "size": None, "sha256": None} for name in names]
 
 
 def list_tarballs(sources: Iterable[str], stacks: Mapping[str, str], *, repository: str | None) -> list[Tarball]:

@@ -45,9 +45,7 @@ def describe(entry: Entry) -> str:
 class Status:
     """The state of each tag, and what is in the way of looking; each change is on the disk before it is told."""
 
-    def __init__(
-        self, work: Path, *, clock: Callable[[], float] = time.time, tell: Callable[[str], None]
-    ) -> None:
+    def __init__(self, work: Path, *, clock: Callable[[], float] = time.time, tell: Callable[[str], None]) -> None:
         self._work = work
         self._clock = clock
         self._tell = tell

@@ -740,3 +740,11 @@ def test_what_is_not_ours_is_not_overwritten(tmp_path: Path, text: str, fault: s
 def test_the_excuses_are_plain_values() -> None:
     found = explain(stacks=stacks(a="1.0", b=None), depends={"a": ["b"]}, fixed=archive({"a": "0.9"}))
     assert json.loads(json.dumps(found)) == found
+
+
+def test_a_stack_may_have_versions_of_its_own_form() -> None:
+    greet = {"version": "1.2-1", "package": "greet", "source_version": "{version}~{platform}1"}
+    there = {"bookworm": {name: {"greet": "1.2-1~bookworm1"} for name in ("amd64", "i386")}}
+    assert explain(stacks={"greet": greet}, shadow=there)["stacks"]["greet"]["state"] == "built"
+    with pytest.raises(SlipwayError, match=r"the template '\{platform\}': it lacks \{version\}"):
+        explain(stacks={"greet": {**greet, "source_version": "{platform}"}}, shadow=there)
