@@ -269,14 +269,16 @@ def test_other_bytes_in_the_release_repository_are_named_and_nothing_is_changed(
 
 
 def test_a_tag_on_another_commit_is_named_and_nothing_is_released(first: Debs, tmp_path: Path) -> None:
-    ros = first.source("git", "common_msgs.git")
-    call("git", "-C", ros, "tag", "common_msgs-1.1.0", call("git", "-C", ros, "rev-list", "--max-parents=0", "master"))
+    repository = first.source("git", "common_msgs.git")
+    first.bump("common_msgs", tmp_path / "work", "1.1.5")
+    begin = call("git", "-C", repository, "rev-list", "--max-parents=0", "master")
+    call("git", "-C", repository, "tag", "common_msgs-1.1.5", begin)
     before = first.outside()
-    ran = first.run(stack="common_msgs", version="1.1.0")
+    ran = first.run(stack="common_msgs", version="1.1.5")
     assert ran.status != 0
-    assert "the tag common_msgs-1.1.0 is on" in ran.message
+    assert f"the tag common_msgs-1.1.5 is on {begin}" in " ".join(ran.message.split())
     assert first.outside() == before
-    call("git", "-C", ros, "tag", "-d", "common_msgs-1.1.0")
+    call("git", "-C", repository, "tag", "-d", "common_msgs-1.1.5")
 
 
 def test_whatever_kills_a_run_the_next_one_completes_it_and_nothing_is_there_twice(first: Debs, tmp_path: Path) -> None:
