@@ -6,11 +6,14 @@ from __future__ import annotations
 
 import os
 import subprocess
+import tempfile
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+#: Where programs write settings of their own, though there are none.
+HOME = tempfile.mkdtemp(prefix="slipway-home-")
 SETTINGS = {
     "HGRCPATH": "",
     "HGUSER": "Dev <dev@example.org>",
@@ -26,8 +29,8 @@ def call(*words: object, cwd: Path | None = None, ok: bool = True) -> str:
     """Run a program as the developer; what it says."""
     environment = {
         "PATH": f"/usr/bin:{os.environ['PATH']}",
-        "HOME": "/nonexistent",
-        "BRZ_HOME": "/nonexistent",
+        "HOME": HOME,
+        "BRZ_HOME": HOME,
         **SETTINGS,
     }
     done = subprocess.run(

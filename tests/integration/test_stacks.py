@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from publishing import run_module
-from vcs import Stack, call, make_stack
+from vcs import HOME, Stack, call, make_stack
 
 
 @contextlib.contextmanager
@@ -21,7 +21,7 @@ def serve(*words: str) -> Iterator[int]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
-    environment = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", "HGRCPATH": "", "BRZ_LOG": "/dev/null"}
+    environment = {"PATH": "/usr/bin:/bin", "HOME": HOME, "HGRCPATH": "", "BRZ_LOG": "/dev/null"}
     process = subprocess.Popen(
         [word.format(port=port) for word in words],
         env=environment,
