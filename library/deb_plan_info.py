@@ -157,7 +157,7 @@ EXAMPLES = r"""
         architectures: [amd64, i386]
         sources: [/srv/apt/shadow/public/dists/bookworm/main/source]
         shadow: ["/srv/apt/shadow/public/dists/bookworm/main/binary-{architecture}"]
-        base: ["https://deb.debian.org/debian/dists/bookworm/main/binary-{architecture}/Packages.xz"]
+        base: ["https://mirror.example.org/debian/dists/bookworm/main/binary-{architecture}/Packages.xz"]
   register: plan
 
 - name: Show it

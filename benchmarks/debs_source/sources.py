@@ -15,9 +15,14 @@ import json
 import os
 import re
 import subprocess
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "collections"))
+
+from ansible_collections.slipway.release.plugins.module_utils.slipway.apt.sources import resolve_mirrors
 
 SUITE = "bookworm"
 #: Is in the versions of what point releases change.
@@ -27,7 +32,7 @@ LARGEST = 1_000_000
 #: Says of a directory that all files of its source package came.
 WHOLE = ".whole"
 DRAWN = "drawn.json"
-SOURCE = f"deb-src [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian {SUITE} main"
+SOURCE = f"deb-src [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] machine {SUITE} main"
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,7 @@ def prepare_apt(place: Path) -> list[str]:
     """The options by which apt uses ``place`` and nothing of this machine's, once it has read the index."""
     for below in ("lists/partial", "cache/archives/partial"):
         (place / below).mkdir(parents=True, exist_ok=True)
-    (place / "sources.list").write_text(f"{SOURCE}\n")
+    (place / "sources.list").write_text(f"{resolve_mirrors([SOURCE])[0]}\n")
     values = {
         "Dir::Etc::SourceList": place / "sources.list",
         "Dir::Etc::SourceParts": "/dev/null",

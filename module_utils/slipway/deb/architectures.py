@@ -62,7 +62,7 @@ class Tuple(NamedTuple):
 
     def accepts(self, other: Tuple) -> bool:
         """Whether ``other`` is one of those that this stands for."""
-        return all(mine in (ANY, its) for mine, its in zip(self, other))  # noqa: B905  # of the same length
+        return all(mine in (ANY, its) for mine, its in zip(self, other, strict=True))
 
 
 @lru_cache(maxsize=4096)

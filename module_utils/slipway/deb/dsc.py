@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from .. import openpgp
@@ -130,6 +131,10 @@ def describe_file(path: Path) -> SourceFile:
     return SourceFile(path.name, found.size, found.md5, found.sha1, found.sha256)
 
 
+def _fold(lines: str, _before: str) -> str:
+    return f"\n{lines}"
+
+
 def rewrite_dsc(dsc: Dsc, *, version: str, files: Iterable[SourceFile]) -> Dsc:
     """The same source package in another version, with other files; ``Dgit``, true of the old ones only, goes."""
     control = Control("".join(_drop_field(dsc.text, "Dgit")))
@@ -137,7 +142,7 @@ def rewrite_dsc(dsc: Dsc, *, version: str, files: Iterable[SourceFile]) -> Dsc:
     control.set("Version", version)
     for field, length in _LISTS.items():
         lines = [f" {_digest_of(file, length)} {file.size} {file.name}\n" for file in rows]
-        control.edit(field, lambda _raw, lines=lines: "\n" + "".join(lines))  # type: ignore[misc]
+        control.edit(field, partial(_fold, "".join(lines)))
     return parse_dsc(encode_control(str(control)))
 
 

@@ -154,7 +154,7 @@ def _break_cycle(
     possible = [number for number in builds if graph.can_go_first(number, inside)]
     successors = {number: {step.needs: step for step in graph.list_steps(number, inside)} for number in builds}
     path = find_cycle(builds, {number: list(steps) for number, steps in successors.items()})
-    steps = tuple(successors[one][other] for one, other in zip(path, path[1:] + path[:1]))  # noqa: B905
+    steps = tuple(successors[one][other] for one, other in zip(path, path[1:] + path[:1], strict=True))
     if not possible:
         cycle = Cycle(steps, None)
         order.cycles.append(cycle)

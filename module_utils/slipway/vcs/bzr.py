@@ -60,7 +60,7 @@ class BzrRepository:
         found = _TIMESTAMP.search(said)
         return None if found is None else int(found[1])
 
-    def set_tag(self, name: str, place: Place, *, before: Tag | None, message: str, person: Person) -> None:  # noqa: ARG002
+    def set_tag(self, name: str, place: Place, *, before: Tag | None, message: str, person: Person) -> None:  # noqa: ARG002  # as all kinds are asked
         """Set the tag, which has neither author nor message; one that came to be meanwhile is not replaced."""
         force = [] if before is None else ["--force"]
         words = ("tag", f"--directory={place.uri}", f"--revision=revid:{place.revision}", *force, "--", name)

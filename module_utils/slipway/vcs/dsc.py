@@ -78,7 +78,7 @@ class DscRepository:
                 raise self._make_error("it names itself among its files")
             self._fetch_file(file, target / file.name)
 
-    def find_epoch(self, place: Place) -> int | None:  # noqa: ARG002
+    def find_epoch(self, place: Place) -> int | None:  # noqa: ARG002  # as all kinds are asked
         """It does not say when it was made; its changelog does, which is not read here."""
         return None
 

@@ -77,7 +77,7 @@ class SvnRepository:
         """The time of the last change."""
         return place.epoch
 
-    def set_tag(self, name: str, place: Place, *, before: Tag | None, message: str, person: Person) -> None:  # noqa: ARG002
+    def set_tag(self, name: str, place: Place, *, before: Tag | None, message: str, person: Person) -> None:  # noqa: ARG002  # as all kinds are asked
         """Copy a revision to the tag's place, in one commit with the removal of what was there.
 
         The author is whom the server knows the client as.

@@ -86,7 +86,7 @@ def test_targets_that_are_none_are_refused_in_a_sentence(targets: Any, sentence:
         ({"name": "a-b"}, "the platform a-b: its name cannot be 'a-b'"),
         ({"name": "bookworm"}, "the platform bookworm is there twice"),
         ({"distribution": "\x1b"}, "the platform x: its distribution cannot be"),
-        ({"mirror": "deb.debian.org"}, "the platform x: its mirror cannot be 'deb.debian.org'"),
+        ({"mirror": "mirror.example.org"}, "the platform x: its mirror cannot be 'mirror.example.org'"),
         ({"mirror": "http://x y"}, "the platform x: its mirror cannot be"),
         ({"components": []}, "the platform x: it has no list of components"),
         ({"components": "main"}, "the platform x: it has no list of components"),

@@ -12,8 +12,6 @@ import pytest
 from publishing import run_module, tree
 from sourcepackages import build_source, parse_changelog, unpack, write_tree
 
-pytest.importorskip("ansible_collections.slipway.release.plugins.module_utils.slipway.stack.tarball")
-
 PLATFORMS = ["bookworm", "trixie"]
 
 
