@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 # Not relative: Ansible also finds this file beside a playbook, outside the collection.
-from ansible_collections.slipway.release.plugins.module_utils.slipway.distro.report import find_excluded
+from ansible_collections.slipway.release.plugins.module_utils.slipway.distro.platforms import find_excluded_platforms
 
 DOCUMENTATION = r"""
 name: excluded_platforms
@@ -49,4 +49,4 @@ class FilterModule:
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         """The filters by their names."""
-        return {"excluded_platforms": find_excluded}
+        return {"excluded_platforms": find_excluded_platforms}

@@ -198,6 +198,7 @@ from ..module_utils.slipway.distro.excuses import build_excuses
 from ..module_utils.slipway.distro.excuses_facts import Versions
 from ..module_utils.slipway.distro.excuses_input import list_places, read_facts
 from ..module_utils.slipway.distro.excuses_page import MOST_FIRST, render_page
+from ..module_utils.slipway.distro.release import Names
 from ..module_utils.slipway.module.diff import diff_added
 from ..module_utils.slipway.module.report import run_module
 
@@ -254,9 +255,9 @@ def main() -> None:
                 for name in ("builds", "sources", "uninstallable")
             },
             "depends": {"type": "dict", "default": {}},
-            "package_name": {"type": "str", "default": "ros-{distribution}-{stack}"},
-            "source_version": {"type": "str", "default": "{version}-0~{platform}"},
-            "stamped_version": {"type": "str", "default": "{version}-{release}~{platform}"},
+            "package_name": {"type": "str", "default": Names.package},
+            "source_version": {"type": "str", "default": Names.shadow},
+            "stamped_version": {"type": "str", "default": Names.stamped},
             "distro_command": {
                 "type": "str",
                 "default": "ansible-playbook playbooks/debs.yml -e distro={distribution} -e stack={stack}",

@@ -91,6 +91,7 @@ from typing import Any
 
 from ..module_utils.slipway.deb.file import Hasher
 from ..module_utils.slipway.deb.metapackage import Metapackage, refuse_collisions
+from ..module_utils.slipway.deb.version import strip_epoch
 from ..module_utils.slipway.files import write_atomic
 from ..module_utils.slipway.module.report import run_module
 
@@ -122,7 +123,7 @@ def act(options: dict[str, Any], *, write: bool) -> dict[str, Any]:
     refuse_collisions(metapackages, directory)
     for metapackage in metapackages:
         content = metapackage.build_deb()
-        number = metapackage.version.partition(":")[2] or metapackage.version
+        number = strip_epoch(metapackage.version)
         path = directory / f"{metapackage.package}_{number}_{metapackage.architecture}.deb"
         if not path.exists() or path.read_bytes() != content:
             diffs.append({"before": "", "after": metapackage.control, "after_header": str(path)})

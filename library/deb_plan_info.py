@@ -30,7 +30,8 @@ options:
     default: ""
   stacks:
     description:
-      - What is to be there, a version for each stack, as M(slipway.release.distro_file_info) reads it of a distro file.
+      - What is to be there, a version for each stack. It may stand in a mapping as C(version), as
+        M(slipway.release.distro_file_info) returns it.
       - Without it, every source of the indexes in its highest version.
     type: dict
   package_name:

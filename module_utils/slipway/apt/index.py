@@ -13,6 +13,7 @@ from typing import Any
 from ..deb.control import Control, decode_control, identify_package
 from ..deb.file import Hasher, inspect_deb, refuse_faulty_debs, unusable_deb
 from ..deb.forks import spread_work
+from ..deb.version import strip_epoch
 from ..errors import SlipwayError, refuse
 from ..files import CHUNK
 from .solver import digest_demands
@@ -51,7 +52,7 @@ class Deb:
     def pool_path(self, component: str) -> str:
         """Where it is fetched: ``pool/main/r/ros-cturtle-ros/ros-cturtle-ros_1.0-r1~lucid_i386.deb``."""
         prefix = self.source[:4] if self.source.startswith("lib") else self.source[:1]
-        version = self.version.partition(":")[2] or self.version
+        version = strip_epoch(self.version)
         return f"pool/{component}/{prefix}/{self.source}/{self.name}_{version}_{self.architecture}.deb"
 
     def stanza(self, component: str) -> str:

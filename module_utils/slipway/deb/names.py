@@ -1,6 +1,9 @@
 # Copyright: The Slipway developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What source packages and their versions are called: templates, filled in."""
+"""What packages and their versions are called: templates, filled in.
+
+What is looked up in an archive is only filled in; what is to be made must be one that dpkg takes.
+"""
 
 from __future__ import annotations
 
@@ -15,29 +18,39 @@ SOURCE_NAME = re.compile(r"[a-z0-9][a-z0-9+.-]+", re.ASCII)
 PLATFORM = re.compile(r"[a-z0-9][a-z0-9+.~-]*", re.ASCII)
 
 
-def name_package(template: str, *, distribution: str, stack: str) -> str:
+def fill_name(template: str, *, distribution: str, stack: str) -> str:
     """The package of a stack by a template with ``{distribution}`` and ``{stack}``, with dashes for underscores."""
-    name = _fill(template, "stack", distribution=distribution, stack=stack.replace("_", "-"))
+    return _fill(template, "stack", distribution=distribution, stack=stack.replace("_", "-"))
+
+
+def fill_version(template: str, *, version: str, platform: str) -> str:
+    """The version of a source package for a platform by a template with ``{version}`` and ``{platform}``."""
+    return _fill(template, "version", version=version, platform=platform)
+
+
+def name_package(template: str, *, distribution: str, stack: str) -> str:
+    """The source package of a stack, as :func:`fill_name` has it."""
+    name = fill_name(template, distribution=distribution, stack=stack)
     if not SOURCE_NAME.fullmatch(name):
         raise ValueError(f"'{name}', its name by the template '{template}', is not one for a source package")
     return name
 
 
 def make_source_version(template: str, *, version: str, platform: str) -> str:
-    """The version of a source package for a platform by a template with ``{version}`` and ``{platform}``."""
-    made = _fill(template, "version", version=version, platform=platform)
+    """The version of a source package, as :func:`fill_version` has it."""
+    made = fill_version(template, version=version, platform=platform)
     fault = find_version_fault(made)
     if fault:
         raise ValueError(f"the version '{made}', by the template '{template}', {fault}")
     return made
 
 
-def check_template(template: str, wanted: str, *known: str) -> None:
-    """Raise :class:`SlipwayError` unless a template has the name ``wanted``, and no others than it and ``known``."""
+def check_template(template: str, *known: str, wanted: str) -> None:
+    """Raise :class:`SlipwayError` unless a template has the name ``wanted``, and no others than the ``known`` ones."""
     try:
-        _fill(template, wanted, **dict.fromkeys((wanted, *known), "1"))
+        _fill(template, wanted, **dict.fromkeys(known, "1"))
     except ValueError as fault:
-        names = " and ".join(f"{{{name}}}" for name in (wanted, *known))
+        names = " and ".join(f"{{{name}}}" for name in known)
         raise SlipwayError("use", f"the template '{template}'", str(fault), do_next=f"Use {names}.") from None
 
 
@@ -46,5 +59,5 @@ def _fill(template: str, wanted: str, /, **values: str) -> str:
         raise ValueError(f"it lacks {{{wanted}}}")
     try:
         return template.format(**values)
-    except (KeyError, IndexError, ValueError, AttributeError) as error:
+    except (KeyError, IndexError, ValueError, AttributeError, TypeError) as error:
         raise ValueError(f"it cannot be filled in ({error})") from None

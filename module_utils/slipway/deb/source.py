@@ -95,9 +95,9 @@ class SourceOrder:
 
     def check(self) -> None:
         """Raise :class:`SlipwayError` if it cannot be carried out for any platform."""
-        check_template(self.version, "version", "platform")
+        check_template(self.version, "version", "platform", wanted="version")
         if self.kind == "ros":
-            check_template(self.package, "stack", "distribution")
+            check_template(self.package, "distribution", "stack", wanted="stack")
         faults = [] if self.kind in KINDS else [f"the kind {self.kind!r} is none of {', '.join(KINDS)}"]
         faults += [f"its control file has no {name}" for name in self._list_needed() if not self._has_text(name)]
         if not isinstance(self.control.get("rosdeps"), Mapping):

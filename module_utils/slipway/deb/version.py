@@ -122,6 +122,12 @@ def satisfies(version: str, operator: str, bound: str) -> bool:
     }[operator]
 
 
+def strip_epoch(version: str) -> str:
+    """A version as the names of files have it, in which no colon may be."""
+    epoch, colon, rest = version.partition(":")
+    return rest if colon else epoch
+
+
 def strip_rebuild(version: str) -> str:
     """The version of the source: without the ``+b<n>`` of a binary rebuild."""
     return _BIN_NMU.sub("", version)
@@ -182,7 +188,7 @@ class Rule:
         whole = self._strip_mark(parts)
         values = {
             "version": whole,
-            "source_version": _BIN_NMU.sub("", whole),
+            "source_version": strip_rebuild(whole),
             "epoch": parts.prefix,
             "upstream": parts.upstream,
             "revision": parts.revision or "0",

@@ -141,7 +141,7 @@ class Dependents:
             for user in self._run_with.get(number, ()):
                 if user not in seen:
                     seen.add(user)
-                    ahead.append((user, _extend(through, self._world.get_package(user).binary.name)))
+                    ahead.append((user, _join(through, self._world.get_package(user).binary.name)))
 
     def _start(self, build: int) -> deque[tuple[int, tuple[str, ...]]]:
         """The packages of a build, each with the beginning of a way."""
@@ -179,9 +179,9 @@ def choose_kind(build: Build, policy: Policy, *, first: bool) -> str:
     return kind
 
 
-def _extend(through: tuple[str, ...], name: str) -> tuple[str, ...]:
-    """A way with one more package; of a long one the first and the last."""
-    whole = (*through, name)
+def _join(through: tuple[str, ...], *names: str) -> tuple[str, ...]:
+    """A way with more packages; of a long one the first and the last."""
+    whole = (*through, *names)
     return whole if len(whole) <= MOST_THROUGH else (*whole[:1], *whole[1 - MOST_THROUGH :])
 
 
@@ -212,7 +212,5 @@ def trace_causes(causes: Mapping[int, Cause], seeds: Collection[int]) -> dict[in
     found: dict[int, tuple[int, tuple[str, ...]]] = {}
     for number, cause in causes.items():
         seed, through = (cause.by, ()) if cause.by in seeds else found[cause.by]
-        whole = (*through, *cause.through)
-        whole = whole if len(whole) <= MOST_THROUGH else (*whole[:1], *whole[1 - MOST_THROUGH :])
-        found[number] = seed, whole
+        found[number] = seed, _join(through, *cause.through)
     return found

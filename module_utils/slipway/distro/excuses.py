@@ -11,10 +11,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
+from itertools import islice
 from typing import Any
 
 from .excuses_facts import Cause, Facts, Place
 from .excuses_words import LEGEND, explain_cause
+from .graph import find_components, list_bits
 
 FORMAT = 1
 #: How many names of blocked stacks, or of those that are to blame, are listed; all are counted.
@@ -72,48 +74,18 @@ def find_circles(facts: Facts) -> dict[str, list[str]]:
 
 def find_groups(facts: Facts) -> list[list[str]]:
     """The stacks, each behind those that it needs; those that need each other in a circle are one group."""
-    needs = {stack: sorted(set(facts.needs.get(stack, ())) & facts.stacks.keys()) for stack in sorted(facts.stacks)}
-    needed_by: dict[str, list[str]] = {stack: [] for stack in needs}
-    for stack, others in needs.items():
-        for other in others:
-            needed_by[other].append(stack)
-    seen: set[str] = set()
-    order = [stack for start in needs for stack in _walk(start, needs, seen)]
-    seen = set()
-    groups = [sorted(_walk(start, needed_by, seen)) for start in reversed(order)]
-    return [group for group in reversed(groups) if group]
+    names = sorted(facts.stacks)
+    numbers = {stack: number for number, stack in enumerate(names)}
+    needs = {
+        number: sorted(numbers[other] for other in set(facts.needs.get(stack, ())) & numbers.keys())
+        for stack, number in numbers.items()
+    }
+    return [[names[number] for number in group] for group in find_components(needs)]
 
 
-def _walk(start: str, edges: Mapping[str, Sequence[str]], seen: set[str]) -> Iterator[str]:
-    """What can be reached and was not seen yet, each behind what it leads to; long chains need no deep stack."""
-    if start in seen:
-        return
-    seen.add(start)
-    path = [(start, iter(edges[start]))]
-    while path:
-        stack, others = path[-1]
-        following = next((other for other in others if other not in seen), None)
-        if following is None:
-            path.pop()
-            yield stack
-        else:
-            seen.add(following)
-            path.append((following, iter(edges[following])))
-
-
-def list_bits(bits: int, names: Sequence[str], *, most: int = MOST_NAMES) -> list[str]:
+def _list_names(bits: int, names: Sequence[str]) -> list[str]:
     """The first of the ``names`` whose bits are set."""
-    found: list[str] = []
-    while bits and len(found) < most:
-        lowest = bits & -bits
-        found.append(names[lowest.bit_length() - 1])
-        bits ^= lowest
-    return found
-
-
-def count_bits(bits: int) -> int:
-    """How many are set."""
-    return bin(bits).count("1")
+    return [names[number] for number in islice(list_bits(bits), MOST_NAMES)]
 
 
 class _Place:
@@ -321,8 +293,8 @@ def _count_blocked(facts: Facts, survey: Sequence[_Place]) -> dict[str, dict[str
     names = sorted(facts.stacks)
     found = {}
     for stack, blocked in total.items():
-        listed = list_bits(blocked, names)
-        found[stack] = {"count": count_bits(blocked), "direct": sorted(direct[stack]), "names": listed}
+        listed = _list_names(blocked, names)
+        found[stack] = {"count": blocked.bit_count(), "direct": sorted(direct[stack]), "names": listed}
     return found
 
 
@@ -371,13 +343,13 @@ def _complete_wait(stack: str, cause: Cause, there: Sequence[_Place]) -> Cause:
     bits = 0
     for place in there:
         bits |= place.roots[stack]
-    roots = list_bits(bits, there[0].names)
+    roots = _list_names(bits, there[0].names)
     codes = {other: place.own_causes[other][0].code for place in there for other in roots if other in place.own_causes}
     return replace(
         cause,
         needs=tuple(sorted(needs.items())),
         roots=tuple((other, codes[other]) for other in roots),
-        more_roots=count_bits(bits) - len(roots),
+        more_roots=bits.bit_count() - len(roots),
     )
 
 

@@ -4,14 +4,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ..deb.version import Rule
+from ..deb.names import fill_version
+from ..deb.version import Rule, strip_rebuild
 from .release import Names
 
-_BIN_NMU = re.compile(r"\+b[0-9]+\Z")
 #: Stands for the release in a stamped version, to find what is around it.
 _RELEASE = "0release0"
 
@@ -118,7 +117,7 @@ class Facts:
     def find_wanted(self, stack: str, platform: str) -> str | None:
         """The version that the shadow archive is to have."""
         version, template = self.stacks[stack].version, self.stacks[stack].shadow or self.names.shadow
-        return None if version is None else template.format(version=version, platform=platform)
+        return None if version is None else fill_version(template, version=version, platform=platform)
 
     def find_there(self, stack: str, place: Place) -> str:
         """The version in the shadow archive, or nothing."""
@@ -131,11 +130,11 @@ class Facts:
     def is_current(self, stack: str, place: Place) -> bool:
         """Whether the shadow archive has what the distro file asks for."""
         there = self.find_there(stack, place)
-        return bool(there) and _BIN_NMU.sub("", there) == self.find_wanted(stack, place.platform)
+        return bool(there) and strip_rebuild(there) == self.find_wanted(stack, place.platform)
 
     def is_released(self, stack: str, place: Place) -> bool:
         """Whether the fixed archive has what the distro file asks for, in whichever release."""
-        fixed, wanted = _BIN_NMU.sub("", self.find_fixed(stack, place)), self.find_wanted(stack, place.platform)
+        fixed, wanted = strip_rebuild(self.find_fixed(stack, place)), self.find_wanted(stack, place.platform)
         if not fixed or wanted is None:
             return False
         try:

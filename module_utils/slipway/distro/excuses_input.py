@@ -135,9 +135,7 @@ class _Reader:
             if version is not None and not _is_text(version):
                 self.faults.append(f"the stack {_show(name)} has no version that is text in quotes, or null")
                 continue
-            package = row.get("package") or self.names.package.format(
-                distribution=self.given["distribution"], stack=name.replace("_", "-")
-            )
+            package = row.get("package") or self.names.name_package(self.given["distribution"], name)
             self.stacks[name] = Wanted(version, str(package), self.read_template(row))
             other = self.by_package.setdefault(str(package), name)
             if other != name:

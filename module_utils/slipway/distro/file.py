@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
-from ..deb.version import find_version_fault
+from ..deb.version import find_version_fault, strip_epoch
 from ..errors import SlipwayError, refuse
 from ..yamltext import Node, NotPlainError, read
 
@@ -156,7 +156,7 @@ def normalise_version(text: str) -> str | None:
 def format_version(version: str, kind: str, key: str) -> str:
     """The version of a stack as it is written in a rule of this ``kind``, or a file's name (``dsc``)."""
     if kind == "dsc":
-        return version.partition(":")[2] or version
+        return strip_epoch(version)
     signs = REF_SIGNS.get(kind, {}) if not key.endswith("uri") else {}
     return "".join(signs.get(sign, sign) for sign in version)
 

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 Successors = Mapping[int, Sequence[int]]
 
@@ -78,15 +78,13 @@ def close_reachable(successors: Successors) -> dict[int, int]:
     return reached
 
 
-def list_bits(bits: int) -> list[int]:
+def list_bits(bits: int) -> Iterator[int]:
     """The numbers in such a set, ascending."""
     text = bin(bits)[:1:-1]
-    found = []
     position = text.find("1")
     while position >= 0:
-        found.append(position)
+        yield position
         position = text.find("1", position + 1)
-    return found
 
 
 def find_cycle(members: Iterable[int], successors: Successors) -> list[int]:

@@ -148,7 +148,7 @@ class _Part:
         self.started: set[int] = set()
         self.order = Order()
         self.dead_cycles: list[Cycle] = []
-        self.dependents: Dependents | None = None
+        self.dependents: Dependents  # found when it is settled
         for build in self.builds:
             reasons = list(self._find_reasons(build))
             if build.source.name in wishes.hold:
@@ -209,8 +209,6 @@ class _Part:
 
     def _attempt(self, wanted: set[int]) -> dict[int, tuple[str, list[str]]]:
         """One round: seeds that are blocked, those first that wait for no other blocked one."""
-        if self.dependents is None:
-            raise AssertionError("the dependents are found before")
         self.started = wanted
         self.causes = find_invalidated(self.dependents, self.builds, wanted, self.wishes.policy)
         building = wanted | self.causes.keys()
@@ -246,8 +244,6 @@ class _Part:
 
     def _order(self, needs: Needs) -> Order:
         """Order what can be built; what waits for a blocked cycle is blocked too, and the rest is ordered again."""
-        if self.dependents is None:
-            raise AssertionError("the dependents are found before")
         building = self.started | self.causes.keys()
         causes = self.dependents.list_causes(building, self.started, self.wishes.policy)
         blocked: dict[int, Cycle] = {}
@@ -356,8 +352,6 @@ class _Part:
 
     def _list_invalidated(self) -> dict[int, list[str]]:
         """For each seed that is built the sources that its success removes; not those whose packages break a cycle."""
-        if self.dependents is None:
-            raise AssertionError("the dependents are found before")
         policy, built = self.wishes.policy, sorted(self.started - self.faults.keys())
         first = {
             number: [other for other, _cause in self.dependents.list_next(self.builds[number], policy, first=True)]
@@ -425,8 +419,6 @@ class _Part:
 
     def count_builds(self, policy: str) -> int:
         """How many builds there would be under another policy, as far as nothing of it is blocked."""
-        if self.dependents is None:
-            raise AssertionError("the dependents are found before")
         other = Policy(policy, self.wishes.policy.sources, self.wishes.policy.abi_changed)
         causes = find_invalidated(self.dependents, self.builds, self.started, other)
         return len(self.started | causes.keys())

@@ -37,7 +37,7 @@ class Request:
         names = Names(package=options["package_name"], shadow=options["source_version"])
         names.check()
         stacks = options["stacks"]
-        texts = None if stacks is None else {name: str(version) for name, version in stacks.items() if version}
+        texts = None if stacks is None else dict(_list_versions(stacks))
         request = cls(options, names, texts)
         refuse(
             "plan the builds of",
@@ -68,13 +68,16 @@ class Request:
                 yield f"{platform['all_architecture']} is no architecture of {platform['name']}"
         places = {*known, *(f"{name}-{one}" for name, architectures in known.items() for one in architectures)}
         for name, where in sorted(options["excludes"].items()):
-            for place in sorted({*(where or ())} - places):
+            if not isinstance(where or [], list):
+                yield f"{name} is excluded for {where!r}, which is no list of places"
+                continue
+            for place in sorted({*map(str, where or ())} - places):
                 yield f"{name} is excluded for {place}, which is not a platform"
 
     def find_source(self, name: str) -> str:
         """The source of a stack; a name that is none of a stack is one of a source."""
         if self.stacks is not None and name in self.stacks:
-            return self.names.package.format(distribution=self.options["distribution"], stack=name.replace("_", "-"))
+            return self.names.name_package(self.options["distribution"], name)
         return name
 
     def make_wishes(self) -> Wishes:
@@ -92,18 +95,29 @@ class Request:
             rebuild=frozenset(map(self.find_source, options["rebuild"])),
             new=frozenset(map(self.find_source, options["new"])),
             hold={self.find_source(name): str(reason) for name, reason in options["hold"].items()},
-            excluded=frozenset(self._list_excluded()),
+            excluded=self.find_excluded(),
             profiles=options["profiles"],
             first_alternative=options["alternatives"] == "first",
             stacks={self.find_source(name): name for name in self.stacks or ()},
         )
 
-    def _list_excluded(self) -> Iterable[str]:
-        for name, where in self.options["excludes"].items():
-            for platform in self.options["platforms"]:
-                for architecture in platform["architectures"]:
-                    if not where or platform["name"] in where or f"{platform['name']}-{architecture}" in where:
-                        yield f"{self.find_source(name)}/{platform['name']}/{architecture}"
+    def find_excluded(self) -> frozenset[str]:
+        """What is left out, as ``foo/lucid/i386``."""
+        return frozenset(
+            f"{self.find_source(name)}/{platform['name']}/{architecture}"
+            for name, where in self.options["excludes"].items()
+            for platform in self.options["platforms"]
+            for architecture in platform["architectures"]
+            if not where or platform["name"] in where or f"{platform['name']}-{architecture}" in where
+        )
+
+
+def _list_versions(stacks: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+    """The version of each stack that has one, which may stand in a mapping, as ``distro_file_info`` returns it."""
+    for name, said in stacks.items():
+        version = said.get("version") if isinstance(said, Mapping) else said
+        if version:
+            yield name, str(version)
 
 
 def read_platforms(request: Request) -> list[Platform]:
@@ -119,7 +133,7 @@ def _read_platform(request: Request, options: Mapping[str, Any]) -> Platform:
         for data, on in [_read_index(place.replace("{platform}", name), "Sources", timeout=timeout)]
         for source in read_sources(data, on)
     ]
-    chosen = choose_sources(request, name, sources)
+    chosen = choose_sources(request, name, sources, architectures=architectures)
     shadow, base = (
         {
             architecture: _read_packages(options.get(kind) or (), name, architecture=architecture, timeout=timeout)
@@ -132,7 +146,9 @@ def _read_platform(request: Request, options: Mapping[str, Any]) -> Platform:
     )
 
 
-def choose_sources(request: Request, platform: str, sources: Iterable[Source]) -> dict[str, Source]:
+def choose_sources(
+    request: Request, platform: str, sources: Iterable[Source], *, architectures: Sequence[str]
+) -> dict[str, Source]:
     """The sources that are to be built: in the versions of the stacks, else in the highest; those that are new.
 
     A stack without its source package is a finding, and all are listed.
@@ -143,13 +159,14 @@ def choose_sources(request: Request, platform: str, sources: Iterable[Source]) -
     chosen = {name: _find_highest(versions) for name, versions in known.items()}
     findings = []
     if request.stacks is not None:
-        chosen = {}
+        chosen, excluded = {}, request.find_excluded()
+        new = {*map(request.find_source, request.options["new"])}
         for stack, version in sorted(request.stacks.items()):
             name = request.find_source(stack)
-            wanted = request.names.shadow.format(version=version, platform=platform)
+            wanted = request.names.make_version(version, platform)
             if wanted in known.get(name, {}):
                 chosen[name] = known[name][wanted]
-            elif not _is_everywhere_excluded(request, stack, platform) and stack not in request.options["new"]:
+            elif name not in new and not excluded.issuperset(f"{name}/{platform}/{one}" for one in architectures):
                 there = ", ".join(sorted(known.get(name, {}))) or "none"
                 findings.append(f"{platform}: there is no source {name} {wanted} of {stack}; the index has {there}")
             elif known.get(name):
@@ -166,11 +183,6 @@ def choose_sources(request: Request, platform: str, sources: Iterable[Source]) -
         do_next="Make these source packages, or exclude the stack there, and run again.",
     )
     return chosen
-
-
-def _is_everywhere_excluded(request: Request, stack: str, platform: str) -> bool:
-    excludes = request.options["excludes"]
-    return stack in excludes and (not excludes[stack] or platform in excludes[stack])
 
 
 def _find_highest(versions: Mapping[str, Source]) -> Source:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from ..errors import SlipwayError, refuse
+from .file import NAME
 
 #: What is said of a platform, and each value's form.
 TEXTS: Mapping[str, re.Pattern[str]] = {
@@ -27,7 +28,6 @@ LISTS: Mapping[str, re.Pattern[str]] = {
     "base": re.compile(r"deb\s+[^\x00-\x1f]+\Z"),
 }
 EXCLUDE_KEYS = ("stack", "places", "reason", "until")
-STACK = re.compile(r"[a-z0-9][a-z0-9_+.-]*\Z")
 DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")
 
 Platform = dict[str, Any]
@@ -180,6 +180,11 @@ def find_excluded(
     return {stack: sorted({*places}) for stack, places in found.items() if places}, warnings
 
 
+def find_excluded_platforms(platforms: Sequence[Mapping[str, Any]], places: Collection[str]) -> list[str]:
+    """The platforms that are excluded as a whole: by name, or by each of their architectures."""
+    return [name for name, own in list_places(platforms).items() if name in places or all(one in places for one in own)]
+
+
 def _read_excludes(excludes: object, distribution: str) -> Sequence[Any]:
     if not isinstance(excludes, Mapping):
         raise _make_error("the excludes are no mapping of distributions to lists")
@@ -196,9 +201,9 @@ def _explain_exclude(
     if not isinstance(entry, Mapping):
         return [f"exclude {number} is no mapping with {', '.join(EXCLUDE_KEYS)}"]
     stack, places = entry.get("stack"), entry.get("places")
-    where = f"the exclude of {stack}" if _fits(stack, STACK) else f"exclude {number}"
+    where = f"the exclude of {stack}" if _fits(stack, NAME) else f"exclude {number}"
     checks: dict[str, Callable[[], bool]] = {
-        "it names no stack": lambda: _fits(stack, STACK),
+        "it names no stack": lambda: _fits(stack, NAME),
         f"there is no stack {stack}": lambda: stacks is None or not isinstance(stack, str) or stack in stacks,
         "it has no reason": lambda: isinstance(entry.get("reason"), str) and bool(entry["reason"].strip()),
         "it has no day 'until', such as 2030-12-31": lambda: _read_day(entry.get("until")) is not None,

@@ -8,9 +8,7 @@ solver sees are computed, so that a release can be checked as a whole before a s
 
 from __future__ import annotations
 
-import gzip
 import os
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -23,9 +21,11 @@ from ..deb import lock
 from ..deb.control import Control, decode_control, identify_package
 from ..deb.lock import Member, ReleaseSet
 from ..deb.metapackage import Metapackage
-from ..deb.version import Rule
+from ..deb.names import check_template, fill_name, fill_version
+from ..deb.version import Rule, strip_rebuild
 from ..errors import SlipwayError
 from .file import ALL, Distro
+from .packages import unpack_index
 
 #: What clients see or will see, as :mod:`publication` has it.
 Packages = dict[str, dict[str, dict[str, str]]]
@@ -49,17 +49,17 @@ class Names:
 
     def check(self) -> None:
         """Raise :class:`SlipwayError` if names cannot be made, or all would be the same."""
-        for template, wanted, known in (
-            (self.package, "stack", {"distribution": "d", "stack": "s"}),
-            (self.shadow, "version", {"version": "1", "platform": "p"}),
-        ):
-            try:
-                fault = "" if f"{{{wanted}}}" in template and template.format(**known) else f"it lacks {{{wanted}}}"
-            except (KeyError, IndexError, ValueError) as error:
-                fault = f"it cannot be filled in ({error})"
-            if fault:
-                do_next = f"Use {' and '.join(f'{{{name}}}' for name in known)}."
-                raise SlipwayError("use", f"the template '{template}'", fault, do_next=do_next)
+        check_template(self.package, "distribution", "stack", wanted="stack")
+        check_template(self.shadow, "version", "platform", wanted="version")
+        Rule("r", "p", self.stamped).check()
+
+    def name_package(self, distribution: str, stack: str) -> str:
+        """The name of the package of a stack or a variant."""
+        return fill_name(self.package, distribution=distribution, stack=stack)
+
+    def make_version(self, version: str, platform: str) -> str:
+        """The version of a stack's packages in the shadow archive."""
+        return fill_version(self.shadow, version=version, platform=platform)
 
 
 @dataclass(frozen=True)
@@ -219,7 +219,7 @@ class _Planner:
 
     def name_package(self, stack: str) -> str:
         """The name of a stack's or a variant's package."""
-        return self.names.package.format(distribution=self.distro.name, stack=stack.replace("_", "-"))
+        return self.names.name_package(self.distro.name, stack)
 
     def is_excluded(self, place: str, *names: str) -> bool:
         """Whether one of these stacks or packages may be missing at ``place`` (``lucid-i386``)."""
@@ -304,8 +304,8 @@ class _Planner:
 
     def is_released(self, entry: Entry, stack: str, *, platform: str, architecture: str) -> bool:
         """Whether a package is to be in the release; if it is in another version, that is a finding."""
-        wanted = self.names.shadow.format(version=self.released[stack], platform=platform)
-        is_wanted = re.sub(r"\+b[0-9]+\Z", "", entry.version) == wanted
+        wanted = self.names.make_version(self.released[stack], platform)
+        is_wanted = strip_rebuild(entry.version) == wanted
         place = f"{platform}-{architecture}"
         if self.is_excluded(place, stack, entry.name):
             if is_wanted and entry.name in self.packages:
@@ -395,7 +395,7 @@ class _Planner:
 def _read_entries(public: Path, directory: Path) -> Iterator[Entry]:
     plain, packed = directory / "Packages", directory / "Packages.gz"
     try:
-        data = plain.read_bytes() if plain.exists() else gzip.decompress(packed.read_bytes())
+        data = unpack_index((plain if plain.exists() else packed).read_bytes(), str(plain))
     except OSError as error:
         raise SlipwayError(
             "read the shadow archive's index",

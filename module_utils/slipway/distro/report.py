@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,16 +45,6 @@ def _add_fault(report: SourceReport, on: str, reason: str, *, place: str = "") -
     sentence = " ".join(reason.split()).removeprefix(f"{on.split()[0]}: ")
     report.lines.append(f"  {place + ': ' if place else ''}failed: {sentence}")
     report.faults.append(f"{on}: {sentence}")
-
-
-def find_excluded(platforms: Iterable[Mapping[str, Any]], places: Sequence[str]) -> list[str]:
-    """The platforms that are excluded as a whole: by name, or by each of their architectures."""
-    return [
-        platform["name"]
-        for platform in platforms
-        if platform["name"] in places
-        or all(f"{platform['name']}-{architecture}" in places for architecture in platform["architectures"])
-    ]
 
 
 def gather_facts(

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ..deb.version import find_version_fault
+from ..deb.version import find_version_fault, strip_epoch
 from ..errors import SlipwayError
 from .file import Distro, Stack, load_distro
 from .tags import find_tagged
@@ -46,7 +46,7 @@ def _describe_stack(distro: Distro, stack: Stack, version: str | None, directory
             "release the stack", stack.name, "the distro file does not say where its source is", do_next=do_next
         )
     rules = stack.rules.expand(stack=stack.name, version=version, release=distro.name)
-    label = f"{stack.name}-{version.partition(':')[2] or version}"
+    label = f"{stack.name}-{strip_epoch(version)}"
     return {
         "name": stack.name,
         "version": version,

@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from typing import Any
 
-from ..deb.version import find_version_fault
+from ..deb.version import find_version_fault, strip_epoch
 from ..errors import SlipwayError, refuse
 from ..release.artifact import SHA256, find_name_fault
 from ..yamltext import Node, NotPlainError, read
-from .debian import SOURCE_NAME, strip_epoch
+from .debian import SOURCE_NAME
 from .htmltext import MAX_BRIEF
 from .manifest import PACKAGE_NAME, STACK_NAME
 from .rosdeps import PLATFORM_NAME, split_relations

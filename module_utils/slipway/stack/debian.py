@@ -37,12 +37,6 @@ class DebianSource:
     files: Sequence[Artifact] = field(default_factory=list)
 
 
-def strip_epoch(version: str) -> str:
-    """A version as the names of files have it, and distro files, in which no colon may be."""
-    epoch, colon, rest = version.partition(":")
-    return rest if colon else epoch
-
-
 def read_debian_tree(top: Path) -> tuple[DebianSource, list[str]]:
     """What ``debian/`` of a tree says, and every fault of it."""
     faults: list[str] = []

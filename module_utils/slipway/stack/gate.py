@@ -8,11 +8,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..deb.version import find_version_fault
+from ..deb.version import find_version_fault, strip_epoch
 from ..errors import SlipwayError
 from ..release.artifact import find_name_fault
 from .controlfile import ROS
-from .debian import strip_epoch
 from .manifest import STACK_NAME
 from .source import Source
 

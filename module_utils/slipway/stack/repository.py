@@ -10,10 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..deb.version import strip_epoch
 from ..errors import SlipwayError, refuse
 from ..progress import Progress
 from .controlfile import ControlFile, name_control_files, name_release, read_control_file
-from .debian import strip_epoch
 from .fetch import Reader, check_place, join_place
 from .gate import check_names
 from .package import HashingStream

@@ -11,6 +11,7 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway.deb.versio
     find_version_fault,
     parse_version,
     satisfies,
+    strip_epoch,
     version_key,
 )
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
@@ -166,3 +167,8 @@ def test_a_template_that_makes_what_dpkg_refuses_is_refused_for_that_version() -
 @pytest.mark.parametrize(("operator", "truth"), [("<<", False), ("<=", True), ("<", True), ("=", True), (">=", True)])
 def test_old_operators_mean_what_dpkg_takes_them_for(operator: str, truth: bool) -> None:
     assert satisfies("1.0", operator, "1.0-0") is truth
+
+
+@pytest.mark.parametrize(("version", "short"), [("1:2.3-4", "2.3-4"), ("2.3", "2.3"), ("0:1", "1"), ("1:1:2", "1:2")])
+def test_names_of_files_have_no_epoch(version: str, short: str) -> None:
+    assert strip_epoch(version) == short

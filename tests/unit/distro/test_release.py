@@ -186,6 +186,9 @@ def test_an_exclusion_of_what_is_there_by_now_is_told(tmp_path: Path) -> None:
         (Names(package="ros-{distribution}"), "the template 'ros-{distribution}': it lacks {stack}"),
         (Names(package="{stack}-{platform}"), "it cannot be filled in ('platform'). Use {distribution} and {stack}"),
         (Names(shadow="{version"), "the template '{version': it lacks {version}"),
+        (Names(package="{stack}{stack.x}"), "it cannot be filled in ('str' object has no attribute 'x')"),
+        (Names(package="{stack}{stack[x]}"), "it cannot be filled in (string indices must be integers"),
+        (Names(stamped="{version}-{relase}"), "the version template '{version}-{relase}': it names relase"),
     ],
 )
 def test_names_that_would_all_be_the_same_are_refused(names: Names, said: str) -> None:

@@ -13,8 +13,8 @@ from ansible_collections.slipway.release.plugins.filter import (
     file_digests,
     source_report,
 )
+from ansible_collections.slipway.release.plugins.module_utils.slipway.distro.platforms import find_excluded_platforms
 from ansible_collections.slipway.release.plugins.module_utils.slipway.distro.report import (
-    find_excluded,
     gather_facts,
     report_sources,
 )
@@ -78,7 +78,7 @@ def test_nothing_to_do_is_no_fault() -> None:
     ],
 )
 def test_a_platform_is_excluded_by_its_name_or_by_all_its_architectures(places: list[str], excluded: list[str]) -> None:
-    assert find_excluded(PLATFORMS, places) == excluded
+    assert find_excluded_platforms(PLATFORMS, places) == excluded
     assert excluded_platforms.FilterModule().filters()["excluded_platforms"](PLATFORMS, places) == excluded
 
 

@@ -73,6 +73,8 @@ def test_the_stacks_of_a_distro_file_are_planned_in_their_versions(archive: list
     ]
     assert answer["text"][0] == ("cturtle: 4 builds in 2 waves, 0 blocked, 0 current, 0 excluded (policy transitive)")
     assert answer["changed"] is False
+    whole = {name: {"version": version, "kind": "git"} for name, version in (("ros", "1.2"), ("common_msgs", "1.0"))}
+    assert ask(archive, stacks={**whole, "unreleased": {"version": None}}) == answer
 
 
 def test_without_stacks_every_source_is_planned_in_its_highest_version(archive: list[dict[str, Any]]) -> None:
@@ -94,6 +96,9 @@ def test_a_stack_that_is_excluded_everywhere_needs_no_source(archive: list[dict[
     stacks = {"ros": "1.2", "missing": "1.0"}
     assert len(ask(archive, stacks=stacks, excludes={"missing": []})["plan"]["entries"]) == 2
     assert len(ask(archive, stacks=stacks, excludes={"missing": ["lucid"]})["plan"]["entries"]) == 2
+    everywhere = [f"lucid-{architecture}" for architecture in archive[0]["architectures"]]
+    assert len(ask(archive, stacks=stacks, excludes={"missing": everywhere})["plan"]["entries"]) == 2
+    assert len(ask(archive, stacks=stacks, excludes={"ros-cturtle-missing": []})["plan"]["entries"]) == 2
 
 
 def test_a_new_version_is_planned_though_there_is_no_source_of_it(archive: list[dict[str, Any]]) -> None:
@@ -120,6 +125,8 @@ def test_a_new_version_is_planned_though_there_is_no_source_of_it(archive: list[
         ({"new": {"ros": "x_y"}}, ["the version 'x_y' of ros in new does not begin with a digit"]),
         ({"new": {"nothing": "1"}}, ["new names nothing"]),
         ({"excludes": {"ros": ["karmic-i386"]}}, ["ros is excluded for karmic-i386, which is not a platform"]),
+        ({"excludes": {"ros": "lucid"}}, ["ros is excluded for 'lucid', which is no list of places"]),
+        ({"excludes": {"ros": True}}, ["ros is excluded for True, which is no list of places"]),
         ({"force": ["a", "b"]}, ["force names a", "force names b"]),
     ],
 )

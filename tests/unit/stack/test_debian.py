@@ -13,7 +13,6 @@ import pytest
 from ansible_collections.slipway.release.plugins.module_utils.slipway.stack.debian import (
     read_debian_tree,
     read_dsc,
-    strip_epoch,
 )
 from stacktrees import write_debian, write_tree
 
@@ -72,11 +71,6 @@ def test_what_is_wrong_with_a_tree_is_named(tmp_path: Path, files: dict[str, str
         assert (found.source, found.version) == ("", "")
     else:
         assert any(fault.startswith(said) for fault in faults), faults
-
-
-@pytest.mark.parametrize(("version", "short"), [("1:2.3-4", "2.3-4"), ("2.3", "2.3"), ("0:1", "1"), ("1:1:2", "1:2")])
-def test_names_of_files_have_no_epoch(version: str, short: str) -> None:
-    assert strip_epoch(version) == short
 
 
 def test_a_dsc_is_read_with_its_files(dsc: Path) -> None:
