@@ -16,7 +16,7 @@ from ..files import CHUNK, open_regular
 from .control import Control, decode_control, encode_control, make_word
 from .file import Digests, Hasher
 from .names import SOURCE_NAME
-from .version import find_version_fault, parse_version
+from .version import find_version_fault, strip_epoch
 
 #: The bytes that a .dsc may have; the largest of Debian have some 100 kB.
 MAX_DSC = 4 << 20
@@ -57,18 +57,12 @@ class Dsc:
     @property
     def file_name(self) -> str:
         """What the .dsc itself is called."""
-        return f"{self.source}_{format_file_version(self.version)}.dsc"
+        return f"{self.source}_{strip_epoch(self.version)}.dsc"
 
     def locate_pool(self, component: str) -> str:
         """The directory where it is fetched: ``pool/main/r/ros-cturtle-ros``."""
         prefix = self.source[:4] if self.source.startswith("lib") else self.source[:1]
         return f"pool/{component}/{prefix}/{self.source}"
-
-
-def format_file_version(version: str) -> str:
-    """A version as names of files have it: without the epoch."""
-    parts = parse_version(version)
-    return str(version)[len(parts.prefix) :] if parts.prefix else version
 
 
 def strip_signature(data: bytes) -> bytes:

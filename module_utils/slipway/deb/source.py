@@ -34,7 +34,6 @@ from .dsc import (
     digest_file,
     find_signature_fault,
     find_wrong_files,
-    format_file_version,
     parse_dsc,
     read_dsc,
     rewrite_dsc,
@@ -42,7 +41,7 @@ from .dsc import (
 from .forks import spread_work
 from .names import PLATFORM, check_template, make_source_version, name_package
 from .repack import pack_plain, repack_diff, repack_tar
-from .version import parse_version
+from .version import parse_version, strip_epoch
 
 KINDS = ("ros", "debian", "dsc")
 FORMATS = ("1.0", "3.0 (native)", "3.0 (quilt)")
@@ -280,7 +279,7 @@ def _make_debian(order: SourceOrder, platform: str, work: Path) -> Made:
         write_atomic(tree / "debian/changelog", prepend_entry(old, entry))
     if form == "3.0 (quilt)":
         _check_upstream(newest.version, version)
-        upstream = parse_version(format_file_version(version)).upstream
+        upstream = parse_version(strip_epoch(version)).upstream
         _write_orig(tree, work / f"{newest.source}_{upstream}.orig.tar.xz", top=tree.name)
     return _build(tree, platform, moment=moment, words=["-sn"] if form == "1.0" else [])
 
@@ -321,7 +320,7 @@ def _rebuild_dsc(order: SourceOrder, dsc: Dsc, platform: str, *, version: str, w
         entry = _make_rebuild(order, newest, platform, version=version, moment=moment)
         return prepend_entry(old, entry), moment
 
-    target = work / f"{dsc.source}_{format_file_version(version)}{part.suffix}"
+    target = work / f"{dsc.source}_{strip_epoch(version)}{part.suffix}"
     if part.suffix.startswith(".diff"):
         repack_diff(order.place / part.name, target, change=change)
     else:
@@ -344,7 +343,7 @@ class _DebianPart:
 def _find_debian_part(dsc: Dsc) -> _DebianPart:
     if dsc.format not in FORMATS:
         raise ValueError(f"it is in the format '{dsc.format}', and only {', '.join(FORMATS)} can be made")
-    base = f"{dsc.source}_{format_file_version(dsc.version)}"
+    base = f"{dsc.source}_{strip_epoch(dsc.version)}"
     names = [file.name for file in dsc.files]
     wanted = {"3.0 (quilt)": (".debian.tar",), "3.0 (native)": (".tar",), "1.0": (".diff", ".tar")}[dsc.format]
     for kind in wanted:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import http.client
 import os
 import ssl
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from typing import IO
 from urllib.parse import quote, urlsplit
 
-from ..errors import SlipwayError
+from ..errors import SlipwayError, name_refusals
 from ..files import open_regular
 from ..http import FAILURES, Limit, explain_failure, open_url, receive_body
 
@@ -67,9 +68,15 @@ class Reader:
             with open(open_regular(place, os.O_RDONLY), "rb") as stream:
                 yield stream
             return
-        trust = ssl.create_default_context(cafile=self.ca_path)
-        with open_url(place, Limit(self.timeout, self.idle_timeout), trust=trust) as answer:
+        with open_url(place, Limit(self.timeout, self.idle_timeout), trust=self._trust) as answer:
             yield answer
+
+    @functools.cached_property
+    def _trust(self) -> ssl.SSLContext:
+        """Certificates to trust; a file of them that is not there is no answer of a server."""
+        where = self.ca_path or "of the system"
+        with name_refusals("read the certificates", where, do_next="Correct ca_path and run again."):
+            return ssl.create_default_context(cafile=self.ca_path)
 
 
 def check_place(place: str) -> str:

@@ -21,7 +21,6 @@ from .fetch import Reader, check_place, join_place
 from .gate import Known, check_names
 from .manifest import STACK_NAME
 from .package import (
-    MadeFile,
     Released,
     Request,
     Surroundings,
@@ -230,11 +229,9 @@ class Importer:
         control, remarks = describe_source(source, request, around)
         place = self.directory / one.label
         make_directory(place)
-        target = place / f"{one.label}.tar.bz2"
-        before = hash_if_there(target)
-        file: MadeFile = copy_file(tree.parents[1] / "tarball", target, write=True)
+        file, is_new = copy_file(tree.parents[1] / "tarball", place / f"{one.label}.tar.bz2", write=True)
         control |= describe_tarball(file)
-        changed = [] if before == file else [file.name]
+        changed = [file.name] if is_new else []
         return write_control(Released(source.kind, [file], control, changed, remarks), place, write=True)
 
 

@@ -124,7 +124,8 @@ class ManifestReader:
         if style not in NEEDS:
             self.faults.append(f"{path} line {root.line}: it is of format {style!r}, and known are 1, 2 and 3")
         for required in ("name", "version", "description", "maintainer", "license"):
-            if root.find(required) is None or not (root.find_text(required) or root.find_all("maintainer")):
+            # Of a maintainer the address alone will do, which is an attribute.
+            if root.find(required) is None or not (root.find_text(required) or required == "maintainer"):
                 self.faults.append(f"{path} line {root.line}: it has no {required}")
         name = root.find_text("name")
         if name:

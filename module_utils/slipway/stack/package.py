@@ -277,26 +277,25 @@ def _copy_files(source: Source, place: Path, *, write: bool) -> tuple[list[MadeF
     """The .dsc and its files, whose digests were compared; they are compared again as they are copied."""
     found, changed = [], []
     for file in source.debian.files if source.debian else []:
-        path = place / file.name
-        before = hash_if_there(path)
-        made = copy_file(source.top / file.name, path, write=write)
+        made, is_new = copy_file(source.top / file.name, place / file.name, write=write)
         if made.sha256 != file.sha256:
             raise SlipwayError(ATTEMPT, place.name, f"{file.name} changes meanwhile", do_next="Run again.")
         found.append(made)
-        if before != made:
-            changed.append(path.name)
+        if is_new:
+            changed.append(made.name)
     return found, changed
 
 
-def copy_file(source: Path, target: Path, *, write: bool) -> MadeFile:
-    """Copy a regular file, unless its bytes are there already; what it is."""
+def copy_file(source: Path, target: Path, *, write: bool) -> tuple[MadeFile, bool]:
+    """Copy a regular file, unless its bytes are there already; what it is, and whether it is copied."""
     made = hash_made(source, target)
-    if write and hash_if_there(target) != made:
+    is_new = hash_if_there(target) != made
+    if write and is_new:
         with open(open_regular(source), "rb") as reader, replace_file(target) as stream:
             copied = HashingStream(stream)
             shutil.copyfileobj(reader, copied, CHUNK)
             made = copied.describe(target)
-    return made
+    return made, is_new
 
 
 def hash_made(path: Path, target: Path) -> MadeFile:

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 LEVEL = 9
+#: So many bytes tell how something is compressed.
+MAGIC = 6
 #: A header that names a member; no path is longer.
 MAX_HEADER = 1 << 20
 MAX_LINKS = 40
@@ -353,6 +355,8 @@ def _decompress(raw: IO[bytes]) -> Iterator[bytes]:
     data = raw.read(CHUNK)
     first = True
     while data or first:
+        if len(data) < MAGIC:  # where one stream ends, what was read may end too
+            data += raw.read(CHUNK)
         make = _find_decompressor(data)
         if make is None:
             what = (

@@ -77,17 +77,14 @@ def find_directories(top: Path, name: str, *, other: str) -> list[str]:
         else:
             files[parent].add(last)
     found: list[str] = []
-    closed: list[str] = []
+    closed: str | None = None  # what is below a directory follows it at once
     for path in sorted(files, key=lambda path: path.split("/") if path else []):
-        if any(path.startswith(f"{each}/") or not each for each in closed):
+        if closed is not None and (not closed or path.startswith(f"{closed}/")):
             continue
-        if files[path] & IGNORED:
-            closed.append(path)
-        elif files[path] & {name, other}:
+        if files[path] & {name, other, LAST, *IGNORED}:
+            closed = path
+        if files[path] & {name, other} and not files[path] & IGNORED:
             found.append(path)
-            closed.append(path)
-        elif LAST in files[path]:
-            closed.append(path)
     return found
 
 

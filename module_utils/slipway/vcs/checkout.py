@@ -7,7 +7,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 from ..errors import SlipwayError
@@ -71,8 +71,9 @@ def check_out(
     """
     before = inspect_directory(directory)
     with open_repository(source, timeout=timeout, max_bytes=max_bytes) as repository:
-        place = _find_place(repository, source, at=at, revision=revision)
-        tags = {purpose: None if name is None else repository.find_tag(name) for purpose, name in source.tags.items()}
+        find_tag = cache(repository.find_tag)  # what is checked out is the tag that is told of
+        place = _find_place(repository, source, find_tag, at=at, revision=revision)
+        tags = {purpose: None if name is None else find_tag(name) for purpose, name in source.tags.items()}
         marker = Marker(source.kind, redacted(place.uri), place.revision)
         changed = before.altered or before.marker is None or not _tells_same(before.marker, marker)
         if changed and write:
@@ -83,7 +84,9 @@ def check_out(
     return CheckedOut(place, before, changed, tags, accept_epoch(epoch))
 
 
-def _find_place(repository: Repository, source: Source, *, at: str, revision: str | None) -> Place:
+def _find_place(
+    repository: Repository, source: Source, find_tag: Callable[[str], Tag | None], *, at: str, revision: str | None
+) -> Place:
     if at == "revision":
         if not revision:
             raise SlipwayError("check out", redacted(source.uri), "no revision is given", do_next="Give it.")
@@ -91,7 +94,7 @@ def _find_place(repository: Repository, source: Source, *, at: str, revision: st
     if at == "development" or source.kind == "dsc":
         return repository.find_head()
     name = require_tag(source, at)
-    tag = repository.find_tag(name)
+    tag = find_tag(name)
     if tag is None:
         do_next = "Tag the release first, or correct the version in the distro file."
         raise SlipwayError("check out", f"{name} of {redacted(source.uri)}", "there is no such tag", do_next=do_next)

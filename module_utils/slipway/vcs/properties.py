@@ -10,7 +10,8 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from ..errors import SlipwayError
-from .client import Client, provide_client
+from ..process import summarise_output
+from .client import DO_NEXT, Client, provide_client
 from .externals import PROPERTY, Base, StackTags, Update, update_externals
 from .source import find_address_fault, normalise_url
 from .svn import SvnRepository
@@ -35,7 +36,7 @@ def update_remote(
     """Update the property of a directory of a repository, by one commit that fails if somebody else was quicker."""
     fault = find_address_fault("svn", url)
     if fault is not None:
-        raise SlipwayError("use the address", repr(url), fault, do_next="Correct it and run again.")
+        raise SlipwayError("use", "the address of the directory", fault, do_next="Correct it and run again.")
     with provide_client("svn", timeout=timeout) as client:
         repository = SvnRepository(normalise_url(url), client)
         node = repository.require_node(normalise_url(url))
@@ -104,7 +105,8 @@ def _read_property(client: Client, target: str, *words: str) -> str:
     command = ("propget", "--strict", *words, PROPERTY, target)
     done = client.run("svn", *command, attempt=f"read {PROPERTY} of", on=name, ok_codes=(0, 1))
     if done.returncode != 0 and _ABSENT not in done.stderr:
-        client.run("svn", *command, attempt=f"read {PROPERTY} of", on=name)
+        fault = f"svn says: {summarise_output(done.stderr)}"
+        raise SlipwayError(f"read {PROPERTY} of", name, fault, do_next=DO_NEXT)
     try:
         return done.raw.decode() if done.returncode == 0 else ""
     except UnicodeDecodeError as error:

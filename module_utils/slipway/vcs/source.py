@@ -13,7 +13,7 @@ from typing import Protocol
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from ..errors import SlipwayError, refuse
-from ..git.remote import Person
+from ..git.remote import Person, redacted
 from ..release.names import find_ref_fault
 
 #: The ways to a repository of each kind: any other may start a program of the address's choice.
@@ -129,7 +129,7 @@ def require_tag(source: Source, purpose: str) -> str:
     if name is None:
         raise SlipwayError(
             "find",
-            f"the {purpose} tag of {source.uri}",
+            f"the {purpose} tag of {redacted(source.uri)}",
             "a source package has no tags" if source.kind == "dsc" else f"the rules say no {_TAGS[purpose]}",
             do_next="Give the stack a version and a rule for its tag in the distro file.",
         )
