@@ -92,10 +92,11 @@ class Client:
             """
         )
 
-    def run(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    def run(self, *words: str, check: bool = True, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
         """Run a program of apt with this configuration."""
         return subprocess.run(
             words,
+            cwd=cwd,
             check=check,
             text=True,
             capture_output=True,
@@ -120,6 +121,14 @@ class Client:
         """Fetch these packages and all that they need; apt compares their digests with the index."""
         self.run("apt-get", "install", "-q", "--download-only", *packages)
         self.run("apt-get", "clean")
+
+    def fetch_source(self, target: Path, *words: str) -> Path:
+        """Fetch a source package into a directory and unpack it there; the one directory that it becomes."""
+        target.mkdir(exist_ok=True)
+        done = self.run("apt-get", "source", "-q", *words, check=False, cwd=target)
+        assert done.returncode == 0, done.stdout + done.stderr
+        (unpacked,) = [path for path in target.iterdir() if path.is_dir()]
+        return unpacked
 
     def install(self, *packages: str) -> subprocess.CompletedProcess[str]:
         """Really install these packages into the directory ``system``; the result says how it went."""

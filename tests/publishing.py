@@ -4,12 +4,15 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -52,6 +55,19 @@ def tree(top: Path) -> dict[str, str]:
                 said = "special"
             found[str(path.relative_to(top))] = said
     return found
+
+
+def kill_when_there(process: subprocess.Popen[bytes], pattern: str, *, within: float = 60) -> None:
+    """Kill a process as soon as a file is there, so that it is killed at the same step however busy the machine is.
+
+    That it came to an end of its own is no failure, that it failed is one.
+    """
+    limit = time.monotonic() + within
+    while process.poll() is None and not glob.glob(pattern) and time.monotonic() < limit:
+        time.sleep(0.001)
+    process.kill()
+    assert process.wait() in (0, -signal.SIGKILL), f"it failed before there was {pattern}"
+    assert time.monotonic() < limit, f"there was no {pattern} within {within:.0f} s"
 
 
 def run_module(name: str, arguments: Mapping[str, Any], *, check: bool = False) -> dict[str, Any]:

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 #: Where programs write settings of their own, though there are none.
-HOME = tempfile.mkdtemp(prefix="slipway-home-")
+_HOME = tempfile.TemporaryDirectory(prefix="slipway-home-")  # goes with this process
+HOME = _HOME.name
 SETTINGS = {
     "HGRCPATH": "",
     "HGUSER": "Dev <dev@example.org>",

@@ -8,13 +8,16 @@ percent-encoded; ``#`` begins a comment line.
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
 from .errors import refuse
+from .files import open_regular
 
 PERMISSION = re.compile(r"(?P<mode>[0-7]{3,5})\s+(?P<uid>\d{1,9})\s+(?P<gid>\d{1,9})\s+(?P<path>\S+)\Z", re.ASCII)
 #: What a path may hold as it is.
@@ -49,6 +52,21 @@ def make_member(
     info.uname, info.gname = names
     info.devmajor, info.devminor = device
     return info
+
+
+def add_path(archive: tarfile.TarFile, path: str | os.PathLike[str], name: str, *, mtime: int) -> None:
+    """Add what is at a path, root's and with the usual mode: a link as it is, a directory itself, or a file."""
+    found = os.lstat(path)
+    if stat.S_ISLNK(found.st_mode):
+        target = os.readlink(path)
+        archive.addfile(make_member(name, kind=tarfile.SYMTYPE, mode=0o777, mtime=mtime, linkname=os.fspath(target)))
+    elif stat.S_ISDIR(found.st_mode):
+        archive.addfile(make_member(name, kind=tarfile.DIRTYPE, mode=0o755, mtime=mtime))
+    else:
+        with open(open_regular(path), "rb") as content:
+            found = os.fstat(content.fileno())
+            mode = 0o755 if found.st_mode & stat.S_IXUSR else 0o644
+            archive.addfile(make_member(name, size=found.st_size, mode=mode, mtime=mtime), content)
 
 
 def normalise_path(name: str) -> str | None:

@@ -10,6 +10,7 @@ import shutil
 import signal
 import stat
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -113,18 +114,14 @@ def test_apt_get_source_fetches_and_unpacks_what_is_signed_and_lintian_finds_no_
     first: Debs, client: Client, tmp_path: Path, package: str, platform: str
 ) -> None:
     version = (PACKAGES | OTHERS)[package] + platform + ("1" if package in OTHERS else "")
-    done = subprocess.run(
-        ["apt-get", "source", "-q", f"{package}={version}"],
-        cwd=tmp_path, capture_output=True, text=True, check=False,
-        env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "APT_CONFIG": f"{client.root}/apt.conf"},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    (unpacked,) = [path for path in tmp_path.iterdir() if path.is_dir()]
+    unpacked = client.fetch_source(tmp_path, f"{package}={version}")
     (dsc,) = tmp_path.glob("*.dsc")
     assert (unpacked / "debian/changelog").read_text().startswith(f"{package} ({version}) {platform}; ")
     key = tmp_path / "key.gpg"
     call("gpg", "--homedir", tmp_path, "--dearmor", "-o", key, first.site.state / "release-key.asc")
     assert "validated successfully" in call("dscverify", "--no-default-keyrings", "--keyring", key, dsc)
+    if platform != "bookworm":
+        return  # what lintian looks at differs in names of platforms alone
     judged = call("lintian", "--no-cfg", "--allow-root", dsc, ok=False)
     # Stacks keep the versions that ROS gave them, with a revision although they are native: docs/debs.md says so.
     expected = [] if package in OTHERS else ["malformed-debian-changelog-version"]
@@ -281,28 +278,33 @@ def test_a_tag_on_another_commit_is_named_and_nothing_is_released(first: Debs, t
     call("git", "-C", repository, "tag", "-d", "common_msgs-1.1.5")
 
 
+def run_until(debs: Debs, tasks: int, log: Path, **extra: str) -> None:
+    """Begin a run, and kill it at so many tasks."""
+    words = debs.site.command(DEBS, "-e", "distro=cturtle", *(f"-e{name}={value}" for name, value in extra.items()))
+    with open(log, "wb") as stream:
+        running = subprocess.Popen(
+            words,
+            cwd=ROOT,
+            env={**os.environ, **debs.site.environment},
+            stdout=stream,
+            stderr=stream,
+            start_new_session=True,
+        )
+    deadline = time.monotonic() + 300
+    while log.read_text().count("TASK [") < tasks:
+        assert running.poll() is None, log.read_text()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    os.killpg(running.pid, signal.SIGKILL)
+    assert running.wait() == -signal.SIGKILL
+
+
 def test_whatever_kills_a_run_the_next_one_completes_it_and_nothing_is_there_twice(first: Debs, tmp_path: Path) -> None:
-    chance = random.Random(12)  # noqa: S311  # no secret
     work, repository = tmp_path / "work", first.source("git", "common_msgs.git")
-    for number in range(10):
-        version = f"1.2.{number}"
+    for number, tasks in enumerate(random.Random(12).sample(range(8, 50), 10)):  # noqa: S311  # no secret
         shutil.rmtree(work, ignore_errors=True)
-        first.bump("common_msgs", work, version)
-        words = first.site.command(DEBS, "-e", "distro=cturtle", "-e", "stack=common_msgs", "-e", f"version={version}")
-        with open(tmp_path / "log", "wb") as log:
-            killed = subprocess.Popen(
-                words,
-                cwd=ROOT,
-                env={**os.environ, **first.site.environment},
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-            try:
-                killed.wait(timeout=chance.uniform(1, 14))
-            except subprocess.TimeoutExpired:
-                os.killpg(killed.pid, signal.SIGKILL)
-                killed.wait()
+        first.bump("common_msgs", work, f"1.2.{number}")
+        run_until(first, tasks, tmp_path / "log", stack="common_msgs", version=f"1.2.{number}")
     version = "1.2.9"
     first.made(stack="common_msgs", version=version)
     assert first.made(stack="common_msgs", version=version).changed == []

@@ -13,6 +13,7 @@ from typing import Any
 from ..deb.control import Control, decode_control, identify_package
 from ..deb.file import Hasher, inspect_deb, refuse_faulty_debs, unusable_deb
 from ..deb.forks import spread_work
+from ..deb.names import locate_pool
 from ..deb.version import strip_epoch
 from ..errors import SlipwayError, refuse
 from ..files import CHUNK
@@ -51,9 +52,7 @@ class Deb:
 
     def pool_path(self, component: str) -> str:
         """Where it is fetched: ``pool/main/r/ros-cturtle-ros/ros-cturtle-ros_1.0-r1~lucid_i386.deb``."""
-        prefix = self.source[:4] if self.source.startswith("lib") else self.source[:1]
-        version = strip_epoch(self.version)
-        return f"pool/{component}/{prefix}/{self.source}/{self.name}_{version}_{self.architecture}.deb"
+        return f"{locate_pool(component, self.source)}/{self.name}_{strip_epoch(self.version)}_{self.architecture}.deb"
 
     def stanza(self, component: str) -> str:
         """Its paragraph of ``Packages``, without the empty line."""

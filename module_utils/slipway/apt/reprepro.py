@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from .. import openpgp
+from ..deb.architectures import SOURCE
 from ..deb.control import Control
 from ..deb.version import compare_versions
 from ..errors import SlipwayError, refuse
@@ -34,7 +35,7 @@ from .exported import adopt_served, is_publication_due, publish_export
 from .generations import remove_temporaries
 from .index import Deb
 from .signed import RELEASE, SIGNED, Expected, Signer, find_faults
-from .uploads import SOURCE, IncludedSource, SourceUpload, find_pool_conflict, find_source_conflict
+from .uploads import IncludedSource, SourceUpload, find_pool_conflict, find_source_conflict
 
 LOCK = "slipway.lock"
 UNFINISHED = "slipway.unfinished"

@@ -5,23 +5,14 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..deb.control import Control
-from ..deb.dsc import Dsc, find_signature_fault, find_wrong_files, read_dsc
+from ..deb.dsc import Dsc, find_wrong_files, read_dsc
+from ..deb.names import PRIORITY, SECTION, WORD
 from ..deb.version import compare_versions
-from ..files import read_regular
-
-#: What a source package is in if it does not say so.
-SECTION, PRIORITY = "misc", "optional"
-#: What indexes of source packages are for.
-SOURCE = "source"
-
-_WORD = re.compile(r"[a-z0-9][a-z0-9+./-]*", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -41,7 +32,7 @@ class SourceUpload:
         """Section and priority: those of its first binary package."""
         rows = (Control(self.dsc.text).get("Package-List") or "").split("\n")
         words = next((row.split() for row in rows if len(row.split()) >= 4), [])
-        usable = words and words[2] != "unknown" and all(_WORD.fullmatch(word) for word in words[2:4])
+        usable = words and words[2] != "unknown" and all(WORD.fullmatch(word) for word in words[2:4])
         return (words[2], words[3]) if usable else (SECTION, PRIORITY)
 
 
@@ -65,10 +56,7 @@ def read_upload(path: Path, *places: Path, keyring: Path | None = None) -> Sourc
 
     With a ``keyring`` it must have a good signature of one of the keys in that file.
     """
-    data = read_regular(path)
-    dsc = read_dsc(path)
-    if keyring is not None and (fault := find_signature_fault(data, keyring)):
-        raise ValueError(fault)
+    data, dsc = read_dsc(path, keyring=keyring)
     if faults := find_wrong_files(dsc, *places):
         raise ValueError("; ".join(faults))
     return SourceUpload(path, dsc, hashlib.sha256(data).hexdigest())
@@ -109,6 +97,6 @@ def find_pool_conflict(upload: SourceUpload, known: Mapping[str, str], *, compon
 
 def _is_same_text(upload: SourceUpload, path: Path) -> bool:
     try:
-        return read_dsc(os.fspath(path)).text.rstrip() == upload.dsc.text.rstrip()
+        return read_dsc(path)[1].text.rstrip() == upload.dsc.text.rstrip()
     except (OSError, ValueError):
         return False

@@ -14,6 +14,8 @@ from typing import Any, Protocol
 MAX_TAR = 40 << 20
 MAX_CONTROL_FILE = 4 << 20
 MAX_ENTRIES = 1000
+#: The last date that a header can say in octal digits, in the year 2242.
+MAX_DATE = 8**11 - 1
 
 #: What dpkg takes as the compression of control.tar: nothing, gzip, xz or zstd.
 SUFFIXES = ("", ".gz", ".xz", ".zst")
@@ -246,9 +248,10 @@ def pad(content: bytes) -> bytes:
     return content + bytes(-len(content) % _BLOCK)
 
 
-def resize_header(header: bytes, size: int) -> bytes:
-    """A header with another size."""
-    blank = header[:124] + b"%011o\0" % size + header[136:148] + b" " * 8 + header[156:]
+def resize_header(header: bytes, size: int, *, mtime: int | None = None) -> bytes:
+    """A header with another size, and another date if one is given."""
+    date = header[136:148] if mtime is None else b"%011o\0" % min(max(mtime, 0), MAX_DATE)
+    blank = header[:124] + b"%011o\0" % size + date + b" " * 8 + header[156:]
     return blank[:148] + b"%06o\0 " % sum(blank) + blank[156:]
 
 

@@ -18,6 +18,7 @@ from ..escape import BIDI, escape_line
 from ..openpgp import USER_ID
 from .changelog import Entry
 from .control import FIELD_NAME
+from .names import PRIORITY, SECTION, WORD
 from .relations import parse_relation
 
 #: What every build has.
@@ -25,7 +26,6 @@ ESSENTIAL = "build-essential"
 COMPAT = 13
 STANDARDS = "4.6.2"
 RULES = "#!/usr/bin/make -f\n\n%:\n\tdh $@\n"
-SECTION, PRIORITY = "misc", "optional"
 #: What this module writes itself, below ``debian``.
 OWN_FILES = ("control", "changelog", "rules", "source/format", "compat")
 WIDTH = 78
@@ -34,7 +34,6 @@ RIGHTS = (
     "on. What is in debian/ was made from their description, and may be used under the same conditions."
 )
 
-_WORD = re.compile(r"[a-z0-9][a-z0-9+./-]*", re.ASCII)
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://[!-z|~]+", re.ASCII)
 _FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+_@-]*(?:/[A-Za-z0-9][A-Za-z0-9.+_@-]*)*", re.ASCII)
 
@@ -66,7 +65,7 @@ class Style:
             faults.append(f"the maintainer {self.maintainer!r} is not of the form 'Name <mail@address>'")
         if self.marker and not FIELD_NAME.fullmatch(self.marker):
             faults.append(f"the marker {self.marker!r} is not the name of a field")
-        if not _WORD.fullmatch(self.section):
+        if not WORD.fullmatch(self.section):
             faults.append(f"the section {self.section!r} is not one word")
         if self.rules and not self.rules.startswith("#!"):
             faults.append("the rules do not begin with #!, the interpreter's line")
@@ -140,7 +139,7 @@ def format_control(stack: Stack, style: Style) -> str:
     """``debian/control``."""
     demands = [*convert_rosdeps(stack.rosdeps), *stack.depends]
     priority = str(stack.control.get("priority") or PRIORITY)
-    if not _WORD.fullmatch(priority):
+    if not WORD.fullmatch(priority):
         raise ValueError(f"the priority {priority!r} is not one word")
     homepage = str(stack.control.get("homepage") or "")
     source = {

@@ -15,7 +15,7 @@ from .. import openpgp
 from ..files import CHUNK, open_regular
 from .control import Control, decode_control, encode_control, make_word
 from .file import Digests, Hasher
-from .names import SOURCE_NAME
+from .names import SOURCE_NAME, locate_pool
 from .version import find_version_fault, strip_epoch
 
 #: The bytes that a .dsc may have; the largest of Debian have some 100 kB.
@@ -60,9 +60,8 @@ class Dsc:
         return f"{self.source}_{strip_epoch(self.version)}.dsc"
 
     def locate_pool(self, component: str) -> str:
-        """The directory where it is fetched: ``pool/main/r/ros-cturtle-ros``."""
-        prefix = self.source[:4] if self.source.startswith("lib") else self.source[:1]
-        return f"pool/{component}/{prefix}/{self.source}"
+        """The directory where it is fetched."""
+        return locate_pool(component, self.source)
 
 
 def strip_signature(data: bytes) -> bytes:
@@ -92,13 +91,19 @@ def parse_dsc(data: bytes) -> Dsc:
     return Dsc(text, source, version, control.get("Format") or "1.0", _read_files(control, source))
 
 
-def read_dsc(path: str | os.PathLike[str]) -> Dsc:
-    """:func:`parse_dsc` of a file, whose name must be the one that its text gives it."""
+def read_dsc(path: str | os.PathLike[str], *, keyring: str | os.PathLike[str] | None = None) -> tuple[bytes, Dsc]:
+    """The content of a file, and :func:`parse_dsc` of it; its name must be the one that its text gives it.
+
+    With a ``keyring`` it must have a good signature of one of the keys in that file.
+    """
     with open(open_regular(path), "rb") as stream:
-        found = parse_dsc(stream.read(MAX_DSC + 1))
+        data = stream.read(MAX_DSC + 1)
+    found = parse_dsc(data)
     if Path(path).name != found.file_name:
         raise ValueError(f"it describes {found.source} {found.version}, which would be {found.file_name}")
-    return found
+    if keyring is not None and (fault := find_signature_fault(data, keyring)):
+        raise ValueError(fault)
+    return data, found
 
 
 def find_wrong_files(dsc: Dsc, *directories: str | os.PathLike[str]) -> list[str]:

@@ -14,6 +14,9 @@ from .version import find_version_fault
 
 #: A name that dpkg takes for a source package.
 SOURCE_NAME = re.compile(r"[a-z0-9][a-z0-9+.-]+", re.ASCII)
+#: A section or a priority, and those of a source package that says none.
+WORD = re.compile(r"[a-z0-9][a-z0-9+./-]*", re.ASCII)
+SECTION, PRIORITY = "misc", "optional"
 #: What dpkg takes for the distribution of a changelog's entry.
 PLATFORM = re.compile(r"[a-z0-9][a-z0-9+.~-]*", re.ASCII)
 
@@ -43,6 +46,12 @@ def make_source_version(template: str, *, version: str, platform: str) -> str:
     if fault:
         raise ValueError(f"the version '{made}', by the template '{template}', {fault}")
     return made
+
+
+def locate_pool(component: str, source: str) -> str:
+    """The directory where all of a source is fetched: ``pool/main/r/ros-cturtle-ros``."""
+    prefix = source[:4] if source.startswith("lib") else source[:1]
+    return f"pool/{component}/{prefix}/{source}"
 
 
 def check_template(template: str, *known: str, wanted: str) -> None:

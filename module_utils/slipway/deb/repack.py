@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import IO, cast
 
 from ..tar import normalise_path
+from .controltar import pad, resize_header
 
 #: Suffixes of what can be rewritten.
 SUFFIXES = (".gz", ".xz", ".bz2", ".lzma")
@@ -52,11 +53,11 @@ def repack_tar(path: Path, target: Path, *, native: bool, change: Change) -> Non
         plain.seek(info.offset_data)
         content, moment = change(plain.read(info.size))
         plain.seek(info.offset_data - _BLOCK)
-        header = _edit_header(plain.read(_BLOCK), size=len(content), moment=moment)
+        header = resize_header(plain.read(_BLOCK), len(content), mtime=moment)
         with open(target, "wb") as sink, _compress(sink, target.name, size=size) as packed:
             plain.seek(0)
             _copy(plain, packed, count=info.offset_data - _BLOCK)
-            packed.write(header + _pad(content))
+            packed.write(header + pad(content))
             plain.seek(info.offset_data + -(-info.size // _BLOCK) * _BLOCK)
             _copy(plain, packed)
 
@@ -102,20 +103,9 @@ def _find_changelog(plain: IO[bytes], *, native: bool, name: str) -> tarfile.Tar
         raise ValueError(f"{name} has {len(mine) or 'no'} debian/changelog" + (", also as a link" if mine else ""))
     if not mine[0].isreg() or mine[0].sparse is not None or "size" in mine[0].pax_headers:
         raise ValueError(f"the debian/changelog in {name} is not a plain file")
+    if mine[0].size > MAX_TEXT:
+        raise ValueError(f"the debian/changelog in {name} has more than {MAX_TEXT >> 20} MiB")
     return mine[0]
-
-
-def _edit_header(header: bytes, *, size: int, moment: int) -> bytes:
-    fields = bytearray(header)
-    fields[124:136] = b"%011o\0" % size
-    fields[136:148] = b"%011o\0" % max(0, moment)
-    fields[148:156] = b" " * 8
-    fields[148:156] = b"%06o\0 " % sum(fields)
-    return bytes(fields)
-
-
-def _pad(content: bytes) -> bytes:
-    return content + bytes(-len(content) % _BLOCK)
 
 
 def _edit_diff(text: bytes, change: Change) -> bytes:
@@ -145,7 +135,9 @@ def _open_plain(path: Path) -> Iterator[IO[bytes]]:
     try:
         with open(path, "rb") as raw, _decompress(raw, path) as stream:
             yield stream
-    except (EOFError, lzma.LZMAError, gzip.BadGzipFile, zlib.error) as error:
+    except (EOFError, OSError, lzma.LZMAError, zlib.error) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # of the machine; what bz2 and gzip say of content has no number
         raise ValueError(f"{path.name} cannot be read ({error})") from None
 
 

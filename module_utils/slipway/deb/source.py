@@ -22,17 +22,17 @@ from .. import openpgp
 from ..errors import SlipwayError, refuse
 from ..files import hash_file, make_directory, make_scratch, move_synced, read_regular, replace_file, write_atomic
 from ..process import run
-from ..tar import make_member
+from ..tar import add_path, make_member
 from . import debianize
 from .changelog import Entry, parse_newest, prepend_entry
 from .control import make_printable
+from .controltar import MAX_DATE
 from .debianize import Stack, Style
 from .dsc import (
     Dsc,
     SourceFile,
     describe_file,
     digest_file,
-    find_signature_fault,
     find_wrong_files,
     parse_dsc,
     read_dsc,
@@ -102,6 +102,8 @@ class SourceOrder:
         if not isinstance(self.control.get("rosdeps"), Mapping):
             faults.append("its control file has no rosdeps")
         faults += [f"{name!r} is not the name of a platform" for name in self.platforms if not PLATFORM.fullmatch(name)]
+        if self.moment is not None and not 0 <= self.moment <= MAX_DATE:
+            faults.append(f"the date {self.moment} is not one in seconds since 1970")
         faults += self.style.find_faults()
         refuse("make source packages of", self.stack or "a stack", faults, do_next="Correct this and run again.")
 
@@ -189,7 +191,7 @@ def make_sources(
         results = spread_work(
             len(units), work, workers=jobs or len(os.sched_getaffinity(0)), attempt="make the source packages"
         )
-        placer = _Placer(directory, signing, resign=resign, write=write)
+        placer = _Placer(directory, scratch, signing=signing, resign=resign, write=write)
         for (number, _platform), result in zip(units, placer.place_all(results), strict=True):
             if isinstance(result, Fault):
                 outcomes[number].failed.append(result)
@@ -272,24 +274,24 @@ def _make_debian(order: SourceOrder, platform: str, work: Path) -> Made:
     _compare_with_control(order, newest.source, newest.version)
     version = make_source_version(order.version, version=newest.version, platform=platform)
     moment = _choose_moment(order, newest, version)
-    tree = work / f"{newest.source}-{parse_version(newest.version).upstream}"
+    upstream = parse_version(newest.version).upstream
+    tree = work / f"{newest.source}-{upstream}"
     _copy_tree(order.place, tree)
     if version != newest.version:
         entry = _make_rebuild(order, newest, platform, version=version, moment=moment)
         write_atomic(tree / "debian/changelog", prepend_entry(old, entry))
     if form == "3.0 (quilt)":
         _check_upstream(newest.version, version)
-        upstream = parse_version(strip_epoch(version)).upstream
         _write_orig(tree, work / f"{newest.source}_{upstream}.orig.tar.xz", top=tree.name)
     return _build(tree, platform, moment=moment, words=["-sn"] if form == "1.0" else [])
 
 
 def _make_dsc(order: SourceOrder, platform: str, work: Path) -> Made:
     path = order.place / Path(order.control["dsc"]).name
-    data = read_regular(path)
-    if order.keyring is not None and (fault := find_signature_fault(data, order.keyring)):
-        raise ValueError(f"{path.name}: {fault}")
-    dsc = read_dsc(path)
+    try:
+        data, dsc = read_dsc(path, keyring=order.keyring)
+    except ValueError as fault:
+        raise ValueError(f"{path.name}: {fault}") from None
     if wrong := [*_find_other_digests(dsc, order.control), *find_wrong_files(dsc, order.place)]:
         raise ValueError(f"{path.name}: {'; '.join(wrong)}")
     _compare_with_control(order, dsc.source, dsc.version)
@@ -430,7 +432,7 @@ def _write_orig(tree: Path, target: Path, *, top: str) -> None:
         with tarfile.open(fileobj=plain, mode="w", format=tarfile.GNU_FORMAT) as tar:
             tar.addfile(make_member(top, mtime=DATE, mode=0o755, kind=tarfile.DIRTYPE))
             for path in sorted(_walk(tree), key=lambda each: os.fsencode(each.relative_to(tree))):
-                _add_member(tar, path, f"{top}/{path.relative_to(tree)}")
+                add_path(tar, path, f"{top}/{path.relative_to(tree)}", mtime=DATE)
         pack_plain(cast(IO[bytes], plain), target)
 
 
@@ -439,20 +441,6 @@ def _walk(tree: Path) -> Iterator[Path]:
         if Path(where) == tree:
             directories[:] = [name for name in directories if name != "debian"]
         yield from (Path(where, name) for name in (*directories, *names))
-
-
-def _add_member(tar: tarfile.TarFile, path: Path, name: str) -> None:
-    found = path.lstat()
-    if stat.S_ISLNK(found.st_mode):
-        tar.addfile(make_member(name, mtime=DATE, mode=0o777, kind=tarfile.SYMTYPE, linkname=os.readlink(path)))
-    elif stat.S_ISDIR(found.st_mode):
-        tar.addfile(make_member(name, mtime=DATE, mode=0o755, kind=tarfile.DIRTYPE))
-    elif stat.S_ISREG(found.st_mode):
-        mode = 0o755 if found.st_mode & 0o111 else 0o644
-        with open(path, "rb") as stream:
-            tar.addfile(make_member(name, mtime=DATE, mode=mode, size=found.st_size), stream)
-    else:
-        raise ValueError(f"{name} is neither a file, a directory nor a link")
 
 
 def _build(tree: Path, platform: str, *, moment: int, words: Sequence[str]) -> Made:
@@ -479,8 +467,10 @@ def _build(tree: Path, platform: str, *, moment: int, words: Sequence[str]) -> M
 class _Placer:
     """Puts what was made where it belongs, the .dsc last, and leaves what is right there."""
 
-    def __init__(self, directory: Path, signing: Signing | None, *, resign: bool, write: bool) -> None:
+    def __init__(self, directory: Path, made: Path, *, signing: Signing | None, resign: bool, write: bool) -> None:
         self.directory = directory
+        #: Where files are that were made here, and may be moved; others are somebody's, wherever they are.
+        self.made = made
         self.signing = signing
         self.resign = resign
         self.write = write
@@ -523,7 +513,7 @@ class _Placer:
             return False
         if not self.write:
             return True
-        if self.directory in source.parents:
+        if self.made in source.parents:
             move_synced(source, target)
             return True
         with replace_file(target) as sink, open(source, "rb") as stream:

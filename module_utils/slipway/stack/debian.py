@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..deb.control import Control, decode_control, make_printable
+from ..deb.control import Control, decode_control, encode_control, make_printable
+from ..deb.dsc import strip_signature
 from ..deb.version import find_version_fault
 from ..escape import escape_line
 from ..release.artifact import Artifact, explain_missing, find_name_fault, inspect_files
@@ -18,8 +19,6 @@ from .tree import is_file, read_inside
 SOURCE_NAME = re.compile(r"[a-z0-9][a-z0-9+.-]*\Z", re.ASCII)
 CHANGELOG, CONTROL, FORMAT = "debian/changelog", "debian/control", "debian/source/format"
 _ENTRY = re.compile(r"(?P<source>\S+) \((?P<version>[^()\s]+)\)(?P<places>(?: [^\s;]+)+);", re.ASCII)
-_SIGNED = "-----BEGIN PGP SIGNED MESSAGE-----"
-_SIGNATURE = "-----BEGIN PGP SIGNATURE-----"
 _SUM = re.compile(r"(?P<sha256>[0-9a-f]{64})\s+(?P<size>[0-9]{1,18})\s+(?P<name>\S+)\Z", re.ASCII)
 
 
@@ -67,7 +66,8 @@ def read_dsc(path: Path) -> tuple[DebianSource, list[str]]:
     """What a .dsc says, signed or not, and every fault of it and of the files beside it that it names."""
     faults: list[str] = []
     try:
-        control = Control(_strip_signature(_read_text(path.parent, path.name, faults)))
+        text = encode_control(_read_text(path.parent, path.name, faults))
+        control = Control(decode_control(strip_signature(text)))
     except ValueError as error:
         return DebianSource(), [*faults, f"{path.name}: {error}"]
     for name in ("Source", "Version", "Format", "Maintainer", "Checksums-Sha256"):
@@ -137,17 +137,6 @@ def _read_extended(text: str) -> str:
     """The lines of an extended description as paragraphs, its own layout kept."""
     lines = [line[1:] if line[:1] in (" ", "\t") else line for line in text.split("\n")]
     return "\n".join("" if line == "." else line.rstrip() for line in lines).strip("\n")
-
-
-def _strip_signature(text: str) -> str:
-    """The signed text of a clear-signed one; another one as it is."""
-    if not text.lstrip("\n").startswith(_SIGNED):
-        return text
-    head, _blank, rest = text.lstrip("\n").partition("\n\n")
-    body, mark, _signature = rest.partition(f"\n{_SIGNATURE}")
-    if not mark or any(line and not line.startswith("Hash: ") for line in head.split("\n")[1:]):
-        raise ValueError("its signature is not whole")
-    return "".join(f"{line.removeprefix('- ')}\n" for line in body.rstrip("\n").split("\n"))
 
 
 def _read_sums(text: str, where: str, faults: list[str]) -> list[Artifact]:

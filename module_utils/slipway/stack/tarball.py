@@ -25,7 +25,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from ..errors import name_refusals, refuse
 from ..files import CHUNK, make_directory, make_scratch, open_regular
-from ..tar import make_member, normalise_path
+from ..tar import add_path, make_member, normalise_path
 from .tree import LIMITS, Limits, walk_tree
 
 if TYPE_CHECKING:
@@ -80,20 +80,7 @@ def pack_tree(top: Path, name: str, stream: IO[bytes] | io.RawIOBase, *, epoch: 
         ):
             archive.addfile(make_member(name, kind=tarfile.DIRTYPE, mode=0o755, mtime=epoch))
             for path in sorted(members):
-                _add_member(archive, f"{name}/{path}", members[path], epoch=epoch)
-
-
-def _add_member(archive: tarfile.TarFile, name: str, entry: os.DirEntry[str], *, epoch: int) -> None:
-    if entry.is_symlink():
-        target = os.readlink(entry.path)
-        archive.addfile(make_member(name, kind=tarfile.SYMTYPE, mode=0o777, mtime=epoch, linkname=target))
-    elif entry.is_dir():
-        archive.addfile(make_member(name, kind=tarfile.DIRTYPE, mode=0o755, mtime=epoch))
-    else:
-        with open(open_regular(entry.path), "rb") as content:
-            found = os.fstat(content.fileno())
-            mode = 0o755 if found.st_mode & stat.S_IXUSR else 0o644
-            archive.addfile(make_member(name, size=found.st_size, mode=mode, mtime=epoch), content)
+                add_path(archive, members[path], f"{name}/{path}", mtime=epoch)
 
 
 def unpack_tarball(

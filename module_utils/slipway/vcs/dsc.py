@@ -16,6 +16,7 @@ from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
 from ..deb.control import Control, decode_control
+from ..deb.dsc import strip_signature
 from ..errors import SlipwayError, name_refusals
 from ..files import CHUNK, open_regular
 from ..http import FAILURES, Limit, explain_failure, open_url, receive_body
@@ -25,8 +26,6 @@ from .source import Place, Source, Tag
 #: No .dsc is larger.
 MAX_DSC = 1 << 20
 _LINE = re.compile(r"(?P<digest>[0-9a-f]{64}) +(?P<size>[0-9]{1,15}) +(?P<name>\S+)\Z")
-_SIGNED = "-----BEGIN PGP SIGNED MESSAGE-----\n"
-_SIGNATURE = "-----BEGIN PGP SIGNATURE-----\n"
 
 
 @dataclass(frozen=True)
@@ -129,7 +128,7 @@ def open_dsc(source: Source, *, timeout: float, max_bytes: int) -> Iterator[DscR
 
 def parse_dsc(data: bytes) -> list[NamedFile]:
     """The files that a ``.dsc`` names; ``ValueError`` with the fault where it is none, or names one elsewhere."""
-    control = Control(_strip_signature(decode_control(data)))
+    control = Control(decode_control(strip_signature(data)))
     absent = [name for name in ("Source", "Version", "Checksums-Sha256") if not control.get(name)]
     if absent:
         raise ValueError(f"it has no {', '.join(absent)}")
@@ -151,18 +150,6 @@ def _parse_file(line: str) -> NamedFile:
     if not FILE_NAME.match(name) or len(name) > MAX_FILE_NAME:
         raise ValueError(f"{name!r} is not the name of a file beside it")
     return NamedFile(name, int(found["size"]), found["digest"])
-
-
-def _strip_signature(text: str) -> str:
-    """The text that is signed, or all of it if nothing is; ``ValueError`` for text beside what is signed."""
-    if _SIGNED not in text:
-        return text
-    before, _unused, rest = text.partition(_SIGNED)
-    signed, begin, signature = rest.partition(_SIGNATURE)
-    if before.strip() or not begin or not signature.endswith("-----END PGP SIGNATURE-----\n"):
-        raise ValueError("it has text beside what is signed in it")
-    body = signed.partition("\n\n")[2]
-    return "".join(line.removeprefix("- ") for line in body.splitlines(keepends=True))
 
 
 def _read_file(path: Path, take: Callable[[bytes], object], *, size: int) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -19,7 +18,7 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway.deb.dsc im
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
 from aptclient import Client, served
 from debs import make_deb
-from publishing import tree
+from publishing import kill_when_there, tree
 from sourcepackages import build_source, parse_changelog
 
 WITH_SOURCES = "Architectures: amd64 source\nComponents: main\nDebIndices: Packages .\nDscIndices: Sources .\n"
@@ -93,16 +92,6 @@ def plan(base: Path, *, keyring: Path | None = None) -> tuple[list[str], list[st
     return came, findings, done.waiting
 
 
-def fetch(client: Client, target: Path, *words: str) -> Path:
-    """What apt-get source fetches and unpacks."""
-    target.mkdir(exist_ok=True)
-    environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "APT_CONFIG": f"{client.root}/apt.conf"}
-    command = ["apt-get", "source", "-q", *words]
-    done = subprocess.run(command, cwd=target, env=environment, check=False, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return next(path for path in target.iterdir() if path.is_dir())
-
-
 def sign_file(path: Path, home: Path, key: str) -> None:
     with openpgp.provide_environment(home) as environment:
         path.write_bytes(openpgp.clearsign_within(environment, key, path.read_bytes(), on="it"))
@@ -121,7 +110,7 @@ def test_apt_fetches_the_sources_that_were_uploaded_among_debs(
     assert not any(list(place.iterdir()) for place in (uploads, mine / "moved", mine / "whole"))
     client.update()
     client.download("greeter")
-    unpacked = fetch(client, tmp_path / "fetched", "greeter")
+    unpacked = client.fetch_source(tmp_path / "fetched", "greeter")
     assert parse_changelog(unpacked / "debian/changelog", "Version") == "1.2-3"
     for path in greeter.parent.glob("greeter_*"):
         assert (tmp_path / "fetched" / path.name).read_bytes() == path.read_bytes()
@@ -182,7 +171,7 @@ def test_an_older_version_is_refused_and_a_newer_one_replaces_it(
     findings = take(base, signer)[1]
     assert findings[0].startswith("greeter_1.2-3.dsc: greeter 1.2-3 is older than 1.3-1, which the sources have")
     client.update()
-    assert (fetch(client, tmp_path / "fetched", "greeter=1.3-1") / "debian").is_dir()
+    assert (client.fetch_source(tmp_path / "fetched", "greeter=1.3-1") / "debian").is_dir()
 
 
 def test_a_dsc_waits_for_its_files(base: Path, uploads: Path, signer: Signer, greeter: Path) -> None:
@@ -310,7 +299,7 @@ def test_an_archive_of_before_gains_indexes_of_sources_and_keeps_its_packages(
     assert take(base, signer)[0] == ["greeter 1.2-3 source"]
     client.update()
     assert client.would_install("one") == {"one": "1.0"}
-    assert (fetch(client, tmp_path / "fetched", "greeter") / "debian").is_dir()
+    assert (client.fetch_source(tmp_path / "fetched", "greeter") / "debian").is_dir()
 
 
 def test_a_missing_file_of_a_source_package_is_noticed_and_comes_back(
@@ -339,10 +328,10 @@ def test_a_name_never_changes_its_content_while_clients_may_know_it(
     other = build_source(tmp_path / "other", "greeter", "1.2-3", "3.0 (quilt)", files=files)
     upload(other, uploads)
     assert take(base, signer)[0] == ["greeter 1.2-3 source"]
-    old = fetch(client, tmp_path / "old", "--allow-unauthenticated", "greeter")
+    old = client.fetch_source(tmp_path / "old", "--allow-unauthenticated", "greeter")
     assert (old / "greet.sh").read_text() == "#!/bin/sh\necho hello\n"
     client.update()
-    new = fetch(client, tmp_path / "new", "greeter")
+    new = client.fetch_source(tmp_path / "new", "greeter")
     assert (new / "greet.sh").read_text() == files["greet.sh"]
     public = base.parent / "public"
     assert len(list(public.rglob("greeter_1.2.orig.tar.gz"))) == 2
@@ -381,7 +370,7 @@ def test_a_snapshot_keeps_its_sources(base: Path, uploads: Path, signer: Signer,
         line = f"deb-src [signed-by={base.parent}/key.asc] {url} bookworm/snapshots/r1 main"
         client = Client(tmp_path / "old-client", [line])
         client.update()
-        assert (fetch(client, tmp_path / "fetched", "greeter=1.2-3") / "debian").is_dir()
+        assert (client.fetch_source(tmp_path / "fetched", "greeter=1.2-3") / "debian").is_dir()
 
 
 TAKE = """
@@ -395,19 +384,25 @@ with reprepro.open_archive(base, gnupghome=home) as archive:
 """
 
 
-@pytest.mark.parametrize("seconds", [0.2, 0.35, 0.5, 0.8])
+@pytest.mark.parametrize(
+    "step",
+    [
+        "shadow/incoming/bookworm/whole/*.dsc",
+        "shadow/slipway.unfinished",
+        "shadow/export/pool/*/*/*/*.dsc",
+        "public/pool/*/*/*/*.dsc",
+    ],
+)
 def test_after_a_kill_the_next_run_takes_what_is_left_and_nothing_twice(
-    base: Path, uploads: Path, signer: Signer, client: Client, greeter: Path, tmp_path: Path, seconds: float
+    base: Path, uploads: Path, signer: Signer, client: Client, greeter: Path, tmp_path: Path, step: str
 ) -> None:
     upload(greeter, uploads)
     words = [sys.executable, "-c", TAKE, base, signer.gnupghome]
     process = subprocess.Popen(words, env={**os.environ, "PYTHONPATH": ":".join(sys.path)})
-    time.sleep(seconds)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    kill_when_there(process, f"{base.parent}/{step}")
     assert take(base, signer)[1:] == ([], [])
     client.update()
-    assert (fetch(client, tmp_path / "fetched", "greeter") / "debian").is_dir()
+    assert (client.fetch_source(tmp_path / "fetched", "greeter") / "debian").is_dir()
     mine = base / "incoming/bookworm"
     assert not any(list(place.iterdir()) for place in (uploads, mine / "moved", mine / "whole"))
     assert not (mine / "refused").exists()

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.slipway.release.plugins.module_utils.slipway.deb import repack
+from handmade_debs import entry, tar
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -19,18 +20,13 @@ NAMES = st.text(st.sampled_from("ab./é"), min_size=1, max_size=160)
 
 def pack(members: list[tuple[str, bytes]], *, form: int = tarfile.GNU_FORMAT) -> bytes:
     """A plain tar archive of files."""
-    sink = io.BytesIO()
-    with tarfile.open(fileobj=sink, mode="w", format=form) as tar:
-        for name, content in members:
-            info = tarfile.TarInfo(name)
-            info.size, info.mtime = len(content), 1.5 if form == tarfile.PAX_FORMAT else 1
-            tar.addfile(info, io.BytesIO(content))
-    return sink.getvalue()
+    mtime = 1.5 if form == tarfile.PAX_FORMAT else 1
+    return tar(*(entry(name, content, mtime=mtime) for name, content in members), form=form)
 
 
 def read(plain: bytes) -> list[tuple[str, bytes, int]]:
-    with tarfile.open(fileobj=io.BytesIO(plain)) as tar:
-        return [(info.name, tar.extractfile(info).read(), info.mode) for info in tar]  # type: ignore[union-attr]
+    with tarfile.open(fileobj=io.BytesIO(plain)) as archive:
+        return [(info.name, archive.extractfile(info).read(), info.mode) for info in archive]  # type: ignore[union-attr]
 
 
 def rewrite(plain: bytes, new: bytes, *, native: bool = False) -> bytes:
@@ -112,6 +108,14 @@ def test_a_native_package_may_have_a_directory_around_it_or_none(names: list[str
     assert [data for _name, data, _mode in made] == [b"new", *[b"old" for _unused in names[1:]]]
 
 
+def test_a_date_that_a_header_cannot_say_makes_no_broken_archive(tmp_path: Path) -> None:
+    (tmp_path / "old.tar.gz").write_bytes(gzip.compress(PLAIN))
+    target = tmp_path / "new.tar.xz"
+    repack.repack_tar(tmp_path / "old.tar.gz", target, native=False, change=lambda text: (text, 253_402_300_799))
+    made = lzma.decompress(target.read_bytes())
+    assert (len(made), read(made)) == (len(PLAIN), read(PLAIN))
+
+
 def diff(text: str) -> bytes:
     with tempfile.TemporaryDirectory() as name:
         old, target = Path(name, "old.diff.gz"), Path(name, "new.diff.gz")
@@ -152,6 +156,7 @@ def test_what_is_not_compressed_as_its_name_says_is_refused(tmp_path: Path) -> N
     for name, content in {
         "a.tar.gz": b"x",
         "a.tar.xz": b"x",
+        "a.tar.bz2": b"x",
         "a.tar.zst": b"x",
         "b.tar.gz": gzip.compress(PLAIN)[:-9],
     }.items():

@@ -7,12 +7,12 @@ import os
 import random
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import tarfile
-import time
+from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +21,12 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway import ope
 from ansible_collections.slipway.release.plugins.module_utils.slipway.deb import source
 from ansible_collections.slipway.release.plugins.module_utils.slipway.deb.debianize import ExtraFile, Style
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
-from publishing import tree
+from publishing import kill_when_there, tree
 from sourcepackages import MAINTAINER, build_source, parse_changelog, unpack, write_tree
 
 STYLE = Style(maintainer="Ros Community <ros@example.org>", marker="WG-rosdistro")
 REBUILD = "{version}~{platform}1"
+Build = Callable[..., Path]
 ROS = {
     "kind": "ros",
     "stack": "common_msgs",
@@ -57,6 +58,22 @@ def signing(tmp_path_factory: pytest.TempPathFactory) -> source.Signing:
     words = ["gpg", "--homedir", home, "--export", "--output", home.parent / "key.gpg"]
     subprocess.run(words, check=True, capture_output=True)
     return source.Signing(home, key)
+
+
+@pytest.fixture(scope="module")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> Build:
+    """Source packages of greeter, each built once; every test has a copy of its own."""
+
+    @cache
+    def build(version: str, form: str, compression: str) -> Path:
+        return build_source(tmp_path_factory.mktemp("built"), "greeter", version, form, compression=compression)
+
+    def copy(place: Path, version: str, form: str, compression: str = "xz") -> Path:
+        dsc = build(version, form, compression)
+        shutil.copytree(dsc.parent, place, symlinks=True)
+        return place / dsc.name
+
+    return copy
 
 
 @pytest.fixture
@@ -147,7 +164,6 @@ def test_a_second_run_and_another_place_have_the_same_bytes(stack: source.Source
     assert not source.make_sources([stack], tmp_path / "one")[0].changed
     for path in sorted(stack.place.rglob("*"), reverse=True):
         os.utime(path, (2_000_000_000, 2_000_000_000), follow_symlinks=False)
-    os.utime(tmp_path / "one/bookworm", (1, 1))
     shutil.copytree(stack.place, tmp_path / "copy", symlinks=True)
     source.make_sources([replace(stack, place=tmp_path / "copy")], tmp_path / "two", jobs=1)
     assert tree(tmp_path / "two") == before
@@ -227,6 +243,7 @@ def test_a_fault_of_one_platform_holds_up_no_other(stack: source.SourceOrder, tm
         ({"control": {"kind": "ros", "stack": "a", "rosdeps": {}}}, "its control file has no version"),
         ({"control": {**ROS, "rosdeps": None}}, "its control file has no rosdeps"),
         ({"platforms": ("../x",)}, "'../x' is not the name of a platform"),
+        ({"moment": 1_767_225_600_000}, "the date 1767225600000 is not one in seconds since 1970"),
         ({"style": Style(maintainer="x")}, "the maintainer 'x' is not of the form 'Name <mail@address>'"),
     ],
 )
@@ -264,9 +281,9 @@ def test_rules_and_files_are_those_that_are_given(stack: source.SourceOrder, tmp
 
 @pytest.mark.parametrize(("form", "version", "compression"), FORMATS)
 def test_of_a_source_package_only_the_changelog_changes(
-    tmp_path: Path, signing: source.Signing, form: str, version: str, compression: str
+    tmp_path: Path, packages: Build, signing: source.Signing, form: str, version: str, compression: str
 ) -> None:
-    old = build_source(tmp_path / "in", "greeter", version, form, compression=compression)
+    old = packages(tmp_path / "in", version, form, compression)
     order = make_dsc_order(old, "greeter", version)
     one = make_one(order, tmp_path / "out", signing=signing)
     assert one.version == f"{version}~bookworm1"
@@ -288,9 +305,9 @@ def test_of_a_source_package_only_the_changelog_changes(
 
 @pytest.mark.parametrize(("form", "version", "compression"), FORMATS)
 def test_what_is_made_is_what_dpkg_source_makes_of_the_same_tree(
-    tmp_path: Path, form: str, version: str, compression: str
+    tmp_path: Path, packages: Build, form: str, version: str, compression: str
 ) -> None:
-    old = build_source(tmp_path / "in", "greeter", version, form, compression=compression)
+    old = packages(tmp_path / "in", version, form, compression)
     one = make_one(make_dsc_order(old, "greeter", version), tmp_path / "out")
     again = tmp_path / "again"
     again.mkdir()
@@ -308,9 +325,9 @@ def test_what_is_made_is_what_dpkg_source_makes_of_the_same_tree(
 
 
 def test_a_package_whose_version_stays_is_kept_byte_for_byte_and_signed_anew_only_if_asked(
-    tmp_path: Path, signing: source.Signing
+    tmp_path: Path, packages: Build, signing: source.Signing
 ) -> None:
-    old = build_source(tmp_path / "in", "greeter", "1.2-3", "3.0 (quilt)")
+    old = packages(tmp_path / "in", "1.2-3", "3.0 (quilt)")
     order = replace(make_dsc_order(old, "greeter", "1.2-3"), version="{version}")
     one = make_one(order, tmp_path / "out", signing=signing)
     assert len(one.files) == 3
@@ -321,6 +338,15 @@ def test_a_package_whose_version_stays_is_kept_byte_for_byte_and_signed_anew_onl
     assert opened is not None
     assert opened[1] == old.read_bytes()
     assert not make_one(order, tmp_path / "out", signing=signing, resign=True).changed
+
+
+def test_what_it_is_made_of_stays_where_it_is_below_the_results_too(tmp_path: Path, packages: Build) -> None:
+    old = packages(tmp_path / "out/in", "1.2-3", "3.0 (quilt)")
+    before = tree(old.parent)
+    order = make_dsc_order(old, "greeter", "1.2-3", rosdeps={"bookworm": [], "trixie": []})
+    outcome = source.make_sources([replace(order, platforms=("bookworm", "trixie"))], tmp_path / "out")[0]
+    assert [one.platform for one in outcome.made] == ["bookworm", "trixie"]
+    assert tree(old.parent) == before
 
 
 def flip(path: Path) -> None:
@@ -339,8 +365,8 @@ def flip(path: Path) -> None:
         (lambda place: (place / "greeter_1.2-3.dsc").unlink(), "No such file"),
     ],
 )
-def test_a_source_package_that_is_not_whole_is_refused(tmp_path: Path, spoil: Any, says: str) -> None:
-    old = build_source(tmp_path / "in", "greeter", "1.2-3", "3.0 (quilt)")
+def test_a_source_package_that_is_not_whole_is_refused(tmp_path: Path, packages: Build, spoil: Any, says: str) -> None:
+    old = packages(tmp_path / "in", "1.2-3", "3.0 (quilt)")
     spoil(old.parent)
     assert says in find_reason(make_dsc_order(old, "greeter", "1.2-3"), tmp_path / "out")
 
@@ -356,14 +382,16 @@ def test_a_source_package_that_is_not_whole_is_refused(tmp_path: Path, spoil: An
         ("Source: greeter", "Source: greeter\nSource: x", "has the field Source twice"),
     ],
 )
-def test_a_dsc_that_says_something_else_is_refused(tmp_path: Path, old: str, new: str, says: str) -> None:
-    dsc = build_source(tmp_path / "in", "greeter", "1.2-3", "3.0 (quilt)")
+def test_a_dsc_that_says_something_else_is_refused(
+    tmp_path: Path, packages: Build, old: str, new: str, says: str
+) -> None:
+    dsc = packages(tmp_path / "in", "1.2-3", "3.0 (quilt)")
     dsc.write_text(dsc.read_text().replace(old, new))
     assert says in find_reason(make_dsc_order(dsc, "greeter", "1.2-3"), tmp_path / "out")
 
 
-def test_a_control_file_of_another_package_or_with_other_digests_is_refused(tmp_path: Path) -> None:
-    dsc = build_source(tmp_path / "in", "greeter", "1.2-3", "3.0 (quilt)")
+def test_a_control_file_of_another_package_or_with_other_digests_is_refused(tmp_path: Path, packages: Build) -> None:
+    dsc = packages(tmp_path / "in", "1.2-3", "3.0 (quilt)")
     reason = find_reason(make_dsc_order(dsc, "greeter", "1.2-4"), tmp_path / "out")
     assert reason == "greeter: it is greeter 1.2-3, and its control file is of greeter 1.2-4"
     files = [{"name": "greeter_1.2.orig.tar.gz", "sha256": "0" * 64}]
@@ -371,8 +399,10 @@ def test_a_control_file_of_another_package_or_with_other_digests_is_refused(tmp_
     assert re.search("names greeter_1.2.orig.tar.gz with the digest [0-9a-f]{64} instead of 0{64}", reason)
 
 
-def test_a_signature_is_asked_for_where_there_is_a_keyring(tmp_path: Path, signing: source.Signing) -> None:
-    old = build_source(tmp_path / "in", "greeter", "1.2-3", "3.0 (quilt)")
+def test_a_signature_is_asked_for_where_there_is_a_keyring(
+    tmp_path: Path, packages: Build, signing: source.Signing
+) -> None:
+    old = packages(tmp_path / "in", "1.2-3", "3.0 (quilt)")
     keyring = signing.gnupghome.parent / "key.gpg"
     armored = tmp_path / "key.asc"
     armored.write_bytes(openpgp.export_public_key(signing.gnupghome, signing.fingerprint))
@@ -412,15 +442,15 @@ def test_a_signature_is_asked_for_where_there_is_a_keyring(tmp_path: Path, signi
     ],
 )
 def test_a_template_that_the_format_does_not_allow_is_a_fault(
-    tmp_path: Path, form: str, version: str, template: str, says: str
+    tmp_path: Path, packages: Build, form: str, version: str, template: str, says: str
 ) -> None:
-    dsc = build_source(tmp_path / "in", "greeter", version, form)
+    dsc = packages(tmp_path / "in", version, form)
     order = replace(make_dsc_order(dsc, "greeter", version), version=template)
     assert says in find_reason(order, tmp_path / "out")
 
 
-def test_a_hostile_tar_is_refused(tmp_path: Path) -> None:
-    dsc = build_source(tmp_path / "in", "greeter", "1.2", "1.0")
+def test_a_hostile_tar_is_refused(tmp_path: Path, packages: Build) -> None:
+    dsc = packages(tmp_path / "in", "1.2", "1.0")
     tarball = dsc.parent / "greeter_1.2.tar.gz"
     for evil, says in (
         ("../../evil", "which leads out of it"),
@@ -553,22 +583,20 @@ source.make_sources([order], Path(out), signing=source.Signing(Path(home), key))
 """
 
 
-def test_after_a_kill_at_any_moment_the_next_run_completes_with_the_same_bytes(
+def test_after_a_kill_at_any_step_the_next_run_completes_with_the_same_bytes(
     stack: source.SourceOrder, signing: source.Signing, tmp_path: Path
 ) -> None:
     (stack.place / "data").write_bytes(random.Random(1).randbytes(1_000_000))  # noqa: S311  # no secret
     source.make_sources([stack], tmp_path / "whole", signing=signing)
     wanted = {name: said for name, said in tree(tmp_path / "whole").items() if not name.endswith(".dsc")}
-    dice = random.Random(7)  # noqa: S311  # no secret
     out = tmp_path / "out"
     words = repr((ROS, str(stack.place), str(out), str(signing.gnupghome), signing.fingerprint))
     env = {**os.environ, "PYTHONPATH": ":".join(sys.path)}
-    for _unused in range(10):
+    steps = (".slipway-sources-*/*/ros-*", ".slipway-sources-*/*/*.tar.gz", "bookworm/*.tar.gz", "bookworm/*.dsc")
+    for step in (*steps, "trixie/*.tar.gz", "trixie/*.dsc"):
         shutil.rmtree(out, ignore_errors=True)
         process = subprocess.Popen([sys.executable, "-c", KILLED, words], env=env)
-        time.sleep(dice.uniform(0.1, 0.8))
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        kill_when_there(process, f"{out}/{step}")
         again = source.make_sources([stack], out, signing=signing)[0]
         assert again.failed == []
         # What a killed run had begun is hidden, and goes with the first run after the end of its last process.

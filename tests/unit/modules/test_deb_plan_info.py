@@ -5,18 +5,15 @@
 from __future__ import annotations
 
 import gzip
-import http.server
 import json
 import lzma
-import threading
-from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
 from ansible_collections.slipway.release.plugins.modules import deb_plan_info
+from aptclient import served
 from worlds import package, source, write_index
 
 ROS = Path(__file__).parents[2] / "data/ros"
@@ -167,29 +164,15 @@ def test_a_relation_that_is_none_is_refused_with_its_text(archive: list[dict[str
         ask(archive)
 
 
-@pytest.fixture
-def served(tmp_path: Path) -> Iterator[str]:
-    class Handler(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, format: str, *args: Any) -> None:
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(tmp_path)))
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-def test_indexes_are_fetched_by_their_addresses(archive: list[dict[str, Any]], served: str) -> None:
+def test_indexes_are_fetched_by_their_addresses(archive: list[dict[str, Any]], tmp_path: Path) -> None:
     expected = ask(archive)
-    archive[0]["sources"] = [f"{served}/source/Sources.gz"]
-    archive[0]["shadow"] = [f"{served}/binary-{{architecture}}/Packages.xz"]
-    assert ask(archive) == expected
-    archive[0]["base"] = [f"{served}/none/{{platform}}"]
-    with pytest.raises(SlipwayError, match=rf"Could not fetch the index {served}/none/lucid: it answers 404"):
-        ask(archive)
+    with served(tmp_path) as url:
+        archive[0]["sources"] = [f"{url}/source/Sources.gz"]
+        archive[0]["shadow"] = [f"{url}/binary-{{architecture}}/Packages.xz"]
+        assert ask(archive) == expected
+        archive[0]["base"] = [f"{url}/none/{{platform}}"]
+        with pytest.raises(SlipwayError, match=rf"Could not fetch the index {url}/none/lucid: it answers 404"):
+            ask(archive)
 
 
 @pytest.mark.parametrize(

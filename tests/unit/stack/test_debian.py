@@ -131,4 +131,4 @@ def test_files_of_a_dsc_that_are_missing_or_changed_are_named(dsc: Path) -> None
 
 def test_half_a_signature_is_none(dsc: Path) -> None:
     dsc.write_text(sign(dsc.read_text()).partition("-----BEGIN PGP SIGNATURE")[0])
-    assert read_dsc(dsc)[1] == ["libhello_2.3.dsc: its signature is not whole"]
+    assert read_dsc(dsc)[1] == ["libhello_2.3.dsc: it is neither one signed text nor a text without a signature"]

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import subprocess
-import threading
 from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +14,7 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway.errors imp
 from ansible_collections.slipway.release.plugins.module_utils.slipway.vcs.checkout import check_out
 from ansible_collections.slipway.release.plugins.module_utils.slipway.vcs.dsc import parse_dsc
 from ansible_collections.slipway.release.plugins.module_utils.slipway.vcs.source import read_source
+from aptclient import served
 
 TARBALL = b"the tarball"
 
@@ -36,14 +34,8 @@ def make_dsc(top: Path, name: str = "hello_1.0.tar.xz", **said: Any) -> Path:
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[str]:
-    class Quiet(SimpleHTTPRequestHandler):
-        def log_message(self, *_words: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(tmp_path / "pool"))) as serving:
-        threading.Thread(target=serving.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-        yield f"http://127.0.0.1:{serving.server_port}"
-        serving.shutdown()
+    with served(tmp_path / "pool") as url:
+        yield url
 
 
 @pytest.mark.parametrize("way", ["http", "file", "path"])
@@ -110,7 +102,7 @@ def test_what_is_no_dsc_is_refused(server: str, tmp_path: Path) -> None:
         (b"\n", "it has no Source, Version, Checksums-Sha256"),
         (b"Source: a\nVersion: 1\nChecksums-Sha256: x 1 y\n", "'x 1 y' is not digest, size and name"),
         (b"Source: a\nVersion: 1\nChecksums-Sha256:\n %s 1 y\n %s 1 y\n" % (b"0" * 64, b"0" * 64), "a file twice"),
-        (b"x\n-----BEGIN PGP SIGNED MESSAGE-----\n\nSource: a\n", "text beside what is signed"),
+        (b"x\n-----BEGIN PGP SIGNED MESSAGE-----\n\nSource: a\n", "neither one signed text nor a text"),
     ],
 )
 def test_a_broken_dsc_is_refused(text: bytes, fault: str) -> None:
