@@ -171,6 +171,7 @@ made:
     source: {description: The name of the source package., type: str}
     version: {description: Its version., type: str}
     dsc: {description: Path of the C(.dsc)., type: str}
+    content: {description: "One digest of its version and of its files without the C(.dsc).", type: str}
     sha256: {description: Its digest; null in check mode if it would be signed now., type: str}
     files:
       description: All its files with C(name), C(path), C(size) and C(sha256), the C(.dsc) last.
@@ -301,7 +302,7 @@ def find_signing(options: dict[str, Any]) -> source.Signing | None:
 
 
 def describe(one: source.SourcePackage) -> dict[str, Any]:
-    names = ("platform", "source", "version", "dsc", "changed")
+    names = ("platform", "source", "version", "dsc", "content", "changed")
     files = [dict(file) for file in one.files]
     return {**{name: getattr(one, name) for name in names}, "files": files, "sha256": files[-1]["sha256"]}
 

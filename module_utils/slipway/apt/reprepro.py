@@ -25,6 +25,7 @@ from typing import TypeVar
 from .. import openpgp
 from ..deb.architectures import SOURCE
 from ..deb.control import Control
+from ..deb.dsc import digest_content
 from ..deb.version import compare_versions
 from ..errors import SlipwayError, refuse
 from ..files import make_scratch, name_temporary, replace_file, sync_directory, write_atomic
@@ -67,7 +68,7 @@ class Package:
     """A package as one of a suite's indexes holds it.
 
     ``architecture`` is its own (``all`` too), ``index`` the architecture whose index this is; ``path`` is relative
-    to the archive's public directory.
+    to the archive's public directory. ``content`` is of source packages, see :func:`~..deb.dsc.digest_content`.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Package:
     index: str
     path: str
     sha256: str
+    content: str = ""
 
 
 @dataclass(frozen=True)
@@ -685,7 +687,8 @@ def _read_word(base: Path, file: str, word: str) -> str:
 def describe_source(source: IncludedSource) -> Package:
     """A source package among the packages of a suite."""
     path = f"{source.directory}/{source.dsc}"
-    return Package(source.name, source.version, SOURCE, SOURCE, path, source.digests.get(source.dsc, ""))
+    content = digest_content(source.version, source.digests)
+    return Package(source.name, source.version, SOURCE, SOURCE, path, source.digests.get(source.dsc, ""), content)
 
 
 def _without(items: Sequence[Item], refused: Iterable[tuple[Item, str]]) -> list[Item]:

@@ -4,9 +4,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -113,6 +114,15 @@ def find_wrong_files(dsc: Dsc, *directories: str | os.PathLike[str]) -> list[str
         paths = [Path(directory) / file.name for directory in directories]
         faults += _find_wrong_file(file, next((path for path in paths if os.path.lexists(path)), paths[0]))
     return faults
+
+
+def digest_content(version: str, digests: Mapping[str, str]) -> str:
+    """One digest of a source package, whose files have ``digests`` by name.
+
+    The .dsc does not count. It says what is in the other files, and its signature is another one each time.
+    """
+    rows = [version, *(f"{digest} {name}" for name, digest in sorted(digests.items()) if not name.endswith(".dsc"))]
+    return hashlib.sha256("\n".join(rows).encode()).hexdigest()
 
 
 def digest_file(path: str | os.PathLike[str]) -> Digests:

@@ -32,6 +32,7 @@ from .dsc import (
     Dsc,
     SourceFile,
     describe_file,
+    digest_content,
     digest_file,
     find_wrong_files,
     parse_dsc,
@@ -147,6 +148,11 @@ class SourcePackage:
     changed: bool
     before: str = ""
     after: str = ""
+
+    @property
+    def content(self) -> str:
+        """The digest of all of it but its .dsc."""
+        return digest_content(self.version, {file["name"]: file["sha256"] for file in self.files})
 
 
 @dataclass
