@@ -33,8 +33,8 @@ RETURN = r"""
 packages:
   description:
     - What the suite holds, as name, version, architecture, index, path below the public directory, and sha256.
-    - Source packages are in the index C(source), with the path and the digest of their C(.dsc), and have one digest of the
-      version and of the other files, C(content), which a new signature leaves as it is.
+    - Source packages are in the index C(source), with the path and the digest of their C(.dsc). Their C(content) is
+      one digest of the version and of the other files, which a new signature leaves as it is.
   returned: success
   type: list
   elements: dict
