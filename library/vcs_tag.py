@@ -66,6 +66,12 @@ before:
   description: The revision that it named before, or null.
   returned: success
   type: str
+object:
+  description:
+    - In C(git), the object that the tag is now, which is another one when somebody makes the tag anew, signed or not.
+      Else null, and where it would be made.
+  returned: success
+  type: str
 """
 
 import contextlib
@@ -102,6 +108,7 @@ def act(wanted: dict[str, Any], *, write: bool) -> dict[str, Any]:
         "tag_name": done.name,
         "revision": revision,
         "before": before,
+        "object": done.object,
         "diff": {"before": texts[0], "after": texts[1]},
     }
 

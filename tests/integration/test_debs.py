@@ -363,6 +363,15 @@ def test_a_signed_tag_is_the_whole_act_and_an_unsigned_one_is_refused_by_name(
     assert ran.status == 0, ran.text
     assert "ros: {version: 1.9.0}" in first.distro_file()
     assert "trixie: ros-cturtle-ros 1.9.0-0~trixie" in ran.text
+    repository = first.source("git", "ros.git")
+    signed = call("git", "-C", repository, "rev-parse", "ros-1.9.0").strip()
+    commit = call("git", "-C", repository, "rev-parse", "ros-1.9.0^{commit}").strip()
+    call("git", "-C", repository, "tag", "-f", "ros-1.9.0", commit)
+    ran = first.run(stack="ros", version="1.9.0")
+    assert ran.status != 0
+    assert signed in ran.message
+    assert commit in ran.message
+    call("git", "-C", repository, "update-ref", "refs/tags/ros-1.9.0", signed)
 
 
 def test_tarballs_that_exist_are_imported_with_control_files_and_a_hostile_one_is_refused_by_name(

@@ -115,8 +115,8 @@ def _read_epoch(run_here: Callable[..., Completed], commit: str) -> int | None:
 
 def ensure_git_tag(
     repository: GitRepository, name: str, *, place: Place, move: bool, annotation: Annotation | None, write: bool
-) -> tuple[Tag | None, bool]:
-    """Ensure a tag at a commit; what it was before, and whether it was made or moved now.
+) -> tuple[Tag | None, str | None, bool]:
+    """Ensure a tag at a commit; what it was before, the object that the tag is now, and whether it was made or moved.
 
     One that is not to be moved fails where it names another commit, or is not of the kind or by the key that is wanted;
     one that is to be moved is made anew then.
@@ -125,12 +125,13 @@ def ensure_git_tag(
     expected = list_remote_refs(url, ref).get(ref, "")  # first: what is pushed from here on is not overwritten
     before = repository.find_tag(name)
     if not move:
-        return before, ensure_ref(url, ref, commit=commit, annotation=annotation, write=write)[1]
-    if before is not None and find_ref_fault(url, ref, commit=commit, annotation=annotation) is None:
-        return before, False
-    if write:
-        _move_tag(url, ref, commit=commit, expected=expected, annotation=annotation)
-    return before, True
+        changed = ensure_ref(url, ref, commit=commit, annotation=annotation, write=write)[1]
+    else:
+        changed = before is None or find_ref_fault(url, ref, commit=commit, annotation=annotation) is not None
+        if changed and write:
+            _move_tag(url, ref, commit=commit, expected=expected, annotation=annotation)
+    now = list_remote_refs(url, ref).get(ref) if changed and write else expected
+    return before, now or None, changed
 
 
 def _move_tag(url: str, ref: str, *, commit: str, expected: str, annotation: Annotation | None) -> None:

@@ -30,11 +30,12 @@ class TagRequest:
 
 @dataclass(frozen=True)
 class TagOutcome:
-    """The tag's name, what it was before, and whether it was made or moved."""
+    """The tag's name, what it was before, and whether it was made or moved. In git, ``object`` is what it is now."""
 
     name: str
     before: Tag | None
     changed: bool
+    object: str | None = None
 
 
 def ensure_tag(source: Source, request: TagRequest, *, timeout: float = TIMEOUT, write: bool = True) -> TagOutcome:
@@ -44,10 +45,10 @@ def ensure_tag(source: Source, request: TagRequest, *, timeout: float = TIMEOUT,
     with open_repository(source, timeout=timeout) as found:
         place = found.find_revision(request.revision)
         if isinstance(found, GitRepository):
-            before, changed = ensure_git_tag(
+            before, now, changed = ensure_git_tag(
                 found, name, place=place, move=move, annotation=request.annotation, write=write
             )
-            return TagOutcome(name, before, changed)
+            return TagOutcome(name, before, changed, now)
         repository = cast(TagRepository, found)
         before = repository.find_tag(name)
         if before is not None and before.place.identity == place.identity:
