@@ -23,6 +23,8 @@ TIMEOUT = 300.0
 #: Lines that git adds to every failure of this kind; the reason stands in another one.
 _NO_REASON = re.compile(r"could not read from remote|please make sure you have|and the repository exists|\Ahint:", re.I)
 
+#: What stands before a password in an address, and it; also where the address cannot be used.
+_PASSWORD = re.compile(r"\A([^/?#]*//[^/?#:]*):[^/?#]*@")
 #: The variable in which a password reaches git; other users see the words of a command, but not its environment.
 _HIDDEN = "SLIPWAY_GIT_PASSWORD"
 _HELPER = f'!f() {{ test "$1" != get || printf \'password=%s\\n\' "${_HIDDEN}"; }}; f'
@@ -64,11 +66,7 @@ class Annotation:
 
 def redacted(url: str) -> str:
     """``url`` without the password that it may hold."""
-    parts = urlsplit(url)
-    if "@" not in parts.netloc:
-        return url
-    user, host = parts.netloc.rsplit("@", 1)
-    return urlunsplit(parts._replace(netloc=f"{user.split(':', 1)[0]}@{host}"))
+    return _PASSWORD.sub(r"\1@", url)
 
 
 def run_git(
@@ -109,7 +107,11 @@ def _hide_passwords(arguments: Sequence[str]) -> tuple[list[str], dict[str, str]
     """The arguments without the password of the address among them, and the variables by which git learns of it."""
     words, variables = list(arguments), dict[str, str]()
     for place, word in enumerate(words):
-        parts = urlsplit(word) if word.startswith(("http://", "https://")) else None
+        try:
+            parts = urlsplit(word) if word.startswith(("http://", "https://")) else None
+        except ValueError:  # its message may have the password in it
+            do_next = "Correct it, and run again."
+            raise SlipwayError("use the address", redacted(word), "it is none", do_next=do_next) from None
         if parts is None or parts.password is None:
             continue
         words[place] = redacted(word)

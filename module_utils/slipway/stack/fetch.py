@@ -17,6 +17,7 @@ from urllib.parse import quote, urlsplit
 
 from ..errors import SlipwayError, name_refusals
 from ..files import open_regular
+from ..git.remote import redacted
 from ..http import FAILURES, Limit, explain_failure, open_url, receive_body
 
 SCHEMES = ("http", "https", "file")
@@ -93,7 +94,7 @@ def check_place(place: str) -> str:
             return place.rstrip("/")
     raise SlipwayError(
         "read from",
-        repr(place),
+        repr(redacted(place)),
         "it is neither an absolute path nor an address",
         do_next=f"Give a path, or an address that begins with {', '.join(f'{scheme}://' for scheme in SCHEMES)}.",
     )

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from ..errors import refuse
+from ..git.remote import redacted
 from .source import find_address_fault, normalise_url
 
 PROPERTY = "svn:externals"
@@ -110,7 +111,10 @@ def read_stacks(given: Mapping[str, object]) -> list[StackTags]:
         elif version is not None and values and "dev" in values:
             urls = {key: values.get(key) for key in _URLS}
             wrong = [key for key, url in urls.items() if url is not None and _find_url_fault(url) is not None]
-            faults += [f"{name}.{key}: {urls[key]!r} cannot be used: {_find_url_fault(urls[key])}" for key in wrong]
+            faults += [
+                f"{name}.{key}: {redacted(str(urls[key]))!r} cannot be used: {_find_url_fault(urls[key])}"
+                for key in wrong
+            ]
             stacks.append(StackTags(name, str(version), urls))
     refuse("use", "the stacks", faults, do_next="Correct the distro file and run again.")
     return stacks
@@ -208,7 +212,7 @@ def resolve_url(url: str, base: Base, *, peg: bool) -> str:
         whole = url
     fault = find_address_fault("svn", whole)
     if fault is not None:
-        raise ValueError(f"{url!r} cannot be used: {fault}")
+        raise ValueError(f"{redacted(url)!r} cannot be used: {fault}")
     parts = urlsplit(normalise_url(whole))
     return f"{parts.scheme}://{parts.netloc}{posixpath.normpath(parts.path)}"
 

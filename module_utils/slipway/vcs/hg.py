@@ -47,8 +47,11 @@ class HgRepository:
         if not NODE.match(revision):
             do_next = "Give 40 hex digits."
             raise SlipwayError("find", f"{revision!r} in {self._url}", "it is no changeset", do_next=do_next)
-        date = self._log(revision, "{date|hgdate}")
-        return Place(self._url, revision, revision, int(date.split()[0]))
+        node, date = self._log(revision, r"{node}\n{date|hgdate}").split("\n")
+        if node != revision:  # a tag, a branch or a bookmark may be called as a changeset that is not there
+            do_next = "Find out who named something so, and give a revision that is there."
+            raise SlipwayError("find", f"{revision} in {self._url}", f"it is a name of {node}", do_next=do_next)
+        return Place(self._url, node, node, int(date.split()[0]))
 
     def find_tag(self, name: str) -> Tag | None:
         """A tag as all heads together have it."""

@@ -150,8 +150,8 @@ def find_address_fault(kind: str, address: str) -> str | None:
     try:
         parts = urlsplit(address)
         host, password = parts.netloc, parts.password
-    except ValueError as error:
-        return f"it is no address ({error})"
+    except ValueError:  # its message may have the password in it
+        return "it is no address"
     if parts.scheme == "lp" and kind == "bzr":
         return None if _LAUNCHPAD.match(address) else "it is no address at Launchpad"
     if "://" not in address:

@@ -99,7 +99,17 @@ def test_an_unreachable_repository_is_named_with_gits_reason(tmp_path):
 
 def test_a_password_in_an_address_is_not_shown():
     assert redacted("https://me:secret@trove.example.org/x") == "https://me@trove.example.org/x"
-    assert redacted("/srv/trove/x.git") == "/srv/trove/x.git"
+    assert redacted("https://me:se:c@ret@trove.example.org/x@y:z") == "https://me@trove.example.org/x@y:z"
+    assert redacted("https://me:secret@[trove/x") == "https://me@[trove/x"
+    for url in ("/srv/trove/x.git", "https://me@h:80/x", "https://h:80/x:y@z", "me@h:x/y:z@w", "file:///x:y@z"):
+        assert redacted(url) == url
+
+
+@pytest.mark.parametrize("url", ["https://me:secret@[trove/x", "https://me:secret@h\u2100/x"])
+def test_what_is_no_address_is_said_without_its_password(url):
+    with pytest.raises(SlipwayError, match=r"Could not use the address https://me@.*: it is none") as caught:
+        list_remote_refs(url)
+    assert "secret" not in str(caught.value)
 
 
 @pytest.mark.parametrize("commit", ["", "master", "-x", "A" * 40])

@@ -313,6 +313,15 @@ def test_a_name_in_mercurial_is_not_the_beginning_of_a_number(tmp_path: Path) ->
     assert have(stack, tmp_path / "nav").tags["release"] is None
 
 
+def test_a_tag_of_mercurial_is_no_changeset_that_is_not_there(tmp_path: Path) -> None:
+    stack = make_stack("hg", tmp_path / "stack")
+    revision = stack.commit("one\n")
+    stack.tag("a" * 40, revision)
+    with pytest.raises(SlipwayError, match=f"a{{40}} in .*: it is a name of {revision}"):
+        have(stack, tmp_path / "nav", at="revision", revision="a" * 40)
+    assert not (tmp_path / "nav").exists()
+
+
 def test_subrepositories_of_mercurial_are_not_followed(silent: int, tmp_path: Path) -> None:
     stack = make_stack("hg", tmp_path / "stack")
     call("hg", "init", stack.work / "sub")

@@ -168,6 +168,19 @@ def test_stacks_of_a_distro_file_are_those_with_versions_in_subversion() -> None
         read_stacks({"nav": {"version": "1", "values": {"dev": "ext::x"}}, "other": 3})
 
 
+@pytest.mark.parametrize("url", ["https://me:secret@h/x", "https://me:secret@[h/x", "https://me:secret@h\u2100/x"])
+def test_a_password_is_refused_and_not_told(url: str) -> None:
+    for use in (
+        lambda: read_stacks({"nav": {"version": "1", "values": {"dev": url}}}),
+        lambda: update(f"{url} a\n"),
+    ):
+        with pytest.raises(
+            SlipwayError, match=r"'https://me@.* cannot be used: it (holds a password|is no address)"
+        ) as caught:
+            use()
+        assert "secret" not in str(caught.value)
+
+
 LETTERS = st.text(alphabet=string.ascii_letters + " \t\"'\\#-@/.:r7^", max_size=40)
 
 
