@@ -34,6 +34,8 @@ NEEDS: Mapping[str, Sequence[str]] = {
 NEEDS = {**NEEDS, "3": NEEDS["2"]}
 ALL_NEEDS = ("depend", "run_depend", *(name for name in NEEDS["2"] if name != "depend"))
 MAINTAINED = "Maintained by "
+#: More than a description has; the time that HTML takes which is none grows with the square of its length.
+MAX_MARKUP = 16_384
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ class ManifestReader:
         root = self.read_root(STACK, "stack")
         if root is None:
             return About()
-        brief, text = _read_description(root)
+        brief, text = self._read_description(root, STACK)
         depends = []
         for depend in root.find_all("depend"):
             name = depend.attributes.get("stack", "")
@@ -109,7 +111,7 @@ class ManifestReader:
             return Package(name, directory, ())
         needs = self._read_names(root.find_all("depend"), "package", path)
         keys = self._read_names(root.find_all("rosdep"), "name", path)
-        brief, text = _read_description(root)
+        brief, text = self._read_description(root, path)
         maintainer = _strip_maintained(root.find_text("author"))
         about = About(name, "", brief, text, maintainer, root.find_text("license"), root.find_text("url"))
         return Package(name, directory, needs, keys, about)
@@ -130,7 +132,7 @@ class ManifestReader:
         name = root.find_text("name")
         if name:
             self.check_name(name, path)
-        brief, text = _read_description(root)
+        brief, text = self._read_description(root, path)
         about = About(
             name=name,
             version=root.find_text("version"),
@@ -160,6 +162,15 @@ class ManifestReader:
         """A fault for what cannot name a package."""
         if not PACKAGE_NAME.match(name):
             self.faults.append(f"{where}: {name!r} cannot name a package")
+
+    def _read_description(self, root: Element, path: str) -> tuple[str, str]:
+        element = root.find("description")
+        if element is None:
+            return "", ""
+        markup = element.markup
+        if len(markup) > MAX_MARKUP:
+            self.remarks.append(f"{path} line {element.line}: its description is cut after {MAX_MARKUP} characters")
+        return escape_line(element.attributes.get("brief", "")), convert_html(markup[:MAX_MARKUP])
 
     def _read_rosbuild_version(self, root: Element) -> str:
         """The version, which is an attribute, an element, or in CMakeLists.txt; several must be the same."""
@@ -228,13 +239,6 @@ class ManifestReader:
                 self.faults.append(f"{path} line {element.line}: the maintainer {name!r} has no address of mail")
             people.append(f"{name} <{email}>".strip())
         return ", ".join(people)
-
-
-def _read_description(root: Element) -> tuple[str, str]:
-    element = root.find("description")
-    if element is None:
-        return "", ""
-    return escape_line(element.attributes.get("brief", "")), convert_html(element.markup)
 
 
 def _read_review(root: Element) -> str:

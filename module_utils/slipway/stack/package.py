@@ -37,7 +37,8 @@ if TYPE_CHECKING:
 EPOCH = 946_684_800
 IMPLICIT_PACKAGES = ("build-essential", "cmake")
 ATTEMPT = "release"
-ADDRESS = re.compile(r"[A-Za-z0-9][^\s@<>,/]*@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+", re.ASCII)
+#: What is before the @ has at most 64 characters; a longer text without one is not searched again from each of its own.
+ADDRESS = re.compile(r"[A-Za-z0-9][^\s@<>,/]{0,63}@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+", re.ASCII)
 
 
 @dataclass(frozen=True)

@@ -105,4 +105,5 @@ def read_inside(top: Path, path: str, *, limit: int = MAX_TEXT) -> bytes:
 
 
 def _is_inside(top: Path, path: str) -> bool:
-    return (top / path).resolve().is_relative_to(top.resolve())
+    # Of a link to itself, this makes a path that cannot be opened; Path.resolve() would raise what is no OSError.
+    return Path(os.path.realpath(top / path)).is_relative_to(os.path.realpath(top))

@@ -17,8 +17,8 @@ from urllib.parse import quote, unquote, urlsplit
 
 from ..deb.control import Control, decode_control
 from ..deb.dsc import strip_signature
-from ..errors import SlipwayError, name_refusals
-from ..files import CHUNK, open_regular
+from ..errors import SlipwayError
+from ..files import open_regular
 from ..http import FAILURES, Limit, explain_failure, open_url, receive_body
 from ..release.names import FILE_NAME, MAX_FILE_NAME
 from .source import Place, Source, Tag
@@ -104,14 +104,14 @@ class DscRepository:
 
     def _receive(self, base: str, name: str, take: Callable[[bytes], object], *, size: int) -> None:
         """Pass on what a file beside the .dsc holds, at most ``size`` bytes of it."""
-        if not base.startswith(("http://", "https://")):
-            path = Path(unquote(urlsplit(base).path) if base.startswith("file://") else base) / name
-            with name_refusals("read", str(path), do_next="Correct the address."):
-                _read_file(path, take, size=size)
-            return
         try:
-            with open_url(base + quote(name, safe="~+"), self._limit) as answer:
-                receive_body(answer, take, size=size)
+            if base.startswith(("http://", "https://")):
+                with open_url(base + quote(name, safe="~+"), self._limit) as answer:
+                    receive_body(answer, take, size=size)
+            else:
+                path = Path(unquote(urlsplit(base).path) if base.startswith("file://") else base) / name
+                with open(open_regular(path), "rb") as stream:
+                    receive_body(stream, take, size=size)
         except FAILURES as error:
             raise self._make_error(f"{name}: {explain_failure(error)}") from error
 
@@ -150,11 +150,3 @@ def _parse_file(line: str) -> NamedFile:
     if not FILE_NAME.match(name) or len(name) > MAX_FILE_NAME:
         raise ValueError(f"{name!r} is not the name of a file beside it")
     return NamedFile(name, int(found["size"]), found["digest"])
-
-
-def _read_file(path: Path, take: Callable[[bytes], object], *, size: int) -> None:
-    with open(open_regular(path), "rb", buffering=0) as stream:
-        received = 0
-        while received <= size and (data := stream.read(min(CHUNK, size + 1 - received))):
-            received += len(data)
-            take(data)

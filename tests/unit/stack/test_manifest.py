@@ -162,6 +162,9 @@ def test_packages_with_several_versions_or_one_name_are_faults(tmp_path: Path) -
         ({"rosdep.yaml": "a: [\n"}, "rosdep.yaml: it is not YAML: line 2"),
         ({"rosdep.yaml": "- a\n"}, "rosdep.yaml line 1: it is a list, not a mapping"),
         ({"rosdep.yaml": "a: b\na: c\n"}, "rosdep.yaml: line 2: the key 'a' is given a second time"),
+        ({"p/manifest.xml": "-> manifest.xml"}, "p/manifest.xml: Too many levels of symbolic links"),
+        ({"CMakeLists.txt": "-> CMakeLists.txt"}, "there is no CMakeLists.txt"),
+        ({"rosdep.yaml": "-> rosdep.yaml"}, None),
         ({"rosdep.yaml": "-> /etc/hostname"}, None),
         ({"stack.xml": "-> /etc/hostname"}, None),
     ],
@@ -203,6 +206,19 @@ def test_what_is_wrong_with_a_manifest_is_told_with_file_and_line(
 def test_what_is_wrong_with_a_package_xml_is_told_with_its_line(tmp_path: Path, text: str, said: str) -> None:
     faults = read(write_tree(tmp_path / "s", {"package.xml": text})).faults
     assert any(fault.startswith(said) for fault in faults), faults
+
+
+@pytest.mark.parametrize(
+    ("name", "root"), [("stack.xml", "stack"), ("manifest.xml", "package"), ("package.xml", "package")]
+)
+def test_a_description_without_an_end_is_cut(tmp_path: Path, name: str, root: str) -> None:
+    text = f"<{root}>\n<description>{'word ' * 4000}<![CDATA[{'<a ' * 2000}]]></description></{root}>"
+    where = name if name == "stack.xml" else f"p/{name}"
+    top = write_tree(write_stack(tmp_path / "s"), {where: text})
+    found = read(top)
+    assert found.remarks == [f"{where} line 2: its description is cut after 16384 characters"]
+    abouts = [found.about, *(package.about for package in found.packages)]
+    assert max(len(about.description) for about in abouts) <= 16_384
 
 
 def test_what_is_no_source_or_not_of_the_kind_is_refused(tmp_path: Path) -> None:

@@ -93,6 +93,10 @@ def test_what_is_no_dsc_is_refused(server: str, tmp_path: Path) -> None:
     }.items():
         with pytest.raises(SlipwayError, match=fault):
             check_out(read_source("dsc", {"uri": f"{server}/{name}"}), tmp_path / "out")
+    # By its path it is read as by its address, and no part of it is taken for all of it.
+    for name, fault in {"gone.dsc": "gone.dsc: No such file", "big.dsc": "more than 1 MiB"}.items():
+        with pytest.raises(SlipwayError, match=fault):
+            check_out(read_source("dsc", {"uri": str(tmp_path / "pool" / name)}), tmp_path / "out", write=False)
 
 
 @pytest.mark.parametrize(
