@@ -30,7 +30,7 @@ options:
     default: ""
   stacks:
     description:
-      - What is to be there, a version for each stack. It may stand in a mapping as C(version), as
+      - What is to be there, a version for each stack, a text. It may stand in a mapping as C(version), as
         M(slipway.release.distro_file_info) returns it.
       - Without it, every source of the indexes in its highest version.
     type: dict
@@ -103,7 +103,7 @@ options:
     elements: str
     default: []
   new:
-    description: Stacks or sources and the version that they would have, to see what that would lead to.
+    description: Stacks or sources and the version that they would have, a text, to see what that would lead to.
     type: dict
     default: {}
   force:

@@ -90,10 +90,10 @@ def read_previous(directory: Path, distribution: str) -> dict[str, Any] | None:
     try:
         found = json.loads(data)
         is_ours = isinstance(found, dict) and found.get("format") == FORMAT
+        is_ours = is_ours and all(isinstance(date, str) for date in read_since(found).values())
         named = found["distribution"] if is_ours else None
-        read_since(found if is_ours else {})
         list_lines(found if is_ours else {})
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         is_ours, named = False, None
     if not is_ours or named != distribution:
         what = f"it is of the distribution {named}" if named else f"it is not one of format {FORMAT}"

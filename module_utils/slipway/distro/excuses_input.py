@@ -97,7 +97,7 @@ def _show(value: object) -> str:
 
 @dataclass(frozen=True)
 class _Plan:
-    """Of a plan: what needs what, and whether only to run; the wave of what is built; why other things are not."""
+    """Of a plan: which stack needs which, and if only to run; the wave of what is built; why other things are not."""
 
     edges: Sequence[tuple[str, str, bool]]
     planned: Mapping[tuple[str, Place], int]
@@ -290,17 +290,10 @@ class _Reader:
                 self.faults.append(f"what the stack {_show(stack)} depends on is not a list of stacks")
             elif stack in self.stacks:
                 built[stack] = {self.find_stack(other) or other for other in others} - {stack}
-        for stack, other, is_run in self.name_edges(edges):
+        for stack, other, is_run in edges:
             (run if is_run else built).setdefault(stack, set()).add(other)
         needs = {stack: built.get(stack, set()) | run.get(stack, set()) for stack in built | run}
         return needs, {stack: others - built.get(stack, set()) for stack, others in run.items()}
-
-    def name_edges(self, edges: Iterable[tuple[str, str, bool]]) -> Iterator[tuple[str, str, bool]]:
-        """The stacks of edges that are between two of the distribution's."""
-        for source, package, is_run in edges:
-            stack, other = self.find_stack(source), self.find_stack(package)
-            if stack is not None and other is not None and stack != other:
-                yield stack, other, is_run
 
     def find_stack(self, name: str) -> str | None:
         """The stack of a name: its own, or that of its package or source."""
@@ -332,6 +325,14 @@ def _find_named(sentence: str, versions: Mapping[str, str]) -> list[str]:
     words = re.findall(r"[^\s,;]+", sentence)
     named = set(pairwise(words))
     return [package for package, version in versions.items() if (package, version) in named]
+
+
+def _name_edges(plan: Row, find_stack: Callable[[str], str | None]) -> Iterator[tuple[str, str, bool]]:
+    """The edges that are between two stacks of the distribution."""
+    for source, package, is_run in _list_plan_edges(plan):
+        stack, other = find_stack(source), find_stack(package)
+        if stack is not None and other is not None and stack != other:
+            yield stack, other, is_run
 
 
 def _list_plan_edges(plan: Row) -> Iterator[tuple[str, str, bool]]:
@@ -368,7 +369,7 @@ def _read_plan(plan: Row, find_stack: Callable[[str], str | None], known: Collec
         if (place := _read_place(row)) in known
         if (stack := find_stack(row["source"])) is not None
     }
-    return _Plan(list(_list_plan_edges(plan)), planned, refusals)
+    return _Plan(list(_name_edges(plan, find_stack)), planned, refusals)
 
 
 def _is_foreign(row: Row, find_stack: Callable[[str], str | None]) -> bool:

@@ -29,7 +29,7 @@ class Request:
 
     options: Mapping[str, Any]
     names: Names
-    stacks: Mapping[str, str] | None
+    stacks: Mapping[str, Any] | None
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any]) -> Request:
@@ -37,8 +37,8 @@ class Request:
         names = Names(package=options["package_name"], shadow=options["source_version"])
         names.check()
         stacks = options["stacks"]
-        texts = None if stacks is None else dict(_list_versions(stacks))
-        request = cls(options, names, texts)
+        versions = None if stacks is None else dict(_list_versions(stacks))
+        request = cls(options, names, versions)
         refuse(
             "plan the builds of",
             options["distribution"] or "the sources",
@@ -54,10 +54,12 @@ class Request:
         for name, policy in sorted(options["policies"].items()):
             if policy not in POLICIES:
                 yield f"the policy of {name} is '{policy}', which is none of {', '.join(POLICIES)}"
-        for name, version in sorted(options["new"].items()):
-            fault = find_version_fault(str(version))
-            if fault:
-                yield f"the version '{version}' of {name} in new {fault}"
+        for what, versions in (("stacks", self.stacks or {}), ("new", options["new"])):
+            for name, version in sorted(versions.items()):
+                if not isinstance(version, str):
+                    yield f"the version {version} of {name} in {what} is no text: quote it, since 1.10 would be 1.1"
+                elif what == "new" and (fault := find_version_fault(version)):
+                    yield f"the version '{version}' of {name} in new {fault}"
         known = {platform["name"]: platform["architectures"] for platform in options["platforms"]}
         if len(known) < len(options["platforms"]):
             yield "a platform is there twice"
@@ -112,12 +114,12 @@ class Request:
         )
 
 
-def _list_versions(stacks: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+def _list_versions(stacks: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
     """The version of each stack that has one, which may stand in a mapping, as ``distro_file_info`` returns it."""
     for name, said in stacks.items():
         version = said.get("version") if isinstance(said, Mapping) else said
-        if version:
-            yield name, str(version)
+        if version not in (None, ""):
+            yield name, version
 
 
 def read_platforms(request: Request) -> list[Platform]:
@@ -174,7 +176,7 @@ def choose_sources(
     for stack, version in sorted(request.options["new"].items()):
         name = request.find_source(stack)
         if name in known:
-            chosen[name] = chosen.get(name, _find_highest(known[name]))._replace(version=str(version))
+            chosen[name] = chosen.get(name, _find_highest(known[name]))._replace(version=version)
     refuse(
         "plan the builds of",
         request.options["distribution"] or "the sources",

@@ -158,6 +158,8 @@ def find_excluded(
     those ``within`` these platforms are returned, if they are given. With ``stacks`` those excluded must be among them.
     An exclude counts on its last day too.
     """
+    if platforms is not None:
+        _refuse_faults(find_platform_faults(platforms))
     known = None if platforms is None else list_places(platforms)
     entries = _read_excludes(excludes, distribution)
     day = _read_day(today)

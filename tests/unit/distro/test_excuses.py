@@ -591,6 +591,7 @@ def test_long_chains_and_long_lists_are_counted_whole_and_named_in_part() -> Non
         ({"plan": {"entries": [{"source": "a"}]}}, "the plan is not one that deb_plan_info returned"),
         ({"plan": {"blocked": ["a"]}}, "the plan is not one that deb_plan_info returned"),
         ({"plan": {"cycles": [1]}}, "the plan is not one that deb_plan_info returned"),
+        ({"plan": {"cycles": [[["a"], "b"]]}}, "the plan is not one that deb_plan_info returned"),
         ({"excludes": [{"stack": "a", "places": "sid"}]}, "'a' is excluded for 'sid', which is no list of places"),
         ({"now": 10**18}, "now is 1000000000000000000, which is no time"),
         ({"distro_command": "make '"}, "'make '' is not a command in one line"),
@@ -728,6 +729,12 @@ def test_versions_in_another_shape_are_refused(versions: dict[str, Any], fault: 
         ('{"format": 1, "distribution": "e"}', "it is of the distribution e"),
         ('{"format": 1, "distribution": "d", "stacks": {"a": {}}}', "it is not one of format 1"),
         ('{"format": 1, "distribution": "d", "stacks": []}', "it is not one of format 1"),
+        ("[" * 100_000, "it is not one of format 1"),
+        (
+            '{"format": 1, "distribution": "d", "stacks": {"a": {"version": null, "state": "blocked", "places": {}, '
+            '"reasons": [{"code": "held", "since": null, "text": "", "places": ["bookworm-i386"]}]}}}',
+            "it is not one of format 1",
+        ),
     ],
 )
 def test_what_is_not_ours_is_not_overwritten(tmp_path: Path, text: str, fault: str) -> None:

@@ -149,6 +149,15 @@ def test_only_places_on_the_platforms_in_hand_are_listed() -> None:
     assert excluded_places(excludes, "a", TODAY, SITE, within=SITE[:1]) == {"nav": ["bookworm-i386"]}
 
 
+@pytest.mark.parametrize(
+    ("site", "sentence"),
+    [("bookworm", "the platforms are no list"), ([platform("x", architectures="gone")], "x: it has no list of arch")],
+)
+def test_a_fault_of_the_platforms_is_a_sentence_for_excludes_too(site: Any, sentence: str) -> None:
+    with pytest.raises(AnsibleFilterError, match=sentence):
+        excluded_places({"a": [entry()]}, "a", TODAY, site)
+
+
 @pytest.mark.parametrize("until", ["2026-03-01", datetime.date(2026, 3, 1), datetime.datetime(2026, 3, 1, 0, 0)])
 def test_an_exclude_counts_on_its_last_day_and_then_is_a_warning(until: object, warnings: list[str]) -> None:
     excludes = {"a": [entry(until=until)]}

@@ -120,6 +120,14 @@ def test_a_new_version_is_planned_though_there_is_no_source_of_it(archive: list[
             ["the policy of ros is 'all', which is none of transitive, direct, abi, build, none"],
         ),
         ({"new": {"ros": "x_y"}}, ["the version 'x_y' of ros in new does not begin with a digit"]),
+        (
+            {"stacks": {"ros": 1.2, "common_msgs": {"version": 1}}, "new": {"ros": 1.3}},
+            [
+                "the version 1 of common_msgs in stacks is no text: quote it, since 1.10 would be 1.1",
+                "the version 1.2 of ros in stacks is no text: quote it, since 1.10 would be 1.1",
+                "the version 1.3 of ros in new is no text: quote it, since 1.10 would be 1.1",
+            ],
+        ),
         ({"new": {"nothing": "1"}}, ["new names nothing"]),
         ({"excludes": {"ros": ["karmic-i386"]}}, ["ros is excluded for karmic-i386, which is not a platform"]),
         ({"excludes": {"ros": "lucid"}}, ["ros is excluded for 'lucid', which is no list of places"]),
