@@ -13,8 +13,8 @@ author: The Slipway developers (@slipway)
 description:
   - Writes a C(.rosinstall) file, by which C(rosinstall) and C(vcs) check out the sources of stacks side by side, from
     the rules of a distro file. The same distro file gives the same bytes.
-  - What stands in the file besides is replaced. A stack whose source is a C(.dsc) has no place in it, and is left out
-    with a remark.
+  - What stands in the file besides is replaced. A stack whose source is a C(.dsc) has no place in it, nor has one
+    without the source that O(at) asks for. It is left out with a remark, or refused if O(stacks) names it.
 extends_documentation_fragment:
   - slipway.release.distro
   - slipway.release.attributes
@@ -78,7 +78,8 @@ from typing import Any
 
 from ..module_utils.slipway.distro.rosinstall import POINTS, make_rosinstall
 from ..module_utils.slipway.distro.source import Place, fetch_distro
-from ..module_utils.slipway.files import write_atomic
+from ..module_utils.slipway.errors import SlipwayError
+from ..module_utils.slipway.files import read_regular, write_atomic
 from ..module_utils.slipway.module.diff import diff_texts
 from ..module_utils.slipway.module.options import DISTRO
 from ..module_utils.slipway.module.report import run_module
@@ -94,7 +95,10 @@ def act(wanted: dict[str, Any], *, write: bool) -> dict[str, Any]:
         anonymous=wanted["anonymous"],
     )
     path = Path(wanted["dest"])
-    before = path.read_bytes() if path.exists() else b""
+    if not path.parent.is_dir():
+        do_next = "Make it and run again."
+        raise SlipwayError("write the rosinstall file", str(path), "its directory is not there", do_next=do_next)
+    before = read_regular(path) if path.exists() else b""
     changed = before != made.text.encode()
     if changed and write:
         write_atomic(path, made.text.encode())

@@ -215,6 +215,17 @@ def test_a_rosinstall_file_of_what_is_not_there_is_not_written(bare: Path, tmp_p
     assert not (tmp_path / "c.rosinstall").exists()
 
 
+@pytest.mark.parametrize("write", [True, False])
+def test_a_rosinstall_file_that_cannot_be_written_fails_in_check_mode_too(
+    bare: Path, tmp_path: Path, write: bool
+) -> None:
+    with pytest.raises(SlipwayError, match=r"rosinstall file .*gone/c: its directory is not there\. Make it"):
+        install(place(bare), tmp_path / "gone/c", write=write)
+    os.mkfifo(tmp_path / "fifo")
+    with pytest.raises(OSError, match="It is not a regular file"):
+        install(place(bare), tmp_path / "fifo", write=write)
+
+
 def test_a_distro_file_without_sources_can_be_stamped_and_not_be_read_for_them(tmp_path: Path) -> None:
     path = tmp_path / "c.rosdistro"
     path.write_text("release: c\nstacks: {ros: {version: 1.0}}\n")
