@@ -8,13 +8,14 @@ import re
 import shlex
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 
 from ..errors import refuse
 from ..escape import escape_line
 from .excuses_facts import Build, Commands, Exclude, Facts, Place, Refusal, SourceFault, Versions, Wanted
+from .platforms import read_day
 from .release import Names
 
 BUILD_STATES = ("failed", "ok", "running")
@@ -189,7 +190,7 @@ class _Reader:
             if stack is None:
                 self.remarks.append(f"{_show(row['stack'])} is excluded, and is no stack of the distribution")
             until = str(row.get("until") or "")
-            if until and not _is_day(until):
+            if until and read_day(until) is None:
                 self.faults.append(f"{_show(row['stack'])} is excluded until {_show(until)}, which is not YYYY-MM-DD")
             places = frozenset(self.read_exclude_places(row, known))
             found.setdefault(stack or "", []).append(Exclude(places, str(row.get("reason") or ""), until))
@@ -311,13 +312,6 @@ class _Reader:
     def name_state(self, what: str, row: Row, known: Sequence[str]) -> str:
         """The fault of a row with a state that is none."""
         return f"a {what} of {_show(row['stack'])} is {_show(row.get('state'))}, which is none of {', '.join(known)}"
-
-
-def _is_day(text: str) -> bool:
-    try:
-        return date.fromisoformat(text).isoformat() == text
-    except ValueError:
-        return False
 
 
 def _find_named(sentence: str, versions: Mapping[str, str]) -> list[str]:

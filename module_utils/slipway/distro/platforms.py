@@ -162,7 +162,7 @@ def find_excluded(
         _refuse_faults(find_platform_faults(platforms))
     known = None if platforms is None else list_places(platforms)
     entries = _read_excludes(excludes, distribution)
-    day = _read_day(today)
+    day = read_day(today)
     if day is None:
         raise _make_error(f"today cannot be {today!r}")
     _refuse_faults(
@@ -172,7 +172,7 @@ def find_excluded(
     found: dict[str, list[str]] = {}
     warnings = []
     for entry in entries:
-        end = _read_day(entry["until"])
+        end = read_day(entry["until"])
         if end is None or end < day:
             what = f"{entry['stack']} was excluded of {distribution} until {end} ({entry['reason']})"
             warnings.append(f"{what}: build it, or say until when it still is")
@@ -208,7 +208,7 @@ def _explain_exclude(
         "it names no stack": lambda: _fits(stack, NAME),
         f"there is no stack {stack}": lambda: stacks is None or not isinstance(stack, str) or stack in stacks,
         "it has no reason": lambda: isinstance(entry.get("reason"), str) and bool(entry["reason"].strip()),
-        "it has no day 'until', such as 2030-12-31": lambda: _read_day(entry.get("until")) is not None,
+        "it has no day 'until', such as 2030-12-31": lambda: read_day(entry.get("until")) is not None,
         "it has no list of places": lambda: isinstance(places, list) and bool(places),
     }
     faults = [fault for fault, check in checks.items() if not check()]
@@ -221,7 +221,7 @@ def _explain_exclude(
     return [f"{where}: {fault}" for fault in faults]
 
 
-def _read_day(value: object) -> datetime.date | None:
+def read_day(value: object) -> datetime.date | None:
     """A day, as YAML's readers give it or as text."""
     if isinstance(value, datetime.datetime):
         return value.date()
