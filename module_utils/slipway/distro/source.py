@@ -11,7 +11,7 @@ from pathlib import Path
 from ..errors import name_refusals
 from ..files import write_atomic
 from ..git.files import BranchUpdate, edit_file, read_file
-from ..git.remote import Person, redacted
+from ..git.remote import TIMEOUT, Person, redacted
 from .edit import VersionChange
 from .file import Distro, load_distro
 
@@ -28,13 +28,15 @@ class Place:
         return self.path if self.repository is None else f"{self.path} of {redacted(self.repository)}"
 
 
-def fetch_distro(place: Place, *, required: Collection[str] = ()) -> tuple[Distro, str, str | None]:
+def fetch_distro(
+    place: Place, *, required: Collection[str] = (), timeout: float = TIMEOUT
+) -> tuple[Distro, str, str | None]:
     """A distro file without faults, its text, and the commit that it was read at (none of a file of this machine)."""
     commit: str | None = None
     if place.repository is None:
         text = _read_local(place)
     else:
-        commit, text = read_file(place.repository, place.branch, place.path)
+        commit, text = read_file(place.repository, place.branch, place.path, timeout=timeout)
     return load_distro(str(place), text=text, required=required), text, commit
 
 

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from ..errors import SlipwayError, name_refusals
-from .remote import Person, fetch_commit, find_remote_commit, push_ref, redacted, run_git
+from .remote import REFS_TIMEOUT, TIMEOUT, Person, fetch_commit, find_remote_commit, push_ref, redacted, run_git
 from .tree import FILE, PROGRAM
 
 
@@ -80,16 +80,16 @@ def edit_file(
     raise ValueError(f"{attempts} attempts are none")
 
 
-def read_file(url: str, branch: str, path: str) -> tuple[str, str]:
+def read_file(url: str, branch: str, path: str, *, timeout: float = TIMEOUT) -> tuple[str, str]:
     """The head of ``branch`` of the remote ``url``, and the text of a file there, byte for byte."""
     _check_path(path)
-    head = _find_head(url, branch, path)
-    with fetch_commit(url, head) as repository:
+    head = _find_head(url, branch, path, timeout=min(timeout, REFS_TIMEOUT))
+    with fetch_commit(url, head, timeout=timeout) as repository:
         return head, _read_text(repository, head, path, on=f"{path} of {redacted(url)}")
 
 
-def _find_head(url: str, branch: str, path: str) -> str:
-    head = find_remote_commit(url, f"refs/heads/{branch}")
+def _find_head(url: str, branch: str, path: str, *, timeout: float = REFS_TIMEOUT) -> str:
+    head = find_remote_commit(url, f"refs/heads/{branch}", timeout=timeout)
     if head is None:
         do_next = "Correct the branch's name, or push it, and run again."
         raise SlipwayError("read", f"{path} of {redacted(url)}", f"there is no branch {branch}", do_next=do_next)

@@ -20,6 +20,8 @@ from ..process import Completed, configure_git, run
 
 COMMIT = re.compile(r"[0-9a-f]{40}\Z")
 TIMEOUT = 300.0
+#: Seconds for what only lists refs.
+REFS_TIMEOUT = 60.0
 #: Lines that git adds to every failure of this kind; the reason stands in another one.
 _NO_REASON = re.compile(r"could not read from remote|please make sure you have|and the repository exists|\Ahint:", re.I)
 
@@ -121,7 +123,7 @@ def _hide_passwords(arguments: Sequence[str]) -> tuple[list[str], dict[str, str]
 
 
 def list_remote_refs(
-    url: str, *patterns: str, attempt: str = "read the refs of", timeout: float = 60.0
+    url: str, *patterns: str, attempt: str = "read the refs of", timeout: float = REFS_TIMEOUT
 ) -> dict[str, str]:
     """The refs of a remote repository by name; an annotated tag also has its ``^{}`` entry.
 
@@ -153,9 +155,9 @@ def extract_reason(stderr: str) -> str:
     return " / ".join(line.removeprefix("fatal: ") for line in reasons[-2:])
 
 
-def find_remote_commit(url: str, ref: str) -> str | None:
+def find_remote_commit(url: str, ref: str, *, timeout: float = REFS_TIMEOUT) -> str | None:
     """The commit that a remote's ref names, through an annotated tag; ``None`` when there is no such ref."""
-    refs = list_remote_refs(url, ref, f"{ref}^{{}}")
+    refs = list_remote_refs(url, ref, f"{ref}^{{}}", timeout=timeout)
     return refs.get(f"{ref}^{{}}") or refs.get(ref)
 
 
@@ -168,7 +170,7 @@ def make_repository() -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def fetch_commit(url: str, commit: str | None, *, depth: int | None = 1) -> Iterator[Path]:
+def fetch_commit(url: str, commit: str | None, *, depth: int | None = 1, timeout: float = TIMEOUT) -> Iterator[Path]:
     """A temporary bare repository that holds ``commit`` of ``url``, if any, with all history if ``depth`` is None."""
     with make_repository() as repository:
         if commit is not None:
@@ -178,6 +180,7 @@ def fetch_commit(url: str, commit: str | None, *, depth: int | None = 1) -> Iter
                 attempt=f"fetch {commit} from",
                 on=redacted(url),
                 repository=repository,
+                timeout=timeout,
             )
         yield repository
 

@@ -97,6 +97,7 @@ class _Watch:
             entry = self._choose(stack, found)
             if entry is not None:
                 chosen.append((stack, entry))
+                self._subjects.add(_name_last_check(stack, entry))
             idle += self._settle(stack, {each.tag for each in found})
         self._status.forget_tags(idle, self._settings.keep)
         self._status.forget_troubles(self._subjects)
@@ -110,8 +111,7 @@ class _Watch:
             subject = f"the distro file of {distribution.name}"
             self._subjects.add(subject)
             with self._status.noting(subject):
-                self._limit()
-                found = list_watched(distribution)
+                found = list_watched(distribution, timeout=self._limit())
                 self._status.report_stacks(distribution.name, {each.stack: each.url for each in found})
             yield from found
 
@@ -222,18 +222,21 @@ class _Watch:
         return idle
 
     def release_next(self, chosen: Sequence[tuple[Watched, Entry]]) -> Entry | None:
-        """Release what is due and was tried least, the oldest first."""
+        """Release what is due and was tried least, the oldest first; what could not be judged the last time waits."""
         due = [each for each in chosen if self._is_due(each[1])]
         if not due:
             return None
-        stack, entry = min(due, key=lambda each: (each[1]["tries"], each[1]["seen"]))
+        stack, entry = min(due, key=self._rank)
         accepted = False
-        with self._status.noting(f"the tag {entry['tag']} of {redacted(stack.url)}"):
+        with self._status.noting(_name_last_check(stack, entry)):
             accepted = self._is_still_good(stack, entry)
         if accepted:
             self._release(entry)
         self._status.write()
         return entry
+
+    def _rank(self, due: tuple[Watched, Entry]) -> tuple[bool, int, str]:
+        return self._status.has_trouble(_name_last_check(*due)), due[1]["tries"], due[1]["seen"]
 
     def _is_due(self, entry: Entry) -> bool:
         if entry["state"] == FAILED and entry["next"] is not None:
@@ -286,6 +289,10 @@ class _Watch:
         self._status.update(entry, told, state=FAILED, reason=reason, ended=format_time(now), next=again)
 
 
+def _name_last_check(stack: Watched, entry: Entry) -> str:
+    return f"the last check of the tag {entry['tag']} of {redacted(stack.url)} for {stack.distribution}"
+
+
 def _make_entry(stack: Watched, tag: ReleaseTag, *, basis: str, seen: str) -> Entry:
     return {
         "distribution": stack.distribution,
@@ -309,9 +316,9 @@ def _make_entry(stack: Watched, tag: ReleaseTag, *, basis: str, seen: str) -> En
     }
 
 
-def list_watched(distribution: Distribution) -> list[Watched]:
+def list_watched(distribution: Distribution, *, timeout: float) -> list[Watched]:
     """The stacks of a distro file that have their source in git, and signers."""
-    distro, _text, _commit = fetch_distro(distribution.place)
+    distro, _text, _commit = fetch_distro(distribution.place, timeout=timeout)
     found = []
     for stack in distro.stacks.values():
         signers, rules = distribution.find_signers(stack.name), stack.rules

@@ -20,6 +20,11 @@ PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
 PLACEHOLDERS = frozenset({"distro", "stack", "version", "tag", "commit", "object", "json"})
 #: The signers of the stacks that have none of their own.
 OTHERS = "*"
+#: The settings that are numbers; a variable that was given on a command line comes as text.
+NUMBERS = {
+    **dict.fromkeys(("git_timeout", "look_timeout", "command_timeout", "retry"), float),
+    **dict.fromkeys(("tries", "keep"), int),
+}
 
 
 @dataclass(frozen=True)
@@ -64,6 +69,7 @@ def read_settings(path: Path) -> Settings:
         made = Settings(
             **{
                 **found,
+                **{name: make(found[name]) for name, make in NUMBERS.items() if name in found},
                 "distributions": tuple(
                     _read_distribution(name, values) for name, values in sorted(found["distributions"].items())
                 ),

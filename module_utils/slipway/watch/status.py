@@ -104,6 +104,10 @@ class Status:
         if troubles.pop(subject, None) is not None:
             self._tell(f"Works again: {escape_line(subject)}")
 
+    def has_trouble(self, subject: str) -> bool:
+        """Whether something is in the way of ``subject``."""
+        return subject in self._known["troubles"]
+
     def forget_troubles(self, subjects: Collection[str]) -> None:
         """Keep the troubles with ``subjects``, and none with what is watched no more."""
         troubles = self._known["troubles"]

@@ -306,6 +306,37 @@ def test_a_server_that_stands_still_holds_up_no_other_and_is_told_once(site: Sit
     assert site.said == []
 
 
+def test_a_tag_that_cannot_be_judged_before_its_release_holds_up_no_other(site: Site) -> None:
+    site.tag("foo-1.2")
+    site.tag("bar-0.1")
+    site.look()
+    assert site.states() == {"foo-1.2": "done", "bar-0.1": "waiting"}
+    commit = site.bar.path / "objects" / site.bar.commit[:2] / site.bar.commit[2:]
+    content = commit.read_bytes()
+    commit.unlink()
+    site.write({"foo": "1.2", "bar": None})
+    site.now += 60
+    site.tag("foo-1.3")
+    site.look()
+    assert [line for line in site.said if "bar.git" in line] == [*site.status()["troubles"].values()]
+    site.look()
+    assert [line.split()[0] for line in site.said] == ["Started", "Released"]
+    assert site.states() == {"foo-1.2": "done", "foo-1.3": "done", "bar-0.1": "waiting"}
+    site.look()
+    assert not any(line.startswith("Works again") for line in site.said)
+    commit.write_bytes(content)
+    assert site.look() is not None
+    assert (site.states()["bar-0.1"], site.status()["troubles"]) == ("done", {})
+
+
+def test_the_server_of_a_distro_file_is_given_up_as_soon_as_any_other(site: Site, silent: str) -> None:
+    site.tag("foo-1.2")
+    dead = {"repository": f"{silent}/distros.git", "path": "dead.rosdistro", "signers": [site.people.anne]}
+    assert site.look(distributions={"dead": dead, **site.values["distributions"]}, git_timeout=1) is not None
+    assert list(site.status()["troubles"]) == ["the distro file of dead"]
+    assert "git was ended after 1 s" in site.status()["troubles"]["the distro file of dead"]
+
+
 def test_what_there_is_no_time_for_is_one_of_the_first_the_next_time(site: Site) -> None:
     site.tag("foo-1.2")
     assert site.look(look_timeout=0) is None
@@ -411,6 +442,8 @@ def test_a_status_that_cannot_be_read_releases_nothing(site: Site) -> None:
         ({"distributions": {"lucid": {"path": "x"}}}, "KeyError: 'signers'"),
         ({"keys": None}, "TypeError"),
         ({"surprise": 1}, "surprise"),
+        ({"tries": "often"}, "ValueError: .*'often'"),
+        ({"git_timeout": None}, "TypeError"),
     ],
 )
 def test_settings_that_cannot_be_used_are_refused_before_anything_is_looked_at(
@@ -419,6 +452,15 @@ def test_settings_that_cannot_be_used_are_refused_before_anything_is_looked_at(
     with pytest.raises(SlipwayError, match=sentence):
         site.look(**changes)
     assert not (site.top / "work").exists()
+
+
+def test_numbers_may_be_text_as_a_command_line_gives_them(site: Site) -> None:
+    site.tag("foo-1.2")
+    site.fail(1)
+    texts = {"git_timeout": "60", "look_timeout": "600", "command_timeout": "60", "retry": "60", "tries": "2"}
+    entry = site.look(**texts, keep="1")
+    assert entry is not None
+    assert (entry["state"], entry["next"]) == ("failed", format_time(NOW + 60))
 
 
 def test_the_keys_of_all_signers_are_asked_for_when_the_host_is_provisioned(site: Site) -> None:
