@@ -103,7 +103,7 @@ distro_tag:
 from pathlib import Path
 from typing import Any
 
-from ..module_utils.slipway.git.remote import redacted
+from ..module_utils.slipway.escape import redacted
 from ..module_utils.slipway.module.options import VCS
 from ..module_utils.slipway.module.report import run_module
 from ..module_utils.slipway.vcs.checkout import check_out

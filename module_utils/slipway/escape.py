@@ -23,6 +23,8 @@ HTML = re.compile(r"[<|]|&(?=#?\w+;)|~(?=~)")
 BLOCK = re.compile(r"\A(?:[#+=:>-]|[0-9]{1,9}[.)])")
 #: What has a meaning between backticks: for ikiwiki, or in a table.
 CODE = re.compile(r"[`\[\]|\\<>&]")
+#: What stands before a password in an address, and it; also where the address cannot be used.
+_PASSWORD = re.compile(r"\A([^/?#]*//[^/?#:]*):[^/?#]*@")
 
 
 def escape_terminal(text: str) -> str:
@@ -61,6 +63,11 @@ def escape_markdown_code(text: str) -> str:
         return f"`{line}`"
     shown = "".join(letter if letter.isalnum() or letter in " ." else _make_entity(letter) for letter in line)
     return f"<code>{shown}</code>"
+
+
+def redacted(url: str) -> str:
+    """``url`` without the password that it may hold."""
+    return _PASSWORD.sub(r"\1@", url)
 
 
 def _is_control(letter: str) -> bool:

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import name_refusals
+from ..escape import redacted
 from ..files import write_atomic
 from ..git.files import BranchUpdate, edit_file, read_file
-from ..git.remote import TIMEOUT, Person, redacted
+from ..git.remote import TIMEOUT, Person
 from .edit import VersionChange
 from .file import Distro, load_distro
 

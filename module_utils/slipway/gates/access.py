@@ -17,15 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SlipwayError
-from ..git.remote import (
-    Annotation,
-    extract_reason,
-    fetch_commit,
-    find_remote_commit,
-    make_tag,
-    redacted,
-    run_git,
-)
+from ..escape import redacted
+from ..git.remote import Annotation, extract_reason, fetch_commit, find_remote_commit, make_tag, run_git
 from ..publish.relay import Relay, try_relay
 from .preflight import Report
 

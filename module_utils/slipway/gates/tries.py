@@ -11,7 +11,8 @@ from functools import partial
 from typing import Any
 
 from ..errors import SlipwayError
-from ..git.remote import Annotation, Person, redacted
+from ..escape import redacted
+from ..git.remote import Annotation, Person
 from ..openpgp import find_signing_key, provide_environment
 from ..publish.relay import Relay
 from .access import try_branch, try_definitions, try_mail

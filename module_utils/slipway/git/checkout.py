@@ -10,9 +10,10 @@ from functools import partial
 from pathlib import Path
 
 from ..errors import SlipwayError
+from ..escape import redacted
 from ..files import write_atomic
 from ..locks import hold_flock
-from .remote import COMMIT, TIMEOUT, redacted, run_git
+from .remote import COMMIT, TIMEOUT, run_git
 
 #: Seconds after which a lock of git's, in a work tree that we alone use, is one that a killed process left.
 LEFTOVER_AGE = 10.0

@@ -11,7 +11,8 @@ from functools import partial
 from pathlib import Path
 
 from ..errors import SlipwayError, name_refusals
-from .remote import REFS_TIMEOUT, TIMEOUT, Person, fetch_commit, find_remote_commit, push_ref, redacted, run_git
+from ..escape import redacted
+from .remote import REFS_TIMEOUT, TIMEOUT, Person, fetch_commit, find_remote_commit, push_ref, run_git
 from .tree import FILE, PROGRAM
 
 

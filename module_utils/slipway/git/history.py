@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypedDict
 
+from ..escape import redacted
 from ..release.names import find_previous_version, find_tagged_versions
-from .remote import fetch_commit, list_remote_refs, redacted, run_git
+from .remote import fetch_commit, list_remote_refs, run_git
 
 #: Fields of one commit in the log. They and, by ``-z``, the commits are ended by NUL, which no field of a commit holds.
 FORMAT = "%H%x00%an%x00%s"

@@ -15,6 +15,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 from .. import openpgp
 from ..errors import SlipwayError
+from ..escape import redacted
 from ..files import make_scratch
 from ..process import Completed, configure_git, run
 
@@ -25,8 +26,6 @@ REFS_TIMEOUT = 60.0
 #: Lines that git adds to every failure of this kind; the reason stands in another one.
 _NO_REASON = re.compile(r"could not read from remote|please make sure you have|and the repository exists|\Ahint:", re.I)
 
-#: What stands before a password in an address, and it; also where the address cannot be used.
-_PASSWORD = re.compile(r"\A([^/?#]*//[^/?#:]*):[^/?#]*@")
 #: The variable in which a password reaches git; other users see the words of a command, but not its environment.
 _HIDDEN = "SLIPWAY_GIT_PASSWORD"
 _HELPER = f'!f() {{ test "$1" != get || printf \'password=%s\\n\' "${_HIDDEN}"; }}; f'
@@ -64,11 +63,6 @@ class Annotation:
     tagger: Person
     signing_key: str | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
-
-
-def redacted(url: str) -> str:
-    """``url`` without the password that it may hold."""
-    return _PASSWORD.sub(r"\1@", url)
 
 
 def run_git(

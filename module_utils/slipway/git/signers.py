@@ -21,10 +21,10 @@ from pathlib import Path
 
 from .. import openpgp
 from ..errors import SlipwayError, name_refusals, refuse
-from ..escape import escape_line
+from ..escape import escape_line, redacted
 from ..files import make_scratch, read_regular
 from ..process import run
-from .remote import TIMEOUT, extract_reason, make_repository, redacted, run_git
+from .remote import TIMEOUT, extract_reason, make_repository, run_git
 
 ATTEMPT = "accept"
 #: A tag is a message and a signature; what is larger is something else.

@@ -25,8 +25,9 @@ from ..buildstream.command import Build, Project
 from ..buildstream.log import Event
 from ..buildstream.session import BuildError, Fault
 from ..errors import SlipwayError
+from ..escape import redacted
 from ..git.checkout import check_out
-from ..git.remote import list_remote_refs, redacted
+from ..git.remote import list_remote_refs
 from ..locks import hold_flock
 from ..plan.systems import list_systems_at
 from ..process import run

@@ -14,7 +14,7 @@ from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 
 from ..errors import SlipwayError, refuse
-from ..git.remote import redacted
+from ..escape import redacted
 from ..image.writers import WRITERS
 from ..release import names
 from ..release.records import Record, load_records

@@ -16,8 +16,8 @@ from typing import IO
 from urllib.parse import quote, urlsplit
 
 from ..errors import SlipwayError, name_refusals
+from ..escape import redacted
 from ..files import open_regular
-from ..git.remote import redacted
 from ..http import FAILURES, Limit, explain_failure, open_url, receive_body
 
 SCHEMES = ("http", "https", "file")

@@ -11,7 +11,7 @@ from functools import cache, partial
 from pathlib import Path
 
 from ..errors import SlipwayError
-from ..git.remote import redacted
+from ..escape import redacted
 from .bzr import open_bzr
 from .dsc import open_dsc
 from .git import open_git

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from ..errors import refuse
-from ..git.remote import redacted
+from ..escape import redacted
 from .source import find_address_fault, normalise_url
 
 PROPERTY = "svn:externals"

@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from ..errors import SlipwayError
+from ..escape import redacted
 from ..git.checkout import check_out
 from ..git.remote import (
     COMMIT,
@@ -25,7 +26,6 @@ from ..git.remote import (
     make_repository,
     make_tag,
     push_ref,
-    redacted,
     run_git,
 )
 from ..process import Completed

@@ -13,7 +13,8 @@ from typing import Protocol
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from ..errors import SlipwayError, refuse
-from ..git.remote import Person, redacted
+from ..escape import redacted
+from ..git.remote import Person
 from ..release.names import find_ref_fault
 
 #: The ways to a repository of each kind: any other may start a program of the address's choice.

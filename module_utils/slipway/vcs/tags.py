@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import cast
 
 from ..errors import SlipwayError
-from ..git.remote import Annotation, Person, redacted
+from ..escape import redacted
+from ..git.remote import Annotation, Person
 from .checkout import TIMEOUT, open_repository
 from .git import GitRepository, ensure_git_tag
 from .source import Place, Source, Tag, TagRepository, require_tag

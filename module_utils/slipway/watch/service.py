@@ -18,8 +18,9 @@ from ..deb.version import compare_versions
 from ..distro.file import Distro
 from ..distro.source import fetch_distro
 from ..errors import SlipwayError
+from ..escape import redacted
 from ..files import make_directory
-from ..git.remote import list_remote_refs, redacted
+from ..git.remote import list_remote_refs
 from ..git.signers import RefusedTagError, SignedTag, Signers, read_signers, verify_tag
 from ..locks import hold_flock
 from ..process import run

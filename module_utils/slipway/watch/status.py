@@ -16,9 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SlipwayError
-from ..escape import escape_line
+from ..escape import escape_line, redacted
 from ..files import write_atomic
-from ..git.remote import redacted
 
 WAITING, RUNNING, DONE, REFUSED, FAILED, GONE = "waiting", "running", "done", "refused", "failed", "gone"
 FORMAT = 1

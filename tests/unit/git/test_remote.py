@@ -6,6 +6,7 @@ import sys
 
 import pytest
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
+from ansible_collections.slipway.release.plugins.module_utils.slipway.escape import redacted
 from ansible_collections.slipway.release.plugins.module_utils.slipway.git.files import ensure_files
 from ansible_collections.slipway.release.plugins.module_utils.slipway.git.history import list_changes
 from ansible_collections.slipway.release.plugins.module_utils.slipway.git.remote import (
@@ -15,7 +16,6 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway.git.remote
     extract_reason,
     find_remote_commit,
     list_remote_refs,
-    redacted,
 )
 from ansible_collections.slipway.release.plugins.module_utils.slipway.locks import hold_posix_lock
 from ansible_collections.slipway.release.plugins.module_utils.slipway.trove.grokmirror import promote_mirror
