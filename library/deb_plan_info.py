@@ -31,7 +31,8 @@ options:
   stacks:
     description:
       - What is to be there, a version for each stack, a text. It may stand in a mapping as C(version), as
-        M(slipway.release.distro_file_info) returns it.
+        M(slipway.release.distro_file_info) returns it. C(package) there is the name of its source package, and
+        C(source_version) a template as O(source_version), where these are others than for the rest.
       - Without it, every source of the indexes in its highest version.
     type: dict
   package_name:
@@ -178,6 +179,7 @@ plan:
         - Each has C(source), C(stack), C(version), C(platform), C(architecture), C(builds) (V(any), V(all) or both),
           C(present) (the version in the archive), C(binary_version) (of a binary rebuild), C(order) (its wave from 1),
           C(reasons), C(invalidates) (sources) and C(state) (V(build), V(blocked) or V(current)).
+        - C(removes) are what C(invalidates) names, each with its architecture, as V(foo/i386).
         - A reason has C(kind) (V(missing), V(new version), V(forced), V(rebuild), V(invalidated)), C(by) (the source
           whose success invalidates it), C(edge) (V(build) or V(run)), C(through) (packages, from that source's to the
           one that this needs) and C(text).

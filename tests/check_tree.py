@@ -26,6 +26,7 @@ FLOORS: dict[str, set[str]] = {
     "morph": {"release"},
     "publish": {"release"},
     "apt": {"deb", "release"},
+    "binary": {"deb"},
     "stack": {"deb", "release"},
     "host": {"apt", "release"},
     "distro": {"apt", "deb", "git"},
@@ -36,6 +37,7 @@ FLOORS: dict[str, set[str]] = {
     "mason": {"buildstream", "git", "plan"},
     "gates": {"git", "mason", "publish"},
     "watch": {"deb", "distro", "git"},
+    "farm": {"apt", "binary", "deb", "distro", "release"},
 }
 #: How task names must not begin, and what says the same in words that engineers use.
 WORDS = {

@@ -17,7 +17,7 @@ import functools
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -208,7 +208,7 @@ class Archive:
         Of several versions of a source package the newest is included, and nothing is wrong with the others.
         """
         before = self.list_sources(suite)
-        known = self._list_checksums() if uploads else {}
+        known = self.list_checksums() if uploads else {}
         after, refused = dict(before), []
         for upload in sorted(uploads, key=lambda one: _BY_VERSION(one.dsc.version)):
             there = after.get(upload.dsc.source)
@@ -281,7 +281,7 @@ class Archive:
                 refused.append((deb, f"{suite} has no architecture {deb.architecture}"))
                 continue
             present = [after.get((deb.name, index)) for index in places]
-            reasons = [reason for there in present if there is not None for reason in _find_conflict(deb, there)]
+            reasons = [reason for there in present if there is not None for reason in find_deb_conflict(deb, there)]
             refused += [(deb, reason) for reason in reasons[:1]]
             for index, there in zip(places, present, strict=True):
                 if not reasons and (there is None or there.sha256 != deb.sha256):
@@ -302,20 +302,24 @@ class Archive:
         ]
         if wanted:
             with self.begin_change(suite):
-                for batch in _split_batches([os.fspath(deb.path) for deb in wanted]):
-                    options = [] if component is None else ["--component", component]
-                    self.run_reprepro(
-                        *options, "--export=silent-never", "includedeb", suite, *batch, attempt="include packages in"
-                    )
-                self._confirm(suite, plan)
+                self.include_files(suite, wanted, component=component)
+                self.confirm(suite, plan)
         return plan
+
+    def include_files(self, suite: str, debs: Sequence[Deb], *, component: str | None) -> None:
+        """Have reprepro include these files, inside of :meth:`begin_change`."""
+        options = [] if component is None else ["--component", component]
+        for batch in _split_batches([os.fspath(deb.path) for deb in debs]):
+            self.run_reprepro(
+                *options, "--export=silent-never", "includedeb", suite, *batch, attempt="include packages in"
+            )
 
     def judge_each(
         self, suite: str, debs: Sequence[Deb], *, component: str | None = None
     ) -> tuple[Outcome, list[tuple[Deb, str]]]:
         """Like :meth:`judge_debs`, and refused is what reprepro refuses whatever the suite has."""
-        known = self._list_checksums()
-        faulty = [(deb, reason) for deb in debs for reason in _find_fault(deb, known, component=component)[:1]]
+        known = self.list_checksums()
+        faulty = [(deb, reason) for deb in debs for reason in find_deb_fault(deb, known, component=component)[:1]]
         plan, refused = self.judge_debs(suite, _without(debs, faulty))
         return plan, [*faulty, *refused]
 
@@ -355,7 +359,7 @@ class Archive:
                     raise  # it is not the files
         return faulty
 
-    def _list_checksums(self) -> dict[str, str]:
+    def list_checksums(self) -> dict[str, str]:
         """The SHA-256 of every file that reprepro knows, by its path."""
         done = self.run_reprepro("_listchecksums", attempt="list the files of")
         return dict(_CHECKSUM.findall(done.stdout))
@@ -379,16 +383,19 @@ class Archive:
         plan = self.plan_remove(suite, wanted)
         if plan.changed:
             with self.begin_change(suite):
-                for index in self.find_suite(suite).architectures:
-                    names = [change["package"] for change in plan.removed if change["architecture"] == index]
-                    for batch in _split_batches(names):
-                        self.run_reprepro(
-                            *("--architecture", index, "-T", "deb", "--export=silent-never", "remove", suite),
-                            *batch,
-                            attempt="remove packages from",
-                        )
-                self._confirm(suite, plan)
+                self.remove_places(suite, {(change["package"], change["architecture"]) for change in plan.removed})
+                self.confirm(suite, plan)
         return plan
+
+    def remove_places(self, suite: str, places: Collection[tuple[str, str]]) -> None:
+        """Have reprepro remove packages, each from the index of an architecture, inside of :meth:`begin_change`."""
+        for index in self.find_suite(suite).architectures:
+            for batch in _split_batches(sorted(name for name, where in places if where == index)):
+                self.run_reprepro(
+                    *("--architecture", index, "-T", "deb", "--export=silent-never", "remove", suite),
+                    *batch,
+                    attempt="remove packages from",
+                )
 
     def plan_copy(self, suite: str, source: str, names: Sequence[str] | None) -> Outcome:
         """What :meth:`copy` would do; a package that is missing, or older than what is there, is a finding."""
@@ -423,7 +430,7 @@ class Archive:
                             *batch,
                             attempt="copy packages to",
                         )
-                self._confirm(suite, plan)
+                self.confirm(suite, plan)
         return plan
 
     def snapshot(self, suite: str, name: str, *, write: bool = True) -> bool:
@@ -533,7 +540,8 @@ class Archive:
                 timeout=3600,
             )
 
-    def _confirm(self, suite: str, plan: Outcome) -> None:
+    def confirm(self, suite: str, plan: Outcome) -> None:
+        """Compare a suite with what was planned."""
         now = {(package.name, package.index): package.sha256 for package in self.list_packages(suite)}
         wanted = {(package.name, package.index): package.sha256 for package in plan.after}
         findings = [
@@ -696,7 +704,7 @@ def _without(items: Sequence[Item], refused: Iterable[tuple[Item, str]]) -> list
     return [item for item in items if item.path not in out]
 
 
-def _find_fault(deb: Deb, known: Mapping[str, str], *, component: str | None) -> list[str]:
+def find_deb_fault(deb: Deb, known: Mapping[str, str], *, component: str | None) -> list[str]:
     """Why reprepro would refuse a deb, whatever the suite has."""
     fields = Control(deb.control)
     findings = [f"it has no field {name}" for name in ("Section", "Priority") if fields.get(name) is None]
@@ -706,7 +714,8 @@ def _find_fault(deb: Deb, known: Mapping[str, str], *, component: str | None) ->
     return findings
 
 
-def _find_conflict(deb: Deb, there: Package) -> list[str]:
+def find_deb_conflict(deb: Deb, there: Package) -> list[str]:
+    """Why a deb cannot take the place of a package; empty if it can, or is that package."""
     if there.sha256 == deb.sha256:
         return []
     order = compare_versions(deb.version, there.version)

@@ -33,8 +33,9 @@ RELEASE = re.compile(r"'(?P<url>[^']+?)/+dists/(?P<suite>[^']+)/InRelease' ")
 def resolve_mirrors(sources: Sequence[str]) -> list[str]:
     """The lines with the address of this machine's mirror where they say ``machine``.
 
-    A suite that this machine's apt takes from nowhere is a failure. Of several mirrors of one suite, that whose list
-    says that it is Debian's is taken, else the first.
+    A suite that this machine's apt takes from nowhere is looked for where it takes Debian from, since mirrors have all
+    of Debian's releases. Of several mirrors of one suite, that whose list says that it is Debian's is taken, else the
+    first.
     """
     return [_resolve_mirror(line) for line in sources]
 
@@ -46,12 +47,15 @@ def _resolve_mirror(line: str) -> str:
     output = run(
         ["apt-get", "update", "--print-uris"], attempt="ask for the mirrors of", on="this machine's apt"
     ).stdout
+    all_urls = [found["url"] for found in RELEASE.finditer(output)]
     urls = [found["url"] for found in RELEASE.finditer(output) if found["suite"] == match["suite"]]
+    if not urls:
+        urls = [url for url in all_urls if url in _find_debian_mirrors()]
     if not urls:
         raise SlipwayError(
             f"find a mirror of {match['suite']} for",
             line,
-            "no source of this machine's apt has that suite",
+            "no source of this machine's apt has that suite, and none is Debian's",
             do_next="Write the mirror's address in the place of the word machine, or add the suite to apt's sources.",
         )
     if len(urls) > 1:

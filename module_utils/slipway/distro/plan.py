@@ -318,7 +318,7 @@ class _Part:
             return BLOCKED
         return BUILT if number in self.started or number in self.causes else CURRENT
 
-    def _make_entry(self, build: Build, state: str, *, wave: int, invalidates: list[str]) -> dict[str, Any]:
+    def _make_entry(self, build: Build, state: str, *, wave: int, invalidates: list[tuple[str, str]]) -> dict[str, Any]:
         source = build.source
         reasons = list(self.seeds.get(build.number, ()))
         if build.number in self.causes:
@@ -335,7 +335,8 @@ class _Part:
             "binary_version": self._next_version(build) if only_rebuild else None,
             "order": wave,
             "reasons": [reason.as_dict() for reason in reasons],
-            "invalidates": invalidates,
+            "invalidates": list(dict.fromkeys(name for name, _architecture in invalidates)),
+            "removes": [f"{name}/{architecture}" for name, architecture in invalidates],
             "state": state,
         }
 
@@ -350,8 +351,10 @@ class _Part:
             text += f" ({' < '.join(through)})"
         return Why("invalidated", text, by, cause.edge, through)
 
-    def _list_invalidated(self) -> dict[int, list[str]]:
-        """For each seed that is built the sources that its success removes; not those whose packages break a cycle."""
+    def _list_invalidated(self) -> dict[int, list[tuple[str, str]]]:
+        """For each seed that is built the sources and architectures that its success removes; not those whose packages
+        break a cycle.
+        """
         policy, built = self.wishes.policy, sorted(self.started - self.faults.keys())
         first = {
             number: [other for other, _cause in self.dependents.list_next(self.builds[number], policy, first=True)]
@@ -361,7 +364,7 @@ class _Part:
         builds = (1 << len(self.builds)) - 1
         for number in {number for cycle in self.order.cycles for number in cycle.kept}:
             builds &= ~(1 << number)
-        names: dict[int, list[str]] = {}
+        places: dict[int, list[tuple[str, str]]] = {}
         for number, starts in first.items():
             bits = 0
             for start in starts:
@@ -370,8 +373,8 @@ class _Part:
             # What a cycle has let be built before is not removed any more.
             wave = self.order.waves[number]
             found = (one for one in list_bits(bits & builds) if self.order.waves.get(one, wave + 1) > wave)
-            names[number] = list(dict.fromkeys(self.builds[one].source.name for one in found))
-        return names
+            places[number] = [(self.builds[one].source.name, self.builds[one].architecture) for one in found]
+        return places
 
     def list_blocked(self) -> list[dict[str, Any]]:
         """What is blocked, and why."""

@@ -6,10 +6,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..deb.names import check_template, fill_version
 from ..deb.version import compare_versions, find_version_fault
 from ..errors import SlipwayError, refuse
 from ..http import FAILURES, explain_failure, fetch_url
@@ -25,11 +26,17 @@ FORMS = ("", ".xz", ".gz")
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked for; stacks are named as in the distro file, or as sources."""
+    """What is asked for; stacks are named as in the distro file, or as sources.
+
+    ``packages`` has the sources of stacks that are called otherwise than by ``names``, ``versions`` the templates of
+    their versions.
+    """
 
     options: Mapping[str, Any]
     names: Names
     stacks: Mapping[str, Any] | None
+    packages: Mapping[str, str] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any]) -> Request:
@@ -37,8 +44,13 @@ class Request:
         names = Names(package=options["package_name"], shadow=options["source_version"])
         names.check()
         stacks = options["stacks"]
-        versions = None if stacks is None else dict(_list_versions(stacks))
-        request = cls(options, names, versions)
+        texts = None if stacks is None else dict(_list_versions(stacks))
+        rows = {name: said for name, said in (stacks or {}).items() if isinstance(said, Mapping)}
+        packages = {name: str(said["package"]) for name, said in rows.items() if said.get("package")}
+        versions = {name: str(said["source_version"]) for name, said in rows.items() if said.get("source_version")}
+        for template in versions.values():
+            check_template(template, "version", "platform", wanted="version")
+        request = cls(options, names, texts, packages, versions)
         refuse(
             "plan the builds of",
             options["distribution"] or "the sources",
@@ -79,8 +91,12 @@ class Request:
     def find_source(self, name: str) -> str:
         """The source of a stack; a name that is none of a stack is one of a source."""
         if self.stacks is not None and name in self.stacks:
-            return self.names.name_package(self.options["distribution"], name)
+            return self.packages.get(name) or self.names.name_package(self.options["distribution"], name)
         return name
+
+    def make_version(self, stack: str, version: str, platform: str) -> str:
+        """The version of a stack's source."""
+        return fill_version(self.versions.get(stack, self.names.shadow), version=version, platform=platform)
 
     def make_wishes(self) -> Wishes:
         """What is wanted besides the versions, by sources."""
@@ -122,12 +138,18 @@ def _list_versions(stacks: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
             yield name, version
 
 
-def read_platforms(request: Request) -> list[Platform]:
-    """Read all indexes of a request."""
-    return [_read_platform(request, platform) for platform in request.options["platforms"]]
+#: The packages of platforms, as they were read by their addresses.
+Known = dict[tuple[str, ...], list[Binary]]
 
 
-def _read_platform(request: Request, options: Mapping[str, Any]) -> Platform:
+def read_platforms(request: Request, known: Known | None = None) -> list[Platform]:
+    """Read all indexes of a request. Those of platforms themselves are kept in ``known``, and not read again."""
+    return [
+        _read_platform(request, platform, {} if known is None else known) for platform in request.options["platforms"]
+    ]
+
+
+def _read_platform(request: Request, options: Mapping[str, Any], known: Known) -> Platform:
     name, architectures, timeout = options["name"], options["architectures"], request.options["timeout"]
     sources = [
         source
@@ -136,13 +158,14 @@ def _read_platform(request: Request, options: Mapping[str, Any]) -> Platform:
         for source in read_sources(data, on)
     ]
     chosen = choose_sources(request, name, sources, architectures=architectures)
-    shadow, base = (
-        {
-            architecture: _read_packages(options.get(kind) or (), name, architecture=architecture, timeout=timeout)
-            for architecture in architectures
-        }
-        for kind in ("shadow", "base")
-    )
+    places = {kind: options.get(kind) or () for kind in ("shadow", "base")}
+    shadow, base = {}, {}
+    for architecture in architectures:
+        shadow[architecture] = _read_packages(places["shadow"], name, architecture=architecture, timeout=timeout)
+        key = (name, architecture, *places["base"])
+        if key not in known:
+            known[key] = _read_packages(places["base"], name, architecture=architecture, timeout=timeout)
+        base[architecture] = known[key]
     return Platform(
         name, tuple(architectures), options.get("all_architecture") or architectures[0], chosen, shadow, base
     )
@@ -165,7 +188,7 @@ def choose_sources(
         new = {*map(request.find_source, request.options["new"])}
         for stack, version in sorted(request.stacks.items()):
             name = request.find_source(stack)
-            wanted = request.names.make_version(version, platform)
+            wanted = request.make_version(stack, version, platform)
             if wanted in known.get(name, {}):
                 chosen[name] = known[name][wanted]
             elif name not in new and not excluded.issuperset(f"{name}/{platform}/{one}" for one in architectures):

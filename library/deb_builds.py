@@ -1,0 +1,488 @@
+#!/usr/bin/python
+
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: deb_builds
+short_description: Build the binary packages of a distribution on several hosts, and take them into its archive
+version_added: "0.3.0"
+author: The Slipway developers (@slipway)
+description:
+  - Plans as M(slipway.release.deb_plan_info) does, builds what waits for nothing on all hosts at once, takes what was
+    built into the archive together with the removal of what that invalidates, plans anew, and so on until nothing is
+    left that can be built.
+  - Each build is done by C(sbuild) in a clean chroot. Then its packages are installed in another one, and the tests
+    that the package has are run by C(autopkgtest).
+  - A build that fails changes nothing in the archive, and the others go on. The module does not fail for it, see
+    RV(failed_builds).
+  - A host that is lost gives its builds back, and they are started elsewhere. After three attempts that came to nothing
+    a build has failed.
+  - What is done is what the archive has. After a run that was killed the next one goes on.
+requirements:
+  - reprepro
+  - on build hosts sbuild, autopkgtest, mmdebstrap and uidmap, and the chroots of the role C(build_host)
+extends_documentation_fragment:
+  - slipway.release.attributes
+options:
+  distribution:
+    description: The distribution.
+    type: str
+    required: true
+  platforms:
+    description:
+      - The platforms to build for, each with C(name), its codename and the suite of the archive, C(architectures), of
+        which the first builds what is for all of them, and C(base), lines of C(sources.list) that say where its own
+        packages are. Other keys are not read.
+      - The word C(machine) in the place of an address stands for the mirror from which this host's own apt takes that
+        suite.
+    type: list
+    elements: dict
+    required: true
+  base_directory:
+    description: Where the package lists of the platforms' own packages are kept.
+    type: path
+    default: /var/cache/slipway/platforms
+  stacks:
+    description: What is to be there, as in M(slipway.release.deb_plan_info). Without it, every source of the archive.
+    type: dict
+  package_name:
+    description: The name of a stack's source package, from C({distribution}) and C({stack}).
+    type: str
+    default: ros-{distribution}-{stack}
+  source_version:
+    description: The version of a source package, from C({version}) and C({platform}).
+    type: str
+    default: "{version}-0~{platform}"
+  policy:
+    description: What the success of a build invalidates, as in M(slipway.release.deb_plan_info).
+    type: str
+    choices: [transitive, direct, abi, build, none]
+    default: transitive
+  policies:
+    description: Policies of single stacks or sources.
+    type: dict
+    default: {}
+  abi_changed:
+    description: Stacks or sources that others must be linked with again.
+    type: list
+    elements: str
+    default: []
+  force:
+    description: Stacks or sources that are built in any case.
+    type: list
+    elements: str
+    default: []
+  rebuild:
+    description: Stacks or sources of which the binary packages are built once more, as C(+b1) and so on.
+    type: list
+    elements: str
+    default: []
+  hold:
+    description: Stacks or sources that are not built, each with the reason.
+    type: dict
+    default: {}
+  excludes:
+    description: Stacks or sources that are left out, each with the list of places where.
+    type: dict
+    default: {}
+  profiles:
+    description: The active build profiles, such as V(nocheck).
+    type: list
+    elements: str
+    default: []
+  archive:
+    description: The archive as reprepro keeps it, what it calls its base directory.
+    type: path
+    required: true
+  public:
+    description: What clients read of the archive.
+    type: path
+    required: true
+  component:
+    description: Its component.
+    type: str
+    default: main
+  gnupghome:
+    description: The GnuPG directory of the archive's key.
+    type: path
+    required: true
+  directory:
+    description: Where logs and results are kept, in C(<platform>-<architecture>/<source>_<version>/).
+    type: path
+    required: true
+  hosts:
+    description: The build hosts.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      name:
+        description: What it is called.
+        type: str
+        required: true
+      destination:
+        description: What ssh takes, such as C(user@host). Empty for this machine.
+        type: str
+        default: ""
+      options:
+        description: Options of ssh, such as C(Port=2222).
+        type: list
+        elements: str
+        default: []
+      slots:
+        description: How many builds it does at once.
+        type: int
+        default: 1
+      chroots:
+        description:
+          - For which architectures it builds, and in which architecture's chroot. V(armhf=amd64) is cross-building,
+            V(armhf=armhf) with the emulation of the host.
+        type: dict
+        required: true
+      drained:
+        description: Whether it gets no new builds.
+        type: bool
+        default: false
+  hosts_file:
+    description:
+      - A file with the hosts, as JSON, that is written with O(hosts) at the beginning. Whoever changes it adds and
+        drains hosts while builds run.
+    type: path
+  url:
+    description:
+      - Where build hosts read what O(public) has. Without it the module itself serves that to builds on this machine,
+        on a port of the loopback interface, while it runs.
+    type: str
+  key:
+    description: A file with the public key of the archive, armored.
+    type: path
+    required: true
+  repositories:
+    description:
+      - Where packages come from besides this archive and the chroots' own sources, by platform. Each has C(line), such
+        as C(https://deb.example.org bookworm main), and C(key), the armored public key itself.
+    type: dict
+    default: {}
+  maintainer:
+    description: Who is named in the changelogs of binary rebuilds, C(Name <mail@address>).
+    type: str
+    default: ""
+  install:
+    description: Whether packages are installed in a clean chroot before they are taken into the archive.
+    type: bool
+    default: true
+  test:
+    description: Whether the packages' own tests must pass.
+    type: bool
+    default: true
+  build_timeout:
+    description: Seconds that a build may take, and each of the steps after it.
+    type: float
+    default: 14400
+  silence_timeout:
+    description: Seconds for which a build may say nothing.
+    type: float
+    default: 3600
+  log_bytes:
+    description: How large the log of a build may become.
+    type: int
+    default: 67108864
+  free_bytes:
+    description: How much must stay free on the disk of the build host.
+    type: int
+    default: 1073741824
+  timeout:
+    description: Seconds that all of it may take.
+    type: float
+    default: 604800
+  lock_timeout:
+    description: Seconds to wait for another user of the archive, or for another run.
+    type: float
+    default: 600
+  progress:
+    description: A file to which a line is appended for all that happens.
+    type: path
+attributes:
+  check_mode:
+    details: Plans, and tells what would be built first.
+"""
+
+EXAMPLES = r"""
+- name: Build what is missing
+  slipway.release.deb_builds:
+    distribution: cturtle
+    stacks: {common_msgs: 1.2.0, navigation: 1.4.1}
+    platforms:
+      - {name: bookworm, architectures: [amd64, i386], base: [deb machine bookworm main]}
+    key: /srv/apt/public/key.asc
+    url: http://apt.example.org/shadow
+    archive: /srv/apt/shadow
+    public: /srv/apt/public/shadow
+    gnupghome: /srv/apt/gnupg
+    directory: /srv/slipway/debs/cturtle/builds
+    hosts:
+      - {name: build-1, destination: slipway@build-1, slots: 4, chroots: {amd64: amd64, i386: i386}}
+"""
+
+RETURN = r"""
+builds:
+  description:
+    - What was built, in the order of its end, each with C(source), C(stack), C(version), C(platform), C(architecture),
+      C(state) (V(ok) or V(failed)), C(stage) (V(fetch), V(build), V(install), V(test) or V(include)), C(reason),
+      C(host), C(log), C(seconds) by stage, C(tests) by name, C(at), the end in seconds since 1970, and C(why) it was
+      built.
+  returned: success
+  type: list
+  elements: dict
+failed_builds:
+  description: Those of RV(builds) that failed.
+  returned: success
+  type: list
+  elements: dict
+results:
+  description: The last result of everything that is to be there, as far as it was ever built, as in RV(builds).
+  returned: success
+  type: list
+  elements: dict
+waiting:
+  description: What was not started, and C(for) what it waits.
+  returned: success
+  type: list
+  elements: dict
+blocked:
+  description: What cannot be built, as in M(slipway.release.deb_plan_info).
+  returned: success
+  type: list
+  elements: dict
+plan:
+  description: The last plan.
+  returned: success
+  type: dict
+text:
+  description: The plan for people, in check mode.
+  returned: success
+  type: list
+  elements: str
+generations:
+  description: How often the archive was published.
+  returned: success
+  type: int
+"""
+
+import contextlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..module_utils.slipway.apt.sources import fetch_package_lists
+from ..module_utils.slipway.binary.job import Repository
+from ..module_utils.slipway.binary.limits import Limits
+from ..module_utils.slipway.distro.edges import POLICIES
+from ..module_utils.slipway.distro.plantext import format_plan
+from ..module_utils.slipway.distro.release import Names
+from ..module_utils.slipway.errors import SlipwayError
+from ..module_utils.slipway.farm.builds import Report, Run, Settings, read_results
+from ..module_utils.slipway.farm.schedule import Host
+from ..module_utils.slipway.farm.site import LocalShelf, LocalStore, SitePlanner, serve_directory
+from ..module_utils.slipway.files import make_directory, make_scratch, read_regular, write_atomic
+from ..module_utils.slipway.locks import hold_flock
+from ..module_utils.slipway.module.report import run_module
+from ..module_utils.slipway.progress import Progress
+
+HOST = {
+    "name": {"type": "str", "required": True},
+    "destination": {"type": "str", "default": ""},
+    "options": {"type": "list", "elements": "str", "default": []},
+    "slots": {"type": "int", "default": 1},
+    "chroots": {"type": "dict", "required": True},
+    "drained": {"type": "bool", "default": False},
+}
+NAMES = {"type": "list", "elements": "str", "default": []}
+#: The options that are those of a plan as well.
+PLANNED = (
+    *("distribution", "stacks", "package_name", "source_version", "policy", "policies", "abi_changed", "force"),
+    *("rebuild", "hold", "excludes", "profiles"),
+)
+
+
+def main() -> None:
+    run_module(
+        act,
+        {
+            "distribution": {"type": "str", "required": True},
+            "platforms": {"type": "list", "elements": "dict", "required": True},
+            "base_directory": {"type": "path", "default": "/var/cache/slipway/platforms"},
+            "stacks": {"type": "dict"},
+            "package_name": {"type": "str", "default": Names.package},
+            "source_version": {"type": "str", "default": Names.shadow},
+            "policy": {"type": "str", "choices": list(POLICIES), "default": "transitive"},
+            "policies": {"type": "dict", "default": {}},
+            "abi_changed": NAMES,
+            "force": NAMES,
+            "rebuild": NAMES,
+            "hold": {"type": "dict", "default": {}},
+            "excludes": {"type": "dict", "default": {}},
+            "profiles": NAMES,
+            "archive": {"type": "path", "required": True},
+            "public": {"type": "path", "required": True},
+            "component": {"type": "str", "default": "main"},
+            "gnupghome": {"type": "path", "required": True},
+            "directory": {"type": "path", "required": True},
+            "hosts": {"type": "list", "elements": "dict", "required": True, "options": HOST},
+            "hosts_file": {"type": "path"},
+            "url": {"type": "str"},
+            # A public key is no secret.
+            "key": {"type": "path", "required": True, "no_log": False},
+            "repositories": {"type": "dict", "default": {}},
+            "maintainer": {"type": "str", "default": ""},
+            "install": {"type": "bool", "default": True},
+            "test": {"type": "bool", "default": True},
+            "build_timeout": {"type": "float", "default": 14400},
+            "silence_timeout": {"type": "float", "default": 3600},
+            "log_bytes": {"type": "int", "default": 64 << 20},
+            "free_bytes": {"type": "int", "default": 1 << 30},
+            "timeout": {"type": "float", "default": 604800},
+            "lock_timeout": {"type": "float", "default": 600},
+            "progress": {"type": "path"},
+        },
+    )
+
+
+def act(options: dict[str, Any], *, write: bool) -> dict[str, Any]:
+    directory = Path(options["directory"])
+    if not write:
+        with make_scratch("slipway-lists-") as scratch:
+            plan = make_planner(options, lists=scratch)(()).plan
+        report = Report(blocked=list(plan["blocked"]), plan=plan)
+        text = format_plan(plan, most=12)
+        return {**describe(report, directory), "changed": plan["counts"]["build"] > 0, "text": text}
+    make_directory(directory)
+    on, timeout = options["distribution"], options["lock_timeout"]
+    with hold_flock(directory / ".lock", attempt="build", on=on, timeout=timeout), provide_url(options) as url:
+        report = make_run(options, make_planner(options, lists=Path(options["base_directory"])), url).work()
+    return {**describe(report, directory), "changed": report.generations > 0}
+
+
+def make_planner(options: Mapping[str, Any], *, lists: Path) -> SitePlanner:
+    dists = f"{options['public']}/dists/{{platform}}/{options['component']}"
+    platforms = []
+    for platform in options["platforms"]:
+        name, architectures = platform["name"], platform["architectures"]
+        found = fetch_package_lists(platform["base"], architectures, directory=lists / name)
+        paths = {
+            path.with_name(path.name.replace(f"binary-{architecture}_", "binary-{architecture}_"))
+            for architecture, paths in found.items()
+            for path in paths
+        }
+        platforms.append(
+            {
+                "name": name,
+                "architectures": architectures,
+                "sources": [f"{dists}/source"],
+                "shadow": [f"{dists}/binary-{{architecture}}"],
+                "base": sorted(map(str, paths)),
+            }
+        )
+    more = {"platforms": platforms, "new": {}, "alternatives": "any", "timeout": 300.0}
+    return SitePlanner({**{name: options[name] for name in PLANNED}, **more})
+
+
+@contextlib.contextmanager
+def provide_url(options: Mapping[str, Any]) -> Iterator[str]:
+    """Where builds read the archive."""
+    if options["url"] is not None:
+        yield options["url"]
+        return
+    with serve_directory(Path(options["public"])) as url:
+        yield url
+
+
+def make_run(options: Mapping[str, Any], planner: SitePlanner, url: str) -> Run:
+    public, component = Path(options["public"]), options["component"]
+    key = read_regular(options["key"]).decode("ascii", "replace")
+    repositories = {
+        platform["name"]: [
+            Repository(f"{url} {platform['name']} {component}", key),
+            *(Repository(row["line"], row["key"]) for row in options["repositories"].get(platform["name"], ())),
+        ]
+        for platform in options["platforms"]
+    }
+    settings = Settings(
+        options["distribution"],
+        Path(options["directory"]),
+        repositories,
+        Limits(options["build_timeout"], options["silence_timeout"], options["log_bytes"], options["free_bytes"]),
+        install=options["install"],
+        test=options["test"],
+        profiles=tuple(options["profiles"]),
+        maintainer=options["maintainer"],
+        timeout=options["timeout"],
+    )
+    return Run(
+        settings,
+        planner=planner,
+        shelf=LocalShelf(public, component),
+        store=LocalStore(
+            Path(options["archive"]), public, Path(options["gnupghome"]), component, options["lock_timeout"]
+        ),
+        hosts=make_hosts(options),
+        progress=Progress(options["progress"]),
+    )
+
+
+def make_hosts(options: Mapping[str, Any]) -> Callable[[], Sequence[Host] | None]:
+    """What tells the hosts, the first time and whenever their file has changed."""
+    rows = options["hosts"]
+    if options["hosts_file"] is None:
+        found = iter([[read_host(row) for row in rows]])
+        return lambda: next(found, None)
+    path = Path(options["hosts_file"])
+    make_directory(path.parent)
+    write_atomic(path, json.dumps(rows, indent=2, sort_keys=True).encode() + b"\n")
+    known: list[tuple[int, int]] = []
+
+    def read() -> Sequence[Host] | None:
+        try:
+            state = path.stat()
+            if known == [(state.st_mtime_ns, state.st_ino)]:
+                return None
+            hosts = [read_host(row) for row in json.loads(path.read_text(encoding="utf-8"))]
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise SlipwayError(
+                "read the build hosts", str(path), str(error), do_next="Correct the file, and run again."
+            ) from error
+        known[:] = [(state.st_mtime_ns, state.st_ino)]
+        return hosts
+
+    return read
+
+
+def read_host(row: Mapping[str, Any]) -> Host:
+    return Host(
+        str(row["name"]),
+        {str(name): str(chroot) for name, chroot in row["chroots"].items()},
+        str(row.get("destination", "")),
+        tuple(map(str, row.get("options", ()))),
+        int(row.get("slots", 1)),
+        bool(row.get("drained", False)),
+    )
+
+
+def describe(report: Report, directory: Path) -> dict[str, Any]:
+    return {
+        "results": read_results(directory, report.plan),
+        "builds": [one.as_dict() for one in report.built],
+        "failed_builds": [one.as_dict() for one in report.failed],
+        "waiting": report.waiting,
+        "blocked": [dict(one) for one in report.blocked],
+        "plan": dict(report.plan),
+        "generations": report.generations,
+    }
+
+
+if __name__ == "__main__":
+    main()

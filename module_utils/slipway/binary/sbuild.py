@@ -1,0 +1,108 @@
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""sbuild: how it is called, and what its log says of the end."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from ..deb.architectures import ALL
+from ..deb.control import Control, decode_control
+from ..files import open_regular
+from .job import Job
+
+#: Nothing of the person's or the host's settings counts; where chroots are unpacked is the job's own directory.
+SETTINGS = """\
+$unshare_tmpdir_template = '{scratch}/chroot.XXXXXXXX';
+$log_colour = 0;
+$mailto = undef;
+$run_lintian = 0;
+$run_piuparts = 0;
+$run_autopkgtest = 0;
+$clean_source = 0;
+$stalled_pkg_timeout = 0;
+1;
+"""
+#: The stages of sbuild in which what it needs is fetched, which a mirror that changes meanwhile may have caused.
+FETCHING = ("install-deps", "update", "apt-update", "fetch-src", "install-core")
+#: The last bytes of a log, which have its summary.
+TAIL = 1 << 16
+#: A line in which a program says what is wrong, in the order of what they are worth.
+CAUSES = tuple(
+    re.compile(pattern, re.MULTILINE)
+    for pattern in (
+        r"^(?:The following packages have unmet dependencies:\n(?:.*\n)?.*(?:Depends|Conflicts).*)$",
+        r"^E: (?!Package build dependencies not satisfied; skipping).+$",
+        r"^\S+:[0-9]+(?::[0-9]+)?: (?:fatal )?error: .+$",
+        r"^(?:dpkg-\S+|dh\S*): error: .+$",
+        r"^make(?:\[\d+\])?: \*\*\* .+$",
+    )
+)
+_STATUS = re.compile(r"^(Status|Fail-Stage|Build-Time|Package-Time): *(\S+)$", re.MULTILINE)
+
+
+def make_command(job: Job, chroot: Path, source: Path, *, keys: list[Path], native: bool) -> list[str]:
+    """The words of the command; ``keys`` are files with the keys of the job's repositories."""
+    words = ["sbuild", "--chroot-mode=unshare", f"--chroot={chroot}", f"--dist={job.platform}", "--no-source"]
+    words += ["--verbose", "--apt-update", "--no-apt-upgrade", "--no-apt-distupgrade"]
+    words += [f"--arch={job.chroot}"] if native else [f"--build={job.chroot}", f"--host={job.architecture}"]
+    words += ["--arch-any" if "any" in job.parts else "--no-arch-any"]
+    words += ["--arch-all" if ALL in job.parts else "--no-arch-all"]
+    words += [f"--profiles={','.join(job.profiles)}"] if job.profiles else []
+    if job.rebuild:
+        words += [
+            f"--make-binNMU=Rebuild for {job.platform}.",
+            f"--binNMU={job.rebuild}",
+            f"--uploader={job.maintainer}",
+        ]
+        words += [f"--binNMU-timestamp={job.epoch}"]
+    for repository, key in zip(job.repositories, keys, strict=True):
+        words += [f"--extra-repository=deb {repository.line}", f"--extra-repository-key={key}"]
+    return [*words, str(source)]
+
+
+def make_settings(scratch: Path) -> str:
+    """The text of its settings file; the name of ``scratch`` is of letters that Perl takes as they are."""
+    if re.search(r"['\\\n]", str(scratch)):
+        raise ValueError(f"the directory {scratch} has a name that sbuild does not take")
+    return SETTINGS.format(scratch=scratch)
+
+
+def read_end(log: Path) -> dict[str, str]:
+    """What the summary at the end of a log says, by the names of its fields."""
+    return dict(_STATUS.findall(read_tail(log)))
+
+
+def read_tail(log: Path) -> str:
+    """The end of a log."""
+    with open(open_regular(log), "rb") as stream:
+        stream.seek(0, 2)
+        stream.seek(max(0, stream.tell() - TAIL))
+        return stream.read().decode("utf-8", "replace")
+
+
+def find_cause(log: Path) -> str:
+    """The line that says why a build failed, as far as one does."""
+    tail = read_tail(log)
+    found = (cause.search(tail) for cause in CAUSES)
+    return " ".join(next((match[0] for match in found if match), "").split())[:300]
+
+
+def find_products(directory: Path, job: Job) -> list[Path]:
+    """The packages and the .buildinfo that sbuild left; ``ValueError`` if they are not those of the job."""
+    changes = [path for path in directory.glob("*.changes") if path.is_file() and not path.is_symlink()]
+    if len(changes) != 1:
+        raise ValueError(f"sbuild left {len(changes)} .changes files instead of one")
+    control = Control(decode_control(changes[0].read_bytes()))
+    wanted = {"Source": job.source}
+    said = {name: (control.get(name) or "").split(" ")[0] for name in wanted}
+    if said != wanted:
+        raise ValueError(f"what was built is of the source {said['Source']} instead of {job.source}")
+    names = re.findall(r"^ [0-9a-f]{64} [0-9]+ (\S+)$", control.get("Checksums-Sha256") or "", re.MULTILINE)
+    products = [directory / name for name in names if name.endswith((".deb", ".buildinfo", ".ddeb", ".udeb"))]
+    if missing := [path.name for path in products if "/" in path.name or not path.is_file() or path.is_symlink()]:
+        raise ValueError(f"{missing[0]} is not there")
+    if not any(path.suffix == ".deb" for path in products):
+        raise ValueError("it made no package for this architecture")
+    return sorted(products)

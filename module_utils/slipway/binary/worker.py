@@ -1,0 +1,302 @@
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""One job on a build host: a source package comes in, and what was built and a log go out.
+
+The coordinator sends the job and then holds the line. When the line is cut, nobody waits any more: the job ends and
+leaves nothing behind. While it runs, the coordinator hears once in a while where it is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+from ..deb.dsc import find_wrong_files, read_dsc
+from ..errors import SlipwayError
+from ..files import make_directory, make_scratch, write_atomic
+from ..process import make_environment
+from . import autopkgtest, sbuild
+from .job import BUILD, DONE, FAILED, FETCH, GIVEN_BACK, INSTALL, TEST, Job, Result
+from .limits import Ended, adopt_orphans, end_orphans, find_free, run_limited
+from .wire import list_files, receive_files, receive_message, send_message
+
+#: The bytes that a source package may have.
+MAX_SOURCE = 16 << 30
+#: Seconds between words to the coordinator.
+BEAT = 5.0
+#: Chroots by suite and architecture, below the home of whoever builds.
+CHROOTS = Path(".cache/sbuild")
+
+
+def serve(incoming: IO[bytes], outgoing: IO[bytes], *, chroots: Path | None = None, work: Path | None = None) -> None:
+    """Do the job that comes in, and send back what became of it."""
+    try:
+        message = receive_message(incoming)
+        if message is None:
+            return
+        job = Job.from_dict(message.get("job") or {})
+    except ValueError as fault:
+        send_message(outgoing, {"result": Result(FAILED, FETCH, f"{fault}.").as_dict(), "files": []})
+        return
+    adopt_orphans()
+    with make_scratch("slipway-build-", directory=work) as scratch:
+        scratch.chmod(0o755)  # ids of the chroot pass through it
+        worker = Worker(job, scratch, outgoing, chroots=Path.home() / CHROOTS if chroots is None else chroots)
+        signal.signal(signal.SIGTERM, lambda _number, _frame: worker.stop.set())
+        try:
+            try:
+                receive_files(incoming, message.get("files"), worker.source, most=MAX_SOURCE)
+            except (ValueError, EOFError) as fault:
+                result = Result(GIVEN_BACK, FETCH, f"The source package did not come whole: {fault}.")
+            else:
+                with worker.watch_line(incoming):
+                    result = worker.work()
+            products = worker.list_products(result)
+            send_message(outgoing, {"result": result.as_dict(), "files": list_files(products)}, products)
+        finally:
+            end_orphans()
+            worker.remove()
+
+
+@dataclass
+class Worker:
+    """A job while it is done in a directory of its own."""
+
+    job: Job
+    scratch: Path
+    outgoing: IO[bytes]
+    chroots: Path
+    stop: threading.Event = field(default_factory=threading.Event)
+    seconds: dict[str, float] = field(default_factory=dict)
+    tests: dict[str, str] = field(default_factory=dict)
+    products: list[Path] = field(default_factory=list)
+    told: float = 0.0
+
+    def __post_init__(self) -> None:
+        for directory in (self.source, self.built, self.rooms):
+            make_directory(directory)
+
+    @property
+    def source(self) -> Path:
+        """What came in."""
+        return self.scratch / "source"
+
+    @property
+    def built(self) -> Path:
+        """What was built."""
+        return self.scratch / "built"
+
+    @property
+    def rooms(self) -> Path:
+        """Where chroots are unpacked."""
+        return self.scratch / "rooms"
+
+    @property
+    def log(self) -> Path:
+        """What was said meanwhile, by sbuild and by the tests."""
+        return self.scratch / f"{self.job.source}_{self.job.platform}_{self.job.architecture}.log"
+
+    def work(self) -> Result:
+        """Fetch, build, install and test; the first step that fails is the last."""
+        try:
+            for step, act in ((FETCH, self.check), (BUILD, self.build), (INSTALL, self.install), (TEST, self.try_out)):
+                begin = time.monotonic()
+                fault = act()
+                self.seconds[step] = round(time.monotonic() - begin, 1)
+                if fault is not None:
+                    return self.conclude(*fault, step)
+        except (SlipwayError, OSError) as error:  # of this host, not of the package
+            return self.conclude(GIVEN_BACK, str(error), BUILD)
+        return self.conclude(DONE, "", TEST)
+
+    def conclude(self, outcome: str, reason: str, stage: str) -> Result:
+        """What became of the job."""
+        return Result(outcome, stage, reason, self.seconds, self.tests)
+
+    def list_products(self, result: Result) -> list[Path]:
+        """What goes out: packages only if all is well."""
+        log = [self.log] if self.log.is_file() else []
+        return [*(self.products if result.outcome == DONE else []), *log]
+
+    def check(self) -> tuple[str, str] | None:
+        """Whether what came in is what the job says, and whether there is room and a chroot for it."""
+        try:
+            _data, dsc = read_dsc(self.source / self.job.dsc)
+        except (ValueError, OSError) as fault:
+            return FAILED, f"{self.job.dsc} cannot be used: {fault}."
+        if (dsc.source, dsc.version) != (self.job.source, self.job.version):
+            return FAILED, f"{self.job.dsc} is of {dsc.source} {dsc.version}."
+        if wrong := find_wrong_files(dsc, self.source):
+            return GIVEN_BACK, f"The source package did not come whole: {'; '.join(wrong)}."
+        if self.find_chroot(self.job.chroot) is None:
+            return GIVEN_BACK, f"There is no chroot {self.job.platform}-{self.job.chroot} in {self.chroots}."
+        free, wanted = find_free(self.scratch), self.job.limits.free_bytes
+        if free < wanted:
+            return GIVEN_BACK, f"Only {free} bytes are free on the disk of {self.scratch.parent}, and {wanted} must be."
+        for number, repository in enumerate(self.job.repositories):
+            write_atomic(self.scratch / f"slipway-{number}.asc", repository.key.encode())
+        write_atomic(self.scratch / "sbuildrc", sbuild.make_settings(self.rooms).encode())
+        return None
+
+    def find_chroot(self, architecture: str) -> Path | None:
+        """The archive of a clean system for the platform."""
+        found = (
+            self.chroots / f"{self.job.platform}-{architecture}.tar{ending}" for ending in (".zst", ".xz", ".gz", "")
+        )
+        return next((path for path in found if path.is_file()), None)
+
+    def list_keys(self) -> list[Path]:
+        """The keys of the repositories, as files."""
+        return [self.scratch / f"slipway-{number}.asc" for number in range(len(self.job.repositories))]
+
+    def build(self) -> tuple[str, str] | None:
+        """Build the packages with sbuild."""
+        chroot = self.find_chroot(self.job.chroot)
+        if chroot is None:
+            return GIVEN_BACK, "The chroot is gone."
+        native = self.job.chroot == self.job.architecture
+        source = self.source / self.job.dsc
+        words = sbuild.make_command(self.job, chroot, source, keys=self.list_keys(), native=native)
+        ended = self.run(words, BUILD, directory=self.built, SBUILD_CONFIG=str(self.scratch / "sbuildrc"))
+        if fault := _judge_end(ended, "The build"):
+            return fault
+        said = sbuild.read_end(self.log)
+        if ended.status or said.get("Status") not in ("successful", None):
+            stage = said.get("Fail-Stage", "")
+            cause = sbuild.find_cause(self.log)
+            outcome = GIVEN_BACK if not stage or stage in sbuild.FETCHING else FAILED
+            return outcome, f"sbuild failed{' at ' + stage if stage else ''}{': ' + cause if cause else ''}."
+        try:
+            self.products = sbuild.find_products(self.built, self.job)
+        except ValueError as fault_found:
+            return FAILED, f"The build was no success: {fault_found}."
+        return None
+
+    def install(self) -> tuple[str, str] | None:
+        """Install what was built in another clean chroot."""
+        if not self.job.install:
+            return None
+        names = sorted({path.name.split("_", 1)[0] for path in self.list_debs()})
+        tree = autopkgtest.make_install_test(self.scratch, names)
+        status, tests = self.run_tests(tree, INSTALL)
+        if status is None:
+            return GIVEN_BACK, ""
+        if status in autopkgtest.PASSED:
+            return None
+        if status in autopkgtest.TESTBED and not tests:
+            return GIVEN_BACK, f"A clean chroot could not be had: {sbuild.find_cause(self.log)}."
+        return FAILED, f"What was built cannot be installed: {sbuild.find_cause(self.log) or 'the log says why'}."
+
+    def try_out(self) -> tuple[str, str] | None:
+        """Run the tests that the package has."""
+        _data, dsc = read_dsc(self.source / self.job.dsc)
+        if not self.job.test or "\nTestsuite:" not in f"\n{dsc.text}":
+            return None
+        status, self.tests = self.run_tests(self.source / self.job.dsc, TEST)
+        if status is None:
+            return GIVEN_BACK, ""
+        if status in autopkgtest.PASSED:
+            return None
+        failed = [name for name, how in self.tests.items() if how.startswith("FAIL")]
+        if status in autopkgtest.TESTBED and not failed:
+            return GIVEN_BACK, f"A testbed could not be had: {sbuild.find_cause(self.log)}."
+        return FAILED, f"Its tests failed: {', '.join(failed) or 'the log says why'}."
+
+    def run_tests(self, tested: Path, step: str) -> tuple[int | None, dict[str, str]]:
+        """Status and results of autopkgtest; no status where nobody waits any more."""
+        chroot = self.find_chroot(self.job.architecture)
+        if chroot is None:
+            return autopkgtest.TESTBED[0], {}
+        place = self.scratch / step
+        make_directory(place)
+        summary = place / "summary"
+        words = autopkgtest.make_command(
+            self.job, chroot, tested, self.list_debs(), keys=self.list_keys(), scratch=self.rooms, summary=summary
+        )
+        ended = self.run(words, step, directory=place)
+        found = autopkgtest.read_summary(summary)
+        if ended.stopped:
+            return None, found
+        if ended.limit:
+            return autopkgtest.FAILED[0], {**found, "limit": f"FAIL {ended.limit}"}
+        return ended.status, found
+
+    def list_debs(self) -> list[Path]:
+        """The packages that were built."""
+        return [path for path in self.products if path.suffix == ".deb"]
+
+    def run(self, words: list[str], step: str, *, directory: Path, **env: str) -> Ended:
+        """Run a program, and tell the coordinator about once in five seconds that it does."""
+
+        def tell(size: int) -> None:
+            if time.monotonic() - self.told >= BEAT:
+                self.told = time.monotonic()
+                self.say({"at": step, "log": size})
+
+        self.say({"at": step, "log": 0})
+        return run_limited(
+            words,
+            log=self.log,
+            limits=self.job.limits,
+            stop=self.stop,
+            directory=directory,
+            env={"TMPDIR": str(self.rooms), **env},
+            tell=tell,
+        )
+
+    def say(self, message: dict[str, object]) -> None:
+        """Tell the coordinator; if the line is cut, nobody waits any more."""
+        try:
+            send_message(self.outgoing, message)
+        except OSError:
+            self.stop.set()
+
+    @contextlib.contextmanager
+    def watch_line(self, incoming: IO[bytes]) -> Iterator[None]:
+        """Stop the work when the coordinator hangs up."""
+        done, told = os.pipe()
+
+        def watch() -> None:
+            # Nothing comes after the source package, so what can be read is the end.
+            ready, _writable, _other = select.select([incoming.fileno(), done], [], [])
+            if incoming.fileno() in ready:
+                self.stop.set()
+
+        thread = threading.Thread(target=watch, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            os.close(told)
+            thread.join()
+            os.close(done)
+
+    def remove(self) -> None:
+        """Remove what belongs to ids of chroots: nobody else can."""
+        if any(self.rooms.iterdir()):
+            subprocess.run(
+                ["unshare", "--map-auto", "--map-root-user", "rm", "-rf", "--", str(self.rooms)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                env=make_environment(),
+                timeout=600,
+                check=False,
+            )
+
+
+def _judge_end(ended: Ended, what: str) -> tuple[str, str] | None:
+    if ended.stopped:
+        return GIVEN_BACK, ""
+    if ended.limit:
+        return FAILED, f"{what} was ended: {ended.limit}."
+    return None

@@ -1,0 +1,438 @@
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A run of builds: plan, start what waits for nothing, take results into the archive, plan anew, until nothing is left.
+
+Nothing of a build that failed gets into the archive, and what waits for it is not started; everything else goes on.
+What is done is what the archive has, so that a run which was killed is gone on with by the next.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import queue
+import shutil
+import threading
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from ..apt.results import Place
+from ..binary.job import DONE, FAILED, GIVEN_BACK, Job, Repository, Result
+from ..binary.limits import Limits
+from ..deb.architectures import ALL
+from ..distro.packages import Binary
+from ..errors import SlipwayError, count_of
+from ..files import make_directory, write_atomic
+from ..progress import Progress
+from ..release.records import format_json
+from .line import Limit, LostError, do_job
+from .schedule import Host, Schedule, Start, Unit
+
+#: Seconds that results wait for others which could go into the archive with them, while there is other work.
+BATCH = 3.0
+LOOK = 1.0
+#: The file that says what became of a unit.
+RESULT = "result.json"
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A plan, and the packages that the archive had, by platform and architecture."""
+
+    plan: Mapping[str, Any]
+    shadow: Mapping[str, Mapping[str, Sequence[Binary]]]
+    #: The architecture that builds what is for all of them, by platform.
+    all_architectures: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Product:
+    """What a build made: the files of its packages, and what goes with them."""
+
+    unit: Unit
+    debs: tuple[Path, ...]
+    removed: tuple[Place, ...]
+
+
+class Planner(Protocol):
+    """Makes a plan of what the archive has now, without the units that cannot be built."""
+
+    def __call__(self, without: Collection[Unit], /) -> Planned:
+        """The plan."""
+
+
+class Shelf(Protocol):
+    """Where source packages are."""
+
+    def fetch(self, unit: Unit, /) -> list[Path]:
+        """The files of a source package, the .dsc first."""
+
+
+class Store(Protocol):
+    """The archive that results go into."""
+
+    def include(self, platform: str, products: Sequence[Product], /) -> Mapping[str, str]:
+        """Include them at once, and verify that readers find them; why some were refused, by their labels."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How builds are done; ``directory`` is where logs and results are kept; times in seconds."""
+
+    distribution: str
+    directory: Path
+    repositories: Mapping[str, Sequence[Repository]]
+    limits: Limits = field(default_factory=Limits)
+    install: bool = True
+    test: bool = True
+    profiles: tuple[str, ...] = ()
+    maintainer: str = ""
+    timeout: float = 7 * 86400.0
+    batch: float = BATCH
+
+
+@dataclass
+class Built:
+    """What became of a unit; ``state`` is ``ok``, ``failed`` or ``running``."""
+
+    unit: Unit
+    stack: str | None
+    state: str
+    stage: str = ""
+    reason: str = ""
+    host: str = ""
+    log: str = ""
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    tests: Mapping[str, str] = field(default_factory=dict)
+    why: str = ""
+    at: int = 0
+
+    def as_dict(self) -> dict[str, Any]:
+        """As plain values."""
+        mine = {name: getattr(self, name) for name in ("stack", "state", "stage", "reason", "host", "log", "why", "at")}
+        named = {name: getattr(self.unit, name) for name in ("platform", "architecture", "source", "version")}
+        return {**named, **mine, "seconds": dict(self.seconds), "tests": dict(self.tests)}
+
+
+@dataclass
+class Report:
+    """What became of a run: everything that was tried, in the order of its end, and what waits for what failed."""
+
+    built: list[Built] = field(default_factory=list)
+    waiting: list[dict[str, str]] = field(default_factory=list)
+    blocked: list[Mapping[str, Any]] = field(default_factory=list)
+    generations: int = 0
+    plan: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def failed(self) -> list[Built]:
+        """What failed."""
+        return [one for one in self.built if one.state == "failed"]
+
+
+@dataclass
+class _Came:
+    """What a thread tells of a build."""
+
+    start: Start
+    result: Result | None
+    fault: str
+    target: Path
+
+
+class Run:
+    """One run. ``hosts`` is asked for the hosts that there are whenever that may have changed."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        planner: Planner,
+        shelf: Shelf,
+        store: Store,
+        hosts: Callable[[], Sequence[Host] | None],
+        progress: Progress,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.settings, self.planner, self.shelf, self.store = settings, planner, shelf, store
+        self.hosts, self.progress, self.clock = hosts, progress, clock
+        self.schedule = Schedule()
+        self.events: queue.Queue[_Came] = queue.Queue()
+        self.stop = threading.Event()
+        self.threads: list[threading.Thread] = []
+        self.entries: dict[Unit, Mapping[str, Any]] = {}
+        self.pending: dict[Unit, tuple[Product, Built]] = {}
+        self.since: float | None = None
+        self.failed: dict[Unit, Built] = {}
+        self.report = Report()
+        self.planned = Planned({}, {}, {})
+
+    def work(self) -> Report:
+        """Build until nothing is left that can be built."""
+        deadline = self.clock() + self.settings.timeout
+        try:
+            self.plan()
+            while self.step():
+                if self.clock() > deadline:
+                    raise self.make_timeout()
+        finally:
+            self.stop.set()
+            for thread in self.threads:
+                thread.join()
+        self.conclude()
+        return self.report
+
+    def step(self) -> bool:
+        """Start what can be started, and wait for what comes; whether anything is left to do."""
+        changed = self.hosts()
+        if changed is not None:
+            self.schedule.set_hosts(changed)
+        ready = self.list_ready()
+        for start in self.schedule.choose(ready, self.clock()):
+            self.start(start)
+        if self.is_inclusion_due(ready):
+            self.include()
+            return True
+        if not self.schedule.running and not self.pending:
+            return self.wait_for_hosts(ready)
+        try:
+            came = self.events.get(timeout=LOOK)
+        except queue.Empty:
+            return True
+        self.take(came)
+        return True
+
+    def plan(self) -> None:
+        """Plan anew."""
+        self.planned = self.planner(self.failed.keys())
+        self.report.plan = self.planned.plan
+        self.entries = {
+            Unit(entry["platform"], entry["architecture"], entry["source"], entry["version"]): entry
+            for entry in self.planned.plan["entries"]
+            if entry["state"] == "build"
+        }
+        done = len([one for one in self.report.built if one.state == "ok"])
+        self.progress.done, self.progress.total = done, done + len(self.entries)
+
+    def list_ready(self) -> list[Unit]:
+        """What waits for nothing, those first that others wait for."""
+        ready = [
+            unit
+            for unit, entry in self.entries.items()
+            if entry["order"] == 1 and unit not in self.pending and unit not in self.failed
+        ]
+        return sorted(ready, key=lambda unit: (-len(self.entries[unit]["invalidates"]), unit))
+
+    def start(self, start: Start) -> None:
+        """Start a build in a thread of its own, which only waits."""
+        why = "; ".join(reason["text"] for reason in self.entries[start.unit]["reasons"])
+        self.progress.report(f"{start.unit.label} is built on {start.host.name}, since {why}")
+        place = self.locate(start.unit)
+        shutil.rmtree(place, ignore_errors=True)
+        make_directory(place)
+        thread = threading.Thread(target=self.build, args=(start, self.make_job(start), place), daemon=True)
+        self.threads = [*(each for each in self.threads if each.is_alive()), thread]
+        thread.start()
+
+    def build(self, start: Start, job: Job, target: Path) -> None:
+        """Have the host build, and tell the run what became of it."""
+        result, fault = None, ""
+        try:
+            files = self.shelf.fetch(start.unit)
+            result = do_job(start.host, job, files, target, tell=lambda _message: None, stop=self.stop, limit=Limit())
+        except LostError as lost:
+            fault = str(lost)
+        except SlipwayError as error:
+            fault = error.came_back
+        except Exception as error:  # a thread that ends without a word would be waited for
+            fault = f"{type(error).__name__}: {error}"
+        self.events.put(_Came(start, result, fault, target))
+
+    def make_job(self, start: Start) -> Job:
+        """What the host is asked to do."""
+        unit, entry = start.unit, self.entries[start.unit]
+        rebuild = entry["binary_version"].rpartition("+b")[2] if entry["binary_version"] else "0"
+        settings = self.settings
+        return Job(
+            source=unit.source,
+            version=unit.version,
+            platform=unit.platform,
+            architecture=unit.architecture,
+            chroot=start.host.chroots[unit.architecture],
+            dsc=f"{unit.source}_{unit.version.partition(':')[2] or unit.version}.dsc",
+            parts=tuple(entry["builds"]),
+            rebuild=int(rebuild),
+            epoch=int(time.time()),
+            maintainer=settings.maintainer,
+            repositories=tuple(settings.repositories.get(unit.platform, ())),
+            install=settings.install,
+            test=settings.test,
+            profiles=settings.profiles,
+            limits=settings.limits,
+        )
+
+    def take(self, came: _Came) -> None:
+        """Hear what became of a build."""
+        unit, now = came.start.unit, self.clock()
+        if came.result is None or came.result.outcome == GIVEN_BACK:
+            why = came.fault if came.result is None else came.result.reason or "it was stopped"
+            self.schedule.give_back(unit, why, now, lost=came.result is None)
+            self.progress.report(f"{unit.label} came back from {came.start.host.name}: {why}")
+            if self.schedule.has_failed(unit):
+                self.note(came, FAILED, "fetch", self.schedule.explain(unit))
+            return
+        self.schedule.finish(unit)
+        if came.result.outcome == FAILED:
+            self.note(came, FAILED, came.result.stage, came.result.reason)
+            return
+        built = self.describe(came, "ok", came.result.stage, "")
+        debs = tuple(sorted(came.target.glob("*.deb")))
+        self.pending[unit] = (Product(unit, debs, tuple(self.list_removed(unit))), built)
+        self.since = now if self.since is None else self.since
+
+    def describe(self, came: _Came, state: str, stage: str, reason: str) -> Built:
+        """What became of a build, written down beside its log."""
+        unit, result = came.start.unit, came.result
+        entry = self.entries.get(unit, {})
+        logs = sorted(came.target.glob("*.log"))
+        built = Built(
+            unit,
+            entry.get("stack"),
+            state,
+            stage,
+            reason,
+            came.start.host.name,
+            str(logs[0]) if logs else "",
+            result.seconds if result else {},
+            result.tests if result else {},
+            "; ".join(each["text"] for each in entry.get("reasons", ())),
+            int(time.time()),
+        )
+        write_atomic(came.target / RESULT, format_json(built.as_dict()))
+        return built
+
+    def note(self, came: _Came, state: str, stage: str, reason: str) -> None:
+        """A build failed: plan without it, since others may do with what the archive has."""
+        built = self.describe(came, state, stage, reason)
+        self.failed[built.unit] = built
+        self.report.built.append(built)
+        where = f" The log is {built.log}." if built.log else ""
+        self.progress.report(f"{built.unit.label} failed on {built.host}: {reason}{where}")
+        self.plan()
+
+    def list_removed(self, unit: Unit) -> list[Place]:
+        """The packages that go when this one comes: its own of before, and those that it invalidates."""
+        entry = self.entries[unit]
+        gone = {tuple(name.split("/", 1)) for name in entry["removes"]} | {(unit.source, unit.architecture)}
+        platform = self.planned.shadow.get(unit.platform, {})
+        first = self.planned.all_architectures.get(unit.platform)
+        places = {
+            (binary.name, index)
+            for index, binaries in platform.items()
+            for binary in binaries
+            if (binary.source, first if binary.architecture == ALL else index) in gone
+            and not (binary.source == unit.source and _is_of_other_part(binary, entry["builds"]))
+        }
+        return sorted(places)
+
+    def is_inclusion_due(self, ready: Sequence[Unit]) -> bool:
+        """Whether results go into the archive now: others may come with them for some seconds, if there is work."""
+        if not self.pending or self.since is None:
+            return False
+        idle = not self.schedule.running or not [unit for unit in ready if unit not in self.schedule.running]
+        return self.clock() - self.since >= self.settings.batch or (idle and self.events.empty())
+
+    def include(self) -> None:
+        """Take what came into the archive, for each platform at once, and plan anew."""
+        pending, self.pending, self.since = self.pending, {}, None
+        for platform in sorted({unit.platform for unit in pending}):
+            mine = [both for unit, both in pending.items() if unit.platform == platform]
+            refused = self.store.include(platform, [product for product, _built in mine])
+            self.report.generations += 1
+            for product, built in mine:
+                if reason := refused.get(product.unit.label):
+                    built.state, built.stage, built.reason = "failed", "include", f"The archive refused it: {reason}"
+                    self.failed[product.unit] = built
+                    self.progress.report(f"{product.unit.label} is not in the archive: {reason}")
+                else:
+                    gone = [name for name, _index in product.removed if not self.is_own(product, name)]
+                    more = f", and {', '.join(sorted(set(gone)))} went until rebuilt" if gone else ""
+                    self.progress.report(f"{product.unit.label} is in the archive{more}")
+                    for deb in product.debs:
+                        deb.unlink(missing_ok=True)
+                self.report.built.append(built)
+                write_atomic(self.locate(product.unit) / RESULT, format_json(built.as_dict()))
+        self.plan()
+
+    def is_own(self, product: Product, name: str) -> bool:
+        """Whether a package is one of the build itself."""
+        return any(deb.name.startswith(f"{name}_") for deb in product.debs)
+
+    def locate(self, unit: Unit) -> Path:
+        """Where its log and its packages are."""
+        return locate_unit(self.settings.directory, unit)
+
+    def wait_for_hosts(self, ready: Sequence[Unit]) -> bool:
+        """Whether a host that rests may still do something; waits for it."""
+        rest = self.schedule.find_wait(ready, self.clock())
+        if rest is None:
+            return False
+        time.sleep(min(rest, LOOK))
+        return True
+
+    def conclude(self) -> None:
+        """Tell what was not started, and why."""
+        homeless = set(self.schedule.list_homeless(self.list_ready()))
+        for unit, entry in self.entries.items():
+            if unit in self.failed:
+                continue
+            why = "another build that failed, or waits itself"
+            if unit in homeless:
+                why = f"a host that builds for {unit.architecture}"
+            elif entry["order"] == 1:
+                why = "a host that takes builds"
+            self.report.waiting.append({**_name(unit), "stack": entry["stack"] or "", "for": why})
+        self.report.blocked = list(self.planned.plan.get("blocked", ()))
+
+    def make_timeout(self) -> SlipwayError:
+        """The whole run took too long."""
+        running = ", ".join(sorted(unit.label for unit in self.schedule.running)) or "nothing"
+        return SlipwayError(
+            "build",
+            f"{self.settings.distribution} in time",
+            f"after {self.settings.timeout:.0f} s {count_of(len(self.entries), 'build')} are left, and {running} runs",
+            do_next="What is built is in the archive: run the same command again, with more time or more hosts.",
+        )
+
+
+def locate_unit(directory: Path, unit: Unit) -> Path:
+    """Where all is that is kept of a unit."""
+    name = f"{unit.source}_{unit.version.replace(':', '%3a')}"
+    return directory / f"{unit.platform}-{unit.architecture}" / name
+
+
+def read_results(directory: Path, plan: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The last result of each entry of a plan that has one. One that cannot be read is none."""
+    found = []
+    for entry in plan.get("entries", ()):
+        unit = Unit(entry["platform"], entry["architecture"], entry["source"], entry["version"])
+        with contextlib.suppress(OSError, ValueError):
+            result = json.loads((locate_unit(directory, unit) / RESULT).read_text(encoding="utf-8"))
+            if isinstance(result, dict):
+                found.append(result)
+    return found
+
+
+def _is_of_other_part(binary: Binary, parts: Collection[str]) -> bool:
+    """Whether a package of the same source is not made by a build of these parts."""
+    return (ALL if binary.architecture == ALL else "any") not in parts
+
+
+def _name(unit: Unit) -> dict[str, str]:
+    return {name: getattr(unit, name) for name in ("platform", "architecture", "source", "version")}
+
+
+__all__ = ["DONE", "Built", "Planned", "Planner", "Product", "Report", "Run", "Settings", "Shelf", "Store"]

@@ -1,0 +1,181 @@
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A line to a build host, on which one job is sent and its result comes back."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, cast
+
+from ..binary import worker
+from ..binary.job import Job, Result
+from ..binary.wire import list_files, receive_files, receive_message, send_message
+from ..process import SSH_OPTIONS, UMASK, make_environment, summarise_output
+from .schedule import Host
+
+#: Seconds of silence after which a host is lost. It speaks about every five.
+SILENCE = 90.0
+#: What the account of a build host does for whoever may ask it.
+COMMAND = "slipway-deb-build"
+#: How this machine does the same for itself.
+OWN_COMMAND = (
+    "import sys; sys.path[:0] = sys.argv[1:]; "
+    f"from {worker.__name__} import serve; "
+    "serve(sys.stdin.buffer, sys.stdout.buffer)"
+)
+#: What is kept of what ssh complains of.
+COMPLAINT = 1 << 16
+
+
+class LostError(Exception):
+    """The host did not answer to the end."""
+
+
+@dataclass(frozen=True)
+class Limit:
+    """The bytes that may come back, and the seconds of silence."""
+
+    bytes: int = 8 << 30
+    silence: float = SILENCE
+
+
+def make_command(host: Host) -> list[str]:
+    """The words that start a worker there."""
+    if not host.destination:
+        return [sys.executable, "-c", OWN_COMMAND, *sys.path]
+    words = [word for option in (*SSH_OPTIONS, "ControlPath=none", *host.options) for word in ("-o", option)]
+    return ["ssh", "-T", *words, "--", host.destination, COMMAND]
+
+
+def do_job(
+    host: Host,
+    job: Job,
+    source: Sequence[Path],
+    target: Path,
+    *,
+    tell: Callable[[dict[str, Any]], None],
+    stop: threading.Event,
+    limit: Limit | None = None,
+) -> Result:
+    """Have a host do a job with these files; what it made is in the directory ``target`` then.
+
+    ``tell`` hears where it is. :class:`LostError` says that there is no result, whatever became of the job there; with
+    ``stop`` that is right away.
+    """
+    bounds = limit or Limit()
+    try:
+        process = subprocess.Popen(
+            make_command(host),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=make_environment(),
+            umask=UMASK,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise LostError(f"ssh did not start: {error}") from error
+    complaint = bytearray()
+    guard = _Guard(process, bounds.silence, stop)
+    helpers = [
+        threading.Thread(target=_read_complaint, args=(cast("IO[bytes]", process.stderr), complaint), daemon=True),
+        threading.Thread(target=guard.watch, daemon=True),
+    ]
+    for helper in helpers:
+        helper.start()
+    try:
+        try:
+            send_message(cast("IO[bytes]", process.stdin), {"job": job.as_dict(), "files": list_files(source)}, source)
+            return _hear(cast("IO[bytes]", process.stdout), target, tell, guard, bounds)
+        except (ValueError, EOFError, OSError) as fault:
+            guard.end()
+            process.wait()
+            helpers[0].join(timeout=5)
+            said = summarise_output(complaint.decode("utf-8", "replace"))
+            why = guard.why or (str(fault) if isinstance(fault, ValueError) else "") or said or "the line was cut"
+            raise LostError(f"{host.name} gave no result: {why}") from fault
+    finally:
+        guard.end()
+        process.wait()
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                with contextlib.suppress(OSError):
+                    pipe.close()
+
+
+def _hear(
+    stream: IO[bytes], target: Path, tell: Callable[[dict[str, Any]], None], guard: _Guard, limit: Limit
+) -> Result:
+    while True:
+        message = receive_message(stream)
+        if message is None:
+            raise EOFError
+        guard.heard()
+        if "result" in message:
+            result = Result.from_dict(message["result"] if isinstance(message["result"], dict) else {})
+            receive_files(_Heard(stream, guard), message.get("files"), target, most=limit.bytes)
+            return result
+        tell(message)
+
+
+class _Heard:
+    """A stream of which each piece is a sign of life."""
+
+    def __init__(self, stream: IO[bytes], guard: _Guard) -> None:
+        self._stream, self._guard = stream, guard
+
+    def read(self, size: int, /) -> bytes:
+        """A piece."""
+        piece = self._stream.read(size)
+        self._guard.heard()
+        return piece
+
+
+class _Guard:
+    """Ends a line that is silent for too long, or that nobody needs any more."""
+
+    def __init__(self, process: subprocess.Popen[bytes], silence: float, stop: threading.Event) -> None:
+        self.why = ""
+        self._process, self._silence, self._stop = process, silence, stop
+        self._sign, self._over = threading.Event(), threading.Event()
+
+    def heard(self) -> None:
+        """A sign of life."""
+        self._sign.set()
+
+    def watch(self) -> None:
+        """Look once a second."""
+        silent = 0.0
+        while not self._over.wait(1.0) and self._process.poll() is None:
+            silent = 0.0 if self._sign.is_set() else silent + 1.0
+            self._sign.clear()
+            if silent >= self._silence:
+                self.why = f"it was silent for {self._silence:.0f} s"
+            elif self._stop.is_set():
+                self.why = "the run ends"
+            if self.why:
+                self.end()
+                return
+
+    def end(self) -> None:
+        """Cut the line: the worker behind it sees that, or is told so on this machine, and cleans up."""
+        self._over.set()
+        if self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(30.0)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+
+
+def _read_complaint(stream: IO[bytes], complaint: bytearray) -> None:
+    with stream:
+        while piece := stream.read1(4096) if hasattr(stream, "read1") else stream.read(4096):
+            complaint += piece
+            del complaint[:-COMPLAINT]
