@@ -45,8 +45,9 @@ $(VENV)/release.stamp: requirements.txt constraints.txt $(VENV)/packages.stamp
 	@/usr/bin/python3 -IB scripts/set_up_python.py requirements.txt
 	@touch $@
 
-$(VENV)/debs.stamp: debian-packages-debs.txt $(VENV)/release.stamp
+$(VENV)/debs.stamp: debian-packages-debs.txt scripts/ensure-subids $(VENV)/release.stamp
 	@scripts/install-packages debian-packages-debs.txt
+	@scripts/ensure-subids
 	@touch $@
 
 $(VENV)/lab.stamp: debian-packages-lab.txt $(VENV)/release.stamp

@@ -15,7 +15,7 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway.distro.pac
     read_sources,
 )
 from ansible_collections.slipway.release.plugins.module_utils.slipway.distro.plan import Plan, Wishes, make_plan
-from ansible_collections.slipway.release.plugins.module_utils.slipway.distro.world import Platform
+from ansible_collections.slipway.release.plugins.module_utils.slipway.distro.world import Base, Platform
 
 
 def write_index(entries: Sequence[Mapping[str, str]]) -> bytes:
@@ -58,7 +58,7 @@ def platform(
         architectures[0],
         known,
         {architecture: choose(shadow, architecture) for architecture in architectures},
-        {architecture: choose(base, architecture) for architecture in architectures},
+        {architecture: Base(choose(base, architecture)) for architecture in architectures},
     )
 
 

@@ -18,7 +18,7 @@ from .edges import POLICIES, Policy
 from .packages import MAX_INDEX, Binary, Source, read_binaries, read_sources, unpack_index
 from .plan import Wishes
 from .release import Names
-from .world import Platform
+from .world import Base, Platform
 
 #: The forms of an index in a directory, the first that is there counts.
 FORMS = ("", ".xz", ".gz")
@@ -139,7 +139,7 @@ def _list_versions(stacks: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
 
 
 #: The packages of platforms, as they were read by their addresses.
-Known = dict[tuple[str, ...], list[Binary]]
+Known = dict[tuple[str, ...], Base]
 
 
 def read_platforms(request: Request, known: Known | None = None) -> list[Platform]:
@@ -164,7 +164,7 @@ def _read_platform(request: Request, options: Mapping[str, Any], known: Known) -
         shadow[architecture] = _read_packages(places["shadow"], name, architecture=architecture, timeout=timeout)
         key = (name, architecture, *places["base"])
         if key not in known:
-            known[key] = _read_packages(places["base"], name, architecture=architecture, timeout=timeout)
+            known[key] = Base(_read_packages(places["base"], name, architecture=architecture, timeout=timeout))
         base[architecture] = known[key]
     return Platform(
         name, tuple(architectures), options.get("all_architecture") or architectures[0], chosen, shadow, base

@@ -31,6 +31,22 @@ BASE, OLD, KEPT, NEW = range(4)
 _NO_LIBRARY = re.compile(r"-(dev|dbg|dbgsym|doc|docs|data|bin|common|tools|utils|examples|tests|headers)$")
 
 
+class Base:
+    """The packages of a platform itself on one architecture. They are many and few are asked for, and they stay the same
+    from plan to plan: so they are sorted once, and become part of a world when it asks for them.
+    """
+
+    def __init__(self, binaries: Iterable[Binary]) -> None:
+        self.names: dict[str, list[Binary]] = {}
+        for binary in binaries:
+            self.names.setdefault(binary.name, []).append(binary)
+        newest_first = cmp_to_key(lambda left, right: compare_versions(right.version, left.version))
+        for known in self.names.values():
+            if len(known) > 1:
+                known.sort(key=newest_first)
+        self.provided = _index_provided(self.names)
+
+
 @dataclass(frozen=True)
 class Platform:
     """What is known of a platform; indexes are by architecture. ``all_architecture`` builds what is for ``all``."""
@@ -40,7 +56,7 @@ class Platform:
     all_architecture: str
     sources: Mapping[str, Source]
     shadow: Mapping[str, Sequence[Binary]]
-    base: Mapping[str, Sequence[Binary]]
+    base: Mapping[str, Base]
 
 
 class Build:
@@ -121,13 +137,12 @@ class World:
     def __post_init__(self) -> None:
         self._names: dict[str, dict[str, list[Package]]] = {}
         self._provided: dict[str, dict[str, list[tuple[Package, str | None]]]] = {}
+        self._base = {name: self.platform.base.get(name) or Base(()) for name in self.platform.architectures}
         self._resolved: dict[tuple[str, bool], dict[str, Demand | None]] = {}
         self._groups: dict[str, tuple[BuildRelation, ...]] = {}
         self._make_builds()
         for architecture in self.platform.architectures:
             self._make_packages(architecture)
-        for number, package in enumerate(self.packages, len(self.builds)):
-            package.number = number
 
     def _make_builds(self) -> None:
         platform = self.platform
@@ -148,8 +163,13 @@ class World:
             (build.source.name, part): build for build in self.builds for part in self._parts(build, architecture)
         }
         names: dict[str, list[Package]] = {}
-        for binary in self.platform.base.get(architecture, ()):
-            names.setdefault(binary.name, []).append(Package(binary, binary.version, architecture, -1, BASE))
+        base = self._base[architecture].names
+
+        def list_named(name: str) -> list[Package]:
+            if name not in names:
+                names[name] = [Package(binary, binary.version, architecture, -1, BASE) for binary in base.get(name, ())]
+            return names[name]
+
         for binary in self.platform.shadow.get(architecture, ()):
             owner = owners.get((binary.source, ALL if binary.architecture == ALL else "any"))
             owner = owner or owners.get((binary.source, "any")) or owners.get((binary.source, ALL))
@@ -157,22 +177,36 @@ class World:
             if owner and owner.architecture == architecture:
                 owner.there.append(binary)
             package = Package(binary, binary.version, architecture, owner.number if owner else -1, kind)
-            names.setdefault(binary.name, []).append(package)
+            list_named(binary.name).append(package)
         for (_source, part), build in owners.items():
             for name in build.made[part]:
-                known = names.setdefault(name, [])
+                known = list_named(name)
                 if not any(package.kind == KEPT and package.owner == build.number for package in known):
                     known.append(_foresee(name, build, part, known=known, architecture=architecture))
         for known in names.values():
             if len(known) > 1:
                 known.sort(key=_OLDEST_FIRST, reverse=True)
-            self.packages += known
+            self._number(known)
         self._names[architecture] = names
-        self._provided[architecture] = _index_provided(names)
+        self._provided[architecture] = self._find_provided(names)
         for build in self.builds:
             if build.architecture == architecture:
                 versions = sorted({one.source_version for one in build.there}, key=cmp_to_key(compare_versions))
                 build.present = versions[-1] if versions else None
+
+    def _number(self, packages: Iterable[Package]) -> None:
+        for package in packages:
+            package.number = len(self.builds) + len(self.packages)
+            self.packages.append(package)
+
+    def _find_provided(self, names: Mapping[str, Sequence[Package]]) -> dict[str, list[tuple[Package, str | None]]]:
+        """What packages provide that are not the platform's."""
+        own = {name: [one for one in known if one.kind != BASE] for name, known in names.items()}
+        by_binary = {id(package.binary): package for known in own.values() for package in known}
+        index = _index_provided({name: [package.binary for package in known] for name, known in own.items()})
+        return {
+            virtual: [(by_binary[id(binary)], version) for binary, version in found] for virtual, found in index.items()
+        }
 
     def _parts(self, build: Build, architecture: str) -> list[str]:
         """The parts of a build that are in the index of an architecture."""
@@ -201,11 +235,25 @@ class World:
 
     def find_candidate(self, name: str, architecture: str) -> Package | None:
         """The package of a name that is installed: the highest version that is there."""
-        return next((one for one in self._names[architecture].get(name, ()) if self.is_there(one)), None)
+        return next((one for one in self.list_versions(name, architecture) if self.is_there(one)), None)
 
     def list_versions(self, name: str, architecture: str) -> list[Package]:
         """Every package of a name, there or not, the highest version first."""
-        return self._names[architecture].get(name, [])
+        known = self._names[architecture].get(name)
+        if known is None:
+            binaries = self._base[architecture].names.get(name, ())
+            known = [Package(binary, binary.version, architecture, -1, BASE) for binary in binaries]
+            self._names[architecture][name] = known
+            self._number(known)
+        return known
+
+    def _list_provided(self, name: str, architecture: str) -> Iterator[tuple[Package, str | None]]:
+        """The packages that provide a name, and in which version; those of the platform first."""
+        for binary, version in self._base[architecture].provided.get(name, ()):
+            for package in self.list_versions(binary.name, architecture):
+                if package.binary is binary:
+                    yield package, version
+        yield from self._provided[architecture].get(name, ())
 
     def resolve(self, text: str, architecture: str, *, build: bool) -> Demand | None:
         """The packages that meet a demand; ``None`` if it does not count here."""
@@ -245,7 +293,7 @@ class World:
         real = self.find_candidate(relation.name, architecture)
         if real is not None and _accepts(relation, real, real.version):
             yield real
-        for package, version in self._provided[architecture].get(relation.name, ()):
+        for package, version in self._list_provided(relation.name, architecture):
             if relation.version is not None and version is None:
                 continue
             if (
@@ -259,7 +307,7 @@ class World:
         return tuple(
             package.number
             for one in self.parse_group(text)
-            for package in self._names[architecture].get(one.relation.name, ())
+            for package in self.list_versions(one.relation.name, architecture)
             if package.kind == OLD and package.owner >= 0
         )[:1]
 
@@ -288,19 +336,17 @@ def _foresee(name: str, build: Build, part: str, *, known: Sequence[Package], ar
     return Package(binary, source.version if is_usual else None, architecture, build.number, NEW)
 
 
-def _index_provided(names: Mapping[str, Sequence[Package]]) -> dict[str, list[tuple[Package, str | None]]]:
-    provided: dict[str, list[tuple[Package, str | None]]] = {}
+def _index_provided(names: Mapping[str, Sequence[Binary]]) -> dict[str, list[tuple[Binary, str | None]]]:
+    provided: dict[str, list[tuple[Binary, str | None]]] = {}
     parsed: dict[str, list[tuple[str, str | None]]] = {}
     for name in sorted(names):
-        for package in names[name]:
-            text = package.binary.provides
+        for binary in names[name]:
+            text = binary.provides
             if text:
                 if text not in parsed:
-                    parsed[text] = _parse_provides(text, package.binary)
+                    parsed[text] = _parse_provides(text, binary)
                 for virtual, version in parsed[text]:
-                    provided.setdefault(virtual, []).append((package, version))
-    for packages in provided.values():
-        packages.sort(key=lambda one: (one[0].kind != BASE, one[0].binary.name))
+                    provided.setdefault(virtual, []).append((binary, version))
     return provided
 
 
