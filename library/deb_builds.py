@@ -133,7 +133,7 @@ options:
         elements: str
         default: []
       slots:
-        description: How many builds it does at once.
+        description: How many builds it does at once. V(0) is one for each processor, for this machine alone.
         type: int
         default: 1
       chroots:
@@ -178,6 +178,18 @@ options:
     description: Whether the packages' own tests must pass.
     type: bool
     default: true
+  dependents:
+    description:
+      - The most sources whose tests are run with a package that they depend on. A test that passes with what is
+        published and fails with the new package is a failure of the new one. One that fails with both is none.
+    type: int
+    default: 20
+  again:
+    description:
+      - How many of a hundred builds are done once more, on another host if there is one, to compare the bytes that
+        come of it. RV(builds) says in C(reproduced) what came of it. Differences fail nothing.
+    type: int
+    default: 0
   build_timeout:
     description: Seconds that a build may take, and each of the steps after it.
     type: float
@@ -274,6 +286,7 @@ generations:
 
 import contextlib
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -290,6 +303,7 @@ from ..module_utils.slipway.farm.schedule import Host
 from ..module_utils.slipway.farm.site import LocalShelf, LocalStore, SitePlanner, serve_directory
 from ..module_utils.slipway.files import make_directory, make_scratch, read_regular, write_atomic
 from ..module_utils.slipway.locks import hold_flock
+from ..module_utils.slipway.module.hangup import watch_reader
 from ..module_utils.slipway.module.report import run_module
 from ..module_utils.slipway.progress import Progress
 
@@ -341,6 +355,8 @@ def main() -> None:
             "maintainer": {"type": "str", "default": ""},
             "install": {"type": "bool", "default": True},
             "test": {"type": "bool", "default": True},
+            "dependents": {"type": "int", "default": 20},
+            "again": {"type": "int", "default": 0},
             "build_timeout": {"type": "float", "default": 14400},
             "silence_timeout": {"type": "float", "default": 3600},
             "log_bytes": {"type": "int", "default": 64 << 20},
@@ -363,7 +379,9 @@ def act(options: dict[str, Any], *, write: bool) -> dict[str, Any]:
     make_directory(directory)
     on, timeout = options["distribution"], options["lock_timeout"]
     with hold_flock(directory / ".lock", attempt="build", on=on, timeout=timeout), provide_url(options) as url:
-        report = make_run(options, make_planner(options, lists=Path(options["base_directory"])), url).work()
+        run = make_run(options, make_planner(options, lists=Path(options["base_directory"])), url)
+        with watch_reader(run.hang_up):
+            report = run.work()
     return {**describe(report, directory), "changed": report.generations > 0}
 
 
@@ -418,6 +436,8 @@ def make_run(options: Mapping[str, Any], planner: SitePlanner, url: str) -> Run:
         Limits(options["build_timeout"], options["silence_timeout"], options["log_bytes"], options["free_bytes"]),
         install=options["install"],
         test=options["test"],
+        dependents=options["dependents"],
+        again=options["again"],
         profiles=tuple(options["profiles"]),
         maintainer=options["maintainer"],
         timeout=options["timeout"],
@@ -467,7 +487,7 @@ def read_host(row: Mapping[str, Any]) -> Host:
         {str(name): str(chroot) for name, chroot in row["chroots"].items()},
         str(row.get("destination", "")),
         tuple(map(str, row.get("options", ()))),
-        int(row.get("slots", 1)),
+        int(row.get("slots", 1)) or len(os.sched_getaffinity(0)),
         bool(row.get("drained", False)),
     )
 

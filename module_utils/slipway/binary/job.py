@@ -32,6 +32,15 @@ class Repository:
 
 
 @dataclass(frozen=True)
+class Dependent:
+    """A source in the archive whose tests are run with what is built, and the name of its .dsc among the files."""
+
+    source: str
+    version: str
+    dsc: str
+
+
+@dataclass(frozen=True)
 class Job:
     """A source package to build for an architecture, and to try.
 
@@ -39,6 +48,7 @@ class Job:
     built: ``any``, ``all`` or both. With ``rebuild`` it is the binary rebuild of that number, of the same source.
     ``chroot`` is the architecture of the chroot, another one than ``architecture`` where packages are cross-built.
     ``epoch`` is the date of the rebuild's entry in the changelog, in seconds since 1970.
+    ``published`` says that the archive has packages of this source, so that tests can be tried with these as well.
     """
 
     source: str
@@ -54,6 +64,8 @@ class Job:
     repositories: tuple[Repository, ...] = ()
     install: bool = True
     test: bool = True
+    published: bool = False
+    dependents: tuple[Dependent, ...] = ()
     profiles: tuple[str, ...] = ()
     limits: Limits = field(default_factory=Limits)
 
@@ -75,8 +87,9 @@ class Job:
         try:
             repositories = tuple(Repository(str(one["line"]), str(one["key"])) for one in given.get("repositories", ()))
             limits = Limits(**given.get("limits", {}))
+            dependents = tuple(Dependent(**one) for one in given.get("dependents", ()))
             lists = {name: tuple(map(str, given[name])) for name in ("parts", "profiles") if name in given}
-            made = cls(**{**given, **lists, "repositories": repositories, "limits": limits})
+            made = cls(**{**given, **lists, "repositories": repositories, "dependents": dependents, "limits": limits})
         except (TypeError, KeyError) as error:
             raise ValueError(f"a job is not as it should be: {error}") from None
         if faults := made.find_faults():
@@ -91,7 +104,8 @@ class Job:
             ("platform", PLATFORM.fullmatch(self.platform)),
             ("architecture", ARCHITECTURE.fullmatch(self.architecture) and self.architecture != ALL),
             ("chroot", ARCHITECTURE.fullmatch(self.chroot)),
-            ("dsc", self.dsc.endswith(".dsc") and "/" not in self.dsc and not self.dsc.startswith("-")),
+            ("dsc", all(_is_dsc(name) for name in (self.dsc, *(one.dsc for one in self.dependents)))),
+            ("dependents", all(SOURCE_NAME.fullmatch(one.source) for one in self.dependents)),
             ("parts", self.parts and set(self.parts) <= {"any", ALL}),
             ("repositories", all(REPOSITORY.fullmatch(one.line) for one in self.repositories)),
             ("profiles", all(re.fullmatch(r"[a-z0-9][a-z0-9.-]*", one) for one in self.profiles)),
@@ -99,6 +113,10 @@ class Job:
             ("maintainer", re.fullmatch(r"[^<>\n\0]* ?<[^<>\s]+>|", self.maintainer)),
         )
         return [f"the {name} of a job is none" for name, right in checks if not right]
+
+
+def _is_dsc(name: str) -> bool:
+    return name.endswith(".dsc") and "/" not in name and not name.startswith("-")
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,8 @@ $stalled_pkg_timeout = 0;
 """
 #: The stages of sbuild in which what it needs is fetched, which a mirror that changes meanwhile may have caused.
 FETCHING = ("install-deps", "update", "apt-update", "fetch-src", "install-core")
+#: Where packages are built in the chroot, always the same, since some programs write it into what they make.
+BUILD_PATH = "/build/reproducible-path"
 #: The last bytes of a log, which have its summary.
 TAIL = 1 << 16
 #: A line in which a program says what is wrong, in the order of what they are worth.
@@ -46,6 +48,7 @@ def make_command(job: Job, chroot: Path, source: Path, *, keys: list[Path], nati
     """The words of the command; ``keys`` are files with the keys of the job's repositories."""
     words = ["sbuild", "--chroot-mode=unshare", f"--chroot={chroot}", f"--dist={job.platform}", "--no-source"]
     words += ["--verbose", "--apt-update", "--no-apt-upgrade", "--no-apt-distupgrade"]
+    words += [f"--build-path={BUILD_PATH}"]
     words += [f"--arch={job.chroot}"] if native else [f"--build={job.chroot}", f"--host={job.architecture}"]
     words += ["--arch-any" if "any" in job.parts else "--no-arch-any"]
     words += ["--arch-all" if ALL in job.parts else "--no-arch-all"]

@@ -15,7 +15,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -197,22 +197,55 @@ class Worker:
         return FAILED, f"What was built cannot be installed: {sbuild.find_cause(self.log) or 'the log says why'}."
 
     def try_out(self) -> tuple[str, str] | None:
-        """Run the tests that the package has."""
-        _data, dsc = read_dsc(self.source / self.job.dsc)
-        if not self.job.test or "\nTestsuite:" not in f"\n{dsc.text}":
+        """Run the tests that the package has, and those of packages that depend on it."""
+        if not self.job.test:
             return None
-        status, self.tests = self.run_tests(self.source / self.job.dsc, TEST)
+        _data, dsc = read_dsc(self.source / self.job.dsc)
+        faults = []
+        if "\nTestsuite:" in f"\n{dsc.text}":
+            faults.append(self.find_regression(self.job.source, self.job.dsc, published=self.job.published))
+        for other in self.job.dependents:
+            faults.append(self.find_regression(other.source, other.dsc, published=True))
+        found = [fault for fault in faults if fault is not None]
+        bad = [reason for outcome, reason in found if outcome == FAILED]
+        return (FAILED, " ".join(bad)) if bad else next(iter(found), None)
+
+    def find_regression(self, source: str, dsc: str, *, published: bool) -> tuple[str, str] | None:
+        """What the tests of a source say against the new packages: not what they say of the published ones as well."""
+        own = source == self.job.source
+        status, tests = self.run_tests(self.source / dsc, f"{TEST}-{source}")
         if status is None:
             return GIVEN_BACK, ""
-        if status in autopkgtest.PASSED:
-            return None
-        failed = [name for name, how in self.tests.items() if how.startswith("FAIL")]
+        failed = [name for name, how in tests.items() if how.startswith("FAIL")]
         if status in autopkgtest.TESTBED and not failed:
-            return GIVEN_BACK, f"A testbed could not be had: {sbuild.find_cause(self.log)}."
-        return FAILED, f"Its tests failed: {', '.join(failed) or 'the log says why'}."
+            return GIVEN_BACK, f"A testbed for {source} could not be had: {sbuild.find_cause(self.log)}."
+        before: dict[str, str] = {}
+        if status not in autopkgtest.PASSED and published:
+            was, before = self.run_tests(self.source / dsc, f"{TEST}-{source}-published", debs=())
+            if was is None:
+                return GIVEN_BACK, ""
+            if was in autopkgtest.TESTBED and not before:
+                return GIVEN_BACK, f"A testbed for {source} could not be had: {sbuild.find_cause(self.log)}."
+            if not failed and was not in autopkgtest.PASSED:
+                status = autopkgtest.PASSED[0]  # not even the summary came, then and now
+        red = [name for name in failed if before.get(name, "").startswith("FAIL")]
+        for name, how in tests.items():
+            self.tests[name if own else f"{source}/{name}"] = f"{how} (as before)" if name in red else how
+        new = [name for name in failed if name not in red]
+        if not new and (failed or status in autopkgtest.PASSED):
+            return None
+        what = ", ".join(new) or "the log says which"
+        if own and not published:
+            return FAILED, f"Its tests failed: {what}."
+        whose = "Its tests" if own else f"The tests of {source}"
+        return FAILED, f"{whose} pass with what is published, and fail with the new packages: {what}."
 
-    def run_tests(self, tested: Path, step: str) -> tuple[int | None, dict[str, str]]:
-        """Status and results of autopkgtest; no status where nobody waits any more."""
+    def run_tests(
+        self, tested: Path, step: str, debs: Sequence[Path] | None = None
+    ) -> tuple[int | None, dict[str, str]]:
+        """Status and results of autopkgtest with what was built, or with ``debs``; no status where nobody waits any
+        more.
+        """
         chroot = self.find_chroot(self.job.architecture)
         if chroot is None:
             return autopkgtest.TESTBED[0], {}
@@ -220,9 +253,15 @@ class Worker:
         make_directory(place)
         summary = place / "summary"
         words = autopkgtest.make_command(
-            self.job, chroot, tested, self.list_debs(), keys=self.list_keys(), scratch=self.rooms, summary=summary
+            self.job,
+            chroot,
+            tested,
+            self.list_debs() if debs is None else debs,
+            keys=self.list_keys(),
+            scratch=self.rooms,
+            summary=summary,
         )
-        ended = self.run(words, step, directory=place)
+        ended = self.run(words, step.partition("-")[0], directory=place)
         found = autopkgtest.read_summary(summary)
         if ended.stopped:
             return None, found

@@ -32,7 +32,7 @@ _BINARY_FIELDS = (
 _SOURCE_FIELDS = (
     *("Package", "Version", "Architecture", "Binary", "Package-List", "Extra-Source-Only"),
     *("Build-Depends", "Build-Depends-Arch", "Build-Depends-Indep"),
-    *("Build-Conflicts", "Build-Conflicts-Arch", "Build-Conflicts-Indep"),
+    *("Build-Conflicts", "Build-Conflicts-Arch", "Build-Conflicts-Indep", "Testsuite"),
 )
 _UNFOLD = re.compile(r"[ \t]*\n[ \t]+")
 _ARCH_ENTRY = re.compile(r"(?:^|\s)arch=(\S+)")
@@ -70,6 +70,8 @@ class Source(NamedTuple):
     declared: tuple[Declared, ...]
     needs: Mapping[str, str]
     conflicts: Mapping[str, str]
+    #: Whether it has tests for autopkgtest.
+    has_tests: bool = False
 
     def list_made(self, architecture: str, profiles: Collection[str]) -> list[str]:
         """The packages that a build makes on ``architecture`` (which may be ``all``)."""
@@ -136,7 +138,8 @@ def make_source(fields: Mapping[str, str], on: str) -> Source:
     for one in declared:
         if not PACKAGE_NAME.fullmatch(one.name):
             raise _unusable(on, f"{name} makes '{one.name}', which is no name of a package")
-    return Source(name, version, fields.get("architecture", ""), declared, needs, conflicts)
+    has_tests = bool(fields.get("testsuite", "").strip())
+    return Source(name, version, fields.get("architecture", ""), declared, needs, conflicts, has_tests)
 
 
 def _read_package_list(text: str) -> tuple[Declared, ...]:

@@ -32,18 +32,19 @@ _NO_LIBRARY = re.compile(r"-(dev|dbg|dbgsym|doc|docs|data|bin|common|tools|utils
 
 
 class Base:
-    """The packages of a platform itself on one architecture. They are many and few are asked for, and they stay the same
-    from plan to plan: so they are sorted once, and become part of a world when it asks for them.
+    """The packages of a platform itself on one architecture.
+
+    They are many, few are asked for, and they stay the same from plan to plan: so they are sorted once, and become part
+    of a world when it asks for them.
     """
 
     def __init__(self, binaries: Iterable[Binary]) -> None:
         self.names: dict[str, list[Binary]] = {}
         for binary in binaries:
             self.names.setdefault(binary.name, []).append(binary)
-        newest_first = cmp_to_key(lambda left, right: compare_versions(right.version, left.version))
         for known in self.names.values():
             if len(known) > 1:
-                known.sort(key=newest_first)
+                known.sort(key=_BY_VERSION, reverse=True)
         self.provided = _index_provided(self.names)
 
 
@@ -383,3 +384,10 @@ def _compare_packages(left: Package, right: Package) -> int:
 
 
 _OLDEST_FIRST = cmp_to_key(_compare_packages)
+
+
+def _compare_binaries(left: Binary, right: Binary) -> int:
+    return compare_versions(left.version, right.version)
+
+
+_BY_VERSION = cmp_to_key(_compare_binaries)

@@ -11,16 +11,17 @@ from __future__ import annotations
 import contextlib
 import json
 import queue
+import re
 import shutil
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from ..apt.results import Place
-from ..binary.job import DONE, FAILED, GIVEN_BACK, Job, Repository, Result
+from ..binary.job import DONE, FAILED, GIVEN_BACK, Dependent, Job, Repository, Result
 from ..binary.limits import Limits
 from ..deb.architectures import ALL
 from ..distro.packages import Binary
@@ -28,6 +29,7 @@ from ..errors import SlipwayError, count_of
 from ..files import make_directory, write_atomic
 from ..progress import Progress
 from ..release.records import format_json
+from .again import NOT_BUILT, Again, compare, is_sampled, keep_first, tell
 from .line import Limit, LostError, do_job
 from .schedule import Host, Schedule, Start, Unit
 
@@ -46,6 +48,8 @@ class Planned:
     shadow: Mapping[str, Mapping[str, Sequence[Binary]]]
     #: The architecture that builds what is for all of them, by platform.
     all_architectures: Mapping[str, str]
+    #: The sources that have tests, by platform, with their versions.
+    tested: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,7 @@ class Product:
     unit: Unit
     debs: tuple[Path, ...]
     removed: tuple[Place, ...]
+    buildinfo: tuple[Path, ...] = ()
 
 
 class Planner(Protocol):
@@ -88,8 +93,12 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
     install: bool = True
     test: bool = True
+    #: The most packages whose tests are run with one that they depend on.
+    dependents: int = 20
     profiles: tuple[str, ...] = ()
     maintainer: str = ""
+    #: How many of a hundred builds are done twice, to compare what comes of them.
+    again: int = 0
     timeout: float = 7 * 86400.0
     batch: float = BATCH
 
@@ -109,10 +118,12 @@ class Built:
     tests: Mapping[str, str] = field(default_factory=dict)
     why: str = ""
     at: int = 0
+    reproduced: dict[str, Any] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """As plain values."""
-        mine = {name: getattr(self, name) for name in ("stack", "state", "stage", "reason", "host", "log", "why", "at")}
+        kept = ("stack", "state", "stage", "reason", "host", "log", "why", "at", "reproduced")
+        mine = {name: getattr(self, name) for name in kept}
         named = {name: getattr(self.unit, name) for name in ("platform", "architecture", "source", "version")}
         return {**named, **mine, "seconds": dict(self.seconds), "tests": dict(self.tests)}
 
@@ -141,6 +152,7 @@ class _Came:
     result: Result | None
     fault: str
     target: Path
+    found: dict[str, Any] = field(default_factory=dict)
 
 
 class Run:
@@ -167,6 +179,8 @@ class Run:
         self.pending: dict[Unit, tuple[Product, Built]] = {}
         self.since: float | None = None
         self.failed: dict[Unit, Built] = {}
+        self.jobs: dict[Unit, Job] = {}
+        self.again: dict[Unit, tuple[Again, Built]] = {}
         self.report = Report()
         self.planned = Planned({}, {}, {})
 
@@ -176,8 +190,10 @@ class Run:
         try:
             self.plan()
             while self.step():
+                if self.stop.is_set():
+                    raise self.make_end("nobody waits for the run any more", "")
                 if self.clock() > deadline:
-                    raise self.make_timeout()
+                    raise self.make_end(f"after {self.settings.timeout:.0f} s it was not done", ", with more time")
         finally:
             self.stop.set()
             for thread in self.threads:
@@ -224,12 +240,16 @@ class Run:
             for unit, entry in self.entries.items()
             if entry["order"] == 1 and unit not in self.pending and unit not in self.failed
         ]
-        return sorted(ready, key=lambda unit: (-len(self.entries[unit]["invalidates"]), unit))
+        others_first = sorted(ready, key=lambda unit: (-len(self.entries[unit]["invalidates"]), unit))
+        return [*others_first, *self.again]
 
     def start(self, start: Start) -> None:
         """Start a build in a thread of its own, which only waits."""
-        why = "; ".join(reason["text"] for reason in self.entries[start.unit]["reasons"])
-        self.progress.report(f"{start.unit.label} is built on {start.host.name}, since {why}")
+        if start.unit.again:
+            self.progress.report(f"{start.unit.label} on {start.host.name}, to compare what comes of it")
+        else:
+            why = "; ".join(reason["text"] for reason in self.entries[start.unit]["reasons"])
+            self.progress.report(f"{start.unit.label} is built on {start.host.name}, since {why}")
         place = self.locate(start.unit)
         shutil.rmtree(place, ignore_errors=True)
         make_directory(place)
@@ -239,20 +259,32 @@ class Run:
 
     def build(self, start: Start, job: Job, target: Path) -> None:
         """Have the host build, and tell the run what became of it."""
-        result, fault = None, ""
+        result, fault, found = None, "", {}
         try:
-            files = self.shelf.fetch(start.unit)
-            result = do_job(start.host, job, files, target, tell=lambda _message: None, stop=self.stop, limit=Limit())
+            files = {path.name: path for unit in self.list_sources(start.unit, job) for path in self.shelf.fetch(unit)}
+            result = do_job(
+                start.host, job, [*files.values()], target, tell=lambda _message: None, stop=self.stop, limit=Limit()
+            )
+            if start.unit in self.again and result.outcome == DONE:
+                found = compare(self.again[start.unit][0], target, host=start.host.name)
         except LostError as lost:
             fault = str(lost)
         except SlipwayError as error:
             fault = error.came_back
         except Exception as error:  # a thread that ends without a word would be waited for
             fault = f"{type(error).__name__}: {error}"
-        self.events.put(_Came(start, result, fault, target))
+        self.events.put(_Came(start, result, fault, target, found))
 
     def make_job(self, start: Start) -> Job:
         """What the host is asked to do."""
+        unit = start.unit
+        if unit.again:
+            job, chroot = self.again[unit][0].job, start.host.chroots[unit.architecture]
+            return replace(job, chroot=chroot, install=False, test=False, dependents=())
+        self.jobs[unit] = self._make_job(start)
+        return self.jobs[unit]
+
+    def _make_job(self, start: Start) -> Job:
         unit, entry = start.unit, self.entries[start.unit]
         rebuild = entry["binary_version"].rpartition("+b")[2] if entry["binary_version"] else "0"
         settings = self.settings
@@ -262,7 +294,7 @@ class Run:
             platform=unit.platform,
             architecture=unit.architecture,
             chroot=start.host.chroots[unit.architecture],
-            dsc=f"{unit.source}_{unit.version.partition(':')[2] or unit.version}.dsc",
+            dsc=_name_dsc(unit.source, unit.version),
             parts=tuple(entry["builds"]),
             rebuild=int(rebuild),
             epoch=int(time.time()),
@@ -270,9 +302,40 @@ class Run:
             repositories=tuple(settings.repositories.get(unit.platform, ())),
             install=settings.install,
             test=settings.test,
+            published=any(True for _binary in self.list_published(unit)),
+            dependents=tuple(self.list_dependents(unit)) if settings.test else (),
             profiles=settings.profiles,
             limits=settings.limits,
         )
+
+    def list_sources(self, unit: Unit, job: Job) -> list[Unit]:
+        """The source packages that a job needs."""
+        others = (Unit(unit.platform, unit.architecture, other.source, other.version) for other in job.dependents)
+        return [unit, *others]
+
+    def list_published(self, unit: Unit) -> Iterator[Binary]:
+        """The packages that the archive has of a source on an architecture."""
+        binaries = self.planned.shadow.get(unit.platform, {}).get(unit.architecture, ())
+        return (binary for binary in binaries if binary.source == unit.source)
+
+    def list_dependents(self, unit: Unit) -> Iterator[Dependent]:
+        """The sources in the archive that have tests, and packages that depend on one of this source."""
+        names = {binary.name for binary in self.list_published(unit)}
+        tested = self.planned.tested.get(unit.platform, {})
+        binaries = self.planned.shadow.get(unit.platform, {}).get(unit.architecture, ())
+        found = {
+            binary.source
+            for binary in binaries
+            if binary.source != unit.source
+            and tested.get(binary.source) == binary.source_version
+            and not names.isdisjoint(_list_names(binary.depends))
+        }
+        if len(found) > self.settings.dependents:
+            self.progress.report(
+                f"{unit.label}: {self.settings.dependents} of {len(found)} dependents with tests are tried"
+            )
+        for source in sorted(found)[: self.settings.dependents]:
+            yield Dependent(source, tested[source], _name_dsc(source, tested[source]))
 
     def take(self, came: _Came) -> None:
         """Hear what became of a build."""
@@ -281,17 +344,44 @@ class Run:
             why = came.fault if came.result is None else came.result.reason or "it was stopped"
             self.schedule.give_back(unit, why, now, lost=came.result is None)
             self.progress.report(f"{unit.label} came back from {came.start.host.name}: {why}")
-            if self.schedule.has_failed(unit):
+            if self.schedule.has_failed(unit) and unit.again:
+                self.conclude_again(came, self.schedule.explain(unit))
+            elif self.schedule.has_failed(unit):
                 self.note(came, FAILED, "fetch", self.schedule.explain(unit))
             return
         self.schedule.finish(unit)
+        if unit.again:
+            self.conclude_again(came, came.result.reason)
+            return
         if came.result.outcome == FAILED:
             self.note(came, FAILED, came.result.stage, came.result.reason)
             return
         built = self.describe(came, "ok", came.result.stage, "")
         debs = tuple(sorted(came.target.glob("*.deb")))
-        self.pending[unit] = (Product(unit, debs, tuple(self.list_removed(unit))), built)
+        infos = tuple(sorted(came.target.glob("*.buildinfo")))
+        self.pending[unit] = (Product(unit, debs, tuple(self.list_removed(unit)), infos), built)
         self.since = now if self.since is None else self.since
+
+    def plan_again(self, product: Product, built: Built) -> bool:
+        """Whether what was built is built once more, and its packages are put aside until then."""
+        unit = product.unit
+        if unit not in self.jobs or not is_sampled(unit, self.settings.again):
+            return False
+        again = replace(unit, again=True)
+        first = keep_first(product.debs, self.locate(unit))
+        self.again[again] = (Again(self.jobs[unit], built.host, first), built)
+        self.schedule.avoided[again] = built.host
+        return True
+
+    def conclude_again(self, came: _Came, reason: str) -> None:
+        """Tell what became of a second build."""
+        again, built = self.again.pop(came.start.unit)
+        built.reproduced = came.found or {"state": NOT_BUILT, "host": came.start.host.name, "reason": reason}
+        self.progress.report(f"{came.start.unit.label} on {came.start.host.name}: {tell(built.reproduced)}")
+        write_atomic(self.locate(built.unit) / RESULT, format_json(built.as_dict()))
+        for directory in (again.first, came.target):
+            for deb in directory.glob("*.deb"):
+                deb.unlink(missing_ok=True)
 
     def describe(self, came: _Came, state: str, stage: str, reason: str) -> Built:
         """What became of a build, written down beside its log."""
@@ -361,7 +451,7 @@ class Run:
                     gone = [name for name, _index in product.removed if not self.is_own(product, name)]
                     more = f", and {', '.join(sorted(set(gone)))} went until rebuilt" if gone else ""
                     self.progress.report(f"{product.unit.label} is in the archive{more}")
-                    for deb in product.debs:
+                    for deb in () if self.plan_again(product, built) else product.debs:
                         deb.unlink(missing_ok=True)
                 self.report.built.append(built)
                 write_atomic(self.locate(product.unit) / RESULT, format_json(built.as_dict()))
@@ -397,20 +487,24 @@ class Run:
             self.report.waiting.append({**_name(unit), "stack": entry["stack"] or "", "for": why})
         self.report.blocked = list(self.planned.plan.get("blocked", ()))
 
-    def make_timeout(self) -> SlipwayError:
-        """The whole run took too long."""
+    def hang_up(self) -> None:
+        """End soon: nobody waits any more."""
+        self.stop.set()
+
+    def make_end(self, why: str, more: str) -> SlipwayError:
+        """The run ends before its time."""
         running = ", ".join(sorted(unit.label for unit in self.schedule.running)) or "nothing"
         return SlipwayError(
             "build",
-            f"{self.settings.distribution} in time",
-            f"after {self.settings.timeout:.0f} s {count_of(len(self.entries), 'build')} are left, and {running} runs",
-            do_next="What is built is in the archive: run the same command again, with more time or more hosts.",
+            self.settings.distribution,
+            f"{why}; {count_of(len(self.entries), 'build')} are left, and {running} runs",
+            do_next=f"What is built is in the archive: run the same command again{more}.",
         )
 
 
 def locate_unit(directory: Path, unit: Unit) -> Path:
     """Where all is that is kept of a unit."""
-    name = f"{unit.source}_{unit.version.replace(':', '%3a')}"
+    name = f"{unit.source}_{unit.version.replace(':', '%3a')}{'.again' if unit.again else ''}"
     return directory / f"{unit.platform}-{unit.architecture}" / name
 
 
@@ -429,6 +523,15 @@ def read_results(directory: Path, plan: Mapping[str, Any]) -> list[dict[str, Any
 def _is_of_other_part(binary: Binary, parts: Collection[str]) -> bool:
     """Whether a package of the same source is not made by a build of these parts."""
     return (ALL if binary.architecture == ALL else "any") not in parts
+
+
+def _name_dsc(source: str, version: str) -> str:
+    return f"{source}_{version.partition(':')[2] or version}.dsc"
+
+
+def _list_names(relations: str) -> list[str]:
+    """The names of packages in a field of relations."""
+    return [word[0] for part in re.split("[,|]", relations) if (word := re.split(r"[\s(:\[<]", part.strip()))]
 
 
 def _name(unit: Unit) -> dict[str, str]:

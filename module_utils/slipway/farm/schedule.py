@@ -25,11 +25,14 @@ class Unit:
     architecture: str
     source: str
     version: str
+    #: Whether it was built before, and is built once more to compare what comes of it.
+    again: bool = False
 
     @property
     def label(self) -> str:
         """What it is called where people read."""
-        return f"{self.source} {self.version} for {self.platform} {self.architecture}"
+        more = ", built again" if self.again else ""
+        return f"{self.source} {self.version} for {self.platform} {self.architecture}{more}"
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,8 @@ class Schedule:
     hosts: dict[str, Host] = field(default_factory=dict)
     running: dict[Unit, str] = field(default_factory=dict)
     came_back: dict[Unit, list[tuple[str, str]]] = field(default_factory=dict)
+    #: The host that does a unit only if no other can.
+    avoided: dict[Unit, str] = field(default_factory=dict)
     _rests: dict[str, _Rest] = field(default_factory=dict)
 
     def set_hosts(self, hosts: Iterable[Host]) -> None:
@@ -82,7 +87,7 @@ class Schedule:
         for unit in ready:
             if unit in self.running or self.has_failed(unit):
                 continue
-            avoided = {name for name, _why in self.came_back.get(unit, ())}
+            avoided = {name for name, _why in self.came_back.get(unit, ())} | {self.avoided.get(unit, "")}
             usable = [host for host in self._list_usable(unit.architecture, now) if busy[host.name] < host.slots]
             if not usable:
                 continue

@@ -20,11 +20,12 @@ from ..apt.results import BuildResult, take_results
 from ..distro.plan import make_plan
 from ..distro.planindexes import Known, Request, read_platforms
 from ..errors import SlipwayError, refuse
-from ..files import hash_file
+from ..files import hash_file, make_directory, read_regular, write_atomic
 from .builds import Planned, Product
 from .schedule import Unit
 
 _FIELD = re.compile(r"^(Package|Version|Directory|SHA256): (.+)$", re.MULTILINE)
+_DIGEST = re.compile(r"^SHA256: ([0-9a-f]{64})$", re.MULTILINE)
 _FILE = re.compile(r"^ ([0-9a-f]{64}) [0-9]+ (\S+)$", re.MULTILINE)
 
 
@@ -53,6 +54,10 @@ class SitePlanner:
             make_plan(platforms, request.make_wishes()),
             {platform.name: platform.shadow for platform in platforms},
             {platform.name: platform.all_architecture for platform in platforms},
+            {
+                platform.name: {one.name: one.version for one in platform.sources.values() if one.has_tests}
+                for platform in platforms
+            },
         )
 
 
@@ -66,9 +71,11 @@ class LocalShelf:
     def fetch(self, unit: Unit, /) -> list[Path]:
         """The files of a source package, the .dsc first."""
         index = self.public / "dists" / unit.platform / self.component / "source" / "Sources"
-        for paragraph in _read_paragraphs(index):
+        text, name = _read_index(index), re.escape(unit.source)
+        for match in re.finditer(rf"^Package: {name}\n(?:.+\n)*", text, re.MULTILINE):
+            paragraph = match[0]
             said = dict(_FIELD.findall(paragraph))
-            if (said.get("Package"), said.get("Version")) == (unit.source, unit.version):
+            if said.get("Version") == unit.version:
                 part = paragraph.partition("\nChecksums-Sha256:")[2]
                 files = {name: digest for digest, name in _FILE.findall(part)}
                 return self._find_files(self.public / said.get("Directory", ""), files, unit)
@@ -118,7 +125,7 @@ class LocalStore:
         with open_archive(self.base, gnupghome=self.gnupghome, timeout=self.timeout) as archive:
             taken = take_results(archive, platform, results, component=self.component, timeout=self.timeout)
         refused |= taken.refused
-        there = set(self._list_served(platform, {index for one in taken.outcome.after for index in [one.index]}))
+        there = set(self._list_served(platform, {one.index for one in taken.outcome.after}))
         missing = [
             f"{deb.name} {deb.version} of {result.label} is not in the indexes that clients read"
             for result in results
@@ -127,18 +134,28 @@ class LocalStore:
             if deb.sha256 not in there
         ]
         refuse("confirm what was included in", str(self.public), missing, do_next="Look at the archive, and run again.")
+        for product in products:
+            if product.unit.label not in refused:
+                self._publish_buildinfo(platform, product)
         return refused
+
+    def _publish_buildinfo(self, platform: str, product: Product) -> None:
+        """Put what was recorded of a build beside the archive, for whoever wants to build the same."""
+        for path in product.buildinfo:
+            directory = self.public / "buildinfo" / platform / product.unit.source
+            make_directory(directory)
+            if not (directory / path.name).exists():
+                write_atomic(directory / path.name, read_regular(path))
 
     def _list_served(self, platform: str, architectures: Collection[str]) -> Iterator[str]:
         for architecture in architectures:
             directory = self.public / "dists" / platform / self.component / f"binary-{architecture}"
-            for paragraph in _read_paragraphs(directory / "Packages"):
-                yield dict(_FIELD.findall(paragraph)).get("SHA256", "")
+            yield from _DIGEST.findall(_read_index(directory / "Packages"))
 
 
-def _read_paragraphs(index: Path) -> list[str]:
+def _read_index(index: Path) -> str:
     try:
-        return index.read_text(encoding="utf-8", errors="surrogateescape").split("\n\n")
+        return index.read_text(encoding="utf-8", errors="surrogateescape")
     except OSError as error:
         do_next = "Check the archive, and run the same command again."
         raise SlipwayError("read the index", str(index), error.strerror or str(error), do_next=do_next) from error

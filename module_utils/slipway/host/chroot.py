@@ -24,6 +24,8 @@ def make_chroot(path: Path, suite: str, architecture: str, *, sources: Sequence[
         run(
             [
                 *("mmdebstrap", "--mode=unshare", "--variant=buildd", f"--architectures={architecture}"),
+                # What is unpacked from it is thrown away, so that nothing in it must survive a crash.
+                "--dpkgopt=force-unsafe-io",
                 *(suite, str(making), "-"),
             ],
             attempt="make the chroot",
