@@ -7,12 +7,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: deb_excuses
-short_description: Tell why stacks of a distribution are not released
+short_description: Tell why stacks of a distribution are not released, and how their builds went
 version_added: "0.1.0"
 author: The Slipway developers (@slipway)
 description:
   - Writes C(excuses.json) and C(excuses.html) into a directory. For each stack they say where it is released, what
-    blocks it, since when, whom it blocks in turn, and the command that helps.
+    blocks it, since when, whom it blocks in turn, and the command that helps; and how the last builds went.
+  - C(excuses.atom) is a feed of the newest results of builds.
   - Files change only when facts do. A reason that the C(excuses.json) of an earlier run has for the same stack, code
     and place keeps its date; a new one gets the day of O(now).
   - What was told of stacks that the distribution does not have (any more) counts for nothing; excludes and holds of
@@ -21,7 +22,7 @@ extends_documentation_fragment:
   - slipway.release.attributes
 options:
   directory:
-    description: Where the two files are written. It is made if it is absent.
+    description: Where the files are written. It is made if it is absent.
     type: path
     required: true
   distribution:
@@ -78,11 +79,23 @@ options:
     description:
       - Builds, each with C(stack), C(platform), C(architecture) and C(state), one of V(failed), V(ok) and V(running).
       - C(log) is the address or the path of its log, C(at) the time in seconds since the epoch or in ISO 8601,
-        C(version) the version of the stack that was built. Of several, the last one counts; those of other versions
-        do not.
+        C(version) the version of the stack that was built, or of its source package. Of several, the last one counts;
+        those of other versions do not.
+      - C(stage), C(reason), C(host), and C(seconds), by step, are told if they are there.
     type: list
     elements: dict
     default: []
+  builds_directory:
+    description:
+      - The directory in which M(slipway.release.deb_builds) keeps results and logs. The results that are there count
+        like O(builds), and the logs of those that the page names are published below C(logs/) in O(directory), of long
+        ones beginning and end. Logs that it does not name any more are removed from there.
+      - Nothing is read if it is not there.
+    type: path
+  url:
+    description: The address of O(directory) for readers of the feed, who need it where they keep links as they are.
+    type: str
+    default: ""
   sources:
     description:
       - Source packages, each with C(stack), C(platform), C(reason) and C(state), one of V(ok), V(failed), V(refused),
@@ -161,6 +174,12 @@ files:
   returned: success
   type: list
   elements: str
+logs:
+  description: The names of the logs that were published, and of those that were removed.
+  returned: success
+  type: list
+  elements: str
+  sample: [logs/bookworm-amd64/ros-cturtle-navigation_1.0.1-0~bookworm.txt]
 counts:
   description:
     - The number of C(stacks), and of those in each state. A stack is in the first of these states that it has anywhere,
@@ -193,9 +212,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ..module_utils.slipway.distro import excuses_files
+from ..module_utils.slipway.distro import excuses_builds, excuses_files
 from ..module_utils.slipway.distro.excuses import build_excuses
 from ..module_utils.slipway.distro.excuses_facts import Versions
+from ..module_utils.slipway.distro.excuses_feed import render_feed
 from ..module_utils.slipway.distro.excuses_input import list_places, read_facts
 from ..module_utils.slipway.distro.excuses_page import MOST_FIRST, render_page
 from ..module_utils.slipway.distro.release import Names
@@ -205,25 +225,45 @@ from ..module_utils.slipway.module.report import run_module
 
 def act(given: dict[str, Any], *, write: bool) -> dict[str, Any]:
     directory = Path(given["directory"])
+    results, names = read_results(given)
+    links = {log: excuses_builds.make_link(name) for log, name in names.items()}
     facts = read_facts(
-        given,
+        {**given, "builds": [*results, *given["builds"]]},
+        links=links,
         shadow=read_archive(given, "shadow"),
         fixed=read_archive(given, "fixed"),
         now=int(time.time()) if given["now"] is None else given["now"],
     )
     previous = excuses_files.read_previous(directory, given["distribution"])
     excuses = build_excuses(facts, previous)
-    texts = {excuses_files.DATA: excuses_files.format_data(excuses), excuses_files.PAGE: render_page(excuses)}
+    texts = {
+        excuses_files.DATA: excuses_files.format_data(excuses),
+        excuses_files.PAGE: render_page(excuses, has_queue=(directory / excuses_files.QUEUE).is_file()),
+        excuses_files.FEED: render_feed(excuses, url=given["url"]),
+    }
+    told = {build.log: names[build.log] for build in facts.builds.values() if build.log in names}
+    logs = excuses_builds.publish_logs(directory, told, write=write)
     changed = excuses_files.publish_texts(directory, texts, write=write)
+    logs += excuses_builds.remove_logs(directory, told.values(), write=write) if given["builds_directory"] else []
     before, after = ("".join(excuses_files.list_lines(each or {})) for each in (previous, excuses))
-    diff = {"before": before, "after": after} if before != after else diff_added(changed)
+    diff = {"before": before, "after": after} if before != after else diff_added([*changed, *logs])
     return {
-        "changed": bool(changed),
+        "changed": bool(changed or logs),
         "files": changed,
+        "logs": logs,
         "counts": excuses["counts"],
         "first": excuses["first"][:MOST_FIRST],
-        **({"diff": diff} if changed else {}),
+        **({"diff": diff} if changed or logs else {}),
     }
+
+
+def read_results(given: dict[str, Any]) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """What the directory of builds has, and the names under which logs are published, by their paths."""
+    if given["builds_directory"] is None:
+        return [], {}
+    directory = Path(given["builds_directory"])
+    results = excuses_builds.read_results(directory)
+    return results, excuses_builds.name_logs(directory, {row["log"] for row in results if row["log"]})
 
 
 def read_archive(given: dict[str, Any], name: str) -> Versions | None:
@@ -254,6 +294,8 @@ def main() -> None:
                 name: {"type": "list", "elements": "dict", "default": []}
                 for name in ("builds", "sources", "uninstallable")
             },
+            "builds_directory": {"type": "path"},
+            "url": {"type": "str", "default": ""},
             "depends": {"type": "dict", "default": {}},
             "package_name": {"type": "str", "default": Names.package},
             "source_version": {"type": "str", "default": Names.shadow},

@@ -15,7 +15,7 @@ from itertools import islice
 from typing import Any
 
 from .excuses_facts import Cause, Facts, Place
-from .excuses_words import LEGEND, explain_cause
+from .excuses_words import LEGEND, cut_text, explain_cause
 from .graph import find_components, list_bits
 
 FORMAT = 1
@@ -48,10 +48,42 @@ def build_excuses(facts: Facts, previous: Mapping[str, Any] | None = None) -> di
         "distribution": facts.distribution,
         "places": [place.name for place in facts.places],
         "counts": {"stacks": len(stacks), **{state: states.count(state) for state in STATES}},
+        "coverage": _count_coverage(facts, stacks),
         "first": first,
         "stacks": stacks,
+        "builds": list_builds(facts),
         "remarks": list(facts.remarks),
         "legend": LEGEND,
+    }
+
+
+def list_builds(facts: Facts) -> list[dict[str, Any]]:
+    """The last build of each stack in each place, the newest first."""
+    ordered = sorted(facts.builds.items(), key=lambda item: (-item[1].moment, item[0]))
+    return [
+        {
+            "stack": stack,
+            "version": facts.stacks[stack].version,
+            "place": place.name,
+            "state": build.state,
+            "stage": build.stage or None,
+            "reason": cut_text(build.reason) or None,
+            "host": cut_text(build.host) or None,
+            "at": build.at or None,
+            "ended": int(build.moment) or None,
+            "seconds": dict(build.seconds),
+            "link": build.link or None,
+        }
+        for (stack, place), build in ordered
+    ]
+
+
+def _count_coverage(facts: Facts, stacks: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, int]]:
+    """How many stacks are how in each place."""
+    return {
+        place.name: {word: words.count(word) for word in LEGEND["coverage"]}
+        for place in facts.places
+        for words in [[row["places"][place.name]["coverage"] for row in stacks.values()]]
     }
 
 
@@ -202,7 +234,7 @@ class _Place:
         if (fault := facts.sources.get((stack, place.platform))) is not None:
             yield Cause("source-failed", state=fault.state, reason=fault.reason)
         if (build := facts.builds.get((stack, place))) is not None and build.state == "failed":
-            yield Cause("build-failed")
+            yield Cause("build-failed", reason=build.reason)
         if (refusal := facts.refusals.get((stack, place))) is not None and refusal.is_foreign:
             yield Cause("dependency-unreleased", category="dep", reason=refusal.why)
 
@@ -265,6 +297,22 @@ class _Place:
             return "released" if self.facts.is_released(stack, self.place) else "built"
         return "excluded" if self.is_excluded(stack) else "building"
 
+    def find_coverage(self, stack: str) -> str | None:
+        """What the archive has of it; nothing is said of what is not to be released."""
+        facts, place = self.facts, self.place
+        if facts.stacks[stack].version is None:
+            return None
+        if stack in self.current:
+            return "current"
+        if self.is_excluded(stack):
+            return "excluded"
+        build = facts.builds.get((stack, place))
+        if build is not None and build.state == "failed" and facts.has_other(stack, place):
+            return "regressed"
+        if self.waits[stack] or stack in self.circles:
+            return "blocked"
+        return "old" if facts.find_there(stack, place) else "missing"
+
     def describe(self, stack: str) -> dict[str, Any]:
         """As the excuses have it."""
         categories = [cause.category for cause in self.causes[stack] if cause.category]
@@ -274,6 +322,7 @@ class _Place:
             "shadow": self.facts.find_there(stack, self.place) or None,
             "fixed": self.facts.find_fixed(stack, self.place) or None,
             "state": self.find_state(stack),
+            "coverage": self.find_coverage(stack),
             "codes": list(dict.fromkeys(cause.code for cause in self.causes[stack])),
             "category": next(iter([*waiting, *categories]), None),
             "waits": self.waits[stack],

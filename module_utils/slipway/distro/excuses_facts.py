@@ -51,11 +51,22 @@ class Exclude:
 
 @dataclass(frozen=True)
 class Build:
-    """The last build of a stack in a place: ``failed``, ``ok`` or ``running``; ``at`` is a time for people."""
+    """The last build of a stack in a place: ``failed``, ``ok`` or ``running``.
+
+    ``at`` is the time of its end for people, ``moment`` the same in seconds since the epoch. ``link`` is where readers
+    of the page find its log. ``seconds`` are those of each of its steps, ``stage`` is the last one.
+    """
 
     state: str
     log: str
     at: str
+    moment: float = 0.0
+    link: str = ""
+    version: str = ""
+    stage: str = ""
+    reason: str = ""
+    host: str = ""
+    seconds: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -145,6 +156,10 @@ class Facts:
         if not mark:
             return fixed == stamped
         return len(fixed) > len(before + after) and fixed.startswith(before) and fixed.endswith(after)
+
+    def has_other(self, stack: str, place: Place) -> bool:
+        """Whether an archive has the stack in any version."""
+        return bool(self.find_there(stack, place) or self.find_fixed(stack, place))
 
     def find_exclude(self, stack: str, place: Place, *, ended: bool) -> Exclude | None:
         """The exclude that holds there today, or that ended and has no successor; of several, the longest."""

@@ -20,6 +20,9 @@ from .release import Entry, read_shadow
 
 DATA = "excuses.json"
 PAGE = "excuses.html"
+FEED = "excuses.atom"
+#: What a run that builds says beside them of what it does, for programs.
+QUEUE = "now.json"
 
 
 def read_archive(public: Path, places: Iterable[Place], *, component: str) -> dict[Place, dict[str, str]]:

@@ -12,9 +12,11 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 
+from ..deb.names import fill_version
 from ..errors import refuse
 from ..escape import escape_line
 from .excuses_facts import Build, Commands, Exclude, Facts, Place, Refusal, SourceFault, Versions, Wanted
+from .excuses_words import find_address
 from .platforms import read_day
 from .release import Names
 
@@ -26,9 +28,19 @@ _RELATION = re.compile(r"(?:^|[,|])\s*([A-Za-z0-9][A-Za-z0-9+.-]*)")
 Row = Mapping[str, Any]
 
 
-def read_facts(given: Row, *, shadow: Versions | None, fixed: Versions | None, now: int) -> Facts:
-    """The facts of the options ``given`` (see the module ``deb_excuses``), and of the archives, at a time."""
-    reader = _Reader(given)
+def read_facts(
+    given: Row,
+    *,
+    shadow: Versions | None,
+    fixed: Versions | None,
+    now: int,
+    links: Mapping[str, str] | None = None,
+) -> Facts:
+    """The facts of the options ``given`` (see the module ``deb_excuses``), and of the archives, at a time.
+
+    ``links`` say where readers find logs, by their paths.
+    """
+    reader = _Reader(given, links or {})
     if shadow is None:  # as of null, which Ansible takes for something that is given
         reader.faults.append("nothing tells what the shadow archive has")
         shadow = {}
@@ -108,6 +120,7 @@ class _Plan:
 @dataclass
 class _Reader:
     given: Row
+    links: Mapping[str, str]
     faults: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
 
@@ -222,20 +235,41 @@ class _Reader:
         return found
 
     def read_builds(self, known: Collection[Place]) -> dict[tuple[str, Place], Build]:
-        found: dict[tuple[str, Place], tuple[float, Build]] = {}
+        found: dict[tuple[str, Place], Build] = {}
         for row in self.require("build", self.given["builds"], "stack", "platform", "architecture"):
             stack, place = self.find_stack(row["stack"]), Place(row["platform"], row["architecture"])
             if row.get("state") not in BUILD_STATES:
                 self.faults.append(self.name_state("build", row, BUILD_STATES))
             moment = self.read_moment(row)
-            if stack is None or place not in known or row.get("version") not in (None, self.stacks[stack].version):
+            if stack is None or place not in known or not self.is_wanted(stack, place, row.get("version")):
                 continue
-            shown = "" if moment is None else format_moment(moment)
-            build = Build(str(row.get("state")), str(row.get("log") or ""), shown)
+            build = self.make_build(row, moment)
             last = found.get((stack, place))
-            if last is None or (moment or 0.0) >= last[0]:
-                found[stack, place] = (moment or 0.0, build)
-        return {key: build for key, (_moment, build) in found.items()}
+            if last is None or build.moment >= last.moment:
+                found[stack, place] = build
+        return found
+
+    def is_wanted(self, stack: str, place: Place, version: object) -> bool:
+        """Whether a version is the one that the distro file asks for, of the stack or of its source package."""
+        wanted = self.stacks[stack]
+        if version is None or wanted.version is None:
+            return version is None
+        template = wanted.shadow or self.names.shadow
+        return version in (wanted.version, fill_version(template, version=wanted.version, platform=place.platform))
+
+    def make_build(self, row: Row, moment: float | None) -> Build:
+        """What a row says of a build."""
+        log, seconds = str(row.get("log") or ""), row.get("seconds")
+        texts = {name: str(row.get(name) or "") for name in ("version", "stage", "reason", "host")}
+        return Build(
+            str(row.get("state")),
+            log,
+            "" if moment is None else format_moment(moment),
+            moment or 0.0,
+            self.links.get(log) or find_address(log) or "",
+            **texts,
+            seconds=dict(_list_seconds(seconds)) if isinstance(seconds, Mapping) else {},
+        )
 
     def read_moment(self, row: Row) -> float | None:
         """When a build ended: seconds since the epoch, or a time as ISO 8601 writes it."""
@@ -312,6 +346,12 @@ class _Reader:
     def name_state(self, what: str, row: Row, known: Sequence[str]) -> str:
         """The fault of a row with a state that is none."""
         return f"a {what} of {_show(row['stack'])} is {_show(row.get('state'))}, which is none of {', '.join(known)}"
+
+
+def _list_seconds(seconds: Row) -> Iterator[tuple[str, float]]:
+    for name, number in seconds.items():
+        if isinstance(number, int | float) and 0 <= number < float("inf"):
+            yield str(name), float(number)
 
 
 def _find_named(sentence: str, versions: Mapping[str, str]) -> list[str]:

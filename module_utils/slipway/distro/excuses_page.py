@@ -1,9 +1,10 @@
 # Copyright: The Slipway developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The page of the excuses: plain HTML without scripts, for a screen of any size and for paper."""
+"""The page of the excuses: plain HTML for a screen of any size and for paper. Its script only sorts tables."""
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,19 +16,55 @@ from .excuses_words import join_words
 
 #: How many stacks "What to do first" shows; all that have something to be done are further down.
 MOST_FIRST = 25
-#: How many names are listed in a sentence.
+#: How many names are listed in a sentence, and in a cell.
 MOST_NAMED = 5
+MOST_IN_CELL = 1
+#: How many builds are shown; all are in the file for programs.
+MOST_BUILDS = 200
 #: What every state looks like, besides its word: colours are not for everybody, nor on every printer.
 MARKS = {"released": "✔", "built": "●", "building": "…", "blocked": "✘", "excluded": "◌", "unreleased": "○"}
+#: What is not there as it should be, and the reasons that say no more than that.
+LACKING = ("old", "missing", "regressed")
+PLAIN_CODES = ("outdated", "missing", "not-built")
 PLAIN_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*", re.ASCII)
 
+SCRIPT = """
+document.querySelectorAll("table.sortable").forEach(function (table) {
+  table.querySelectorAll("thead th").forEach(function (head, column) {
+    var button = document.createElement("button");
+    button.type = "button";
+    button.textContent = head.textContent;
+    head.textContent = "";
+    head.append(button);
+    button.addEventListener("click", function () {
+      var turn = head.getAttribute("aria-sort") === "ascending" ? -1 : 1;
+      var body = table.tBodies[0];
+      function key(row) {
+        var cell = row.cells[column];
+        return cell.dataset.sort === undefined ? cell.textContent : cell.dataset.sort;
+      }
+      var rows = Array.from(body.rows).sort(function (one, other) {
+        return turn * key(one).localeCompare(key(other), "en", {numeric: true});
+      });
+      table.querySelectorAll("thead th").forEach(function (each) { each.removeAttribute("aria-sort"); });
+      head.setAttribute("aria-sort", turn === 1 ? "ascending" : "descending");
+      body.append.apply(body, rows);
+    });
+  });
+});
+"""
+#: Nothing is loaded from anywhere, and no other script runs, whatever words from outside are on the page.
+_DIGEST = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
+POLICY = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{_DIGEST}'"
 PAGE = """\
 <!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="generator" content="Slipway deb_excuses">
+<link rel="alternate" type="application/atom+xml" title="Builds of {distribution}" href="excuses.atom">
 <title>What holds up {distribution}</title>
 <style>
 body {{ font-family: sans-serif; line-height: 1.4; margin: 1em auto; padding: 0 1em; max-width: 75em }}
@@ -37,6 +74,10 @@ h3 {{ margin: 1.5em 0 .2em }}
 table {{ border-collapse: collapse }}
 caption {{ text-align: left; padding: .3em 0 }}
 th, td {{ text-align: left; padding: .3em .8em .3em 0; border-bottom: 1px solid #ccc; vertical-align: top }}
+button {{ font: inherit; border: 0; background: none; padding: 0; text-align: left; cursor: pointer }}
+button::after {{ content: " ↕" }}
+[aria-sort=ascending] button::after {{ content: " ↑" }}
+[aria-sort=descending] button::after {{ content: " ↓" }}
 .wide {{ overflow-x: auto }}
 .wide td {{ white-space: nowrap }}
 pre {{ white-space: pre-wrap; overflow-wrap: anywhere; background: #f3f3f3; padding: .4em .6em; margin: .3em 0 }}
@@ -45,14 +86,15 @@ li {{ margin-bottom: .8em }}
 p {{ margin: .3em 0 }}
 dt {{ font-weight: bold }}
 small {{ color: #555; font-weight: normal }}
-.blocked {{ color: #a00; font-weight: bold }}
-.released {{ color: #060 }}
-.built, .building {{ color: #740 }}
+.blocked, .failed {{ color: #a00; font-weight: bold }}
+.released, .ok {{ color: #060 }}
+.built, .building, .running {{ color: #740 }}
 @media print {{
 body {{ margin: 0; max-width: none; font-size: 9pt }}
 .wide {{ overflow: visible }}
 .wide td {{ white-space: normal }}
 nav {{ display: none }}
+button::after {{ content: "" }}
 a {{ color: inherit; text-decoration: none }}
 a[href^=http]::after {{ content: " (" attr(href) ")" }}
 pre {{ background: none; border: 1px solid #999 }}
@@ -67,30 +109,41 @@ thead {{ display: table-header-group }}
 <p>For each stack of the distribution {distribution}: where it is released, what keeps it from being released, \
 since when, and what helps.</p>
 <p><strong>{summary}</strong></p>
-<nav><p><a href="#first">What to do first</a> · <a href="#stacks">All stacks</a> · <a href="#details">Details</a> · \
+<nav><p><a href="#first">What to do first</a> · <a href="#coverage">Coverage</a> · \
+<a href="#stacks">All stacks</a> · <a href="#builds">Builds</a> · <a href="#details">Details</a> · \
 <a href="#legend">What the words mean</a></p></nav>
 </header>
 <main>
 <h2 id="first">What to do first</h2>
 {first}
+<h2 id="coverage">Coverage</h2>
+{coverage}
 <h2 id="stacks">All stacks</h2>
 {table}
+<h2 id="builds">Builds</h2>
+{builds}
 <h2 id="details">Details</h2>
 {details}
 {remarks}<h2 id="legend">What the words mean</h2>
 {legend}
 </main>
 <footer>
-<p>The same for programs: <a href="excuses.json">excuses.json</a></p>
+<p>The same for programs: <a href="excuses.json">excuses.json</a>. Results of builds as a feed: \
+<a href="excuses.atom">excuses.atom</a></p>
 </footer>
+<script>{script}</script>
 </body>
 </html>
 """
 
 
-def render_page(excuses: Mapping[str, Any]) -> str:
-    """The page of what :func:`excuses.build_excuses` made."""
+def render_page(excuses: Mapping[str, Any], *, has_queue: bool = False) -> str:
+    """The page of what :func:`excuses.build_excuses` made; ``has_queue`` if a run says beside it what it does now."""
     return PAGE.format(
+        policy=escape_html(POLICY),
+        script=SCRIPT,
+        coverage=_render_coverage(excuses),
+        builds=_render_builds(excuses["builds"], has_queue=has_queue),
         distribution=_show(excuses["distribution"]),
         summary=_summarise(excuses["counts"]),
         first=_render_first(excuses),
@@ -155,16 +208,70 @@ def _render_command(command: str | None) -> str:
     return f"<pre>{escape_html(command)}</pre>" if command else ""
 
 
-def _render_table(excuses: Mapping[str, Any]) -> str:
-    columns = "".join(f'<th scope="col">{_show(place)}</th>' for place in excuses["places"])
-    rows = "\n".join(_render_row(stack, row) for stack, row in excuses["stacks"].items())
+def _render_wide(label: str, caption: str, columns: Iterable[str], rows: Iterable[str]) -> str:
+    """A table that scrolls where it is wider than the screen, and can be sorted."""
+    head = "".join(f'<th scope="col">{column}</th>' for column in columns)
+    body = "\n".join(rows)
     return (
-        "<p>How each stack stands on each platform and architecture. Below that: the version in the fixed archive, if "
-        "there is one, and the version in the shadow archive, if it is not the wanted one.</p>\n"
-        '<div class="wide" role="region" aria-label="All stacks" tabindex="0">\n<table>\n'
-        "<caption>Stacks by platform and architecture</caption>\n"
-        f'<thead><tr><th scope="col">Stack</th><th scope="col">Wanted</th>{columns}</tr></thead>\n'
-        f"<tbody>\n{rows}\n</tbody>\n</table>\n</div>"
+        f'<div class="wide" role="region" aria-label="{label}" tabindex="0">\n<table class="sortable">\n'
+        f"<caption>{caption}</caption>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>\n</div>"
+    )
+
+
+def _render_coverage(excuses: Mapping[str, Any]) -> str:
+    if not excuses["stacks"] or not excuses["coverage"]:
+        return "<p>There are no stacks.</p>"
+    words = list(excuses["legend"]["coverage"])
+    rows = []
+    for place, counts in excuses["coverage"].items():
+        asked = sum(counts.values())
+        share = f"{100 * counts['current'] // asked} %" if asked else ""
+        cells = "".join(f"<td>{counts[word]}</td>" for word in words)
+        rows.append(f'<tr><th scope="row">{_show(place)}</th><td>{share}</td>{cells}</tr>')
+    caption = "How many stacks the shadow archive has, by platform and architecture"
+    return _render_wide("Coverage", caption, ["Where", "Current", *words], rows)
+
+
+def _render_builds(builds: Sequence[Mapping[str, Any]], *, has_queue: bool) -> str:
+    queue = '<p><a href="now.html">What runs and waits now, and on which hosts</a></p>\n' if has_queue else ""
+    if not builds:
+        return f"{queue}<p>No build of these versions is known.</p>"
+    shown = builds[:MOST_BUILDS]
+    more = (
+        f"\n<p>{count_of(len(builds) - len(shown), 'older build')} in excuses.json.</p>" if builds[MOST_BUILDS:] else ""
+    )
+    caption = "The last build of each stack in each place, the newest first; times in minutes and seconds"
+    columns = ["Stack", "Version", "Where", "Became", "Ended", "Took", "Steps", "Host"]
+    return f"{queue}{_render_wide('Builds', caption, columns, map(_render_build, shown))}{more}"
+
+
+def _render_build(build: Mapping[str, Any]) -> str:
+    state, steps = build["state"], build["seconds"]
+    took = sum(steps.values())
+    word = f"{state} at {build['stage']}" if state == "failed" and build["stage"] else state
+    became = f'<a href="{escape_html(build["link"])}">{_show(word)}</a>' if build["link"] else _show(word)
+    each = ", ".join(f"{name} {format_seconds(seconds)}" for name, seconds in steps.items())
+    version, place, at, host = (_show(build[name] or "") for name in ("version", "place", "at", "host"))
+    return (
+        f'<tr><th scope="row">{_link(build["stack"])}</th><td>{version}</td><td>{place}</td>'
+        f'<td class="{state}">{became}</td><td>{at}</td>'
+        f'<td data-sort="{took:.0f}">{format_seconds(took)}</td><td>{_show(each)}</td><td>{host}</td></tr>'
+    )
+
+
+def format_seconds(seconds: float) -> str:
+    """``75:03`` for a time of 75 minutes."""
+    return f"{round(seconds) // 60}:{round(seconds) % 60:02}"
+
+
+def _render_table(excuses: Mapping[str, Any]) -> str:
+    rows = (_render_row(stack, row) for stack, row in excuses["stacks"].items())
+    columns = ["Stack", "Wanted", *map(_show, excuses["places"])]
+    return (
+        "<p>How each stack stands on each platform and architecture. Below that: what is there of it unless the reason "
+        "says it, the version in the fixed archive, if there is one, and that in the shadow "
+        "archive, if it is not the wanted one.</p>\n"
+        f"{_render_wide('All stacks', 'Stacks by platform and architecture', columns, rows)}"
     )
 
 
@@ -179,7 +286,11 @@ def _render_row(stack: str, row: Mapping[str, Any]) -> str:
 def _render_place(place: Mapping[str, Any]) -> str:
     state, codes = place["state"], place["codes"]
     more = f": {codes[0]}" if state == "blocked" else ""
-    versions = [f"fixed {place['fixed']}"] if place["fixed"] else []
+    if (waits := place["waits"]) and codes[0] == "dependency-unreleased":
+        more = f" by {_show(join_words(waits[:MOST_IN_CELL], more=len(waits[MOST_IN_CELL:])))}"
+    coverage = place["coverage"]
+    versions = [coverage] if coverage in LACKING and codes[0] not in PLAIN_CODES else []
+    versions += [f"fixed {place['fixed']}"] if place["fixed"] else []
     if place["shadow"] not in (None, place["wanted"]):
         versions.append(f"shadow {place['shadow']}")
     small = "".join(f"<br><small>{_show(version)}</small>" for version in versions)
@@ -245,6 +356,7 @@ def _render_legend(legend: Mapping[str, Mapping[str, str]]) -> str:
         f"<h3>{title}</h3>\n<dl>\n{_render_terms(terms.items())}\n</dl>"
         for title, terms in (
             ("States", states),
+            ("Coverage", legend["coverage"]),
             ("Reasons", legend["codes"]),
             ("Categories, in excuses.json", legend["categories"]),
             ("Other words", archives),

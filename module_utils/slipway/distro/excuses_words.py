@@ -43,6 +43,14 @@ LEGEND: dict[str, dict[str, str]] = {
         "excluded": "It is allowed to be missing there.",
         "unreleased": "It has no version in the distro file, so it is not to be released yet.",
     },
+    "coverage": {
+        "current": "The shadow archive has the version that the distro file asks for.",
+        "old": "The shadow archive has another version, and nothing else holds up the new one.",
+        "missing": "The shadow archive has no version, and nothing else holds it up.",
+        "blocked": "It is old or missing, and waits for others, which are named.",
+        "excluded": "It is allowed to be missing there.",
+        "regressed": "Its last build failed, and an earlier version is in an archive.",
+    },
 }
 #: What is said of a stack that another one needs, by its first code.
 WHICH = {
@@ -92,7 +100,7 @@ def describe_logs(facts: Facts, stack: str, places: Sequence[Place]) -> list[dic
         {
             "place": place.name,
             "log": cut_text(build.log) or None,
-            "link": find_address(build.log),
+            "link": build.link or None,
             "at": build.at or None,
         }
         for place, build in builds
@@ -200,10 +208,11 @@ def _explain_source(subject: str, cause: Cause) -> Words:
     )
 
 
-def _explain_build(subject: str, _cause: Cause) -> Words:
+def _explain_build(subject: str, cause: Cause) -> Words:
+    said = end_sentence(cut_text(cause.reason)) if cause.reason else ""
     return (
         f"the build of {subject} failed.",
-        "The last attempt ended with an error.",
+        f"The last attempt ended with an error{': ' + said if said else '.'}",
         "Read the end of the log, which names the error. Correct it in a new version of the stack; if the stack was "
         "not at fault, build it again.",
     )

@@ -755,3 +755,45 @@ def test_a_stack_may_have_versions_of_its_own_form() -> None:
     assert explain(stacks={"greet": greet}, shadow=there)["stacks"]["greet"]["state"] == "built"
     with pytest.raises(SlipwayError, match=r"the template '\{platform\}': it lacks \{version\}"):
         explain(stacks={"greet": {**greet, "source_version": "{platform}"}}, shadow=there)
+
+
+def test_coverage_tells_what_the_archive_has_of_each_stack() -> None:
+    failed = {"platform": "bookworm", "architecture": "amd64", "state": "failed", "version": "2.0-0~bookworm"}
+    found = explain(
+        stacks=stacks(a="2.0", b="2.0", c="2.0", d="2.0", e="2.0", f="2.0", g="2.0", h=None),
+        shadow=archive({"a": "2.0", "b": "1.0", "c": "1.0"}, {}),
+        fixed=archive({"e": "1.0"}, {}, form="{}-r1~bookworm"),
+        builds=[{**failed, "stack": stack} for stack in ("c", "e", "g")],
+        depends={"f": ["e"]},
+        excludes=[{"stack": "d"}],
+    )
+    words = {name: row["places"][AMD64]["coverage"] for name, row in found["stacks"].items()}
+    assert words == {
+        **{"a": "current", "b": "old", "c": "regressed", "d": "excluded", "e": "regressed", "f": "blocked"},
+        **{"g": "missing", "h": None},
+    }
+    assert found["coverage"][AMD64] == {
+        "current": 1,
+        "old": 1,
+        "missing": 1,
+        "blocked": 1,
+        "excluded": 1,
+        "regressed": 2,
+    }
+    assert set(words.values()) - {None} == set(found["legend"]["coverage"])
+
+
+def test_builds_are_told_newest_first_and_those_of_other_versions_are_not() -> None:
+    row = {"platform": "bookworm", "architecture": "amd64", "state": "ok", "seconds": {"build": 3, "x": "y", "z": -1}}
+    found = explain(
+        stacks=stacks(a="2.0", b="2.0", c="2.0"),
+        builds=[
+            {**row, "stack": "a", "at": NOW, "version": "2.0-0~bookworm"},
+            {**row, "stack": "b", "at": NOW + 1, "version": "2.0"},
+            {**row, "stack": "c", "at": NOW + 2, "version": "1.0-0~bookworm"},
+        ],
+    )
+    assert [(build["stack"], build["ended"], build["seconds"]) for build in found["builds"]] == [
+        ("b", NOW + 1, {"build": 3.0}),
+        ("a", NOW, {"build": 3.0}),
+    ]

@@ -12,6 +12,7 @@ import pytest
 from excuses import DAY, NOW
 from publishing import run_module, tree
 
+FILES = ["excuses.json", "excuses.html", "excuses.atom"]
 SHADOW = {"bookworm": {"amd64": {"ros-d-a": "1.0-0~bookworm"}}}
 
 
@@ -42,7 +43,7 @@ def test_the_excuses_are_written_once_and_only_when_facts_change(tmp_path: Path)
     assert looked["changed"] is True
     assert not (tmp_path / "public").exists()
     done = run_module("deb_excuses", given)
-    assert (done["changed"], done["files"], done["diff"]) == (True, ["excuses.json", "excuses.html"], looked["diff"])
+    assert (done["changed"], done["files"], done["diff"]) == (True, FILES, looked["diff"])
     assert "b 1.1: blocked\n" in done["diff"]["after"]
     assert done["counts"]["blocked"] == 1
     assert [entry["stack"] for entry in done["first"]] == ["b"]
@@ -69,7 +70,7 @@ def test_the_files_are_whole_for_everybody_and_keep_the_dates(tmp_path: Path) ->
     given = options(tmp_path)
     run_module("deb_excuses", given)
     directory = tmp_path / "public/excuses"
-    assert sorted(path.name for path in directory.iterdir()) == ["excuses.html", "excuses.json"]
+    assert sorted(path.name for path in directory.iterdir()) == sorted(FILES)
     assert {path.stat().st_mode & 0o777 for path in directory.iterdir()} == {0o644}
     assert directory.stat().st_mode & 0o777 == 0o755
     run_module("deb_excuses", {**given, "now": NOW + DAY, "holds": {"b": "for a"}})
@@ -103,6 +104,7 @@ def test_what_archives_serve_is_read(tmp_path: Path) -> None:
         "shadow": "1.0-0~bookworm",
         "fixed": "1.0-r3~bookworm",
         "state": "released",
+        "coverage": "current",
         "codes": [],
         "category": None,
         "waits": [],
@@ -141,3 +143,71 @@ def test_the_excuses_of_another_distribution_are_kept(tmp_path: Path) -> None:
     answer = run_module("deb_excuses", options(tmp_path, distribution="e"))
     assert "excuses.json: it is of the distribution d. Name another directory, or move the file away" in answer["msg"]
     assert tree(tmp_path) == before
+
+
+def put_result(builds: Path, version: str, log: bytes | None, **more: Any) -> Path:
+    """What a build left, as the module deb_builds keeps it."""
+    directory = builds / f"bookworm-amd64/ros-d-b_{version.replace(':', '%3a')}"
+    directory.mkdir(parents=True)
+    row = {
+        **{"platform": "bookworm", "architecture": "amd64", "source": "ros-d-b", "version": version, "stack": "b"},
+        **{"state": "failed", "stage": "test", "reason": "Its tests failed: smoke.", "host": "build-1", "at": NOW},
+        **{"log": "/elsewhere/ros-d-b.log", "seconds": {"build": 61.4, "test": 3}, "tests": {}, "why": "", **more},
+    }
+    (directory / "result.json").write_text(json.dumps(row))
+    if log is not None:
+        (directory / "ros-d-b.log").write_bytes(log)
+    return directory
+
+
+def test_results_of_builds_are_told_and_their_logs_published_until_the_page_names_them_no_more(tmp_path: Path) -> None:
+    builds, excuses = tmp_path / "builds", tmp_path / "public/excuses"
+    put_result(builds, "1.0-0~bookworm", b"of another version")
+    given = options(tmp_path, builds_directory=str(builds))
+    run_module("deb_excuses", given)
+    assert not (excuses / "logs").exists()
+
+    whole = b"begin\n" + b"x" * (2 << 20) + b"<b>\nend\n"
+    put_result(builds, "1.1-0~bookworm", whole)
+    name = "logs/bookworm-amd64/ros-d-b_1.1-0~bookworm.txt"
+    looked = run_module("deb_excuses", given, check=True)
+    assert looked["logs"] == [name]
+    assert not (excuses / "logs").exists()
+    done = run_module("deb_excuses", given)
+    assert (done["changed"], done["logs"], done["files"]) == (True, [name], FILES)
+    published = (excuses / name).read_bytes()
+    assert published.startswith(b"begin\n")
+    assert published.endswith(b"<b>\nend\n")
+    assert b"bytes are left out here" in published
+    assert len(published) < 1.1 * (1 << 20)
+    found = json.loads((excuses / "excuses.json").read_text())
+    (build,) = found["builds"]
+    assert {name: build[name] for name in ("stack", "place", "state", "stage", "host", "link", "ended")} == {
+        **{"stack": "b", "place": "bookworm-amd64", "state": "failed", "stage": "test", "host": "build-1"},
+        **{"link": name, "ended": NOW},
+    }
+    assert found["stacks"]["b"]["places"]["bookworm-amd64"]["coverage"] == "missing"
+    (reason,) = found["stacks"]["b"]["reasons"]
+    assert (reason["code"], reason["logs"][0]["link"]) == ("build-failed", name)
+    assert "Its tests failed: smoke." in reason["why"]
+    assert f'href="{name}">failed at test</a>' in (excuses / "excuses.html").read_text()
+    assert run_module("deb_excuses", given)["changed"] is False
+
+    newer = {**given, "stacks": {**given["stacks"], "b": {"version": "1.2"}}}
+    assert run_module("deb_excuses", newer)["logs"] == [name]
+    assert not (excuses / name).exists()
+
+
+def test_a_result_that_is_none_and_a_log_that_is_a_link_are_left_alone(tmp_path: Path) -> None:
+    builds = tmp_path / "builds"
+    (tmp_path / "secret").write_text("secret")
+    log = put_result(builds, "1.1-0~bookworm", None) / "ros-d-b.log"
+    log.symlink_to(tmp_path / "secret")
+    for number, text in enumerate(("{", "[]", '{"state": "failed"}', "[" * 100000)):
+        (builds / f"x-y/z_{number}").mkdir(parents=True)
+        (builds / f"x-y/z_{number}/result.json").write_text(text)
+    done = run_module("deb_excuses", options(tmp_path, builds_directory=str(builds)))
+    assert (done["changed"], done["logs"]) == (True, [])
+    assert not (tmp_path / "public/excuses/logs").exists()
+    assert len(json.loads((tmp_path / "public/excuses/excuses.json").read_text())["builds"]) == 1
+    assert run_module("deb_excuses", options(tmp_path, builds_directory=str(tmp_path / "none")))["logs"] == []
