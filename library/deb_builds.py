@@ -113,6 +113,11 @@ options:
     description: Where logs and results are kept, in C(<platform>-<architecture>/<source>_<version>/).
     type: path
     required: true
+  status_directory:
+    description:
+      - Where readers see what is built now, what waits, and what hosts do, C(index.html) and C(status.json), written
+        at most once a second. Without it nothing is shown.
+    type: path
   hosts:
     description: The build hosts.
     type: list
@@ -346,6 +351,7 @@ def main() -> None:
             "component": {"type": "str", "default": "main"},
             "gnupghome": {"type": "path", "required": True},
             "directory": {"type": "path", "required": True},
+            "status_directory": {"type": "path"},
             "hosts": {"type": "list", "elements": "dict", "required": True, "options": HOST},
             "hosts_file": {"type": "path"},
             "url": {"type": "str"},
@@ -441,6 +447,7 @@ def make_run(options: Mapping[str, Any], planner: SitePlanner, url: str) -> Run:
         profiles=tuple(options["profiles"]),
         maintainer=options["maintainer"],
         timeout=options["timeout"],
+        status=Path(options["status_directory"]) if options["status_directory"] else None,
     )
     return Run(
         settings,

@@ -22,7 +22,7 @@ PAGE = """\
 <title>{name}</title>
 <style>
 body {{ font-family: sans-serif; margin: 2em; color: #222; background: #fff }}
-table {{ border-collapse: collapse }}
+table {{ border-collapse: collapse; display: block; overflow-x: auto }}
 th, td {{ text-align: left; padding: .3em .8em; border-bottom: 1px solid #ccc; vertical-align: top }}
 .failed {{ color: #a00; font-weight: bold }}
 .passed {{ color: #060 }}

@@ -22,7 +22,7 @@ DATA = "excuses.json"
 PAGE = "excuses.html"
 FEED = "excuses.atom"
 #: What a run that builds says beside them of what it does, for programs.
-QUEUE = "now.json"
+QUEUE = "now/status.json"
 
 
 def read_archive(public: Path, places: Iterable[Place], *, component: str) -> dict[Place, dict[str, str]]:

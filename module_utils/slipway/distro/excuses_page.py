@@ -233,7 +233,7 @@ def _render_coverage(excuses: Mapping[str, Any]) -> str:
 
 
 def _render_builds(builds: Sequence[Mapping[str, Any]], *, has_queue: bool) -> str:
-    queue = '<p><a href="now.html">What runs and waits now, and on which hosts</a></p>\n' if has_queue else ""
+    queue = '<p><a href="now/index.html">What runs and waits now, and on which hosts</a></p>\n' if has_queue else ""
     if not builds:
         return f"{queue}<p>No build of these versions is known.</p>"
     shown = builds[:MOST_BUILDS]

@@ -9,6 +9,7 @@ What is done is what the archive has, so that a run which was killed is gone on 
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import queue
 import re
@@ -31,6 +32,7 @@ from ..progress import Progress
 from ..release.records import format_json
 from .again import NOT_BUILT, Again, compare, is_sampled, keep_first, tell
 from .line import Limit, LostError, do_job
+from .now import Board
 from .schedule import Host, Schedule, Start, Unit
 
 #: Seconds that results wait for others which could go into the archive with them, while there is other work.
@@ -101,6 +103,8 @@ class Settings:
     again: int = 0
     timeout: float = 7 * 86400.0
     batch: float = BATCH
+    #: Where readers see what runs now.
+    status: Path | None = None
 
 
 @dataclass
@@ -172,6 +176,7 @@ class Run:
         self.settings, self.planner, self.shelf, self.store = settings, planner, shelf, store
         self.hosts, self.progress, self.clock = hosts, progress, clock
         self.schedule = Schedule()
+        self.board = Board(settings.status, settings.distribution, progress.report, clock=clock)
         self.events: queue.Queue[_Came] = queue.Queue()
         self.stop = threading.Event()
         self.threads: list[threading.Thread] = []
@@ -198,6 +203,7 @@ class Run:
             self.stop.set()
             for thread in self.threads:
                 thread.join()
+            self.board.end()
         self.conclude()
         return self.report
 
@@ -209,6 +215,7 @@ class Run:
         ready = self.list_ready()
         for start in self.schedule.choose(ready, self.clock()):
             self.start(start)
+        self.board.show(self.schedule, ready, left=len(self.entries))
         if self.is_inclusion_due(ready):
             self.include()
             return True
@@ -260,11 +267,10 @@ class Run:
     def build(self, start: Start, job: Job, target: Path) -> None:
         """Have the host build, and tell the run what became of it."""
         result, fault, found = None, "", {}
+        hear = functools.partial(self.board.hear, start.unit)
         try:
             files = {path.name: path for unit in self.list_sources(start.unit, job) for path in self.shelf.fetch(unit)}
-            result = do_job(
-                start.host, job, [*files.values()], target, tell=lambda _message: None, stop=self.stop, limit=Limit()
-            )
+            result = do_job(start.host, job, [*files.values()], target, tell=hear, stop=self.stop, limit=Limit())
             if start.unit in self.again and result.outcome == DONE:
                 found = compare(self.again[start.unit][0], target, host=start.host.name)
         except LostError as lost:

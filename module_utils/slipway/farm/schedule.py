@@ -127,6 +127,10 @@ class Schedule:
         where = ", ".join(dict.fromkeys(host for host, _why in tries))
         return f"{len(tries)} attempts on {where} came to nothing, the last because {tries[-1][1]}"
 
+    def find_rest(self, name: str) -> float:
+        """Until when a host rests."""
+        return self._rests.get(name, _Rest()).until
+
     def find_wait(self, ready: Sequence[Unit], now: float) -> float | None:
         """Seconds until a host that rests may take one of ``ready``; None if nothing will change by itself."""
         waiting = {unit.architecture for unit in ready if unit not in self.running and not self.has_failed(unit)}
