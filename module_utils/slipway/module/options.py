@@ -49,6 +49,18 @@ GIT_AUTHOR: Options = {
     "email": {"type": "str", "default": "slipway@localhost"},
     "epoch": {"type": "int", "default": 0},
 }
+MAIL: Options = {
+    "maildir": {"type": "path"},
+    "host": {"type": "str"},
+    "port": {"type": "int", "default": 587},
+    "tls": {"type": "str", "choices": ["starttls", "implicit", "none"], "default": "starttls"},
+    "user": {"type": "str"},
+    "password": {"type": "str", "no_log": True},
+    "sender": {"type": "str", "required": True},
+    "again": {"type": "bool", "default": False},
+    "arrived": {"type": "bool", "default": False},
+    "role": {"type": "str", "default": "release_announce"},
+}
 MORPH_BUILD: Options = {"handle": {"type": "dict"}, "timeout": {"type": "float", "default": 30}}
 MORPH_LIST_COMMAND: Options = {"list_command": {"type": "list", "elements": "str"}, "chdir": {"type": "path"}}
 # Where keys are, and which of them signs, is not a secret.

@@ -123,7 +123,7 @@ def send_once(
         if arrived:
             return _record_arrival(journal, past, everyone, write=write)
         if not again:
-            raise _unknown_error(past, journal, left)
+            raise _unknown_error(relay, past, journal, left)
     if past is not None and past.sent and not again:
         return Sending(False, past.refused)
     if not left or not write:
@@ -179,13 +179,13 @@ def _record_arrival(path: Path, past: Journal, everyone: Sequence[str], *, write
     return Sending(True)
 
 
-def _unknown_error(past: Journal, path: Path, recipients: Sequence[str]) -> SlipwayError:
+def _unknown_error(relay: Relay, past: Journal, path: Path, recipients: Sequence[str]) -> SlipwayError:
     return SlipwayError(
         "send the announcement through",
         past.relay,
         f"it may have been sent at {past.begun}: a run gave that server the mail and did not learn, or did not live to "
         f"write into {path}, what became of it",
-        do_next=explain_search(past.message_id, recipients),
+        do_next=explain_search(relay, past.message_id, recipients),
     )
 
 

@@ -43,6 +43,8 @@ class Relay:
     ca_path: str | None = None
     timeout: float = 30.0
     limit: float = 300.0
+    #: Whose variables tell what became of a mail whose fate is unknown.
+    role: str = "release_announce"
 
     @property
     def address(self) -> str:
@@ -156,7 +158,7 @@ def send_mail(relay: Relay, mail: EmailMessage, recipients: Sequence[str] | None
             ATTEMPT,
             relay.address,
             reason,
-            do_next="Check the mail settings; nothing was sent. Run again with the tag announce.",
+            do_next="Check the mail settings; nothing was sent. Run again.",
         ) from error
     return _read_refusals(refused)
 
@@ -196,12 +198,12 @@ def decode_answer(answer: bytes | str) -> str:
     return answer.decode("utf-8", "replace") if isinstance(answer, bytes) else answer
 
 
-def explain_search(message_id: str, recipients: Sequence[str]) -> str:
+def explain_search(relay: Relay, message_id: str, recipients: Sequence[str]) -> str:
     """What to do about a mail whose fate is unknown."""
     return (
         f"Look for the Message-ID {message_id} in what {', '.join(recipients)} got, such as a list's archive, or in "
-        "the server's log. If it is there, run again with -e release_announce_arrived=true; if it is not, with "
-        "-e release_announce_again=true, which sends it again."
+        f"the server's log. If it is there, run again with -e {relay.role}_arrived=true; if it is not, with "
+        f"-e {relay.role}_again=true, which sends it again."
     )
 
 
@@ -248,7 +250,7 @@ def _unknown_error(relay: Relay, mail: EmailMessage, reason: str, recipients: Se
         ATTEMPT,
         relay.address,
         f"it had got the whole mail, and then, before it said whether it takes it: {reason}. It may have been sent",
-        do_next=explain_search(str(mail["Message-ID"]), recipients),
+        do_next=explain_search(relay, str(mail["Message-ID"]), recipients),
     )
 
 
