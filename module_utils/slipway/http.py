@@ -90,10 +90,11 @@ class Answer:
 class Service:
     """An HTTP service of a site at ``url``; with ``unix_socket`` it is reached through that file instead.
 
-    Proxies are not used, since it belongs to the site; a redirect is a failure that names its target.
+    Proxies are not used, since it belongs to the site; a redirect is a failure that names its target. ``headers`` go
+    with every request, and may be secret.
     """
 
-    def __init__(self, url: str, *, unix_socket: str | None = None) -> None:
+    def __init__(self, url: str, *, unix_socket: str | None = None, headers: Mapping[str, str] | None = None) -> None:
         parts = urlsplit(url)
         port = None
         with contextlib.suppress(ValueError):
@@ -110,6 +111,7 @@ class Service:
         self._host, self._port = parts.hostname, port
         self._base = parts.path.rstrip("/")
         self._unix_socket = unix_socket
+        self._headers = dict(headers or {})
 
     def ask(
         self,
@@ -119,6 +121,7 @@ class Service:
         attempt: str,
         body: bytes | None = None,
         content_type: str | None = None,
+        content_range: str | None = None,
         timeout: float = 60.0,
         tries: int = TRIES,
     ) -> Answer:
@@ -127,7 +130,8 @@ class Service:
         A connection that fails is tried again: give ``tries=1`` for what must not be asked twice, and look afterwards
         whether it was done, since it may have been.
         """
-        headers = {"Content-Type": content_type} if content_type else {}
+        named = {"Content-Type": content_type, "Content-Range": content_range}
+        headers = {name: value for name, value in named.items() if value}
 
         def exchange() -> Answer:
             whole = io.BytesIO()
@@ -193,7 +197,7 @@ class Service:
     ) -> Iterator[http.client.HTTPResponse]:
         connection = self._make_connection(Limit(timeout))
         try:
-            connection.request(method, self._base + path, body=body, headers=dict(headers))
+            connection.request(method, self._base + path, body=body, headers={**self._headers, **headers})
             response = connection.getresponse()
             if response.status in MOVED:
                 raise http.client.HTTPException(f"it has moved to {response.headers.get('Location')}")

@@ -78,6 +78,24 @@ class Shelf(Protocol):
         """The files of a source package, the .dsc first."""
 
 
+class Line(Protocol):
+    """Has a job done, as :func:`.line.do_job` does on a build host."""
+
+    def __call__(
+        self,
+        host: Host,
+        job: Job,
+        source: Sequence[Path],
+        target: Path,
+        /,
+        *,
+        tell: Callable[[dict[str, Any]], None],
+        stop: threading.Event,
+        limit: Limit | None = None,
+    ) -> Result:
+        """What became of it; :class:`.line.LostError` if there is no result."""
+
+
 class Store(Protocol):
     """The archive that results go into."""
 
@@ -171,8 +189,10 @@ class Run:
         store: Store,
         hosts: Callable[[], Sequence[Host] | None],
         progress: Progress,
+        line: Line = do_job,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self.line = line
         self.settings, self.planner, self.shelf, self.store = settings, planner, shelf, store
         self.hosts, self.progress, self.clock = hosts, progress, clock
         self.schedule = Schedule()
@@ -270,7 +290,7 @@ class Run:
         hear = functools.partial(self.board.hear, start.unit)
         try:
             files = {path.name: path for unit in self.list_sources(start.unit, job) for path in self.shelf.fetch(unit)}
-            result = do_job(start.host, job, [*files.values()], target, tell=hear, stop=self.stop, limit=Limit())
+            result = self.line(start.host, job, [*files.values()], target, tell=hear, stop=self.stop, limit=Limit())
             if start.unit in self.again and result.outcome == DONE:
                 found = compare(self.again[start.unit][0], target, host=start.host.name)
         except LostError as lost:

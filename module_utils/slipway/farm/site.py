@@ -153,6 +153,15 @@ class LocalStore:
             yield from _DIGEST.findall(_read_index(directory / "Packages"))
 
 
+def read_versions(public: Path, component: str, platform: str, architecture: str) -> dict[str, str]:
+    """The versions of the packages that clients read, by their names."""
+    index = public / "dists" / platform / component / f"binary-{architecture}" / "Packages"
+    rows = [dict(_FIELD.findall(paragraph)) for paragraph in _read_index(index).split("
+
+")]
+    return {row["Package"]: row.get("Version", "") for row in rows if "Package" in row}
+
+
 def _read_index(index: Path) -> str:
     try:
         return index.read_text(encoding="utf-8", errors="surrogateescape")

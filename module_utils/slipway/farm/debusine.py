@@ -1,0 +1,501 @@
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Builds by debusine, Debian's distributed build engine: it gets what a build host would, and gives the same back.
+
+A build is up to three work requests: sbuild, an autopkgtest that only installs, and the package's own autopkgtest.
+What is asked for is written down first, so that a run that was killed is gone on with: the number of the uploaded
+source package is nobody else's, and by it the work request is found whose answer got lost.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import re
+import threading
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from ..binary import sbuild
+from ..binary.job import BUILD, DONE, FAILED, FETCH, GIVEN_BACK, INSTALL, TEST, Job, Result
+from ..deb.dsc import read_dsc
+from ..errors import SlipwayError
+from ..files import hash_file, make_directory, make_scratch, write_atomic
+from ..http import NoAnswerError
+from ..release.records import format_json
+from . import debusinetasks as tasks
+from .debusineapi import Api, Artifact, StoppedError, WorkRequest
+from .line import Limit, LostError
+from .schedule import Host
+
+#: Seconds between looks at a work request, longer the longer it takes.
+FIRST_LOOK, LONGEST_LOOK = 1.0, 15.0
+#: How often an environment is attempted in a run, and a work request whose answer does not come.
+TRIES = 3
+#: Seconds that an environment which debusine made is used.
+FRESH = 7 * 86400.0
+PASSED = ("success", "skipped")
+BROKEN = ("error", "temporary failure", "")
+#: The length of a time up to its seconds.
+_SECONDS = len("2026-01-01T00:00:00")
+_PRODUCTS = (".deb", ".ddeb", ".udeb", ".buildinfo")
+_SUM = re.compile(r"^ ([0-9a-f]{64}) [0-9]+ (\S+)$", re.MULTILINE)
+_INSTALLED = re.compile(r"^ ([a-z0-9][a-z0-9.+-]*)(?::[a-z0-9-]+)? \(= ([^)\s]+)\),?$", re.MULTILINE)
+
+
+@dataclass
+class Memory:
+    """What is known of a job: the number of its source package, of its work requests by step, and of the run."""
+
+    label: str
+    run: str
+    since: str = ""
+    source: int = 0
+    install: int = 0
+    done: bool = False
+    requests: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Terms:
+    """How debusine is used; times in seconds.
+
+    ``environments`` has by platform the number of an artifact, a lookup, or a line of sources.list of which debusine
+    makes one. ``queue`` is how long a work request may wait for a worker, and ``directory`` where is written down what
+    was asked for.
+    """
+
+    directory: Path
+    environments: Mapping[str, str] = field(default_factory=dict)
+    queue: float = 86400.0
+
+
+class Engine:
+    """A build host that is all of debusine. Safe to use from several threads.
+
+    ``versions`` tells which packages the archive has now, for a platform and an architecture: what was built before
+    the run began counts only if it was built with those.
+    """
+
+    def __init__(
+        self,
+        api: Api,
+        terms: Terms,
+        *,
+        versions: Callable[[str, str], Mapping[str, str]],
+        say: Callable[[str], None] = lambda _text: None,
+        clock: Callable[[], float] = time.monotonic,
+        wait: Callable[[threading.Event, float], object] = threading.Event.wait,
+    ) -> None:
+        self.api, self.terms, self.versions, self.say = api, terms, versions, say
+        self.run = uuid.uuid4().hex
+        self.clock, self.wait = clock, wait
+        self._environments: dict[tuple[str, str], int | str] = {}
+        self._attempts: dict[tuple[str, str], list[str]] = {}
+        self._locks: dict[tuple[str, str], threading.Lock] = {}
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Engine:
+        """Look whether debusine can be used, before anything is built."""
+        make_directory(self.terms.directory, mode=0o700)
+        self.api.check()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End what nobody waits for any more, of this run and of earlier ones."""
+        with contextlib.suppress(SlipwayError):
+            for path in sorted(self.terms.directory.glob("job-*.json")):
+                if memory := _read_memory(path):
+                    self._forget(path, memory)
+
+    def do_job(
+        self,
+        host: Host,
+        job: Job,
+        source: Sequence[Path],
+        target: Path,
+        *,
+        tell: Callable[[dict[str, Any]], None],
+        stop: threading.Event,
+        limit: Limit | None = None,
+    ) -> Result:
+        """Have debusine do a job with these files; what it made is in the directory ``target`` then.
+
+        ``tell`` hears where it is. :class:`LostError` says that there is no result; with ``stop`` that is right away.
+        """
+        if fault := tasks.find_fault(job):
+            return Result(FAILED, FETCH, f"{fault}.")
+        path = self.terms.directory / f"job-{self._make_key(job, source)}.json"
+        try:
+            for _try in range(2):
+                work = _Work(self, job, source, target, tell=tell, stop=stop, limit=limit or Limit(), path=path)
+                if (result := work.do()) is not None:
+                    return result
+            raise LostError(f"{host.name} gave no result: what it built is not of what the archive has")
+        except StoppedError as fault_found:
+            self.end(path)
+            raise LostError(f"{host.name} gave no result: the run ends") from fault_found
+        except NoAnswerError as error:  # what is written down is gone on with
+            raise LostError(f"{host.name} gave no result: {self._explain(error)}") from error
+        except SlipwayError as error:
+            self.end(path)
+            raise LostError(f"{host.name} gave no result: {self._explain(error)}") from error
+
+    def _explain(self, error: SlipwayError) -> str:
+        return f"could not {error.attempted} {error.on}: {error.came_back}"
+
+    def _make_key(self, job: Job, source: Sequence[Path]) -> str:
+        """What is the same for the same job, and for no other."""
+        words = {name: value for name, value in job.as_dict().items() if name not in ("epoch", "limits")}
+        files = {path.name: hash_file(path) for path in source}
+        words |= {"files": files, "url": self.api.url, "workspace": self.api.workspace}
+        words["environment"] = self.terms.environments.get(job.platform, "")
+        return hashlib.sha256(json.dumps(words, sort_keys=True).encode()).hexdigest()[:32]
+
+    def end(self, path: Path) -> None:
+        """Forget a job, if there is something to forget and debusine is there to hear it."""
+        with contextlib.suppress(SlipwayError):
+            if memory := _read_memory(path):
+                self._forget(path, memory)
+
+    def _forget(self, path: Path, memory: Memory) -> None:
+        for number in () if memory.done else memory.requests.values():
+            self.api.abort_request(number)
+        path.unlink(missing_ok=True)
+
+    def find_environment(self, job: Job, *, stop: threading.Event) -> int | str:
+        """The environment for a job, which debusine makes where none is given."""
+        given = self.terms.environments.get(job.platform, tasks.DEFAULT_ENVIRONMENT)
+        given = given.format(platform=job.platform, architecture=job.architecture)
+        if not given.startswith("deb "):
+            return int(given) if given.isdecimal() else given
+        where = (job.platform, job.architecture)
+        with self._lock:
+            lock = self._locks.setdefault(where, threading.Lock())
+        while not lock.acquire(timeout=1.0):
+            if stop.is_set():
+                raise StoppedError
+        try:
+            if where not in self._environments:
+                self._environments[where] = self._make_environment(where, given, stop=stop)
+            return self._environments[where]
+        finally:
+            lock.release()
+
+    def _make_environment(self, where: tuple[str, str], line: str, *, stop: threading.Event) -> int:
+        data = tasks.make_bootstrap(line, where[1])
+        words = json.dumps([self.api.url, self.api.workspace, data], sort_keys=True)
+        path = self.terms.directory / f"environment-{hashlib.sha256(words.encode()).hexdigest()[:32]}.json"
+        memory = _read_memory(path) or Memory(f"the environment for {' '.join(where)}", self.run)
+        if memory.source and time.time() - path.stat().st_mtime < FRESH:
+            with contextlib.suppress(SlipwayError):
+                if self.api.fetch_artifact(memory.source, stop=stop).category == tasks.TARBALL:
+                    return memory.source
+        failed = self._attempts.setdefault(where, [])
+        if len(failed) >= TRIES:
+            raise SlipwayError("make", memory.label, failed[-1], do_next="Look at the work request.")
+        if memory.source or not memory.requests:
+            request = self.api.create_request(tasks.MMDEBSTRAP, data, stop=stop, again=True)
+            memory = Memory(memory.label, self.run, requests={tasks.MMDEBSTRAP: request.number})
+            _write_memory(path, memory)
+            self.say(f"{memory.label} is made by work request {request.number} of debusine, {request.page}")
+        request = self.wait_for(memory.requests[tasks.MMDEBSTRAP], seconds=self.terms.queue, stop=stop)
+        artifacts = [self.api.fetch_artifact(number, stop=stop) for number in request.artifacts]
+        made = next((one.number for one in artifacts if one.category == tasks.TARBALL), 0)
+        if request.result != "success" or not made:
+            path.unlink(missing_ok=True)
+            failed.append(f"work request {request.number} ended with {_describe_end(request)}, see {request.page}")
+            raise SlipwayError("make", memory.label, failed[-1], do_next="Look at the work request.")
+        memory.source, memory.requests = made, {}
+        _write_memory(path, memory)
+        return made
+
+    def wait_for(self, number: int, *, seconds: float, stop: threading.Event) -> WorkRequest:
+        """A work request that is over. One that takes too long is ended, and told by the status ``late``."""
+        begin, pause = self.clock(), FIRST_LOOK
+        running: float | None = None
+        while True:
+            request = self.api.fetch_request(number, stop=stop)
+            if request.is_over:
+                return request
+            now = self.clock()
+            if request.status == "running":
+                running = now if running is None else running
+            late = running is not None and now - running > seconds
+            if late or now - begin > self.terms.queue + (seconds if running is not None else 0):
+                self.api.abort_request(number)
+                what = "late" if running is not None else "not begun"
+                return WorkRequest(
+                    request.number, request.task, what, "", request.created, request.data, (), request.page
+                )
+            if stop.is_set():
+                raise StoppedError
+            self.wait(stop, pause)
+            pause = min(1.2 * pause, LONGEST_LOOK)
+
+
+class _Work:
+    """One job, as far as it is done."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        job: Job,
+        source: Sequence[Path],
+        target: Path,
+        *,
+        tell: Callable[[dict[str, Any]], None],
+        stop: threading.Event,
+        limit: Limit,
+        path: Path,
+    ) -> None:
+        self.engine, self.api, self.job, self.source, self.target = engine, engine.api, job, source, target
+        self.tell, self.stop, self.limit, self.path = tell, stop, limit, path
+        found = _read_memory(path)
+        self.memory = found or Memory(job.label, engine.run)
+        self.is_older = found is not None
+        self.is_taken_over = found is not None and found.run != engine.run
+        self.seconds: dict[str, float] = {}
+        self.tests: dict[str, str] = {}
+        self.debs: list[Path] = []
+        self.environment: int | str = 0
+        self.upload = 0
+
+    @property
+    def log(self) -> Path:
+        """What sbuild and the tests said."""
+        return self.target / f"{self.job.source}_{self.job.platform}_{self.job.architecture}.log"
+
+    def do(self) -> Result | None:
+        """The result; none if what was found of another run does not count, and all must begin again."""
+        steps = ((FETCH, self.fetch), (BUILD, self.build), (INSTALL, self.install), (TEST, self.try_out))
+        for step, act in steps:
+            begin = self.engine.clock()
+            fault = act()
+            self.seconds[step] = round(self.engine.clock() - begin, 1)
+            if fault is None and step == BUILD and self.is_stale():
+                fault = GIVEN_BACK, "stale"
+            if fault is not None:
+                self.forget()
+                if self.is_older and (self.is_taken_over or fault[1] == "stale"):
+                    self.engine.say(f"{self.job.label} was begun by a run that was killed, and is begun again")
+                    return None
+                return Result(fault[0], step, fault[1], self.seconds, self.tests)
+        self.memory.done = True
+        self.remember()
+        return Result(DONE, TEST, "", self.seconds, self.tests)
+
+    def forget(self) -> None:
+        """End what still runs, and remove what came."""
+        for path in (*self.debs, *self.target.glob("*.buildinfo")):
+            path.unlink(missing_ok=True)
+        self.engine.end(self.path)
+        self.path.unlink(missing_ok=True)
+
+    def remember(self) -> None:
+        """Write down what was asked for."""
+        _write_memory(self.path, self.memory)
+
+    def fetch(self) -> tuple[str, str] | None:
+        """Have the source package at debusine, and an environment."""
+        self.environment = self.engine.find_environment(self.job, stop=self.stop)
+        if not self.memory.source:
+            data = tasks.describe_source(self.source)
+            if (data["name"], data["version"]) != (self.job.source, self.job.version):
+                return FAILED, f"{self.job.dsc} is of {data['name']} {data['version']}."
+            made = self.api.create_artifact(tasks.SOURCE, data, self.source, stop=self.stop)
+            self.memory.source, self.memory.since = made.number, made.created
+            self.remember()
+        return None
+
+    def request(self, step: str, task: str, data: Mapping[str, Any], *, seconds: float) -> WorkRequest:
+        """The work request of a step when it is over, asked for once, whatever happens meanwhile."""
+        if step not in self.memory.requests:
+            source = data["input"]["source_artifact"]
+            made = (self.find(task, source) if self.is_older else None) or self.create(task, source, data)
+            self.memory.requests[step] = made.number
+            self.remember()
+            self.engine.say(f"{self.job.label} is work request {made.number} of debusine ({task}), {made.page}")
+        number = self.memory.requests[step]
+        self.tell({"at": step, "request": number})
+        return self.engine.wait_for(number, seconds=seconds, stop=self.stop)
+
+    def create(self, task: str, source: int, data: Mapping[str, Any]) -> WorkRequest:
+        """A new work request. Where no answer comes it may have been heard all the same."""
+        for left in reversed(range(TRIES)):
+            try:
+                return self.api.create_request(task, data, stop=self.stop)
+            except NoAnswerError:
+                if (made := self.find(task, source)) is not None:
+                    return made
+                if not left:
+                    raise
+                self.engine.wait(self.stop, FIRST_LOOK)
+        raise AssertionError("unreachable")
+
+    def find(self, task: str, source: int) -> WorkRequest | None:
+        """The work request with this source package: it has no other, and is not older than its upload."""
+        for request in self.api.list_requests(stop=self.stop):
+            given = request.data.get("input")
+            if request.task == task and isinstance(given, dict) and given.get("source_artifact") == source:
+                return request
+            if request.created[:_SECONDS] < self.memory.since[:_SECONDS]:
+                return None
+        return None
+
+    def build(self) -> tuple[str, str] | None:
+        """Build the packages, and fetch them."""
+        data = tasks.make_build(self.job, self.memory.source, self.environment)
+        request = self.request(BUILD, tasks.SBUILD, data, seconds=self.job.limits.seconds)
+        if fault := self.judge(request, "The build"):
+            return fault
+        artifacts = self.list_artifacts(request)
+        if fault := self.take_log(artifacts, (tasks.LOG, tasks.DEBUG)):
+            return fault
+        if request.result != "success":
+            said = sbuild.read_end(self.log) if self.log.is_file() else {}
+            stage, cause = said.get("Fail-Stage", ""), sbuild.find_cause(self.log) if said else ""
+            outcome = GIVEN_BACK if not stage or stage in sbuild.FETCHING else FAILED
+            where = f"work request {request.number}"
+            return outcome, f"sbuild failed in {where}{' at ' + stage if stage else ''}{': ' + cause if cause else ''}."
+        upload = next((one for one in artifacts if one.category == tasks.UPLOAD), None)
+        if upload is None:
+            return GIVEN_BACK, f"Work request {request.number} says that it succeeded, and made no packages."
+        self.upload = upload.number
+        return self.take_packages(upload)
+
+    def list_artifacts(self, request: WorkRequest) -> list[Artifact]:
+        """What a work request made."""
+        return [self.api.fetch_artifact(number, stop=self.stop) for number in request.artifacts]
+
+    def judge(self, request: WorkRequest, what: str) -> tuple[str, str] | None:
+        """Whether a work request came to a result that is the package's."""
+        seconds = self.job.limits.seconds
+        if request.status == "late":
+            return FAILED, f"{what} was ended: it was not done after {seconds:.0f} s."
+        if request.status == "not begun":
+            return GIVEN_BACK, f"No worker took work request {request.number} in {self.engine.terms.queue:.0f} s."
+        if request.status != "completed" or request.result in BROKEN:
+            with contextlib.suppress(SlipwayError):
+                self.take_log(self.list_artifacts(request), (tasks.LOG, tasks.TESTS, tasks.DEBUG))
+            return GIVEN_BACK, f"Work request {request.number} ended with {_describe_end(request)}, see {request.page}."
+        return None
+
+    def take_log(self, artifacts: Sequence[Artifact], categories: Sequence[str]) -> tuple[str, str] | None:
+        """Append what was said to the log: that of the first category that is there."""
+        for category in categories:
+            files = [file for one in artifacts if one.category == category for file in one.files.values()]
+            if category == tasks.TESTS:
+                files = [file for file in files if file.name == "log"]
+            if not files:
+                continue
+            size, most = sum(file.size for file in files), self.job.limits.log_bytes
+            if size > most:
+                return FAILED, f"It was no success: its log has {size} bytes, and {most} are taken."
+            with make_scratch("slipway-log-") as scratch:
+                for file in files:
+                    self.api.download(file, scratch / "log", stop=self.stop)
+                    with self.log.open("ab") as stream:
+                        stream.write((scratch / "log").read_bytes())
+            return None
+        return None
+
+    def take_packages(self, upload: Artifact) -> tuple[str, str] | None:
+        """Fetch what was built, and compare it with what its .changes says."""
+        wanted = [one for one in upload.files.values() if one.name.endswith((".changes", *_PRODUCTS))]
+        size = sum(file.size for file in wanted)
+        if size > self.limit.bytes:
+            return FAILED, f"What was built has {size} bytes, and {self.limit.bytes} are taken."
+        for file in wanted:
+            self.api.download(file, self.target / file.name, stop=self.stop)
+        changes = next((self.target / file.name for file in wanted if file.name.endswith(".changes")), None)
+        try:
+            products = sbuild.find_products(self.target, self.job)
+            said = {name: digest for digest, name in _SUM.findall((changes or self.target).read_text(encoding="utf-8"))}
+            if wrong := [path.name for path in products if hash_file(path) != said.get(path.name)]:
+                raise ValueError(f"{wrong[0]} is not the file that {changes and changes.name} names")
+        except (ValueError, OSError) as fault:
+            return FAILED, f"The build was no success: {fault}."
+        finally:
+            if changes is not None:
+                changes.unlink()
+        self.debs = [path for path in products if path.suffix == ".deb"]
+        return None
+
+    def is_stale(self) -> bool:
+        """Whether it was built for another run, with other packages than the archive has now."""
+        if not self.is_older:
+            return False
+        there = self.engine.versions(self.job.platform, self.job.architecture)
+        texts = [path.read_text(encoding="utf-8", errors="replace") for path in self.target.glob("*.buildinfo")]
+        used = [pair for text in texts for pair in _INSTALLED.findall(text)]
+        return any(there.get(name, version) != version for name, version in used)
+
+    def install(self) -> tuple[str, str] | None:
+        """Install what was built in another clean environment."""
+        if not self.job.install:
+            return None
+        if not self.memory.install:
+            with make_scratch("slipway-install-") as scratch:
+                names = sorted({path.name.split("_", 1)[0] for path in self.debs})
+                files = tasks.make_install_source(scratch, names)
+                data = tasks.describe_source(files)
+                self.memory.install = self.api.create_artifact(tasks.SOURCE, data, files, stop=self.stop).number
+            self.remember()
+        request, _tests = self.run_tests(INSTALL, self.memory.install)
+        if fault := self.judge(request, "The installation"):
+            return fault
+        if request.result not in PASSED:
+            return FAILED, f"What was built cannot be installed: {sbuild.find_cause(self.log) or 'the log says why'}."
+        return None
+
+    def try_out(self) -> tuple[str, str] | None:
+        """Run the tests that the package has."""
+        dsc = next(path for path in self.source if path.name == self.job.dsc)
+        if not self.job.test or "\nTestsuite:" not in f"\n{read_dsc(dsc)[1].text}":
+            return None
+        request, self.tests = self.run_tests(TEST, self.memory.source)
+        if fault := self.judge(request, "A test"):
+            return fault
+        if request.result not in PASSED:
+            failed = [name for name, how in self.tests.items() if how.startswith("FAIL")]
+            return FAILED, f"Its tests failed: {', '.join(failed) or 'the log says why'}."
+        return None
+
+    def run_tests(self, step: str, source: int) -> tuple[WorkRequest, dict[str, str]]:
+        """The work request that tested, and what became of each test."""
+        data = tasks.make_test(self.job, source, self.upload, self.environment)
+        request = self.request(step, tasks.AUTOPKGTEST, data, seconds=self.job.limits.seconds)
+        if request.status != "completed" or request.result in BROKEN:
+            return request, {}
+        artifacts = self.list_artifacts(request)
+        self.take_log(artifacts, (tasks.TESTS, tasks.DEBUG))
+        found = next((one.data for one in artifacts if one.category == tasks.TESTS), {})
+        return request, tasks.read_tests(found)
+
+
+def _describe_end(request: WorkRequest) -> str:
+    return f"the status {request.status}" + (f" and the result {request.result}" if request.result else "")
+
+
+def _read_memory(path: Path) -> Memory | None:
+    """What was written down; what cannot be read was not."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+        memory = Memory(**value)
+        memory.requests = {str(step): int(number) for step, number in memory.requests.items()}
+    except (OSError, ValueError, TypeError, AttributeError):
+        return None
+    return memory
+
+
+def _write_memory(path: Path, memory: Memory) -> None:
+    write_atomic(path, format_json(asdict(memory)), mode=0o600)
