@@ -156,9 +156,7 @@ class LocalStore:
 def read_versions(public: Path, component: str, platform: str, architecture: str) -> dict[str, str]:
     """The versions of the packages that clients read, by their names."""
     index = public / "dists" / platform / component / f"binary-{architecture}" / "Packages"
-    rows = [dict(_FIELD.findall(paragraph)) for paragraph in _read_index(index).split("
-
-")]
+    rows = [dict(_FIELD.findall(paragraph)) for paragraph in _read_index(index).split("\n\n")]
     return {row["Package"]: row.get("Version", "") for row in rows if "Package" in row}
 
 
