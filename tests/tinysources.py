@@ -5,14 +5,13 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from ansible_collections.slipway.release.plugins.module_utils.slipway import openpgp
 from ansible_collections.slipway.release.plugins.module_utils.slipway.apt.reprepro import open_archive
-from ansible_collections.slipway.release.plugins.module_utils.slipway.apt.sourceuploads import read_uploads
+from ansible_collections.slipway.release.plugins.module_utils.slipway.apt.uploads import read_upload
 
 MAINTAINER = "A Maintainer <maintainer@example.org>"
 RULES = """\
@@ -103,7 +102,7 @@ class Archive:
     def add_sources(self, *paths: Path) -> None:
         """Include source packages."""
         with open_archive(self.base, gnupghome=self.gnupghome) as archive:
-            archive.include_sources(self.suite, list(read_uploads(paths)), component="main")
+            archive.include_sources(self.suite, [read_upload(path, path.parent) for path in paths], component="main")
 
     def list_packages(self) -> dict[str, str]:
         """The versions of what reprepro lists, by names."""
@@ -113,15 +112,3 @@ class Archive:
     def read_index(self, architecture: str = "amd64") -> str:
         """What clients read."""
         return (self.public / f"dists/{self.suite}/main/binary-{architecture}/Packages").read_text()
-
-
-def copy_chroot(chroots: Path, into: Path) -> None:
-    """Give a host of a test the same chroots."""
-    into.mkdir(parents=True, exist_ok=True)
-    for path in chroots.glob("*.tar.zst"):
-        shutil.copy(path, into / path.name)
-
-
-def describe(results: Mapping[str, object]) -> str:
-    """What a failing test shows."""
-    return "\n".join(f"{name}: {what}" for name, what in results.items())

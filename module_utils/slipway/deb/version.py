@@ -135,8 +135,13 @@ def strip_rebuild(version: str) -> str:
 
 def next_rebuild(version: str, source_version: str) -> str:
     """The version of the next binary rebuild of a source, where a package has ``version`` now."""
+    return f"{source_version}+b{number_rebuild(version) + 1}"
+
+
+def number_rebuild(version: str) -> int:
+    """The number of a binary rebuild, 0 for what is none."""
     match = _BIN_NMU.search(version)
-    return f"{source_version}+b{int(match[0][2:]) + 1 if match else 1}"
+    return int(match[0][2:]) if match else 0
 
 
 @dataclass(frozen=True)

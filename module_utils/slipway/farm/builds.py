@@ -25,6 +25,7 @@ from ..apt.results import Place
 from ..binary.job import DONE, FAILED, GIVEN_BACK, Dependent, Job, Repository, Result
 from ..binary.limits import Limits
 from ..deb.architectures import ALL
+from ..deb.version import number_rebuild
 from ..distro.packages import Binary
 from ..errors import SlipwayError, count_of
 from ..files import make_directory, write_atomic
@@ -40,6 +41,8 @@ BATCH = 3.0
 LOOK = 1.0
 #: The file that says what became of a unit.
 RESULT = "result.json"
+#: The file beside it that says what took its packages away.
+GONE = "gone.json"
 
 
 @dataclass(frozen=True)
@@ -272,17 +275,25 @@ class Run:
 
     def start(self, start: Start) -> None:
         """Start a build in a thread of its own, which only waits."""
+        place = self.locate(start.unit)
+        gone = read_gone(place)
         if start.unit.again:
             self.progress.report(f"{start.unit.label} on {start.host.name}, to compare what comes of it")
         else:
-            why = "; ".join(reason["text"] for reason in self.entries[start.unit]["reasons"])
-            self.progress.report(f"{start.unit.label} is built on {start.host.name}, since {why}")
-        place = self.locate(start.unit)
+            self.progress.report(f"{start.unit.label} is built on {start.host.name}, since {self.explain(start.unit)}")
         shutil.rmtree(place, ignore_errors=True)
         make_directory(place)
+        if gone:
+            write_atomic(place / GONE, format_json(gone))
         thread = threading.Thread(target=self.build, args=(start, self.make_job(start), place), daemon=True)
         self.threads = [*(each for each in self.threads if each.is_alive()), thread]
         thread.start()
+
+    def explain(self, unit: Unit) -> str:
+        """Why it is built: as the plan says, and what took it away where something did."""
+        texts = [reason["text"] for reason in self.entries[unit]["reasons"]] if unit in self.entries else []
+        gone = read_gone(self.locate(unit))
+        return "; ".join([*texts, *([f"it went when {gone['by']} came"] if gone else [])])
 
     def build(self, start: Start, job: Job, target: Path) -> None:
         """Have the host build, and tell the run what became of it."""
@@ -312,7 +323,9 @@ class Run:
 
     def _make_job(self, start: Start) -> Job:
         unit, entry = start.unit, self.entries[start.unit]
-        rebuild = entry["binary_version"].rpartition("+b")[2] if entry["binary_version"] else "0"
+        # What readers saw of this source once has its name for good: the same source built anew is a binary rebuild.
+        seen = read_gone(self.locate(unit)).get("version", "")
+        numbers = [number_rebuild(entry["binary_version"] or ""), number_rebuild(seen) + 1 if seen else 0]
         settings = self.settings
         return Job(
             source=unit.source,
@@ -322,7 +335,7 @@ class Run:
             chroot=start.host.chroots[unit.architecture],
             dsc=_name_dsc(unit.source, unit.version),
             parts=tuple(entry["builds"]),
-            rebuild=int(rebuild),
+            rebuild=max(numbers),
             epoch=int(time.time()),
             maintainer=settings.maintainer,
             repositories=tuple(settings.repositories.get(unit.platform, ())),
@@ -424,7 +437,7 @@ class Run:
             str(logs[0]) if logs else "",
             result.seconds if result else {},
             result.tests if result else {},
-            "; ".join(each["text"] for each in entry.get("reasons", ())),
+            self.explain(unit),
             int(time.time()),
         )
         write_atomic(came.target / RESULT, format_json(built.as_dict()))
@@ -466,6 +479,8 @@ class Run:
         pending, self.pending, self.since = self.pending, {}, None
         for platform in sorted({unit.platform for unit in pending}):
             mine = [both for unit, both in pending.items() if unit.platform == platform]
+            for product, _built in mine:
+                self.remember_removed(product)
             refused = self.store.include(platform, [product for product, _built in mine])
             self.report.generations += 1
             for product, built in mine:
@@ -482,6 +497,17 @@ class Run:
                 self.report.built.append(built)
                 write_atomic(self.locate(product.unit) / RESULT, format_json(built.as_dict()))
         self.plan()
+
+    def remember_removed(self, product: Product) -> None:
+        """Write down for other sources whose packages will go what took them away, and what they were."""
+        gone, unit = set(product.removed), product.unit
+        for index, binaries in self.planned.shadow.get(unit.platform, {}).items():
+            for binary in binaries:
+                if (binary.name, index) in gone and binary.source != unit.source:
+                    other = Unit(unit.platform, index, binary.source, binary.source_version)
+                    make_directory(self.locate(other))
+                    said = {"by": unit.label, "version": binary.version}
+                    write_atomic(self.locate(other) / GONE, format_json(said))
 
     def is_own(self, product: Product, name: str) -> bool:
         """Whether a package is one of the build itself."""
@@ -532,6 +558,15 @@ def locate_unit(directory: Path, unit: Unit) -> Path:
     """Where all is that is kept of a unit."""
     name = f"{unit.source}_{unit.version.replace(':', '%3a')}{'.again' if unit.again else ''}"
     return directory / f"{unit.platform}-{unit.architecture}" / name
+
+
+def read_gone(place: Path) -> dict[str, str]:
+    """What took the packages of a unit away, and the version of one of them; empty if nothing did."""
+    with contextlib.suppress(OSError, ValueError):
+        found = json.loads((place / GONE).read_text(encoding="utf-8"))
+        if isinstance(found, dict) and {"by", "version"} <= found.keys():
+            return {name: str(found[name]) for name in ("by", "version")}
+    return {}
 
 
 def read_results(directory: Path, plan: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -17,6 +17,9 @@ from typing import Any
 from ..apt.index import Deb, inspect_debs
 from ..apt.reprepro import open_archive
 from ..apt.results import BuildResult, take_results
+from ..deb.architectures import ALL
+from ..deb.control import Control
+from ..deb.version import strip_rebuild
 from ..distro.plan import make_plan
 from ..distro.planindexes import Known, Request, read_platforms
 from ..errors import SlipwayError, refuse
@@ -121,6 +124,9 @@ class LocalStore:
                 refused[product.unit.label] = faults[0].came_back
                 continue
             debs = tuple(one for one in found if isinstance(one, Deb))
+            if strange := list(_find_strangers(product.unit, debs)):
+                refused[product.unit.label] = strange[0]
+                continue
             results.append(BuildResult(product.unit.label, debs, product.removed))
         with open_archive(self.base, gnupghome=self.gnupghome, timeout=self.timeout) as archive:
             taken = take_results(archive, platform, results, component=self.component, timeout=self.timeout)
@@ -151,6 +157,19 @@ class LocalStore:
         for architecture in architectures:
             directory = self.public / "dists" / platform / self.component / f"binary-{architecture}"
             yield from _DIGEST.findall(_read_index(directory / "Packages"))
+
+
+def _find_strangers(unit: Unit, debs: Sequence[Deb]) -> Iterator[str]:
+    """What a host sent that no build of this source makes."""
+    if not debs:
+        yield "the host sent no package"
+    for deb in debs:
+        said = Control(deb.control).get("Source") or deb.name
+        version = said.partition("(")[2].rstrip(") ") or strip_rebuild(deb.version)
+        if (deb.source, version) != (unit.source, unit.version):
+            yield f"{deb.path.name} is of {deb.source} {version}"
+        if deb.architecture not in (ALL, unit.architecture):
+            yield f"{deb.path.name} is for {deb.architecture}"
 
 
 def read_versions(public: Path, component: str, platform: str, architecture: str) -> dict[str, str]:
