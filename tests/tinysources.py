@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ansible_collections.slipway.release.plugins.module_utils.slipway import openpgp
+from ansible_collections.slipway.release.plugins.module_utils.slipway.apt.index import read_debs
 from ansible_collections.slipway.release.plugins.module_utils.slipway.apt.reprepro import open_archive
 from ansible_collections.slipway.release.plugins.module_utils.slipway.apt.uploads import read_upload
 
@@ -103,6 +104,11 @@ class Archive:
         """Include source packages."""
         with open_archive(self.base, gnupghome=self.gnupghome) as archive:
             archive.include_sources(self.suite, [read_upload(path, path.parent) for path in paths], component="main")
+
+    def add_debs(self, *paths: Path) -> None:
+        """Include packages."""
+        with open_archive(self.base, gnupghome=self.gnupghome) as archive:
+            archive.include(self.suite, read_debs(paths))
 
     def list_packages(self) -> dict[str, str]:
         """The versions of what reprepro lists, by names."""

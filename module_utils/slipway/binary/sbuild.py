@@ -35,10 +35,10 @@ CAUSES = tuple(
     re.compile(pattern, re.MULTILINE)
     for pattern in (
         r"^(?:The following packages have unmet dependencies:\n(?:.*\n)?.*(?:Depends|Conflicts).*)$",
-        r"^E: (?!Package build dependencies not satisfied; skipping).+$",
         r"^\S+:[0-9]+(?::[0-9]+)?: (?:fatal )?error: .+$",
-        r"^(?:dpkg-\S+|dh\S*): error: .+$",
         r"^make(?:\[\d+\])?: \*\*\* .+$",
+        r"^(?:dpkg-(?!buildpackage)\S+|dh\S*): error: .+$",
+        r"^E: (?!Package build dependencies not satisfied; skipping|Build failure).+$",
     )
 )
 _STATUS = re.compile(r"^(Status|Fail-Stage|Build-Time|Package-Time): *(\S+)$", re.MULTILINE)
@@ -102,7 +102,7 @@ def find_products(directory: Path, job: Job) -> list[Path]:
     said = {name: (control.get(name) or "").split(" ")[0] for name in wanted}
     if said != wanted:
         raise ValueError(f"what was built is of the source {said['Source']} instead of {job.source}")
-    names = re.findall(r"^ [0-9a-f]{64} [0-9]+ (\S+)$", control.get("Checksums-Sha256") or "", re.MULTILINE)
+    names = re.findall(r"^ ?[0-9a-f]{64} [0-9]+ (\S+)$", control.get("Checksums-Sha256") or "", re.MULTILINE)
     products = [directory / name for name in names if name.endswith((".deb", ".buildinfo", ".ddeb", ".udeb"))]
     if missing := [path.name for path in products if "/" in path.name or not path.is_file() or path.is_symlink()]:
         raise ValueError(f"{missing[0]} is not there")
