@@ -399,9 +399,16 @@ def test_tarballs_that_exist_are_imported_with_control_files_and_a_hostile_one_i
 
 
 def test_a_page_tells_what_blocks_each_stack_and_whom_it_blocks(first: Debs) -> None:
+    build = first.apt / "builds/cturtle/bookworm-amd64/ros-cturtle-ros_1.2.0-0~bookworm"
+    build.mkdir(parents=True)
+    result = {"platform": "bookworm", "architecture": "amd64", "source": "ros-cturtle-ros", "state": "failed", "at": 1}
+    (build / "result.json").write_text(json.dumps({**result, "version": "1.2.0-0~bookworm", "log": "ros.log"}))
+    (build / "ros.log").write_text("It does not compile.")
     first.made(playbook="playbooks/debs_excuses.yml")
     place = first.apt / "public/excuses/cturtle"
     excuses = json.loads((place / "excuses.json").read_text())
     assert excuses["first"][0]["stack"] == "ros"
+    assert "build-failed" in excuses["first"][0]["codes"]
+    assert (place / excuses["builds"][0]["link"]).read_text() == "It does not compile."
     assert call("tidy", "-qe", place / "excuses.html", ok=False) == ""
     assert first.made(playbook="playbooks/debs_excuses.yml").changed == []

@@ -202,6 +202,23 @@ def second(first: Stacks) -> Stacks:
     return first
 
 
+def test_what_a_release_changed_is_announced_once(second: Stacks) -> None:
+    announce, maildir = "playbooks/debs_announce.yml", second.site.state / "stamps/mail"
+    looked = second.site.play(announce, check=True)
+    assert looked.status == 0, looked.text
+    assert "Since r1: 0 added, 0 updated, 0 removed" in looked.text
+    assert not maildir.exists()
+    ran = second.site.play(announce)
+    assert ran.status == 0, ran.text
+    (mail,) = (maildir / "new").iterdir()
+    text = mail.read_text()
+    assert "\nMessage-ID: <cturtle-r2.debs@localhost>\n" in text
+    assert "cturtle r2 is released for bookworm (amd64, i386)." in text
+    again = second.site.play(announce)
+    assert (again.status, again.changed) == (0, []), again.text
+    assert len(list((maildir / "new").iterdir())) == 1
+
+
 @needs_root
 def test_a_mix_of_two_releases_is_refused_and_the_first_stays_installable(second: Stacks, chroot: Path) -> None:
     with served(second.apt / "public") as url:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import subprocess
-from dataclasses import dataclass, field
+import time
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.slipway.release.plugins.module_utils.slipway.binary.job import Result
+from ansible_collections.slipway.release.plugins.module_utils.slipway.farm import builds
 from ansible_collections.slipway.release.plugins.module_utils.slipway.farm.now import LATER, SOON, Board
 from ansible_collections.slipway.release.plugins.module_utils.slipway.farm.schedule import REST, Host, Schedule, Unit
+from ansible_collections.slipway.release.plugins.module_utils.slipway.progress import Progress
 
 A, B, C = (Unit("bookworm", "amd64", name, "1.0-0~bookworm") for name in "abc")
 NOW = 1772352000
@@ -130,3 +134,46 @@ def test_without_a_directory_nothing_is_shown(tmp_path: Path) -> None:
     board.show(Schedule(), [A], left=1)
     board.end()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_shows_what_it_does_and_at_its_end_that_it_does_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[dict[str, Any]] = []
+    status = tmp_path / "now"
+
+    def do_job(host: Host, *_given: Any, tell: Any, **_more: Any) -> Result:
+        for _ in range(1000):
+            if not (status / "status.json").exists():
+                time.sleep(0.01)
+        tell({"at": "build", "log": 1})
+        seen.append(json.loads((status / "status.json").read_text()))
+        return Result("failed", "build", f"It does not compile on {host.name}.")
+
+    def plan(without: Any) -> builds.Planned:
+        entry = {"state": "build", "order": 1, "invalidates": [], "builds": ["any"], "binary_version": "", "stack": "a"}
+        left = [] if A in without else [{**asdict(A), **entry, "reasons": [{"text": "it is missing"}]}]
+        return builds.Planned({"entries": left, "blocked": []}, {}, {})
+
+    class Nothing:
+        """Neither sources nor an archive are needed."""
+
+        def fetch(self, _unit: Unit) -> list[Path]:
+            return []
+
+        def include(self, _platform: str, _products: Any) -> dict[str, str]:
+            return {}
+
+    monkeypatch.setattr(builds, "do_job", do_job)
+    hosts = iter([[Host("one", {"amd64": "amd64"})]])
+    run = builds.Run(
+        builds.Settings("d", tmp_path / "builds", {}, status=status),
+        planner=plan,
+        shelf=Nothing(),
+        store=Nothing(),
+        hosts=lambda: next(hosts, None),
+        progress=Progress(None),
+    )
+    assert [one.reason for one in run.work().failed] == ["It does not compile on one."]
+    assert [row["host"] for row in seen[0]["running"]] == ["one"]
+    assert json.loads((status / "status.json").read_text())["state"] == "idle"
