@@ -21,9 +21,13 @@ description:
   - A host that is lost gives its builds back, and they are started elsewhere. After three attempts that came to nothing
     a build has failed.
   - What is done is what the archive has. After a run that was killed the next one goes on.
+  - With O(debusine) a server of debusine, Debian's distributed build engine, does the builds with workers of its own.
+    What it was asked for is written down in O(directory), so that a run after one that was killed takes over what is
+    running or done there.
 requirements:
   - reprepro
   - on build hosts sbuild, autopkgtest, mmdebstrap and uidmap, and the chroots of the role C(build_host)
+  - debusine 0.16, where O(debusine) is given
 extends_documentation_fragment:
   - slipway.release.attributes
 options:
@@ -119,10 +123,9 @@ options:
         at most once a second. Without it nothing is shown.
     type: path
   hosts:
-    description: The build hosts.
+    description: The build hosts. There is either this or O(debusine).
     type: list
     elements: dict
-    required: true
     suboptions:
       name:
         description: What it is called.
@@ -151,6 +154,47 @@ options:
         description: Whether it gets no new builds.
         type: bool
         default: false
+  debusine:
+    description: A server of debusine, which does the builds. O(url) must be one that its workers reach.
+    type: dict
+    suboptions:
+      url:
+        description: Its address, without C(/api).
+        type: str
+        required: true
+      scope:
+        description: The scope.
+        type: str
+        default: debusine
+      workspace:
+        description: The workspace in which work requests are made.
+        type: str
+        required: true
+      token_file:
+        description: A file with the token of a user who may do that, readable by its owner alone.
+        type: path
+        required: true
+      environments:
+        description:
+          - In what the packages of a platform are built and tested, by platform. The number of an artifact, a lookup
+            such as C(debian/match:codename=bookworm), or C(deb) with the address, the suite and the components of an
+            archive. Of the last one debusine makes a tarball, once a week.
+          - V({platform}) and V({architecture}) stand for their names. The default is C(deb
+            http://deb.debian.org/debian {platform} main).
+        type: dict
+        default: {}
+      slots:
+        description: How many builds it is given at once.
+        type: int
+        default: 50
+      queue_timeout:
+        description: Seconds that a work request may wait for a worker.
+        type: float
+        default: 86400
+      away_timeout:
+        description: Seconds for which the server may not answer.
+        type: float
+        default: 1800
   hosts_file:
     description:
       - A file with the hosts, as JSON, that is written with O(hosts) at the beginning. Whoever changes it adds and
@@ -242,6 +286,19 @@ EXAMPLES = r"""
     directory: /srv/slipway/debs/cturtle/builds
     hosts:
       - {name: build-1, destination: slipway@build-1, slots: 4, chroots: {amd64: amd64, i386: i386}}
+
+- name: Have debusine build what is missing
+  slipway.release.deb_builds:
+    distribution: cturtle
+    platforms:
+      - {name: bookworm, architectures: [amd64, i386], base: [deb machine bookworm main]}
+    key: /srv/apt/public/key.asc
+    url: http://apt.example.org/shadow
+    archive: /srv/apt/shadow
+    public: /srv/apt/public/shadow
+    gnupghome: /srv/apt/gnupg
+    directory: /srv/slipway/debs/cturtle/builds
+    debusine: {url: https://debusine.example.org, workspace: releases, token_file: /etc/slipway/debusine-token}
 """
 
 RETURN = r"""
@@ -303,9 +360,12 @@ from ..module_utils.slipway.distro.edges import POLICIES
 from ..module_utils.slipway.distro.plantext import format_plan
 from ..module_utils.slipway.distro.release import Names
 from ..module_utils.slipway.errors import SlipwayError
-from ..module_utils.slipway.farm.builds import Report, Run, Settings, read_results
+from ..module_utils.slipway.farm.builds import Line, Report, Run, Settings, read_results
+from ..module_utils.slipway.farm.debusine import Engine, Terms
+from ..module_utils.slipway.farm.debusineapi import Api, read_token
+from ..module_utils.slipway.farm.line import do_job
 from ..module_utils.slipway.farm.schedule import Host
-from ..module_utils.slipway.farm.site import LocalShelf, LocalStore, SitePlanner, serve_directory
+from ..module_utils.slipway.farm.site import LocalShelf, LocalStore, SitePlanner, read_versions, serve_directory
 from ..module_utils.slipway.files import make_directory, make_scratch, read_regular, write_atomic
 from ..module_utils.slipway.locks import hold_flock
 from ..module_utils.slipway.module.hangup import watch_reader
@@ -319,6 +379,17 @@ HOST = {
     "slots": {"type": "int", "default": 1},
     "chroots": {"type": "dict", "required": True},
     "drained": {"type": "bool", "default": False},
+}
+DEBUSINE = {
+    "url": {"type": "str", "required": True},
+    "scope": {"type": "str", "default": "debusine"},
+    "workspace": {"type": "str", "required": True},
+    # The name of a file is no secret.
+    "token_file": {"type": "path", "required": True, "no_log": False},
+    "environments": {"type": "dict", "default": {}},
+    "slots": {"type": "int", "default": 50},
+    "queue_timeout": {"type": "float", "default": 86400},
+    "away_timeout": {"type": "float", "default": 1800},
 }
 NAMES = {"type": "list", "elements": "str", "default": []}
 #: The options that are those of a plan as well.
@@ -352,7 +423,8 @@ def main() -> None:
             "gnupghome": {"type": "path", "required": True},
             "directory": {"type": "path", "required": True},
             "status_directory": {"type": "path"},
-            "hosts": {"type": "list", "elements": "dict", "required": True, "options": HOST},
+            "hosts": {"type": "list", "elements": "dict", "options": HOST},
+            "debusine": {"type": "dict", "options": DEBUSINE},
             "hosts_file": {"type": "path"},
             "url": {"type": "str"},
             # A public key is no secret.
@@ -371,6 +443,8 @@ def main() -> None:
             "lock_timeout": {"type": "float", "default": 600},
             "progress": {"type": "path"},
         },
+        required_one_of=[("hosts", "debusine")],
+        mutually_exclusive=[("hosts", "debusine")],
     )
 
 
@@ -384,8 +458,14 @@ def act(options: dict[str, Any], *, write: bool) -> dict[str, Any]:
         return {**describe(report, directory), "changed": plan["counts"]["build"] > 0, "text": text}
     make_directory(directory)
     on, timeout = options["distribution"], options["lock_timeout"]
-    with hold_flock(directory / ".lock", attempt="build", on=on, timeout=timeout), provide_url(options) as url:
-        run = make_run(options, make_planner(options, lists=Path(options["base_directory"])), url)
+    progress = Progress(options["progress"])
+    with (
+        hold_flock(directory / ".lock", attempt="build", on=on, timeout=timeout),
+        provide_url(options) as url,
+        open_line(options, progress) as line,
+    ):
+        planner = make_planner(options, lists=Path(options["base_directory"]))
+        run = make_run(options, planner, url, progress=progress, line=line)
         with watch_reader(run.hang_up):
             report = run.work()
     return {**describe(report, directory), "changed": report.generations > 0}
@@ -425,7 +505,37 @@ def provide_url(options: Mapping[str, Any]) -> Iterator[str]:
         yield url
 
 
-def make_run(options: Mapping[str, Any], planner: SitePlanner, url: str) -> Run:
+@contextlib.contextmanager
+def open_line(options: Mapping[str, Any], progress: Progress) -> Iterator[Line]:
+    """What does the builds: a host of its own each, or debusine."""
+    given = options["debusine"]
+    if given is None:
+        yield do_job
+        return
+    if options["url"] is None:
+        do_next = "Set url to where its workers read the archive."
+        raise SlipwayError("build with", given["url"], "its workers do not read this machine's files", do_next=do_next)
+    public, component = Path(options["public"]), options["component"]
+    api = Api(
+        given["url"],
+        read_token(Path(given["token_file"])),
+        scope=given["scope"],
+        workspace=given["workspace"],
+        away=given["away_timeout"],
+        say=progress.report,
+    )
+    environments = {str(name): str(value) for name, value in given["environments"].items()}
+    terms = Terms(Path(options["directory"]) / ".debusine", environments, given["queue_timeout"])
+    with Engine(
+        api,
+        terms,
+        versions=lambda platform, architecture: read_versions(public, component, platform, architecture),
+        say=progress.report,
+    ) as engine:
+        yield engine.do_job
+
+
+def make_run(options: Mapping[str, Any], planner: SitePlanner, url: str, *, progress: Progress, line: Line) -> Run:
     public, component = Path(options["public"]), options["component"]
     key = read_regular(options["key"]).decode("ascii", "replace")
     repositories = {
@@ -457,13 +567,14 @@ def make_run(options: Mapping[str, Any], planner: SitePlanner, url: str) -> Run:
             Path(options["archive"]), public, Path(options["gnupghome"]), component, options["lock_timeout"]
         ),
         hosts=make_hosts(options),
-        progress=Progress(options["progress"]),
+        progress=progress,
+        line=line,
     )
 
 
 def make_hosts(options: Mapping[str, Any]) -> Callable[[], Sequence[Host] | None]:
     """What tells the hosts, the first time and whenever their file has changed."""
-    rows = options["hosts"]
+    rows = options["hosts"] if options["debusine"] is None else [describe_debusine(options)]
     if options["hosts_file"] is None:
         found = iter([[read_host(row) for row in rows]])
         return lambda: next(found, None)
@@ -486,6 +597,13 @@ def make_hosts(options: Mapping[str, Any]) -> Callable[[], Sequence[Host] | None
         return hosts
 
     return read
+
+
+def describe_debusine(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Debusine as a build host."""
+    architectures = sorted({name for platform in options["platforms"] for name in platform["architectures"]})
+    chroots = {name: name for name in architectures}
+    return {"name": "debusine", "slots": options["debusine"]["slots"], "chroots": chroots}
 
 
 def read_host(row: Mapping[str, Any]) -> Host:

@@ -2,8 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """A conversation with a server of debusine: recorded between a client and the real one, and replayed later.
 
-``python -m tests.debusineserver URL WORKSPACE TOKEN_FILE PACKAGE FILE`` has a real server build one of the packages in
-``tests/data/debusine``, and leaves in FILE what was asked and answered. The token is not written down.
+``PYTHONPATH=collections python tests/debusineserver.py URL WORKSPACE TOKEN_FILE PACKAGE FILE [ENVIRONMENT]`` has a real
+server build one of the packages in ``tests/data/debusine``, and leaves in FILE what was asked and answered, without the
+token.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway.binary.job
 from ansible_collections.slipway.release.plugins.module_utils.slipway.binary.limits import Limits
 from ansible_collections.slipway.release.plugins.module_utils.slipway.farm.debusine import Engine, Terms
 from ansible_collections.slipway.release.plugins.module_utils.slipway.farm.debusineapi import Api, read_token
+from ansible_collections.slipway.release.plugins.module_utils.slipway.farm.debusinetasks import DEFAULT_ENVIRONMENT
 from ansible_collections.slipway.release.plugins.module_utils.slipway.farm.schedule import Host
 from ansible_collections.slipway.release.plugins.module_utils.slipway.files import make_scratch
 
@@ -187,13 +189,14 @@ def make_job(name: str, **more: Any) -> tuple[Job, list[Path]]:
     return job, [DATA / f"{name}_1.0.dsc", DATA / f"{name}_1.0.tar.xz"]
 
 
-def main(url: str, workspace: str, token: str, name: str, target: str) -> None:
+def main(url: str, workspace: str, token: str, name: str, target: str, environment: str = DEFAULT_ENVIRONMENT) -> None:
     """Have debusine do a job, and write down what was said: once, by hand, against a real server."""
     recorder = Recorder(url)
     job, source = make_job(name)
     with serve(recorder.answer) as address, make_scratch("slipway-record-") as scratch:
         api = Api(address, read_token(Path(token)), workspace=workspace, say=print)
-        with Engine(api, Terms(scratch / "memory"), versions=lambda _platform, _arch: {}, say=print) as engine:
+        terms = Terms(scratch / "memory", {job.platform: environment})
+        with Engine(api, terms, versions=lambda _platform, _architecture: {}, say=print) as engine:
             result = engine.do_job(
                 Host("debusine", {"amd64": "amd64"}), job, source, scratch, tell=print, stop=threading.Event()
             )
@@ -202,4 +205,4 @@ def main(url: str, workspace: str, token: str, name: str, target: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:6])
+    main(*sys.argv[1:])

@@ -38,7 +38,7 @@ CAUSES = tuple(
         r"^\S+:[0-9]+(?::[0-9]+)?: (?:fatal )?error: .+$",
         r"^make(?:\[\d+\])?: \*\*\* .+$",
         r"^(?:dpkg-(?!buildpackage)\S+|dh\S*): error: .+$",
-        r"^E: (?!Package build dependencies not satisfied; skipping|Build failure).+$",
+        r"^E: (?!Package build dependencies not satisfied; skipping|Build failure|Invalid operation distclean).+$",
     )
 )
 _STATUS = re.compile(r"^(Status|Fail-Stage|Build-Time|Package-Time): *(\S+)$", re.MULTILINE)

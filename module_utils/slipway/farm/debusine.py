@@ -266,6 +266,7 @@ class _Work:
         self.seconds: dict[str, float] = {}
         self.tests: dict[str, str] = {}
         self.debs: list[Path] = []
+        self.cause = ""
         self.environment: int | str = 0
         self.upload = 0
 
@@ -362,7 +363,7 @@ class _Work:
             return fault
         if request.result != "success":
             said = sbuild.read_end(self.log) if self.log.is_file() else {}
-            stage, cause = said.get("Fail-Stage", ""), sbuild.find_cause(self.log) if said else ""
+            stage, cause = said.get("Fail-Stage", ""), self.cause if said else ""
             outcome = GIVEN_BACK if not stage or stage in sbuild.FETCHING else FAILED
             where = f"work request {request.number}"
             return outcome, f"sbuild failed in {where}{' at ' + stage if stage else ''}{': ' + cause if cause else ''}."
@@ -400,9 +401,11 @@ class _Work:
             size, most = sum(file.size for file in files), self.job.limits.log_bytes
             if size > most:
                 return FAILED, f"It was no success: its log has {size} bytes, and {most} are taken."
+            self.cause = ""
             with make_scratch("slipway-log-") as scratch:
                 for file in files:
                     self.api.download(file, scratch / "log", stop=self.stop)
+                    self.cause = sbuild.find_cause(scratch / "log") or self.cause
                     with self.log.open("ab") as stream:
                         stream.write((scratch / "log").read_bytes())
             return None
@@ -450,12 +453,18 @@ class _Work:
                 data = tasks.describe_source(files)
                 self.memory.install = self.api.create_artifact(tasks.SOURCE, data, files, stop=self.stop).number
             self.remember()
-        request, _tests = self.run_tests(INSTALL, self.memory.install)
-        if fault := self.judge(request, "The installation"):
+        request, tests = self.run_tests(INSTALL, self.memory.install)
+        if fault := self.judge(request, "The installation") or self.judge_testbed(request, tests):
             return fault
         if request.result not in PASSED:
-            return FAILED, f"What was built cannot be installed: {sbuild.find_cause(self.log) or 'the log says why'}."
+            return FAILED, f"What was built cannot be installed: {self.cause or 'the log says why'}."
         return None
+
+    def judge_testbed(self, request: WorkRequest, tests: Mapping[str, str]) -> tuple[str, str] | None:
+        """Whether a failure is one of a test, and not of what it is run in."""
+        if request.result in PASSED or tests:
+            return None
+        return GIVEN_BACK, f"Nothing was tested by work request {request.number}, see {request.page}."
 
     def try_out(self) -> tuple[str, str] | None:
         """Run the tests that the package has."""
@@ -463,7 +472,7 @@ class _Work:
         if not self.job.test or "\nTestsuite:" not in f"\n{read_dsc(dsc)[1].text}":
             return None
         request, self.tests = self.run_tests(TEST, self.memory.source)
-        if fault := self.judge(request, "A test"):
+        if fault := self.judge(request, "A test") or self.judge_testbed(request, self.tests):
             return fault
         if request.result not in PASSED:
             failed = [name for name, how in self.tests.items() if how.startswith("FAIL")]

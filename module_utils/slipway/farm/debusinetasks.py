@@ -69,7 +69,8 @@ def make_test(job: Job, source: int, upload: int, environment: int | str) -> dic
     return {
         **_make_common(job, environment),
         "input": {"source_artifact": source, "binary_artifacts": [upload]},
-        "timeout": {"global": int(job.limits.seconds)},
+        # Not "global", which debusine 0.16 has and no autopkgtest.
+        "timeout": {"test": int(job.limits.seconds)},
     }
 
 
