@@ -47,6 +47,8 @@ class Exchange:
     body: bytes
     type: str = JSON
     sent: Any = None
+    #: Bytes that are announced and do not come.
+    missing: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """As it is written down."""
@@ -92,8 +94,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             return
         self.send_response(answer.status)
         self.send_header("Content-Type", answer.type)
-        self.send_header("Content-Length", str(len(answer.body)))
+        self.send_header("Content-Length", str(len(answer.body) + answer.missing))
         self.end_headers()
+        self.close_connection = answer.missing > 0
         if self.command != "HEAD":
             self.wfile.write(answer.body)
 
@@ -149,7 +152,7 @@ class Recorder:
 class Replay:
     """Answers as it was written down, for each address one after the other, and the last again and again.
 
-    ``alter`` may change an answer, or take it away. What was asked is in ``asked``.
+    ``alter`` may change an answer, or take it away, as a server does that dies. What was asked is in ``asked``.
     """
 
     def __init__(self, *paths: Path, alter: Callable[[Exchange], Exchange | None] = lambda exchange: exchange) -> None:
@@ -182,10 +185,9 @@ class Replay:
 
 def make_job(name: str, **more: Any) -> tuple[Job, list[Path]]:
     """A job for one of the packages that lie beside what was written down."""
-    job = Job(
-        **{"source": name, "version": "1.0", "platform": "bookworm", "architecture": "amd64", "chroot": "amd64"},
-        **{"dsc": f"{name}_1.0.dsc", "limits": Limits(seconds=1800.0), **more},
-    )
+    named = {"source": name, "version": "1.0", "dsc": f"{name}_1.0.dsc", "platform": "bookworm"}
+    known = {**named, "architecture": "amd64", "chroot": "amd64", "limits": Limits(seconds=1800.0)}
+    job = Job(**{**known, **more})
     return job, [DATA / f"{name}_1.0.dsc", DATA / f"{name}_1.0.tar.xz"]
 
 

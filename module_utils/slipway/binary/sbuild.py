@@ -38,7 +38,8 @@ CAUSES = tuple(
         r"^\S+:[0-9]+(?::[0-9]+)?: (?:fatal )?error: .+$",
         r"^make(?:\[\d+\])?: \*\*\* .+$",
         r"^(?:dpkg-(?!buildpackage)\S+|dh\S*): error: .+$",
-        r"^E: (?!Package build dependencies not satisfied; skipping|Build failure|Invalid operation distclean).+$",
+        # What sbuild itself says at the end, or newer versions of an older apt, is no cause.
+        r"^E: (?!Package build dependencies not|Build failure |Invalid operation distclean|cleaning ).+$",
     )
 )
 _STATUS = re.compile(r"^(Status|Fail-Stage|Build-Time|Package-Time): *(\S+)$", re.MULTILINE)

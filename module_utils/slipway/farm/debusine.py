@@ -141,11 +141,14 @@ class Engine:
                     return result
             raise LostError(f"{host.name} gave no result: what it built is not of what the archive has")
         except StoppedError as fault_found:
+            _remove_products(target)
             self.end(path)
             raise LostError(f"{host.name} gave no result: the run ends") from fault_found
         except NoAnswerError as error:  # what is written down is gone on with
+            _remove_products(target)
             raise LostError(f"{host.name} gave no result: {self._explain(error)}") from error
         except SlipwayError as error:
+            _remove_products(target)
             self.end(path)
             raise LostError(f"{host.name} gave no result: {self._explain(error)}") from error
 
@@ -296,8 +299,7 @@ class _Work:
 
     def forget(self) -> None:
         """End what still runs, and remove what came."""
-        for path in (*self.debs, *self.target.glob("*.buildinfo")):
-            path.unlink(missing_ok=True)
+        _remove_products(self.target)
         self.engine.end(self.path)
         self.path.unlink(missing_ok=True)
 
@@ -489,6 +491,13 @@ class _Work:
         self.take_log(artifacts, (tasks.TESTS, tasks.DEBUG))
         found = next((one.data for one in artifacts if one.category == tasks.TESTS), {})
         return request, tasks.read_tests(found)
+
+
+def _remove_products(directory: Path) -> None:
+    """Leave the log alone."""
+    for path in directory.iterdir():
+        if path.name.endswith((*_PRODUCTS, ".changes")):
+            path.unlink()
 
 
 def _describe_end(request: WorkRequest) -> str:
