@@ -51,14 +51,18 @@ _INSTALLED = re.compile(r"^ ([a-z0-9][a-z0-9.+-]*)(?::[a-z0-9-]+)? \(= ([^)\s]+)
 
 @dataclass
 class Memory:
-    """What is known of a job: the number of its source package, of its work requests by step, and of the run."""
+    """What is known of a job, or of an environment, whose artifact is ``made``.
+
+    ``sources`` has the numbers of what was uploaded, by the names of the sources, and ``requests`` those of work
+    requests by step. ``run`` is the run that wrote it, and ``since`` when the first upload was, as the server has it.
+    """
 
     label: str
     run: str
     since: str = ""
-    source: int = 0
-    install: int = 0
+    made: int = 0
     done: bool = False
+    sources: dict[str, int] = field(default_factory=dict)
     requests: dict[str, int] = field(default_factory=dict)
 
 
@@ -198,14 +202,14 @@ class Engine:
         words = json.dumps([self.api.url, self.api.workspace, data], sort_keys=True)
         path = self.terms.directory / f"environment-{hashlib.sha256(words.encode()).hexdigest()[:32]}.json"
         memory = _read_memory(path) or Memory(f"the environment for {' '.join(where)}", self.run)
-        if memory.source and time.time() - path.stat().st_mtime < FRESH:
+        if memory.made and time.time() - path.stat().st_mtime < FRESH:
             with contextlib.suppress(SlipwayError):
-                if self.api.fetch_artifact(memory.source, stop=stop).category == tasks.TARBALL:
-                    return memory.source
+                if self.api.fetch_artifact(memory.made, stop=stop).category == tasks.TARBALL:
+                    return memory.made
         failed = self._attempts.setdefault(where, [])
         if len(failed) >= TRIES:
             raise SlipwayError("make", memory.label, failed[-1], do_next="Look at the work request.")
-        if memory.source or not memory.requests:
+        if memory.made or not memory.requests:
             request = self.api.create_request(tasks.MMDEBSTRAP, data, stop=stop, again=True)
             memory = Memory(memory.label, self.run, requests={tasks.MMDEBSTRAP: request.number})
             _write_memory(path, memory)
@@ -217,7 +221,7 @@ class Engine:
             path.unlink(missing_ok=True)
             failed.append(f"work request {request.number} ended with {_describe_end(request)}, see {request.page}")
             raise SlipwayError("make", memory.label, failed[-1], do_next="Look at the work request.")
-        memory.source, memory.requests = made, {}
+        memory.made, memory.requests = made, {}
         _write_memory(path, memory)
         return made
 
@@ -310,45 +314,58 @@ class _Work:
     def fetch(self) -> tuple[str, str] | None:
         """Have the source package at debusine, and an environment."""
         self.environment = self.engine.find_environment(self.job, stop=self.stop)
-        if not self.memory.source:
-            data = tasks.describe_source(self.source)
-            if (data["name"], data["version"]) != (self.job.source, self.job.version):
-                return FAILED, f"{self.job.dsc} is of {data['name']} {data['version']}."
-            made = self.api.create_artifact(tasks.SOURCE, data, self.source, stop=self.stop)
-            self.memory.source, self.memory.since = made.number, made.created
-            self.remember()
+        return self.upload_source(self.job.source, self.job.version, self.job.dsc)
+
+    def upload_source(self, name: str, version: str, dsc: str) -> tuple[str, str] | None:
+        """Have a source package at debusine, once; why that of the job cannot be used."""
+        if name in self.memory.sources:
+            return None
+        try:
+            read = read_dsc(next(path for path in self.source if path.name == dsc))[1]
+        except (ValueError, OSError, StopIteration) as fault:
+            return FAILED, f"{dsc} cannot be used: {fault}."
+        if (read.source, read.version) != (name, version):
+            return FAILED, f"{dsc} is of {read.source} {read.version}."
+        names = {dsc, *(file.name for file in read.files)}
+        self.upload_files(name, [path for path in self.source if path.name in names])
         return None
+
+    def upload_files(self, name: str, files: Sequence[Path]) -> None:
+        """Upload the files of a source package, and write down their number."""
+        made = self.api.create_artifact(tasks.SOURCE, tasks.describe_source(files), files, stop=self.stop)
+        self.memory.sources[name] = made.number
+        self.memory.since = self.memory.since or made.created
+        self.remember()
 
     def request(self, step: str, task: str, data: Mapping[str, Any], *, seconds: float) -> WorkRequest:
         """The work request of a step when it is over, asked for once, whatever happens meanwhile."""
         if step not in self.memory.requests:
-            source = data["input"]["source_artifact"]
-            made = (self.find(task, source) if self.is_older else None) or self.create(task, source, data)
+            made = (self.find(task, data) if self.is_older else None) or self.create(task, data)
             self.memory.requests[step] = made.number
             self.remember()
             self.engine.say(f"{self.job.label} is work request {made.number} of debusine ({task}), {made.page}")
         number = self.memory.requests[step]
-        self.tell({"at": step, "request": number})
+        self.tell({"at": step.partition("-")[0], "log": 0})
         return self.engine.wait_for(number, seconds=seconds, stop=self.stop)
 
-    def create(self, task: str, source: int, data: Mapping[str, Any]) -> WorkRequest:
+    def create(self, task: str, data: Mapping[str, Any]) -> WorkRequest:
         """A new work request. Where no answer comes it may have been heard all the same."""
         for left in reversed(range(TRIES)):
             try:
                 return self.api.create_request(task, data, stop=self.stop)
             except NoAnswerError:
-                if (made := self.find(task, source)) is not None:
+                if (made := self.find(task, data)) is not None:
                     return made
                 if not left:
                     raise
                 self.engine.wait(self.stop, FIRST_LOOK)
         raise AssertionError("unreachable")
 
-    def find(self, task: str, source: int) -> WorkRequest | None:
-        """The work request with this source package: it has no other, and is not older than its upload."""
+    def find(self, task: str, data: Mapping[str, Any]) -> WorkRequest | None:
+        """The work request for these: no other has this source package, and it is not older than the upload."""
+        wanted = _find_input(data)
         for request in self.api.list_requests(stop=self.stop):
-            given = request.data.get("input")
-            if request.task == task and isinstance(given, dict) and given.get("source_artifact") == source:
+            if request.task == task and _find_input(request.data) == wanted:
                 return request
             if request.created[:_SECONDS] < self.memory.since[:_SECONDS]:
                 return None
@@ -356,7 +373,7 @@ class _Work:
 
     def build(self) -> tuple[str, str] | None:
         """Build the packages, and fetch them."""
-        data = tasks.make_build(self.job, self.memory.source, self.environment)
+        data = tasks.make_build(self.job, self.memory.sources[self.job.source], self.environment)
         request = self.request(BUILD, tasks.SBUILD, data, seconds=self.job.limits.seconds)
         if fault := self.judge(request, "The build"):
             return fault
@@ -448,14 +465,11 @@ class _Work:
         """Install what was built in another clean environment."""
         if not self.job.install:
             return None
-        if not self.memory.install:
+        if INSTALL not in self.memory.sources:
             with make_scratch("slipway-install-") as scratch:
                 names = sorted({path.name.split("_", 1)[0] for path in self.debs})
-                files = tasks.make_install_source(scratch, names)
-                data = tasks.describe_source(files)
-                self.memory.install = self.api.create_artifact(tasks.SOURCE, data, files, stop=self.stop).number
-            self.remember()
-        request, tests = self.run_tests(INSTALL, self.memory.install)
+                self.upload_files(INSTALL, tasks.make_install_source(scratch, names))
+        request, tests = self.run_tests(INSTALL, self.memory.sources[INSTALL], [self.upload])
         if fault := self.judge(request, "The installation") or self.judge_testbed(request, tests):
             return fault
         if request.result not in PASSED:
@@ -469,21 +483,49 @@ class _Work:
         return GIVEN_BACK, f"Nothing was tested by work request {request.number}, see {request.page}."
 
     def try_out(self) -> tuple[str, str] | None:
-        """Run the tests that the package has."""
-        dsc = next(path for path in self.source if path.name == self.job.dsc)
-        if not self.job.test or "\nTestsuite:" not in f"\n{read_dsc(dsc)[1].text}":
+        """Run the tests that the package has, and those of packages that depend on it."""
+        if not self.job.test:
             return None
-        request, self.tests = self.run_tests(TEST, self.memory.source)
-        if fault := self.judge(request, "A test") or self.judge_testbed(request, self.tests):
-            return fault
-        if request.result not in PASSED:
-            failed = [name for name, how in self.tests.items() if how.startswith("FAIL")]
-            return FAILED, f"Its tests failed: {', '.join(failed) or 'the log says why'}."
-        return None
+        dsc = next(path for path in self.source if path.name == self.job.dsc)
+        faults = []
+        if "\nTestsuite:" in f"\n{read_dsc(dsc)[1].text}":
+            faults.append(self.find_regression(self.job.source, published=self.job.published))
+        for other in self.job.dependents:
+            fault = self.upload_source(other.source, other.version, other.dsc)
+            faults.append(fault or self.find_regression(other.source, published=True))
+        found = [fault for fault in faults if fault is not None]
+        bad = [reason for outcome, reason in found if outcome == FAILED]
+        return (FAILED, " ".join(bad)) if bad else next(iter(found), None)
 
-    def run_tests(self, step: str, source: int) -> tuple[WorkRequest, dict[str, str]]:
+    def find_regression(self, source: str, *, published: bool) -> tuple[str, str] | None:
+        """What the tests of a source say against the new packages: not what they say of the published ones as well."""
+        own, number, step = source == self.job.source, self.memory.sources[source], f"{TEST}-{source}"
+        request, tests = self.run_tests(step, number, [self.upload])
+        if fault := self.judge(request, f"The test of {source}") or self.judge_testbed(request, tests):
+            return fault
+        failed = [name for name, how in tests.items() if how.startswith("FAIL")]
+        passed = request.result in PASSED
+        before: dict[str, str] = {}
+        if not passed and published:
+            was, before = self.run_tests(f"{step}-published", number, [])
+            if fault := self.judge(was, f"The test of {source}") or self.judge_testbed(was, before):
+                return fault
+            passed = not failed and was.result not in PASSED  # it names none, then and now
+        red = [name for name in failed if before.get(name, "").startswith("FAIL")]
+        for name, how in tests.items():
+            self.tests[name if own else f"{source}/{name}"] = f"{how} (as before)" if name in red else how
+        new = [name for name in failed if name not in red]
+        if not new and (failed or passed):
+            return None
+        what = ", ".join(new) or "the log says which"
+        if own and not published:
+            return FAILED, f"Its tests failed: {what}."
+        whose = "Its tests" if own else f"The tests of {source}"
+        return FAILED, f"{whose} pass with what is published, and fail with the new packages: {what}."
+
+    def run_tests(self, step: str, source: int, uploads: Sequence[int]) -> tuple[WorkRequest, dict[str, str]]:
         """The work request that tested, and what became of each test."""
-        data = tasks.make_test(self.job, source, self.upload, self.environment)
+        data = tasks.make_test(self.job, source, uploads, self.environment)
         request = self.request(step, tasks.AUTOPKGTEST, data, seconds=self.job.limits.seconds)
         if request.status != "completed" or request.result in BROKEN:
             return request, {}
@@ -491,6 +533,13 @@ class _Work:
         self.take_log(artifacts, (tasks.TESTS, tasks.DEBUG))
         found = next((one.data for one in artifacts if one.category == tasks.TESTS), {})
         return request, tasks.read_tests(found)
+
+
+def _find_input(data: Mapping[str, Any]) -> tuple[Any, list[Any]]:
+    """What a task works on: a source package, and what was built of it."""
+    given = data.get("input")
+    given = given if isinstance(given, dict) else {}
+    return given.get("source_artifact"), list(given.get("binary_artifacts") or ())
 
 
 def _remove_products(directory: Path) -> None:
@@ -509,7 +558,8 @@ def _read_memory(path: Path) -> Memory | None:
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
         memory = Memory(**value)
-        memory.requests = {str(step): int(number) for step, number in memory.requests.items()}
+        for known in (memory.requests, memory.sources):
+            known.update({str(name): int(number) for name, number in known.items()})
     except (OSError, ValueError, TypeError, AttributeError):
         return None
     return memory

@@ -64,11 +64,11 @@ def make_build(job: Job, source: int, environment: int | str) -> dict[str, Any]:
     return data
 
 
-def make_test(job: Job, source: int, upload: int, environment: int | str) -> dict[str, Any]:
-    """The data of the task that runs the tests of a source package with what was built."""
+def make_test(job: Job, source: int, uploads: Sequence[int], environment: int | str) -> dict[str, Any]:
+    """The data of the task that runs the tests of a source package with these packages."""
     return {
         **_make_common(job, environment),
-        "input": {"source_artifact": source, "binary_artifacts": [upload]},
+        "input": {"source_artifact": source, "binary_artifacts": list(uploads)},
         # Not "global", which debusine 0.16 has and no autopkgtest.
         "timeout": {"test": int(job.limits.seconds)},
     }
