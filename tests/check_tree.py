@@ -34,6 +34,7 @@ FLOORS: dict[str, set[str]] = {
     "plan": {"git", "image", "release"},
     "trove": {"apt", "deb", "git"},
     "vcs": {"deb", "git", "release"},
+    "jobs": {"stack"},
     "mason": {"buildstream", "git", "plan"},
     "gates": {"git", "mason", "publish"},
     "watch": {"deb", "distro", "git"},

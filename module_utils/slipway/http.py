@@ -87,6 +87,14 @@ class Answer:
         return " ".join(self.body.decode("utf-8", "replace").split())[:300]
 
 
+@dataclass(frozen=True)
+class Exchange:
+    """A whole answer as it came, with what a client library needs of it."""
+
+    response: http.client.HTTPResponse
+    body: bytes
+
+
 class Service:
     """An HTTP service of a site at ``url``; with ``unix_socket`` it is reached through that file instead.
 
@@ -94,7 +102,14 @@ class Service:
     with every request, and may be secret.
     """
 
-    def __init__(self, url: str, *, unix_socket: str | None = None, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        unix_socket: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        trust: ssl.SSLContext | None = None,
+    ) -> None:
         parts = urlsplit(url)
         port = None
         with contextlib.suppress(ValueError):
@@ -112,6 +127,20 @@ class Service:
         self._base = parts.path.rstrip("/")
         self._unix_socket = unix_socket
         self._headers = dict(headers or {})
+        self._trust = trust
+
+    def exchange(
+        self, method: str, path: str, *, body: bytes | None, headers: Mapping[str, str], timeout: float
+    ) -> Exchange:
+        """One exchange, once, for a client library: also a redirect is an answer. Raises one of :data:`FAILURES`."""
+        connection = self._make_connection(Limit(timeout))
+        try:
+            connection.request(method, self._base + path, body=body, headers=dict(headers))
+            response, whole = connection.getresponse(), io.BytesIO()
+            receive_body(response, whole.write, size=MAX_BODY)
+            return Exchange(response, whole.getvalue())
+        finally:
+            connection.close()
 
     def ask(
         self,
@@ -226,8 +255,9 @@ class Service:
     def _make_connection(self, limit: Limit) -> http.client.HTTPConnection:
         if self._unix_socket is not None:
             return _UnixConnection(self._unix_socket, limit=limit)
-        kind = _SecureConnection if self._secure else _Connection
-        return kind(self._host, self._port, limit=limit)
+        if self._secure:
+            return _SecureConnection(self._host, self._port, limit=limit, context=self._trust)
+        return _Connection(self._host, self._port, limit=limit)
 
 
 @contextlib.contextmanager

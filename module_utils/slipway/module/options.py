@@ -60,6 +60,11 @@ MAIL: Options = {
     "again": {"type": "bool", "default": False},
     "arrived": {"type": "bool", "default": False},
     "role": {"type": "str", "default": "release_announce"},
+JOBS: Options = {
+    "url": {"type": "str", "required": True},
+    "user": {"type": "str", "default": ""},
+    "password": {"type": "str", "no_log": True},
+    "timeout": {"type": "float", "default": 60},
 }
 MORPH_BUILD: Options = {"handle": {"type": "dict"}, "timeout": {"type": "float", "default": 30}}
 MORPH_LIST_COMMAND: Options = {"list_command": {"type": "list", "elements": "str"}, "chdir": {"type": "path"}}

@@ -102,7 +102,7 @@ class _Builder:
 
     def refuse_doctype(self, *_unused: object) -> None:
         line = self.parser.CurrentLineNumber
-        raise NotXmlError(f"line {line}: it declares a document type or entities, which no manifest may")
+        raise NotXmlError(f"line {line}: it declares a document type or entities, which is not allowed")
 
     def begin(self, name: str, attributes: Mapping[str, str]) -> None:
         self.nodes += 1

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[3]
-PLAYBOOKS = ("debs_create", "debs_source", "debs_import", "debs_excuses")
+PLAYBOOKS = ("debs_create", "debs_source", "debs_import", "debs_excuses", "debs_jobs")
 #: What playbooks/vars/debs.yml knows of the run.
 FACTS = {"debs_release", "debs_created", "debs_sources"}
 
