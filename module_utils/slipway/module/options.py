@@ -60,6 +60,7 @@ MAIL: Options = {
     "again": {"type": "bool", "default": False},
     "arrived": {"type": "bool", "default": False},
     "role": {"type": "str", "default": "release_announce"},
+}
 JOBS: Options = {
     "url": {"type": "str", "required": True},
     "user": {"type": "str", "default": ""},
