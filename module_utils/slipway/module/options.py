@@ -49,6 +49,12 @@ GIT_AUTHOR: Options = {
     "email": {"type": "str", "default": "slipway@localhost"},
     "epoch": {"type": "int", "default": 0},
 }
+JOBS: Options = {
+    "url": {"type": "str", "required": True},
+    "user": {"type": "str", "default": ""},
+    "password": {"type": "str", "no_log": True},
+    "timeout": {"type": "float", "default": 60},
+}
 MAIL: Options = {
     "maildir": {"type": "path"},
     "host": {"type": "str"},
@@ -60,12 +66,6 @@ MAIL: Options = {
     "again": {"type": "bool", "default": False},
     "arrived": {"type": "bool", "default": False},
     "role": {"type": "str", "default": "release_announce"},
-}
-JOBS: Options = {
-    "url": {"type": "str", "required": True},
-    "user": {"type": "str", "default": ""},
-    "password": {"type": "str", "no_log": True},
-    "timeout": {"type": "float", "default": 60},
 }
 MORPH_BUILD: Options = {"handle": {"type": "dict"}, "timeout": {"type": "float", "default": 30}}
 MORPH_LIST_COMMAND: Options = {"list_command": {"type": "list", "elements": "str"}, "chdir": {"type": "path"}}
