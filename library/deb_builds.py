@@ -55,7 +55,7 @@ options:
   package_name:
     description: The name of a stack's source package, from C({distribution}) and C({stack}).
     type: str
-    default: ros-{distribution}-{stack}
+    default: "{stack}"
   source_version:
     description: The version of a source package, from C({version}) and C({platform}).
     type: str

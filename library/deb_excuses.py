@@ -119,7 +119,7 @@ options:
   package_name:
     description: How packages are called, with C({distribution}) and C({stack}).
     type: str
-    default: ros-{distribution}-{stack}
+    default: "{stack}"
   source_version:
     description: The version in the shadow archive, with C({version}) and C({platform}).
     type: str

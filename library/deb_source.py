@@ -64,7 +64,7 @@ options:
       - For V(ros), how packages of stacks are called, with C({distribution}) and C({stack}), in which underscores
         become dashes.
     type: str
-    default: ros-{distribution}-{stack}
+    default: "{stack}"
   packages:
     description: For V(ros), the packages of stacks among its dependencies that are called otherwise, by stack.
     type: dict
@@ -214,7 +214,7 @@ def main() -> None:
             "directory": {"type": "path", "required": True},
             "platforms": {"type": "list", "elements": "str", "required": True},
             "distribution": {"type": "str", "default": ""},
-            "package_name": {"type": "str", "default": "ros-{distribution}-{stack}"},
+            "package_name": {"type": "str", "default": "{stack}"},
             "packages": {"type": "dict", "default": {}},
             "source_version": {"type": "str", "default": "{version}-0~{platform}"},
             "marker": {"type": "str", "default": ""},

@@ -100,13 +100,22 @@ options:
     type: dict
     default: {}
   package_name:
-    description: The name of a stack's or variant's package, from C({distribution}) and C({stack}).
+    description:
+      - The name of a stack's package, from C({distribution}) and C({stack}), with dashes for underscores. If no package
+        is called so, all packages of the source of that name are the stack's.
     type: str
-    default: ros-{distribution}-{stack}
+    default: "{stack}"
+  variant_name:
+    description: The name of a variant's metapackage, from C({distribution}) and C({variant}).
+    type: str
+    default: "{distribution}-{variant}"
   shadow_version:
-    description: The version of a package in the shadow archive, from C({version}) and C({platform}).
-    type: str
-    default: "{version}-0~{platform}"
+    description:
+      - The versions that a stack's packages may have in the shadow archive, each from C({version}) and C({platform}).
+        The defaults are those of packages that were made from a stack, and of those that came with C(debian/).
+    type: list
+    elements: str
+    default: ["{version}-0~{platform}", "{version}~{platform}1"]
   template:
     description: The version of a stamped package, see M(slipway.release.deb_stamp).
     type: str
@@ -114,7 +123,7 @@ options:
   marker:
     description: The field in control files that has the name of the distribution. Empty means none.
     type: str
-    default: WG-rosdistro
+    default: ""
   metapackage_version:
     description: The version of metapackages, before it is stamped.
     type: str
@@ -232,7 +241,8 @@ def main() -> None:
             "base_directory": {"type": "path", "required": True},
             "excludes": {"type": "dict", "default": {}},
             "package_name": {"type": "str", "default": Names.package},
-            "shadow_version": {"type": "str", "default": Names.shadow},
+            "variant_name": {"type": "str", "default": Names.variant},
+            "shadow_version": {"type": "list", "elements": "str", "default": [Names.shadow, *Names.or_shadow]},
             "template": {"type": "str", "default": Names.stamped},
             "marker": {"type": "str", "default": Names.marker},
             "metapackage_version": {"type": "str", "default": Names.metapackage},
@@ -249,9 +259,12 @@ def act(options: dict[str, Any], *, write: bool) -> dict[str, Any]:
         needs_sources=False,
     )
     release, directory = find_release(distro), Path(options["published"])
+    shadow, *or_shadow = options["shadow_version"] or [Names.shadow]
     names = Names(
         package=options["package_name"],
-        shadow=options["shadow_version"],
+        variant=options["variant_name"],
+        shadow=shadow,
+        or_shadow=tuple(or_shadow),
         stamped=options["template"],
         marker=options["marker"],
         metapackage=options["metapackage_version"],

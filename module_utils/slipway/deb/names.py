@@ -26,6 +26,11 @@ def fill_name(template: str, *, distribution: str, stack: str) -> str:
     return _fill(template, "stack", distribution=distribution, stack=stack.replace("_", "-"))
 
 
+def fill_variant(template: str, *, distribution: str, variant: str) -> str:
+    """The metapackage of a variant by a template with ``{distribution}`` and ``{variant}``, likewise."""
+    return _fill(template, "variant", distribution=distribution, variant=variant.replace("_", "-"))
+
+
 def fill_version(template: str, *, version: str, platform: str) -> str:
     """The version of a source package for a platform by a template with ``{version}`` and ``{platform}``."""
     return _fill(template, "version", version=version, platform=platform)

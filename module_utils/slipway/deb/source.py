@@ -76,7 +76,7 @@ class SourceOrder:
     place: Path
     platforms: tuple[str, ...]
     distribution: str = ""
-    package: str = "ros-{distribution}-{stack}"
+    package: str = "{stack}"
     version: str = "{version}-0~{platform}"
     style: Style = field(default_factory=Style)
     packages: Mapping[str, str] = field(default_factory=dict)

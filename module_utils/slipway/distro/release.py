@@ -9,7 +9,7 @@ solver sees are computed, so that a release can be checked as a whole before a s
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +21,7 @@ from ..deb import lock
 from ..deb.control import Control, decode_control, identify_package
 from ..deb.lock import Member, ReleaseSet
 from ..deb.metapackage import Metapackage
-from ..deb.names import check_template, fill_name, fill_version
+from ..deb.names import check_template, fill_name, fill_variant, fill_version
 from ..deb.version import Rule, strip_rebuild
 from ..errors import SlipwayError
 from .file import ALL, Distro
@@ -35,31 +35,48 @@ Packages = dict[str, dict[str, dict[str, str]]]
 class Names:
     """How things are called.
 
-    ``package`` may have ``{distribution}`` and ``{stack}`` (dashes for underscores), ``shadow`` ``{version}`` and
-    ``{platform}``, ``stamped`` is the template of :class:`Rule`. ``marker`` is the field that has the distribution's
-    name; ``metapackage`` the version of metapackages before it is stamped.
+    ``package`` may have ``{distribution}`` and ``{stack}`` (dashes for underscores), ``variant`` ``{distribution}`` and
+    ``{variant}``, ``shadow`` ``{version}`` and ``{platform}``; ``or_shadow`` are other versions that do as well, such
+    as those of packages that came with a ``debian`` directory. ``stamped`` is the template of :class:`Rule`.
+    ``marker`` is the field that has the distribution's name, if any; ``metapackage`` the version of metapackages
+    before it is stamped.
     """
 
-    package: str = "ros-{distribution}-{stack}"
+    package: str = "{stack}"
+    variant: str = "{distribution}-{variant}"
     shadow: str = "{version}-0~{platform}"
+    or_shadow: tuple[str, ...] = ("{version}~{platform}1",)
     stamped: str = "{version}-{release}~{platform}"
-    marker: str = "WG-rosdistro"
+    marker: str = ""
     metapackage: str = "1.0.0"
     maintainer: str = ""
 
     def check(self) -> None:
         """Raise :class:`SlipwayError` if names cannot be made, or all would be the same."""
         check_template(self.package, "distribution", "stack", wanted="stack")
-        check_template(self.shadow, "version", "platform", wanted="version")
+        check_template(self.variant, "distribution", "variant", wanted="variant")
+        for template in (self.shadow, *self.or_shadow):
+            check_template(template, "version", "platform", wanted="version")
         Rule("r", "p", self.stamped).check()
 
     def name_package(self, distribution: str, stack: str) -> str:
-        """The name of the package of a stack or a variant."""
+        """The name of the package of a stack."""
         return fill_name(self.package, distribution=distribution, stack=stack)
 
-    def make_version(self, version: str, platform: str) -> str:
-        """The version of a stack's packages in the shadow archive."""
-        return fill_version(self.shadow, version=version, platform=platform)
+    def name_variant(self, distribution: str, variant: str) -> str:
+        """The name of the metapackage of a variant."""
+        return fill_variant(self.variant, distribution=distribution, variant=variant)
+
+    def make_versions(self, version: str, platform: str) -> list[str]:
+        """The versions that a stack's packages may have in the shadow archive."""
+        templates = (self.shadow, *self.or_shadow)
+        return [fill_version(template, version=version, platform=platform) for template in templates]
+
+    def describe(self) -> dict[str, str]:
+        """What of it a release is made from. That of variants is named where it is none like that of stacks."""
+        said = {"package": self.package, "stamped": self.stamped, "marker": self.marker}
+        alike = self.package.replace("{stack}", "{variant}") == self.variant
+        return said if alike else {**said, "variant": self.variant}
 
 
 @dataclass(frozen=True)
@@ -123,7 +140,7 @@ def describe_inputs(
         "variants": {name: list(variant.stacks) for name, variant in distro.variants.items()},
         "platforms": {name: sorted(architectures) for name, architectures in platforms.items()},
         "excludes": {name: sorted(places) for name, places in excludes.items()},
-        "names": {"package": names.package, "stamped": names.stamped, "marker": names.marker},
+        "names": names.describe(),
     }
 
 
@@ -162,23 +179,10 @@ def plan_release(
     ``excludes`` name stacks or packages that may be missing, each with the places (``lucid-i386``) where; an empty
     list means everywhere. ``published`` is what clients of the distribution see now.
     """
-    release = find_release(distro)
     names.check()
     platforms = {name: tuple(architectures) for name, architectures in shadow.items()}
-    planner = _Planner(distro, release, excludes, names)
-    parts = [planner.plan_platform(name, shadow[name]) for name in platforms]
-    plan = Plan(
-        distro.name,
-        release,
-        parts,
-        describe_inputs(distro, platforms, excludes=excludes, names=names),
-        planner.findings,
-        [*distro.remarks, *planner.remarks],
-        planner.warnings,
-    )
-    planner.check_excludes(platforms)
-    plan.findings += publication.find_downgrades(published, plan.packages)
-    return plan
+    inputs = describe_inputs(distro, platforms, excludes=excludes, names=names)
+    return _DistroPlanner.of_distro(distro, excludes, names).make_plan(shadow, inputs, published)
 
 
 def check_installable(plan: Plan, base: Mapping[str, Mapping[str, Sequence[Path]]]) -> None:
@@ -199,9 +203,24 @@ def check_installable(plan: Plan, base: Mapping[str, Mapping[str, Sequence[Path]
             plan.findings += found
 
 
+@dataclass(frozen=True)
+class Variant:
+    """A metapackage that is to be made: what it is a choice of, and the packages that it depends on."""
+
+    name: str
+    summary: str
+    packages: Sequence[str]
+
+
 @dataclass
-class _Planner:
-    distro: Distro
+class Planner:
+    """How a release is planned, whatever says what belongs to it.
+
+    ``packages`` has what each package that must be there is part of, ``stacks`` what may be excluded besides packages;
+    ``members`` is what these are called.
+    """
+
+    name: str
     release: str
     excludes: Mapping[str, Sequence[str]]
     names: Names
@@ -209,17 +228,22 @@ class _Planner:
     remarks: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     known: set[str] = field(default_factory=set)
+    packages: Mapping[str, str] = field(default_factory=dict)
+    stacks: Collection[str] = ()
+    members: str = "packages"
 
-    def __post_init__(self) -> None:
-        self.released = self.distro.released()
-        self.packages = {self.name_package(stack): stack for stack in self.released}
-        self.metapackages = {self.name_package(variant): variant for variant in (*self.distro.variants, ALL)}
-        for stack in sorted(self.distro.stacks.keys() - self.released.keys()):
-            self.remarks.append(f"{stack} has no version and is not released")
-
-    def name_package(self, stack: str) -> str:
-        """The name of a stack's or a variant's package."""
-        return self.names.name_package(self.distro.name, stack)
+    def make_plan(
+        self,
+        shadow: Mapping[str, Mapping[str, Sequence[Entry]]],
+        inputs: Mapping[str, Any],
+        published: publication.Packages,
+    ) -> Plan:
+        """Plan all platforms, with every finding of the gates but the solver's."""
+        parts = [self.plan_platform(name, shadow[name]) for name in shadow]
+        self.check_excludes(shadow)
+        plan = Plan(self.name, self.release, parts, dict(inputs), self.findings, self.remarks, self.warnings)
+        plan.findings += publication.find_downgrades(published, plan.packages)
+        return plan
 
     def is_excluded(self, place: str, *names: str) -> bool:
         """Whether one of these stacks or packages may be missing at ``place`` (``lucid-i386``)."""
@@ -227,13 +251,13 @@ class _Planner:
             name in self.excludes and (not self.excludes[name] or place in self.excludes[name]) for name in names
         )
 
-    def check_excludes(self, platforms: Mapping[str, Sequence[str]]) -> None:
+    def check_excludes(self, platforms: Mapping[str, Collection[str]]) -> None:
         """Find excludes that name neither a stack nor a package, or no platform."""
         places = {
             f"{name}-{architecture}" for name, architectures in platforms.items() for architecture in architectures
         }
         for name, where in sorted(self.excludes.items()):
-            if name not in self.distro.stacks and name not in self.known:
+            if name not in self.stacks and name not in self.known:
                 self.findings.append(f"{name} is excluded, and is neither a stack nor a package")
             self.findings += [
                 f"{name} is excluded for {place}, which is not a platform" for place in sorted({*where} - places)
@@ -256,8 +280,8 @@ class _Planner:
         part = Platform(name, debs=sorted(members))
         for architecture, entries in chosen.items():
             mine = {entry.name: stamped[entry.path] for entry in entries.values() if entry.path in stamped}
-            versions = {package: control.get("Version") or "" for package, control in mine.items()}
-            metapackages = list(self.make_metapackages(name, architecture, versions, release=release, rule=rule))
+            there = {package: entries[package] for package in mine}
+            metapackages = list(self.make_metapackages(name, architecture, there, release=release, rule=rule))
             part.metapackages += metapackages
             mine |= {metapackage.package: Control(metapackage.control) for metapackage in metapackages}
             part.indexes[architecture] = {
@@ -268,55 +292,19 @@ class _Planner:
         return part
 
     def choose_packages(self, platform: str, architecture: str, entries: Sequence[Entry]) -> dict[str, Entry]:
-        """The packages of the distribution's stacks in one index; a missing one or another version is a finding."""
-        where, place = f"{platform}/{architecture}", f"{platform}-{architecture}"
-        chosen: dict[str, Entry] = {}
-        for entry in entries:
-            stack = self.find_stack(entry, where=where, place=place)
-            if stack is None or not self.is_released(entry, stack, platform=platform, architecture=architecture):
-                continue
-            other = chosen.setdefault(entry.name, entry)
-            if other is not entry:
-                twice = f"{other.path.name} and {entry.path.name}"
-                self.findings.append(f"{where}: {entry.name} is there twice, as {twice}")
-        there = {entry.name for entry in entries}
-        for package, stack in sorted(self.packages.items()):
-            if package not in there and not self.is_excluded(place, stack, package):
-                self.findings.append(f"{where}: {package} is missing ({stack} {self.released[stack]})")
-        if not chosen:
-            self.findings.append(f"{where}: nothing would be released there")
-        return chosen
+        """The packages of one index that are to be released, by name; a missing one is a finding."""
+        raise NotImplementedError
 
-    def find_stack(self, entry: Entry, *, where: str, place: str) -> str | None:
-        """The stack that a package is of, if any; a package with the name of a metapackage is a finding."""
-        stack = self.packages.get(entry.source) or self.packages.get(entry.name)
-        variant = self.metapackages.get(entry.name)
-        if stack is not None or variant is not None:
-            self.known.add(entry.name)
-        if variant is None:
-            return stack
-        if not self.is_excluded(place, entry.name):
-            self.findings.append(
-                f"{where}: {entry.name} {entry.version} of the source {entry.source} bears the name of the metapackage "
-                f"of {variant}; rename one of them, or exclude {entry.name}"
-            )
-        return None
+    def list_variants(self, where: str, entries: Mapping[str, Entry]) -> Iterator[Variant]:
+        """The metapackages of one index, with what they depend on; what they cannot have is a finding."""
+        raise NotImplementedError
 
-    def is_released(self, entry: Entry, stack: str, *, platform: str, architecture: str) -> bool:
-        """Whether a package is to be in the release; if it is in another version, that is a finding."""
-        wanted = self.names.make_version(self.released[stack], platform)
-        is_wanted = strip_rebuild(entry.version) == wanted
-        place = f"{platform}-{architecture}"
-        if self.is_excluded(place, stack, entry.name):
-            if is_wanted and entry.name in self.packages:
-                self.warnings.append(f"{stack} is excluded for {place}, and {entry.name} {wanted} is there by now")
-            return False
-        if not is_wanted:
-            self.findings.append(
-                f"{platform}/{architecture}: {entry.name} is {entry.version}; "
-                f"{stack} {self.released[stack]} would be {wanted}"
-            )
-        return is_wanted
+    def add_entry(self, chosen: dict[str, Entry], entry: Entry, *, where: str) -> None:
+        """Choose a package; another one of its name is a finding."""
+        other = chosen.setdefault(entry.name, entry)
+        if other is not entry:
+            twice = f"{other.path.name} and {entry.path.name}"
+            self.findings.append(f"{where}: {entry.name} is there twice, as {twice}")
 
     def compare_architectures(self, platform: str, chosen: Mapping[str, Mapping[str, Entry]]) -> None:
         """Every package must be the same version on every architecture."""
@@ -348,7 +336,7 @@ class _Planner:
         self, files: Mapping[Path, Entry], members: Mapping[Path, Member], *, release: ReleaseSet, rule: Rule
     ) -> dict[Path, Control]:
         """The control files after stamping."""
-        fields = {self.names.marker: self.distro.name} if self.names.marker else {}
+        fields = {self.names.marker: self.name} if self.names.marker else {}
         stamped = {}
         for path, member in members.items():
             try:
@@ -360,36 +348,127 @@ class _Planner:
         return stamped
 
     def make_metapackages(
-        self, platform: str, architecture: str, versions: Mapping[str, str], *, release: ReleaseSet, rule: Rule
+        self, platform: str, architecture: str, entries: Mapping[str, Entry], *, release: ReleaseSet, rule: Rule
     ) -> Iterator[Metapackage]:
-        """One for each variant and one for all stacks, without those that are excluded here."""
+        """One for each variant that has something here."""
+        where = f"{platform}/{architecture}"
+        for variant in self.list_variants(where, entries):
+            if not variant.packages:
+                self.remarks.append(f"{where}: the variant {variant.name} has no {self.members} here")
+                continue
+            yield Metapackage(
+                package=self.names.name_variant(self.name, variant.name),
+                version=rule.apply(f"{self.names.metapackage}-0"),
+                architecture=architecture,
+                maintainer=self.names.maintainer,
+                summary=f"{variant.summary} of {self.name}, release {self.release}",
+                depends=sorted(release.list_choices(package, architecture) for package in variant.packages),
+                fields={self.names.marker: self.name} if self.names.marker else {},
+            )
+
+
+@dataclass
+class _DistroPlanner(Planner):
+    """What belongs to a release, a distro file says."""
+
+    released: Mapping[str, str] = field(default_factory=dict)
+    variants: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    members: str = "stacks"
+
+    @classmethod
+    def of_distro(cls, distro: Distro, excludes: Mapping[str, Sequence[str]], names: Names) -> _DistroPlanner:
+        """The planner of the release that a distro file describes."""
+        released = distro.released()
+        variants = {name: variant.stacks for name, variant in distro.variants.items()}
+        unreleased = sorted(distro.stacks.keys() - released.keys())
+        return cls(
+            distro.name,
+            find_release(distro),
+            excludes,
+            names,
+            remarks=[*distro.remarks, *(f"{stack} has no version and is not released" for stack in unreleased)],
+            packages={names.name_package(distro.name, stack): stack for stack in released},
+            stacks=distro.stacks.keys(),
+            released=released,
+            variants={**variants, ALL: tuple(released)},
+        )
+
+    def __post_init__(self) -> None:
+        self.metapackages = {self.names.name_variant(self.name, variant): variant for variant in self.variants}
+
+    def name_package(self, stack: str) -> str:
+        """The name of a stack's package."""
+        return self.names.name_package(self.name, stack)
+
+    def choose_packages(self, platform: str, architecture: str, entries: Sequence[Entry]) -> dict[str, Entry]:
+        """The packages of the distribution's stacks in one index; a missing one or another version is a finding."""
+        where, place = f"{platform}/{architecture}", f"{platform}-{architecture}"
+        chosen: dict[str, Entry] = {}
+        for entry in entries:
+            stack = self.find_stack(entry, where=where, place=place)
+            if stack is None or not self.is_released(entry, stack, platform=platform, architecture=architecture):
+                continue
+            self.add_entry(chosen, entry, where=where)
+        there = {name for entry in entries for name in (entry.name, entry.source)}
+        for package, stack in sorted(self.packages.items()):
+            if package not in there and not self.is_excluded(place, stack, package):
+                self.findings.append(f"{where}: {package} is missing ({stack} {self.released[stack]})")
+        if not chosen:
+            self.findings.append(f"{where}: nothing would be released there")
+        return chosen
+
+    def find_stack(self, entry: Entry, *, where: str, place: str) -> str | None:
+        """The stack that a package is of, if any; a package with the name of a metapackage is a finding."""
+        stack = self.packages.get(entry.source) or self.packages.get(entry.name)
+        variant = self.metapackages.get(entry.name)
+        if stack is not None or variant is not None:
+            self.known.add(entry.name)
+        if variant is None:
+            return stack
+        if not self.is_excluded(place, entry.name):
+            self.findings.append(
+                f"{where}: {entry.name} {entry.version} of the source {entry.source} bears the name of the metapackage "
+                f"of {variant}; rename one of them, or exclude {entry.name}"
+            )
+        return None
+
+    def is_released(self, entry: Entry, stack: str, *, platform: str, architecture: str) -> bool:
+        """Whether a package is to be in the release; if it is in another version, that is a finding."""
+        wanted = self.names.make_versions(self.released[stack], platform)
+        is_wanted = strip_rebuild(entry.version) in wanted
         place = f"{platform}-{architecture}"
-        stacks = {name: variant.stacks for name, variant in self.distro.variants.items()} | {ALL: tuple(self.released)}
-        for variant, wanted in stacks.items():
-            present = [stack for stack in wanted if not self.is_excluded(place, stack, self.name_package(stack))]
-            unreleased = [stack for stack in present if stack not in self.released]
-            self.findings += [
-                f"{platform}/{architecture}: the variant {variant} has {stack}, which is not released"
-                for stack in unreleased
-            ]
-            depends = [
-                release.list_choices(package, architecture)
-                for package in map(self.name_package, present)
-                if package in versions
-            ]
-            if depends:
-                of = "all stacks" if variant == ALL else f"the stacks of the variant {variant}"
-                yield Metapackage(
-                    package=self.name_package(variant),
-                    version=rule.apply(f"{self.names.metapackage}-0"),
-                    architecture=architecture,
-                    maintainer=self.names.maintainer,
-                    summary=f"{of} of {self.distro.name}, release {self.release}",
-                    depends=sorted(depends),
-                    fields={self.names.marker: self.distro.name} if self.names.marker else {},
+        if self.is_excluded(place, stack, entry.name):
+            if is_wanted and entry.name in self.packages:
+                self.warnings.append(
+                    f"{stack} is excluded for {place}, and {entry.name} {entry.version} is there by now"
                 )
-            else:
-                self.remarks.append(f"{platform}/{architecture}: the variant {variant} has no stacks here")
+            return False
+        if not is_wanted:
+            self.findings.append(
+                f"{platform}/{architecture}: {entry.name} is {entry.version}; "
+                f"{stack} {self.released[stack]} would be {' or '.join(wanted)}"
+            )
+        return is_wanted
+
+    def list_variants(self, where: str, entries: Mapping[str, Entry]) -> Iterator[Variant]:
+        """One for each variant and one for all stacks, without those that are excluded here."""
+        place = where.replace("/", "-")
+        for variant, wanted in self.variants.items():
+            present = [stack for stack in wanted if not self.is_excluded(place, stack, self.name_package(stack))]
+            self.findings += [
+                f"{where}: the variant {variant} has {stack}, which is not released"
+                for stack in present
+                if stack not in self.released
+            ]
+            summary = "all stacks" if variant == ALL else f"the stacks of the variant {variant}"
+            yield Variant(
+                variant, summary, [package for stack in present for package in self.find_packages(stack, entries)]
+            )
+
+    def find_packages(self, stack: str, entries: Mapping[str, Entry]) -> list[str]:
+        """A stack's package, or all packages of a source that is called like it."""
+        wanted = self.name_package(stack)
+        return [wanted] if wanted in entries else [name for name, entry in entries.items() if entry.source == wanted]
 
 
 def _read_entries(public: Path, directory: Path) -> Iterator[Entry]:

@@ -90,7 +90,9 @@ def _check_version(source: Source, version: str, verdict: Verdict) -> None:
         if source.kind == ROS:  # those of Debian sources are looked at where they are read
             verdict.faults.append(f"its version {own!r} {fault}")
         return
-    if version != own and (source.kind == ROS or version != strip_epoch(own)):
+    # An epoch is the distribution's in ROS, whose manifests have none, and the package's in Debian.
+    same = strip_epoch(version) == own if source.kind == ROS else version == strip_epoch(own)
+    if version != own and not same:
         verdict.faults.append(f"its sources are version {own}, and {version} is to be released")
 
 

@@ -186,6 +186,7 @@ def describe_source(source: Source, request: Request, around: Surroundings) -> t
         "kind": source.kind,
         "stack": request.stack,
         **about,
+        "version": request.version if source.kind == ROS else about["version"],
         "priority": "optional",
         "depends": verdict.depends,
         "rosdeps": rosdeps,

@@ -87,7 +87,13 @@ def stack(tmp_path: Path) -> source.SourceOrder:
     (place / "debian").mkdir()
     (place / "debian/control").write_text("Source: other\n")
     return source.SourceOrder(
-        ROS, place, ("bookworm", "trixie"), distribution="cturtle", style=STYLE, moment=1_400_000_000
+        ROS,
+        place,
+        ("bookworm", "trixie"),
+        distribution="cturtle",
+        package="ros-{distribution}-{stack}",
+        style=STYLE,
+        moment=1_400_000_000,
     )
 
 
@@ -578,6 +584,7 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway.deb import
 from ansible_collections.slipway.release.plugins.module_utils.slipway.deb.debianize import Style
 control, place, out, home, key = eval(sys.argv[1])
 order = source.SourceOrder(control, Path(place), ("bookworm", "trixie"), distribution="cturtle", moment=1_400_000_000,
+    package="ros-{distribution}-{stack}",
     style=Style(maintainer="Ros Community <ros@example.org>", marker="WG-rosdistro"))
 source.make_sources([order], Path(out), signing=source.Signing(Path(home), key))
 """

@@ -28,6 +28,13 @@ variants:
 - full: {extends: base, stacks: [navigation]}
 """
 PLATFORMS = {"bookworm": ["amd64", "i386"]}
+#: As ROS has them.
+NAMES = Names(
+    package="ros-{distribution}-{stack}",
+    variant="ros-{distribution}-{variant}",
+    or_shadow=(),
+    maintainer="A <a@example.org>",
+)
 
 
 def distro(text: str = DISTRO) -> Distro:
@@ -65,6 +72,7 @@ def plan(
     text: str = DISTRO,
     excludes: Mapping[str, Sequence[str]] | None = None,
     published: Mapping[str, Mapping[str, Mapping[str, str]]] | None = None,
+    names: Names = NAMES,
 ) -> Plan:
     given = indexes or {name: {arch: whole(name, arch) for arch in archs} for name, archs in PLATFORMS.items()}
     for platform, architectures in given.items():
@@ -77,7 +85,7 @@ def plan(
         distro(text),
         read_shadow(shadow, platforms, component="main"),
         excludes=excludes or {},
-        names=Names(maintainer="A <a@example.org>"),
+        names=names,
         published=published or {},
     )
 
@@ -101,6 +109,34 @@ def test_a_release_is_the_stacks_of_the_distro_file_and_a_metapackage_for_each_v
         "ros-d-ros_1.0-0~bookworm_i386.deb",
     ]
     assert "unborn has no version and is not released" in made.remarks
+
+
+def test_without_settings_packages_keep_their_names_and_their_debian_versions_and_no_marker_is_set(
+    tmp_path: Path,
+) -> None:
+    text = "release: tools\nversion: r2\nstacks: {greet: {version: '1:1.2-1'}, count: {version: '0.5'}}\n"
+    indexes = {
+        "greet": stanza("greet", "1:1.2-1~bookworm1", "amd64"),
+        "lib": stanza("libcount1", "0.5-0~bookworm", "amd64", Source="count"),
+        "bin": stanza("count-bin", "0.5-0~bookworm+b1", "amd64", Source="count (0.5-0~bookworm)", Depends="libcount1"),
+    }
+    made = plan(tmp_path, {"bookworm": {"amd64": indexes}}, text=text, names=Names(maintainer="A <a@example.org>"))
+    assert made.findings == []
+    assert {name: row["version"] for name, row in made.packages["bookworm/amd64"].items()} == {
+        "count-bin": "0.5+b1-r2~bookworm",
+        "greet": "1:1.2-1~bookworm1-r2~bookworm",
+        "libcount1": "0.5-r2~bookworm",
+        "tools-all": "1.0.0-r2~bookworm",
+    }
+    (everything,) = made.platforms[0].metapackages
+    assert [choices[0] for choices in everything.depends] == ["count-bin", "greet", "libcount1"]
+    assert not [text for text in made.platforms[0].stanzas["amd64"] if "WG-" in text]
+
+
+def test_what_ros_releases_were_made_from_is_said_as_before(tmp_path: Path) -> None:
+    names = {"package": "ros-{distribution}-{stack}", "stamped": "{version}-{release}~{platform}", "marker": ""}
+    assert plan(tmp_path).inputs["names"] == names
+    assert Names().describe()["variant"] == "{distribution}-{variant}"
 
 
 def test_the_solver_will_see_locked_packages(tmp_path: Path) -> None:
@@ -186,6 +222,8 @@ def test_an_exclusion_of_what_is_there_by_now_is_told(tmp_path: Path) -> None:
         (Names(package="ros-{distribution}"), "the template 'ros-{distribution}': it lacks {stack}"),
         (Names(package="{stack}-{platform}"), "it cannot be filled in ('platform'). Use {distribution} and {stack}"),
         (Names(shadow="{version"), "the template '{version': it lacks {version}"),
+        (Names(or_shadow=("1",)), "the template '1': it lacks {version}"),
+        (Names(variant="{distribution}"), "the template '{distribution}': it lacks {variant}"),
         (Names(package="{stack}{stack.x}"), "it cannot be filled in ('str' object has no attribute 'x')"),
         (Names(package="{stack}{stack[x]}"), "it cannot be filled in (string indices must be integers"),
         (Names(stamped="{version}-{relase}"), "the version template '{version}-{relase}': it names relase"),

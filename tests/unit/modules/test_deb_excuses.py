@@ -20,6 +20,7 @@ def options(tmp_path: Path, **more: Any) -> dict[str, Any]:
     given = {
         "directory": str(tmp_path / "public/excuses"),
         "distribution": "d",
+        "package_name": "ros-{distribution}-{stack}",
         "stacks": {"a": {"version": "1.0", "kind": "git"}, "b": {"version": "1.1"}},
         "platforms": [{"name": "bookworm", "architectures": ["amd64"], "mirror": "m"}],
         "shadow": SHADOW,

@@ -52,6 +52,7 @@ def stack(tmp_path: Path) -> dict[str, Any]:
         "directory": str(tmp_path / "out"),
         "platforms": PLATFORMS,
         "distribution": "cturtle",
+        "package_name": "ros-{distribution}-{stack}",
         "maintainer": "Ros Community <ros@example.org>",
     }
 

@@ -302,6 +302,8 @@ def test_the_module_makes_it_and_says_what_it_would_make(tmp_path: Path) -> None
     assert 'version: "1.0.3"' in made["diff"][0]["after"]
     again = run_module("stack_package", arguments)
     assert (again["changed"], again["made"], again["files"]) == (False, [], made["files"])
+    with_epoch = run_module("stack_package", {**arguments, "version": "1:1.0.3", "directory": str(tmp_path / "epoch")})
+    assert (with_epoch["label"], with_epoch["control"]["version"]) == ("common_msgs-1.0.3", "1:1.0.3")
     failed = run_module("stack_package", {**arguments, "version": "1.0.4"})
     assert failed["failed"]
     assert failed["findings"] == ["its sources are version 1.0.3, and 1.0.4 is to be released"]
