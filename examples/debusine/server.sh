@@ -1,4 +1,4 @@
-# On the server: database, web server, a user with a workspace, and its token in /root/token.
+# On the server: database, web server, a user with a workspace, and its token in /etc/slipway-token.
 apt-get install -qq -y --no-install-recommends -t trixie-backports \
   postgresql redis-server nginx debusine-server dbconfig-no-thanks > /dev/null
 cd /
@@ -19,4 +19,4 @@ debusine-admin user create slipway slipway@example.org > /dev/null 2>&1 || true
 debusine-admin group create debusine/releasers
 debusine-admin group members debusine/releasers --add slipway > /dev/null
 debusine-admin workspace define --private --default-expiration-delay 30 debusine/slipway releasers
-[ -s /root/token ] || (umask 077 && debusine-admin create_token slipway --comment lab > /root/token)
+[ -s /etc/slipway-token ] || (umask 077 && debusine-admin create_token slipway --comment lab > /etc/slipway-token)
