@@ -71,7 +71,7 @@ def test_each_contact_gets_one_mail_with_all_that_concerns_it() -> None:
     contacts = Contacts(
         {"a": "A <a@example.org>", "ros-d-b": "b@example.org"}, {"ros-d-c": "c@example.org"}, "team@x.org"
     )
-    rows = [*(row(name) for name in "abcde"), row("a", architecture="i386"), row("f", stack=None)]
+    rows = [*(row(name) for name in "abcde"), row("a", architecture="i386"), {**row("f"), "stack": None}]
     _told, mails = tell(Told("d"), *rows, contacts=contacts)
     assert {mail.recipient: mail.subject for mail in mails} == {
         "a@example.org": "d: 2 builds failed",
