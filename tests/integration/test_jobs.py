@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -57,6 +59,10 @@ def list_jobs(server: Hudson) -> list[str]:
     return sorted(path.parent.name for path in server.home.glob("jobs/*/config.xml") if path.parent.name != "odd")
 
 
+def count_builds(server: Hudson, name: str) -> int:
+    return len(list((server.home / "jobs" / name).glob("builds/[0-9]/log")))
+
+
 def wait_for_build(server: Hudson, name: str, number: int = 1) -> str:
     log = server.home / "jobs" / name / f"builds/{number}/log"
     for _ in range(600):
@@ -78,15 +84,6 @@ def test_everything_is_done_on_the_real_server_as_on_the_recording(server: Hudso
     Walk(server.url).assert_job(BASE, state="absent")
 
 
-def test_check_mode_shows_the_jobs_and_makes_none(server: Hudson, site: Site) -> None:
-    ran = play(site, check=True)
-    assert ran.status == 0, ran.text
-    assert "debs_source.yml" in ran.text
-    assert TOKEN not in ran.text
-    assert PASSWORD not in ran.text
-    assert list_jobs(server) == []
-
-
 def test_jobs_are_made_once_and_mended_when_somebody_changes_one(server: Hudson, site: Site) -> None:
     ran = play(site)
     assert ran.status == 0, ran.text
@@ -94,16 +91,17 @@ def test_jobs_are_made_once_and_mended_when_somebody_changes_one(server: Hudson,
     walk = Walk(server.url)
     for name in NAMES:
         walk.touch(name, "disable", "enable")
-    ran = play(site)
-    assert (ran.status, ran.changed) == (0, [])
     walk.change(JOB, "<defaultValue>i386</defaultValue>", "<defaultValue>sparc</defaultValue>")
-    ran = play(site, check=True)
-    assert "-          <defaultValue>sparc</defaultValue>" in ran.text
-    assert "+          <defaultValue>i386</defaultValue>" in ran.text
-    assert "sparc" in (server.home / "jobs" / JOB / "config.xml").read_text()
-    ran = play(site)
-    assert ran.text.count("changed: [localhost] => (item=") == 1, ran.text
-    assert "sparc" not in (server.home / "jobs" / JOB / "config.xml").read_text()
+    config = server.home / "jobs" / JOB / "config.xml"
+    for check in (True, False):
+        assert "<defaultValue>sparc</defaultValue>" in config.read_text()
+        ran = play(site, check=check)
+        assert re.findall(r"changed: .*\(item=([^)]*)\)", ran.text) == [JOB], ran.text
+        for line in ("-          <defaultValue>sparc</defaultValue>", "+          <defaultValue>i386</defaultValue>"):
+            assert line in ran.text or not check
+        assert TOKEN not in ran.text
+        assert PASSWORD not in ran.text
+    assert "sparc" not in config.read_text()
 
 
 def test_a_started_job_runs_the_playbook_and_takes_nothing_but_names(server: Hudson, site: Site) -> None:
@@ -126,6 +124,36 @@ def test_a_started_job_runs_the_playbook_and_takes_nothing_but_names(server: Hud
         assert "A parameter of this job is no name" in told
         assert "Finished: FAILURE" in told
         assert "<-i>" not in told
+
+
+def test_stages_start_the_jobs_of_what_is_new(server: Hudson, site: Site) -> None:
+    stacks = [{"name": name, "version": "1.0", "label": f"{name}-1.0"} for name in ("ros", "rx")]
+    platforms = [{"name": name, "architectures": ["amd64", "i386"]} for name in ("bookworm", "trixie")]
+    found: dict[str, Any] = {
+        "debs_release": {"distribution": "cturtle", "stacks": stacks, "platforms": platforms},
+        "debs_trigger_created": {"ros": {"new": True}, "rx": {"present": True}},
+        "debs_trigger_included": ["bookworm"],
+    }
+    play_of_role = {
+        "name": "Start jobs",
+        "hosts": "localhost",
+        "gather_facts": False,
+        "roles": ["slipway.release.debs_trigger"],
+    }
+    playbook = site.base / "trigger.yml"
+    playbook.write_text(json.dumps([play_of_role]))
+    names = [SOURCE, f"{BASE}-bookworm-amd64", JOB]
+    before = {name: count_builds(server, name) for name in names}
+    for check in (True, False):
+        assert {name: count_builds(server, name) for name in names} == before
+        ran = site.play(str(playbook), check=check, **found)
+        assert ran.status == 0, ran.text
+        assert TOKEN not in ran.text
+        started = re.findall(r"changed: .*\(item=([^)]*)\)", ran.text)
+        assert started == ["ros-1.0", "bookworm for amd64", "bookworm for i386"]
+    for name in names:
+        assert "<distro=cturtle>" in wait_for_build(server, name, before[name] + 1)
+    assert "<stack=ros>" in (server.home / "jobs" / SOURCE / f"builds/{before[SOURCE] + 1}/log").read_text()
 
 
 def test_jobs_go_when_that_is_asked_for(server: Hudson, site: Site) -> None:

@@ -113,6 +113,17 @@ def test_a_job_that_inherits_what_it_is_made_of_is_left_alone() -> None:
     assert "it inherits from the job top" in text
 
 
+def test_a_copy_is_shown_without_a_base_that_the_same_run_would_make() -> None:
+    with Jenkins() as peer:
+        reach = {"url": peer.url, "user": "", "password": None, "ca_path": None, "timeout": 9.0, "name": "job"}
+        more = {"state": "present", "config": SHELL.format("x"), "base": "top", "token": None, "drift": "mend"}
+        seen = build_job.act({**reach, **more}, write=False)
+        assert "there is no such job" in told(lambda: build_job.act({**reach, **more}, write=True), peer)
+    assert seen["warnings"] == ["job is a copy of top, which is not there yet: what that has is not shown."]
+    assert "<command>x</command>" in seen["diff"][0]["after"]
+    assert peer.jobs == {}
+
+
 def test_a_server_that_is_away_is_named() -> None:
     with socket.create_server(("127.0.0.1", 0)) as line:
         url = f"http://127.0.0.1:{line.getsockname()[1]}"
