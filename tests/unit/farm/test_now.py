@@ -73,7 +73,7 @@ def test_readers_see_what_runs_where_what_waits_and_what_hosts_do(site: Site) ->
     (running,) = found["running"]
     assert running == {
         **{"platform": "bookworm", "architecture": "amd64", "source": "a", "version": "1.0-0~bookworm"},
-        **{"host": "one", "step": "build", "since": NOW, "log_bytes": 2048},
+        **{"again": False, "host": "one", "step": "build", "since": NOW, "log_bytes": 2048},
     }
     assert (found["queue"], [row["source"] for row in found["ready"]], found["left"]) == (2, ["b", "c"], 3)
     hosts = {host["name"]: (host["busy"], host["slots"], host["state"]) for host in found["hosts"]}
@@ -137,7 +137,7 @@ def test_without_a_directory_nothing_is_shown(tmp_path: Path) -> None:
 
 
 def test_a_run_shows_what_it_does_and_at_its_end_that_it_does_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
     seen: list[dict[str, Any]] = []
     status = tmp_path / "now"
@@ -164,7 +164,6 @@ def test_a_run_shows_what_it_does_and_at_its_end_that_it_does_nothing(
         def include(self, _platform: str, _products: Any) -> dict[str, str]:
             return {}
 
-    monkeypatch.setattr(builds, "do_job", do_job)
     hosts = iter([[Host("one", {"amd64": "amd64"})]])
     run = builds.Run(
         builds.Settings("d", tmp_path / "builds", {}, status=status),
@@ -173,6 +172,7 @@ def test_a_run_shows_what_it_does_and_at_its_end_that_it_does_nothing(
         store=Nothing(),
         hosts=lambda: next(hosts, None),
         progress=Progress(None),
+        line=do_job,
     )
     assert [one.reason for one in run.work().failed] == ["It does not compile on one."]
     assert [row["host"] for row in seen[0]["running"]] == ["one"]
