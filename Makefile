@@ -74,7 +74,7 @@ stamp: $(VENV)/debs.stamp ## Release the example's stacks as debs on this machin
 DISTROS ?= cturtle tools
 .PHONY: debs
 debs: export DISTROS := $(DISTROS)
-debs: $(VENV)/debs.stamp ## Make source packages of the example's stacks and packages on this machine [ARGS="--check --diff"]
+debs: $(VENV)/debs.stamp ## Take the example's stacks and packages from source to released debs [ARGS="--check --diff"]
 	@ansible-playbook examples/stacks/sources.yml $(ARGS)
 	@for distro in $$DISTROS; do ansible-playbook playbooks/debs.yml -e "distro=$$distro" $(ARGS); done
 

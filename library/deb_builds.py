@@ -45,6 +45,13 @@ options:
     type: list
     elements: dict
     required: true
+  architectures:
+    description:
+      - Builds are made for these alone, of those of O(platforms). Without it for all. What is for all architectures is
+        built with the first one of a platform in any case.
+    type: list
+    elements: str
+    default: []
   base_directory:
     description: Where the package lists of the platforms' own packages are kept.
     type: path
@@ -405,6 +412,7 @@ def main() -> None:
         {
             "distribution": {"type": "str", "required": True},
             "platforms": {"type": "list", "elements": "dict", "required": True},
+            "architectures": NAMES,
             "base_directory": {"type": "path", "default": "/var/cache/slipway/platforms"},
             "stacks": {"type": "dict"},
             "package_name": {"type": "str", "default": Names.package},
@@ -475,7 +483,8 @@ def make_planner(options: Mapping[str, Any], *, lists: Path) -> SitePlanner:
     dists = f"{options['public']}/dists/{{platform}}/{options['component']}"
     platforms = []
     for platform in options["platforms"]:
-        name, architectures = platform["name"], platform["architectures"]
+        name, chosen = platform["name"], options["architectures"]
+        architectures = [one for one in platform["architectures"] if not chosen or one in chosen]
         found = fetch_package_lists(platform["base"], architectures, directory=lists / name)
         paths = {
             path.with_name(path.name.replace(f"binary-{architecture}_", "binary-{architecture}_"))
@@ -486,6 +495,7 @@ def make_planner(options: Mapping[str, Any], *, lists: Path) -> SitePlanner:
             {
                 "name": name,
                 "architectures": architectures,
+                "all_architecture": platform["architectures"][0],
                 "sources": [f"{dists}/source"],
                 "shadow": [f"{dists}/binary-{{architecture}}"],
                 "base": sorted(map(str, paths)),
