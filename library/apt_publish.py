@@ -20,6 +20,7 @@ description:
   - Nothing that is public ever changes. A release that was published stays as it is, and a file name keeps its content.
 extends_documentation_fragment:
   - slipway.release.openpgp
+  - slipway.release.phases
   - slipway.release.attributes
 options:
   directory:
@@ -49,6 +50,10 @@ options:
     required: true
   inputs:
     description: What the release was made from, kept with it and compared when it comes again.
+    type: dict
+    default: {}
+  provenance:
+    description: Where the release was taken from, as M(slipway.release.stamp_plan) tells it. It is kept with it.
     type: dict
     default: {}
   origin:
@@ -111,7 +116,7 @@ from typing import Any
 from ..module_utils.slipway import openpgp
 from ..module_utils.slipway.apt import publication
 from ..module_utils.slipway.apt.index import Archive, assemble_release
-from ..module_utils.slipway.module.options import OPENPGP
+from ..module_utils.slipway.module.options import OPENPGP, PHASES
 from ..module_utils.slipway.module.report import run_module
 
 
@@ -127,6 +132,8 @@ def main() -> None:
             "indexes": {"type": "dict", "required": True},
             "debs": {"type": "list", "elements": "dict", "required": True},
             "inputs": {"type": "dict", "default": {}},
+            "provenance": {"type": "dict", "default": {}},
+            **PHASES,
             "origin": {"type": "str", "required": True},
             "component": {"type": "str", "default": "main"},
             "lock_timeout": {"type": "float", "default": 600},
@@ -149,7 +156,8 @@ def act(options: dict[str, Any], *, write: bool) -> dict[str, Any]:
             directory, options["origin"], options["component"], Path(options["gnupghome"]), key.fingerprint
         )
         indexes = assemble_release(options["indexes"], options["debs"])
-        release = publication.Release(distribution, options["release"], indexes, options["inputs"])
+        kept = {name: options[name] for name in ("inputs", "provenance", "phases", "package_phases")}
+        release = publication.Release(distribution, options["release"], indexes, **kept)
         changed = publication.publish_release(archive, release, timeout=options["lock_timeout"])
     else:
         changed = publication.read_published(directory, label) is None

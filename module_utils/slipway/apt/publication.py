@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import Any
 
 from ..deb.version import compare_versions
-from ..errors import refuse
+from ..errors import SlipwayError, refuse
 from ..files import hash_file, name_temporary, write_atomic
 from ..locks import hold_flock
 from ..release.records import find_differences, format_json
@@ -57,6 +57,7 @@ from .generations import (
     switch_to,
 )
 from .index import Archive, Deb, format_index, locate_index
+from .phases import Phases, Schedule, begin_phases, change_phases, phase_index, reschedule
 from .signed import Signer
 
 LOCK = ".slipway.lock"
@@ -73,13 +74,18 @@ class Release:
     """What is published as one: a release (``r468``) of a distribution (``cturtle``), for all its platforms.
 
     ``indexes`` has the files by suite and architecture; ``inputs`` say what it was made from, are kept, and are
-    compared when the same release comes again.
+    compared when the same release comes again. ``provenance`` is kept only: where it was taken from at that time.
+    ``phases`` are steps by which machines that have its packages already get it, ``package_phases`` those of single
+    packages, see :mod:`.phases`.
     """
 
     distribution: str
     release: str
     indexes: Mapping[str, Mapping[str, tuple[Deb, ...]]]
     inputs: Mapping[str, Any] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    phases: Schedule = ()
+    package_phases: Mapping[str, Schedule] = field(default_factory=dict)
 
     @property
     def label(self) -> str:
@@ -115,6 +121,7 @@ class CurrentReleases:
     """What clients see: for each distribution the label in each index, and every label that they ever saw.
 
     ``published`` is the date of it, in seconds since the epoch, ``files`` has the sizes of its files below ``dists``.
+    ``phases`` has, by label, how far a release is that does not reach all machines at once.
     """
 
     generation: int = 0
@@ -122,6 +129,11 @@ class CurrentReleases:
     labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     history: tuple[str, ...] = ()
     files: Mapping[str, int] = field(default_factory=dict)
+    phases: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def find_phases(self, label: str) -> Phases | None:
+        """How far a release is; None if it was for all at once."""
+        return Phases(**self.phases[label]) if label in self.phases else None
 
 
 def make_label(distribution: str, release: str) -> str:
@@ -249,6 +261,76 @@ def publish_release(
             labels={**now.labels, release.distribution: labels},
             history=(*now.history, release.label),
         )
+        begun = begin_phases(release.phases, release.package_phases, on=release.label, now=moment)
+        phases = {**now.phases, **({} if begun is None else {release.label: begun.describe()})}
+        current = {label for each in following.labels.values() for label in each.values()}
+        following = replace(following, phases={label: each for label, each in phases.items() if label in current})
+        _write_generation(archive, following, known)
+        os.sync()
+        switch_to(directory, following.generation)
+        return True
+
+
+def plan_phases(
+    now: CurrentReleases, label: str, order: str, *, schedules: tuple[Schedule, Mapping[str, Schedule]], moment: int
+) -> Phases | None:
+    """How far a release will be by an order (see :func:`.phases.change_phases`); None if it is for all.
+
+    ``schedules`` are those of the release and of its packages as they are to be now, if any.
+    """
+    if label not in {each for labels in now.labels.values() for each in labels.values()}:
+        came_back = "clients do not see it" if label in now.history else "it is not published"
+        do_next = "Name the current release of the distribution."
+        raise SlipwayError("change the phase of", label, came_back, do_next=do_next)
+    phases = now.find_phases(label)
+    if phases is None:
+        if order == "applied":
+            return None
+        phases = Phases(state="complete", started=moment)
+    return change_phases(reschedule(phases, *schedules, on=label), order, on=label, now=moment)
+
+
+def is_phased_so(before: Phases | None, after: Phases | None) -> bool:
+    """Whether a release is as far as it is to be; without phases it is for all."""
+    return after is None or after == before or (before is None and after.state == "complete")
+
+
+def find_current_label(directory: Path, distribution: str) -> str:
+    """The newest release of a distribution that clients see."""
+    now = read_current(directory)
+    current = set(now.labels.get(distribution, {}).values())
+    if not current:
+        came_back = f"only {', '.join(sorted(now.labels)) or 'nothing'} is published there"
+        do_next = "Correct the name, or publish it."
+        raise SlipwayError("find the release of", f"{distribution} in {directory}", came_back, do_next=do_next)
+    return next(label for label in reversed(now.history) if label in current)
+
+
+def publish_phases(
+    archive: Archive,
+    label: str,
+    order: str,
+    *,
+    schedules: tuple[Schedule, Mapping[str, Schedule]] = ((), {}),
+    timeout: float = 600.0,
+    clock: Callable[[], float] = time.time,
+    sleep: Callable[[float], None] = time.sleep,
+) -> bool:
+    """Carry out an order for a published release in a generation of its own; return whether anything is different.
+
+    Packages and snapshots stay as they are.
+    """
+    directory = archive.directory
+    with hold_flock(directory / LOCK, attempt="publish in", on=str(directory), timeout=timeout):
+        now = read_current(directory)
+        planned = plan_phases(now, label, order, schedules=schedules, moment=int(clock()))
+        if planned is None or is_phased_so(now.find_phases(label), planned):
+            return False
+        _remove_leftovers(directory, now)
+        moment = choose_date(directory, now.published, clock=clock, sleep=sleep)
+        known = read_compressed(directory / CURRENT_LINK)
+        phases = {**now.phases, label: planned.describe()}
+        following = replace(now, generation=now.generation + 1, published=moment, phases=phases)
         _write_generation(archive, following, known)
         os.sync()
         switch_to(directory, following.generation)
@@ -366,6 +448,7 @@ def _write_snapshot(archive: Archive, release: Release, moment: int, known: Comp
         "release": release.release,
         "published": moment,
         "inputs": release.inputs,
+        "provenance": release.provenance,
         "packages": release.describe_packages(archive.component),
         "indexes": sizes,
     }
@@ -376,13 +459,15 @@ def _write_snapshot(archive: Archive, release: Release, moment: int, known: Comp
 def _write_generation(archive: Archive, following: CurrentReleases, known: Compressed) -> None:
     directory = archive.directory
     indexes: dict[str, dict[str, str]] = {}
-    for _distribution, labels in sorted(following.labels.items()):
+    for distribution, labels in sorted(following.labels.items()):
         for index, label in sorted(labels.items()):
             suite, _slash, architecture = index.partition("/")
             below = locate_index(suite, archive.component, architecture)
             text = (
                 (directory / "snapshots" / label / below / "Packages").read_bytes().decode("utf-8", "surrogateescape")
             )
+            release = label.removeprefix(f"{distribution}-")
+            text = phase_index(text, following.find_phases(label), source=distribution, release=release)
             indexes.setdefault(suite, {})[architecture] = indexes.get(suite, {}).get(architecture, "") + text
     target = directory / GENERATIONS / str(following.generation)
     temporary = make_temporary(target)

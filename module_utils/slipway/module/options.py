@@ -71,6 +71,14 @@ MORPH_BUILD: Options = {"handle": {"type": "dict"}, "timeout": {"type": "float",
 MORPH_LIST_COMMAND: Options = {"list_command": {"type": "list", "elements": "str"}, "chdir": {"type": "path"}}
 # Where keys are, and which of them signs, is not a secret.
 OPENPGP: Options = {"gnupghome": {"type": "path"}, "signing_key": {"type": "str", "no_log": False}}
+_STEP: Options = {
+    "after_hours": {"type": "float", "required": True},
+    "percentage": {"type": "int", "required": True},
+}
+PHASES: Options = {
+    "phases": {"type": "list", "elements": "dict", "default": [], "options": _STEP},
+    "package_phases": {"type": "dict", "default": {}},
+}
 PROGRESS: Options = {"progress": {"type": "path"}}
 STACK_READER: Options = {
     "timeout": {"type": "float", "default": 3600},
