@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: stamp_plan
-short_description: Plan the version-locked release of a distribution and verify the plan
+short_description: Plan the version-locked release of a distribution or a set of packages and verify the plan
 version_added: "0.1.0"
 author: The Slipway developers (@slipway)
 description:
@@ -17,6 +17,11 @@ description:
     its version on every architecture, unless it is excluded by name. Every package is the same version on all
     architectures. No package is older than the one that is published. A solver finds that every package can be
     installed on its platform.
+  - Without a distro file, a set of packages gets a release, O(set) and O(release). It is made of packages of the shadow
+    archive by their names (O(packages)), of debs in directories (O(debs)), or of packages that apt fetches and
+    verifies (O(sources)). The gates are the same.
+  - The shadow archive is read in one generation, which RV(provenance) names. What is published there meanwhile is not
+    in the release.
   - A release that clients have seen already is only looked at. It must have been made from the same stacks, versions,
     variants and platforms, and all its files must be there.
 requirements:
@@ -28,19 +33,52 @@ options:
   distro_file:
     description: The distro file, which names the distribution, its release, stacks, versions and variants.
     type: path
-    required: true
   distro_text:
     description: Its text, if O(distro_file) is on another machine.
     type: str
+  set:
+    description: Without a distro file, what the set of packages is called, in the place of a distribution's name.
+    type: str
+  release:
+    description: With O(set), the name of its release. Letters, digits and C(. + ~).
+    type: str
+  packages:
+    description:
+      - With O(set), the packages by their names, or by that of their source, which means all packages of it. With
+        C(=version) no other version will do. Without any, all that are there belong to it.
+    type: list
+    elements: str
+    default: []
+  debs:
+    description:
+      - With O(set), debs or directories of debs that it is made of. C({platform}) is filled in.
+    type: list
+    elements: path
+    default: []
+  sources:
+    description:
+      - With O(set) and O(packages), where apt fetches it, as lines of C(sources.list). C({platform}) is filled in. Of
+        several versions the highest is taken.
+    type: list
+    elements: str
+    default: []
+  variants:
+    description: With O(set), metapackages, each with the list of packages of the set that it depends on.
+    type: dict
+    default: {}
+  generation:
+    description:
+      - The generation of the shadow archive, which keeps the current one and the one before. V(0) is the current one.
+    type: int
+    default: 0
   required_stacks:
     description: Stacks that the distro file must have.
     type: list
     elements: str
     default: []
   shadow:
-    description: The shadow archive, what reprepro calls its base directory.
+    description: The shadow archive, what reprepro calls its base directory. Not needed with O(debs) or O(sources).
     type: path
-    required: true
   gnupghome:
     description:
       - The GnuPG directory of the archives' keys, to put the shadow archive in order after a killed user, and to verify
@@ -134,7 +172,9 @@ options:
     required: true
 attributes:
   check_mode:
-    details: It only reads. In check mode the package lists are fetched into a copy, which is removed.
+    details: >-
+      It only reads. In check mode the package lists are fetched into a copy, which is removed, and packages of
+      O(sources) are not fetched, so that RV(platforms[].debs) is empty for these.
 """
 
 EXAMPLES = r"""
@@ -151,6 +191,20 @@ EXAMPLES = r"""
         base:
           - deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] machine bookworm main
   register: plan
+
+- name: Plan the release of a directory of debs
+  slipway.release.stamp_plan:
+    set: tools
+    release: "2026.1"
+    debs: [/srv/debs]
+    published: /srv/apt/public/fixed
+    base_directory: /var/cache/slipway/platforms
+    maintainer: Release team <release@example.org>
+    platforms:
+      - name: bookworm
+        architectures: [amd64]
+        base:
+          - deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] machine bookworm main
 """
 
 RETURN = r"""
@@ -187,6 +241,12 @@ inputs:
   description: What the release is made from, to be kept with it.
   returned: success
   type: dict
+provenance:
+  description: >-
+    Which generation of the shadow archive the packages are of, with its date and the digests of its InRelease files;
+    or the sources. That of a release that is published already is what was kept then.
+  returned: success
+  type: dict
 remarks:
   description: What was ignored or left out.
   returned: success
@@ -195,25 +255,16 @@ remarks:
 """
 
 import os
-import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ..module_utils.slipway.apt import publication, reprepro
+from ..module_utils.slipway.apt import publication
 from ..module_utils.slipway.apt.sources import fetch_package_lists
-from ..module_utils.slipway.distro.file import load_distro
-from ..module_utils.slipway.distro.release import (
-    Names,
-    Plan,
-    check_installable,
-    describe_inputs,
-    find_release,
-    plan_release,
-    read_shadow,
-)
-from ..module_utils.slipway.errors import refuse
+from ..module_utils.slipway.distro.release import Names, Plan, check_installable
+from ..module_utils.slipway.distro.subjects import find_lists, find_subject
+from ..module_utils.slipway.errors import SlipwayError, refuse
 from ..module_utils.slipway.files import make_scratch
 from ..module_utils.slipway.module.report import run_module
 
@@ -230,10 +281,17 @@ def main() -> None:
     run_module(
         act,
         {
-            "distro_file": {"type": "path", "required": True},
+            "distro_file": {"type": "path"},
             "distro_text": {"type": "str"},
+            "set": {"type": "str"},
+            "release": {"type": "str"},
+            "packages": {"type": "list", "elements": "str", "default": []},
+            "debs": {"type": "list", "elements": "path", "default": []},
+            "sources": {"type": "list", "elements": "str", "default": []},
+            "variants": {"type": "dict", "default": {}},
+            "generation": {"type": "int", "default": 0},
             "required_stacks": {"type": "list", "elements": "str", "default": []},
-            "shadow": {"type": "path", "required": True},
+            "shadow": {"type": "path"},
             "gnupghome": {"type": "path"},
             "published": {"type": "path", "required": True},
             "component": {"type": "str", "default": "main"},
@@ -248,75 +306,64 @@ def main() -> None:
             "metapackage_version": {"type": "str", "default": Names.metapackage},
             "maintainer": {"type": "str", "required": True},
         },
+        required_one_of=[("distro_file", "set")],
+        mutually_exclusive=[("distro_file", "set")],
+        required_by={"set": ("release",)},
     )
 
 
 def act(options: dict[str, Any], *, write: bool) -> dict[str, Any]:
-    distro = load_distro(
-        options["distro_file"],
-        text=options.get("distro_text"),
-        required=options["required_stacks"],
-        needs_sources=False,
-    )
-    release, directory = find_release(distro), Path(options["published"])
-    shadow, *or_shadow = options["shadow_version"] or [Names.shadow]
-    names = Names(
-        package=options["package_name"],
-        variant=options["variant_name"],
-        shadow=shadow,
-        or_shadow=tuple(or_shadow),
-        stamped=options["template"],
-        marker=options["marker"],
-        metapackage=options["metapackage_version"],
-        maintainer=options["maintainer"],
-    )
-    platforms = {platform["name"]: platform["architectures"] for platform in options["platforms"]}
-    excludes = {name: list(places or []) for name, places in options["excludes"].items()}
-    label = publication.make_label(distro.name, release)
-    answer = {"changed": False, "label": label, "distribution": distro.name, "release": release}
+    subject = find_subject(options)
+    directory = Path(options["published"])
+    label = publication.make_label(subject.name, subject.release)
+    answer = {"changed": False, "label": label, "distribution": subject.name, "release": subject.release}
     published = publication.read_published(directory, label)
     if published is not None:
-        inputs = describe_inputs(distro, platforms, excludes=excludes, names=names)
-        publication.refuse_other_inputs(directory, label, published, inputs)
+        provenance = published.get("provenance") or {}
+        refuse_other_generation(options, label, provenance)
+        publication.refuse_other_inputs(directory, label, published, subject.describe_inputs())
         publication.verify_release(directory, label, gnupghome=options["gnupghome"])
-        return {**answer, "published": True, "platforms": [], "inputs": inputs, "remarks": distro.remarks}
-    with reprepro.open_archive(options["shadow"], gnupghome=options["gnupghome"], write=write) as archive:
-        shadow = read_shadow(archive.public, platforms, component=options["component"])
-    current = publication.read_current_packages(directory, distro.name)
-    plan = plan_release(distro, shadow, excludes=excludes, names=names, published=current)
-    solve(plan, options["platforms"], Path(options["base_directory"]), write=write)
-    refuse(
-        "release",
-        f"{distro.name} {release}",
-        plan.findings,
-        several="problems",
-        do_next="Build what is missing, correct the distro file, or exclude a stack by its name, and run again.",
-    )
+        told = {"inputs": subject.describe_inputs(), "provenance": provenance, "remarks": subject.remarks}
+        return {**answer, "published": True, "platforms": [], **told}
+    with make_scratch("slipway-lists-") as temporary:
+        there, provenance = subject.find_packages(temporary, write=write)
+        plan = subject.plan(there, publication.read_current_packages(directory, subject.name))
+        solve(plan, options, temporary, write=write)
+        refuse(
+            "release",
+            f"{subject.name} {subject.release}",
+            plan.findings,
+            several="problems",
+            do_next=f"Build what is missing, correct {subject.what}, or exclude a package by its name, and run again.",
+        )
+        fetched = subject.fetch_packages(plan, write=write)
     parts = [
         {
             "name": platform.name,
-            "debs": [os.fspath(path) for path in platform.debs],
+            "debs": [os.fspath(path) for path in platform.debs] if fetched else [],
             "metapackages": [asdict(metapackage) for metapackage in platform.metapackages],
             "indexes": platform.indexes,
         }
         for platform in plan.platforms
     ]
-    told = {"inputs": plan.inputs, "remarks": plan.remarks, "warnings": plan.warnings}
+    told = {"inputs": plan.inputs, "provenance": provenance, "remarks": plan.remarks, "warnings": plan.warnings}
     return {**answer, "published": False, "platforms": parts, **told}
 
 
-def solve(plan: Plan, platforms: Sequence[Mapping[str, Any]], directory: Path, *, write: bool) -> None:
-    with make_scratch("slipway-lists-") as temporary:
-        lists = {}
-        for platform in platforms:
-            place = directory / platform["name"]
-            if not write:
-                copied = temporary / platform["name"]
-                if place.is_dir():
-                    shutil.copytree(place, copied)
-                place = copied
-            lists[platform["name"]] = fetch_package_lists(platform["base"], platform["architectures"], directory=place)
-        check_installable(plan, lists)
+def refuse_other_generation(options: Mapping[str, Any], label: str, provenance: Mapping[str, Any]) -> None:
+    asked, was = options["generation"], provenance.get("generation")
+    if asked and asked != was:
+        fault = f"it was made from {f'generation {was}' if was else 'none'} of the shadow archive"
+        do_next = "Give it a new version, or do not ask for a generation."
+        raise SlipwayError("release", f"{label} from generation {asked}, which is published", fault, do_next=do_next)
+
+
+def solve(plan: Plan, options: Mapping[str, Any], temporary: Path, *, write: bool) -> None:
+    lists = {}
+    for platform in options["platforms"]:
+        place = find_lists(Path(options["base_directory"]) / platform["name"], temporary, write=write)
+        lists[platform["name"]] = fetch_package_lists(platform["base"], platform["architectures"], directory=place)
+    check_installable(plan, lists)
 
 
 if __name__ == "__main__":

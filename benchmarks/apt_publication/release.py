@@ -82,6 +82,7 @@ def settings(directory: Path, release: str) -> dict[str, Any]:
     return {
         "distro_file": str(distro_file),
         "required_stacks": [],
+        "generation": 0,
         "shadow": str(directory / "shadow"),
         "gnupghome": None,
         "published": str(directory / "public/fixed"),
@@ -121,6 +122,9 @@ def release(directory: Path, name: str) -> bool:
         "indexes": {platform["name"]: platform["indexes"] for platform in plan["platforms"]},
         "debs": stamped(directory, plan),
         "inputs": plan["inputs"],
+        "provenance": plan["provenance"],
+        "phases": [],
+        "package_phases": {},
         "origin": "Slipway",
         "component": "main",
         "gnupghome": str(directory / "gnupg"),

@@ -28,6 +28,7 @@ from .generations import (
     make_temporary,
     put_in_place,
     read_account,
+    read_json,
     remove_leftovers,
     switch_to,
 )
@@ -71,6 +72,24 @@ class PublishedSuites:
 def read_suites(served: Path) -> PublishedSuites:
     """The generation that clients see."""
     return PublishedSuites(**(read_account(served, ACCOUNT) or {}))
+
+
+def find_generation(served: Path, number: int = 0) -> tuple[PublishedSuites, Path]:
+    """A generation of what clients read, the current one without a ``number``, and its directory.
+
+    It is never changed, and the packages that it names stay in the pool for a time; the one before the current is kept.
+    """
+    now = read_suites(served)
+    path = served / GENERATIONS / str(number or now.generation)
+    if not (path / ACCOUNT).is_file():
+        kept = sorted((each.parent.name for each in path.parent.glob(f"*/{ACCOUNT}")), key=int)
+        raise SlipwayError(
+            "read",
+            f"generation {number} of {served}" if number else str(served),
+            f"there is only {' and '.join(kept)}" if kept else "nothing is published there",
+            do_next="Take one that is kept, or the current one." if kept else "Export the archive and run again.",
+        )
+    return (PublishedSuites(**read_json(served, path / ACCOUNT)) if number else now), path
 
 
 def is_publication_due(export: Path, served: Path, suite: str, *, signer: Signer) -> bool:

@@ -30,6 +30,10 @@ MACHINE = re.compile(r"(?P<before>deb(?:-src)?\s+(?:\[[^]]*\]\s+)?)machine(?P<af
 RELEASE = re.compile(r"'(?P<url>[^']+?)/+dists/(?P<suite>[^']+)/InRelease' ")
 
 
+#: How many packages one call of apt is given.
+FETCHED_AT_ONCE = 500
+
+
 def resolve_mirrors(sources: Sequence[str]) -> list[str]:
     """The lines with the address of this machine's mirror where they say ``machine``.
 
@@ -119,6 +123,41 @@ def fetch_package_lists(
                 do_next="Correct the platform's base sources or its architectures and run again.",
             )
     return found
+
+
+def name_download(name: str, version: str, architecture: str) -> str:
+    """What apt calls the file of a package that it fetches."""
+    return f"{name}_{version.replace(':', '%3a')}_{architecture}.deb"
+
+
+def fetch_debs(names: Sequence[str], *, directory: Path, target: Path, timeout: float = 3600.0) -> None:
+    """Fetch packages, by the names that :func:`name_download` gives them, into ``target``; nothing else is left there.
+
+    ``directory`` is that of :func:`fetch_package_lists`; apt compares what it gets with the digests in these lists.
+    """
+    on = f"{count_of(len(names), 'package')} into {target}"
+    with hold_flock(directory / "lock", attempt="fetch", on=on, timeout=timeout):
+        target.mkdir(parents=True, exist_ok=True)
+        for path in target.iterdir():
+            if path.name not in names:
+                path.unlink()
+        words = [_name_choice(*name.removesuffix(".deb").split("_")) for name in names]
+        for start in range(0, len(words), FETCHED_AT_ONCE):
+            run(
+                ["apt-get", "download", "-q", *words[start : start + FETCHED_AT_ONCE]],
+                attempt="fetch",
+                on=on,
+                do_next="Check whether the mirror answers, and run again.",
+                env={"APT_CONFIG": str(directory / "apt.conf")},
+                cwd=target,
+                timeout=timeout,
+            )
+
+
+def _name_choice(name: str, version: str, architecture: str) -> str:
+    """How apt is asked for a package in a version."""
+    package = name if architecture == "all" else f"{name}:{architecture}"
+    return f"{package}={version.replace('%3a', ':')}"
 
 
 def _format_configuration(directory: Path, architectures: Sequence[str]) -> str:

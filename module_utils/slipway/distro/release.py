@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from ..apt import publication, solver
+from ..apt.exported import find_generation, read_suites
 from ..apt.index import locate_index
+from ..apt.signed import INRELEASE
 from ..deb import lock
 from ..deb.control import Control, decode_control, identify_package
 from ..deb.lock import Member, ReleaseSet
@@ -24,9 +26,12 @@ from ..deb.metapackage import Metapackage
 from ..deb.names import check_template, fill_name, fill_variant, fill_version
 from ..deb.version import Rule, strip_rebuild
 from ..errors import SlipwayError
+from ..files import hash_file
 from .file import ALL, Distro
 from .packages import unpack_index
 
+#: How often the current generation is looked for, where others take its place while it is read.
+TRIES = 5
 #: What clients see or will see, as :mod:`publication` has it.
 Packages = dict[str, dict[str, dict[str, str]]]
 
@@ -154,16 +159,42 @@ def find_release(distro: Distro) -> str:
 
 
 def read_shadow(
-    public: Path, platforms: Mapping[str, Sequence[str]], *, component: str
+    public: Path, platforms: Mapping[str, Sequence[str]], *, component: str, generation: Path | None = None
 ) -> dict[str, dict[str, list[Entry]]]:
-    """The packages in the indexes of an archive by platform and architecture; a missing index is a failure."""
+    """The packages in the indexes of an archive by platform and architecture; a missing index is a failure.
+
+    The indexes are those of a ``generation`` if it is given, the directory of one that the archive keeps.
+    """
+    top = public if generation is None else generation
     return {
         platform: {
-            architecture: list(_read_entries(public, public / locate_index(platform, component, architecture)))
+            architecture: list(_read_index(public, top / locate_index(platform, component, architecture)))
             for architecture in architectures
         }
         for platform, architectures in platforms.items()
     }
+
+
+def read_generation(
+    served: Path, platforms: Mapping[str, Sequence[str]], *, component: str, number: int = 0
+) -> tuple[dict[str, dict[str, list[Entry]]], dict[str, Any]]:
+    """The packages in one generation of an archive, the current one without a ``number``, and which that was.
+
+    Its packages stay in the pool under names that never get other content, whatever is published meanwhile.
+    """
+    for attempt in range(TRIES):
+        found, place = find_generation(served, number)
+        try:
+            packages = read_shadow(served, platforms, component=component, generation=place)
+            digests = {platform: hash_file(place / "dists" / platform / INRELEASE) for platform in platforms}
+        except (SlipwayError, OSError):
+            # Two publications later it is gone, also while it is read.
+            if number or attempt + 1 == TRIES or read_suites(served).generation == found.generation:
+                raise
+            continue
+        said = {"archive": str(served), "generation": found.generation, "published": found.published, "sha256": digests}
+        return packages, said
+    raise AssertionError("the last try returns or raises")
 
 
 def plan_release(
@@ -471,20 +502,25 @@ class _DistroPlanner(Planner):
         return [wanted] if wanted in entries else [name for name, entry in entries.items() if entry.source == wanted]
 
 
-def _read_entries(public: Path, directory: Path) -> Iterator[Entry]:
+def _read_index(public: Path, directory: Path) -> Iterator[Entry]:
     plain, packed = directory / "Packages", directory / "Packages.gz"
+    return read_entries(public, plain if plain.exists() or not packed.exists() else packed)
+
+
+def read_entries(public: Path, index: Path) -> Iterator[Entry]:
+    """The packages of an index, whose files are below ``public``."""
     try:
-        data = unpack_index((plain if plain.exists() else packed).read_bytes(), str(plain))
+        data = unpack_index(index.read_bytes(), str(index))
     except OSError as error:
         raise SlipwayError(
             "read the shadow archive's index",
-            str(plain),
+            str(index),
             error.strerror or str(error),
             do_next="Check whether the archive has this platform and architecture, and run again.",
         ) from error
     for paragraph in decode_control(data).split("\n\n"):
         if paragraph.strip():
-            yield _read_entry(public, plain, f"{paragraph.strip(chr(10))}\n")
+            yield _read_entry(public, index, f"{paragraph.strip(chr(10))}\n")
 
 
 def _read_entry(public: Path, index: Path, paragraph: str) -> Entry:
