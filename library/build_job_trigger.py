@@ -14,6 +14,7 @@ description:
   - Starts a job with its token, its parameters or both, and does not wait for its end.
   - Parameters and token are sent in the body of the request, so that no log of addresses has them.
   - Of several equal requests that wait, servers make one.
+  - A job that is disabled, and a parameter that the job does not have, are failures.
 extends_documentation_fragment:
   - slipway.release.jobs
   - slipway.release.connection.https
@@ -77,16 +78,8 @@ def act(options: dict[str, Any], *, write: bool) -> dict[str, Any]:
         timeout=options["timeout"],
     )
     server.connect()
-    if not server.is_startable(name):
-        raise SlipwayError(
-            f"start the job {name} on",
-            server.url,
-            "it is disabled",
-            do_next="Enable it on the server, or assert it with the element disabled being false.",
-        )
-    if not write:
-        return {"changed": True}
-    return {"changed": True, "address": server.start_job(name, parameters, token=options["token"] or "")}
+    address = server.start_job(name, parameters, token=options["token"] or "", write=write)
+    return {"changed": True, **({"address": address} if address is not None else {})}
 
 
 def main() -> None:

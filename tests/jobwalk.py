@@ -118,6 +118,8 @@ class Walk:
         seen["token again"] = self.assert_job(COPY, MINE, **copy)
         seen["trigger in check mode"] = self.trigger(COPY, user="", write=False)
         seen["trigger"] = self.trigger(COPY, user="", parameters={"PLATFORM": "a b&c=<d>;ü"})
+        seen["trigger with defaults"] = self.trigger(COPY, user="")
+        seen["no such parameter"] = self.refuse(lambda: self.trigger(COPY, user="", parameters={"PLATFROM": "x"}))
         seen["wrong token"] = self.refuse(lambda: self.trigger(COPY, user="", token=WRONG))
         self.touch(COPY, "disable")
         seen["disabled"] = self.refuse(lambda: self.trigger(COPY))

@@ -122,18 +122,18 @@ class JobServer:
         with self._attempting(f"remove the job {check_name(name)} from"):
             self._api.delete_job(name)
 
-    def is_startable(self, name: str) -> bool:
-        """Whether a job may be started; there must be one of this name."""
-        with self._attempting(f"start the job {check_name(name, attempt='start the job')} on"):
-            return self._read(f"job/{name}/api/json?tree=buildable").get("buildable") is not False
-
-    def start_job(self, name: str, parameters: Mapping[str, str], *, token: str = "") -> str:
+    def start_job(self, name: str, parameters: Mapping[str, str], *, token: str = "", write: bool = True) -> str | None:
         """Start a job; return the address where it waits, or its own where the server does not say.
 
-        What is given goes in the body: addresses get into logs of servers and of proxies.
+        Without ``write`` it is only looked whether that could be. Hudson would take the start of a disabled job, and
+        parameters that it does not know, without a word. What is given goes in the body: addresses get into logs of
+        servers and of proxies.
         """
         form = {**parameters, **({"token": check_token(token, name)} if token else {})}
-        path = "buildWithParameters" if parameters else "build"
+        known = self._check_start(name, parameters)
+        if not write:
+            return None
+        path = "buildWithParameters" if known else "build"
         with self._attempting(f"start the job {check_name(name, attempt='start the job')} on"):
             answer = self._api.jenkins_request(requests.Request("POST", f"{self.url}/job/{name}/{path}", data=form))
             where = str(answer.headers.get("Location", ""))
@@ -145,6 +145,23 @@ class JobServer:
                 f"it answers {answer.status_code} {answer.reason}" + (f" and sends us to {where}" if where else ""),
                 do_next="Look at the job's page whether it was started, and check that this is the server's address.",
             )
+
+    def _check_start(self, name: str, parameters: Mapping[str, str]) -> set[str]:
+        """The names of a job's parameters, if it can be started with these."""
+        with self._attempting(f"start the job {check_name(name, attempt='start the job')} on"):
+            job = self._read(f"job/{name}/api/json?tree=buildable,property[parameterDefinitions[name]]")
+            rows = [row for one in job.get("property") or () for row in (one or {}).get("parameterDefinitions") or ()]
+            known = {str(row["name"]) for row in rows}
+        if job.get("buildable") is False:
+            do_next = "Enable it on the server, or assert it with the element disabled being false."
+            raise self._make_error("it is disabled", do_next)
+        unknown = sorted(set(parameters) - known)
+        if unknown:
+            do_next = (
+                f"It has {', '.join(sorted(known)) or 'none'}: correct the names, or assert the job as it shall be."
+            )
+            raise self._make_error(f"it has no parameter {', '.join(unknown)}", do_next)
+        return known
 
     def _read(self, path: str) -> dict[str, Any]:
         """The JSON object at ``path``."""

@@ -35,6 +35,7 @@ REFUSED = {
     "base absent": f"copy the job {BASE} of URL: there is no such job. Assert it before {COPY}",
     "base changed, left alone": f"it differs from what is asserted in /project/description, {BUILDERS}. Change it back",
     "wrong token": f"start the job {COPY} on URL: it refuses this to whoever does not log in (403). Give a user",
+    "no such parameter": "it has no parameter PLATFROM. It has EMPTY, PLATFORM: correct the names",
     "disabled": f"start the job {COPY} on URL: it is disabled. Enable it",
     "no such job": "start the job nowhere on URL: it answers that there is no such thing (404). Check the name",
     "other kind": f"change the job {BASE} of URL: it is a project, and a matrix-project is asserted. Remove it",
@@ -89,7 +90,7 @@ def test_a_trigger_is_sent_without_a_token_in_its_address(replayed: tuple[Hudson
     assert seen["trigger in check mode"] == {"changed": True}
     assert seen["trigger"] == {"changed": True, "address": f"{peer.url}/job/{COPY}/"}
     started = [path for method, path in peer.requests if "build" in path.split("?")[0].split("/")[-1].lower()]
-    assert started == [f"/job/{COPY}/buildWithParameters", f"/job/{COPY}/build"]
+    assert started == [f"/job/{COPY}/buildWithParameters"] * 3
     assert all(TOKEN not in path for _, path in peer.requests)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -57,7 +58,9 @@ class Jenkins(Peer):
         elif what == "config.xml":
             asked.answer(200, self.jobs[name].replace("version='1.0'", "version='1.1'").encode())
         elif what == "api/json":
-            asked.answer(200, json.dumps({"name": name, "buildable": True}).encode())
+            known = re.findall(r"<name>(\w+)</name>", self.jobs[name])
+            rows = [{}, {"parameterDefinitions": [{"name": each} for each in known]}] if known else []
+            asked.answer(200, json.dumps({"name": name, "buildable": True, "property": rows}).encode())
         elif what == "doDelete":
             del self.jobs[name]
             asked.answer(302, headers={"Location": "/"})
@@ -88,10 +91,16 @@ def test_jobs_of_a_jenkins_are_made_changed_started_and_removed() -> None:
             assert [ensure_job(server, wanted).changed for _ in range(2)] == changes
         assert "b &amp; c" in peer.jobs["job"]
         assert "project-properties" not in peer.jobs["job"]
-        assert server.start_job("job", {"A": "x&y"}, token="t") == f"{peer.url}/queue/item/25/"  # noqa: S106
-        assert server.start_job("job", {}, token="t")  # noqa: S106
-        server.delete_job("job")
-    assert peer.started == [{"A": ["x&y"], "token": ["t"]}, {"token": ["t"]}]
+        assert server.start_job("job", {}, token="t") == f"{peer.url}/queue/item/25/"  # noqa: S106
+        peer.jobs["other"] = "<project><name>A</name></project>"
+        assert server.start_job("other", {"A": "x&y"}, token="t")  # noqa: S106
+        for name in ("job", "other"):
+            server.delete_job(name)
+    assert peer.started == [{"token": ["t"]}, {"A": ["x&y"], "token": ["t"]}]
+    assert [path for method, path in peer.requests if "/build" in path] == [
+        "/job/job/build",
+        "/job/other/buildWithParameters",
+    ]
     assert peer.jobs == {}
     assert not any("token" in path for _, path in peer.requests)
 
