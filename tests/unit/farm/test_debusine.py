@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.slipway.release.plugins.module_utils.slipway import http
 from ansible_collections.slipway.release.plugins.module_utils.slipway.binary.job import (
     DONE,
     FAILED,
@@ -89,7 +90,8 @@ class Site:
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Site:
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
+    monkeypatch.setattr(http, "PAUSE", 0.0)
     return Site(tmp_path)
 
 
@@ -433,6 +435,40 @@ def test_gives_up_an_environment_that_cannot_be_made(site: Site) -> None:
             with pytest.raises(LostError, match="the environment for bookworm amd64: work request .* ended with"):
                 site.build(engine)
         assert list_created(replayed) == ["mmdebstrap"] * 3
+
+
+@pytest.mark.parametrize(
+    ("fails_with", "outcome", "words"),
+    [
+        ((1,), FAILED, "Its tests pass with what is published, and fail with the new packages: says-hello."),
+        ((1, 2), DONE, ""),
+    ],
+)
+def test_what_was_red_before_does_not_block(site: Site, fails_with: tuple[int, ...], outcome: str, words: str) -> None:
+    """The tests run with the new packages first, and then with those that the archive has."""
+    number = [row["json"]["id"] for row in read_recorded("success") if row["path"] == REQUESTS][-1]
+    result = next(row["path"] for row in read_recorded("success") if "says-hello" in json.dumps(row.get("json", "")))
+    asked: list[str] = []
+
+    def alter(exchange: Exchange) -> Exchange:
+        if exchange.method == "POST" and exchange.path == REQUESTS:
+            asked.append("autopkgtest")
+        if len(asked) - 2 not in fails_with:
+            return exchange
+        if exchange.path == f"{REQUESTS}{number}/" and json.loads(exchange.body)["status"] == "completed":
+            return alter_json(exchange.path, result="failure")(exchange)
+        if exchange.path == result:
+            body = exchange.body.replace(b'"PASS"', b'"FAIL"')
+            return dataclasses.replace(exchange, body=body)
+        return exchange
+
+    with replay(alter=alter) as (replayed, url), site.make_engine(url) as engine:
+        found = site.build(engine, published=True)
+        inputs = [one.sent["task_data"]["input"] for one in replayed.list_asked("POST", f"^{REQUESTS}$")]
+    assert (found.outcome, found.reason) == (outcome, words)
+    assert found.tests == {"says-hello": "FAIL (as before)" if outcome == DONE else "FAIL"}
+    assert [bool(given.get("binary_artifacts")) for given in inputs[2:]] == [True, False]
+    assert inputs[2]["source_artifact"] == inputs[3]["source_artifact"] == inputs[0]["source_artifact"]
 
 
 @pytest.mark.parametrize(
