@@ -344,6 +344,9 @@ class _Work:
             self.memory.requests[step] = made.number
             self.remember()
             self.engine.say(f"{self.job.label} is work request {made.number} of debusine ({task}), {made.page}")
+        elif self.is_taken_over:
+            number = self.memory.requests[step]
+            self.engine.say(f"{self.job.label} is still work request {number} of debusine ({task}), of a run before")
         number = self.memory.requests[step]
         self.tell({"at": step.partition("-")[0], "log": 0})
         return self.engine.wait_for(number, seconds=seconds, stop=self.stop)

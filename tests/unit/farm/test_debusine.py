@@ -338,6 +338,7 @@ def test_the_run_after_one_that_was_killed_takes_over_what_runs(site: Site) -> N
             assert site.build(engine).outcome == DONE
         assert list_created(replayed) == ["sbuild", "autopkgtest", "autopkgtest"]
         assert len(replayed.list_asked("POST", "^/api/1.0/artifact/$")) == 2
+        assert [words for words in site.said if re.search(r"is still work request \d+ of debusine \(sbuild\)", words)]
         assert replayed.list_asked("POST", "/abort/$") == []
 
 
