@@ -181,7 +181,8 @@ class Engine:
     def find_environment(self, job: Job, *, stop: threading.Event) -> int | str:
         """The environment for a job, which debusine makes where none is given."""
         given = self.terms.environments.get(job.platform, tasks.DEFAULT_ENVIRONMENT)
-        given = given.format(platform=job.platform, architecture=job.architecture)
+        for name in ("platform", "architecture"):
+            given = given.replace(f"{{{name}}}", getattr(job, name))
         if not given.startswith("deb "):
             return int(given) if given.isdecimal() else given
         where = (job.platform, job.architecture)
@@ -289,13 +290,14 @@ class _Work:
             begin = self.engine.clock()
             fault = act()
             self.seconds[step] = round(self.engine.clock() - begin, 1)
-            if fault is None and step == BUILD and self.is_stale():
-                fault = GIVEN_BACK, "stale"
+            stale = fault is None and step == BUILD and self.is_stale()
+            if stale or (fault is not None and self.is_taken_over):
+                self.forget()
+                why = "it was built with other packages than the archive has now" if stale else "what was found failed"
+                self.engine.say(f"{self.job.label} is begun again with debusine, since {why}")
+                return None
             if fault is not None:
                 self.forget()
-                if self.is_older and (self.is_taken_over or fault[1] == "stale"):
-                    self.engine.say(f"{self.job.label} was begun by a run that was killed, and is begun again")
-                    return None
                 return Result(fault[0], step, fault[1], self.seconds, self.tests)
         self.memory.done = True
         self.remember()

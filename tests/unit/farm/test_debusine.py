@@ -375,7 +375,7 @@ def test_what_another_run_built_does_not_count_if_the_archive_changed_meanwhile(
         with site.make_engine(url) as engine:
             assert site.build(engine).outcome == DONE
         assert list_created(replayed) == ["sbuild", "sbuild", "autopkgtest", "autopkgtest"]
-    assert "slipway-hello 1.0 for bookworm amd64 was begun by a run that was killed, and is begun again" in site.said
+    assert [words for words in site.said if words.endswith("it was built with other packages than the archive has now")]
 
 
 def test_a_work_request_whose_answer_got_lost_is_found_by_its_source_package(site: Site) -> None:
