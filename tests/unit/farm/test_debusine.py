@@ -353,13 +353,13 @@ def stop_at_first_request(site: Site, replayed: Replay) -> None:
     replayed.alter = alter
 
 
-def kill(site: Site, url: str, replayed: Replay) -> None:
+def kill(site: Site, url: str, replayed: Replay, name: str = "slipway-hello") -> None:
     """A run that is killed while its build is done."""
     stop_at_first_request(site, replayed)
     engine = site.make_engine(url)
     engine.end = lambda _path: None  # type: ignore[method-assign]  # who is killed ends nothing
     with pytest.raises(LostError, match="the run ends"):
-        site.build(engine)
+        site.build(engine, name)
     replayed.alter = lambda exchange: exchange
     site.stop.clear()
 
@@ -376,6 +376,15 @@ def test_what_another_run_built_does_not_count_if_the_archive_changed_meanwhile(
             assert site.build(engine).outcome == DONE
         assert list_created(replayed) == ["sbuild", "sbuild", "autopkgtest", "autopkgtest"]
     assert [words for words in site.said if words.endswith("it was built with other packages than the archive has now")]
+
+
+def test_what_failed_in_a_run_that_was_killed_is_built_again_since_the_archive_may_have_changed(site: Site) -> None:
+    with replay("failure") as (replayed, url):
+        kill(site, url, replayed, "slipway-broken")
+        add_list(replayed, [])
+        with site.make_engine(url) as engine:
+            assert site.build(engine, "slipway-broken").outcome == FAILED
+        assert list_created(replayed) == ["sbuild", "sbuild"]
 
 
 def test_a_work_request_whose_answer_got_lost_is_found_by_its_source_package(site: Site) -> None:
