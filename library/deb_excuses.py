@@ -81,7 +81,8 @@ options:
       - C(log) is the address or the path of its log, C(at) the time in seconds since the epoch or in ISO 8601,
         C(version) the version of the stack that was built, or of its source package. Of several, the last one counts;
         those of other versions do not.
-      - C(stage), C(reason), C(host), and C(seconds), by step, are told if they are there.
+      - C(stage), C(reason), C(host), C(seconds), by step, and C(reproduced), what a second build said, are told if they
+        are there.
     type: list
     elements: dict
     default: []

@@ -72,6 +72,7 @@ def list_builds(facts: Facts) -> list[dict[str, Any]]:
             "at": build.at or None,
             "ended": int(build.moment) or None,
             "seconds": dict(build.seconds),
+            "differ": {cut_text(name): cut_text(why) for name, why in sorted(build.differ.items())},
             "link": build.link or None,
         }
         for (stack, place), build in ordered

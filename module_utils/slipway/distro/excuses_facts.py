@@ -67,6 +67,8 @@ class Build:
     reason: str = ""
     host: str = ""
     seconds: Mapping[str, float] = field(default_factory=dict)
+    #: Of packages that another build of the same source made of other bytes, what is said of that.
+    differ: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

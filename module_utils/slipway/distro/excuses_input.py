@@ -269,6 +269,7 @@ class _Reader:
             self.links.get(log) or find_address(log) or "",
             **texts,
             seconds=dict(_list_seconds(seconds)) if isinstance(seconds, Mapping) else {},
+            differ=_read_differences(row.get("reproduced")),
         )
 
     def read_moment(self, row: Row) -> float | None:
@@ -346,6 +347,11 @@ class _Reader:
     def name_state(self, what: str, row: Row, known: Sequence[str]) -> str:
         """The fault of a row with a state that is none."""
         return f"a {what} of {_show(row['stack'])} is {_show(row.get('state'))}, which is none of {', '.join(known)}"
+
+
+def _read_differences(reproduced: object) -> dict[str, str]:
+    differ = reproduced.get("differ") if isinstance(reproduced, Mapping) else None
+    return {str(name): str(why) for name, why in differ.items()} if isinstance(differ, Mapping) else {}
 
 
 def _list_seconds(seconds: Row) -> Iterator[tuple[str, float]]:

@@ -240,6 +240,7 @@ def _render_builds(builds: Sequence[Mapping[str, Any]], *, has_queue: bool) -> s
     more = (
         f"\n<p>{count_of(len(builds) - len(shown), 'older build')} in excuses.json.</p>" if builds[MOST_BUILDS:] else ""
     )
+    more += _render_differences([build for build in builds if build["differ"]])
     caption = "The last build of each stack in each place, the newest first; times in minutes and seconds"
     columns = ["Stack", "Version", "Where", "Became", "Ended", "Took", "Steps", "Host"]
     return f"{queue}{_render_wide('Builds', caption, columns, map(_render_build, shown))}{more}"
@@ -257,6 +258,18 @@ def _render_build(build: Mapping[str, Any]) -> str:
         f'<td class="{state}">{became}</td><td>{at}</td>'
         f'<td data-sort="{took:.0f}">{format_seconds(took)}</td><td>{_show(each)}</td><td>{host}</td></tr>'
     )
+
+
+def _render_differences(builds: Sequence[Mapping[str, Any]]) -> str:
+    items = [
+        f"<li>{_link(build['stack'])} for {_show(build['place'])}: {_show(name)} ({_show(why)})</li>"
+        for build in builds
+        for name, why in build["differ"].items()
+    ]
+    if not items:
+        return ""
+    rows = "\n".join(items)
+    return f"\n<h3>Other bytes</h3>\n<p>These packages were built twice, and not the same.</p>\n<ul>\n{rows}\n</ul>"
 
 
 def format_seconds(seconds: float) -> str:

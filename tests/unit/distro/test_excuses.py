@@ -788,7 +788,7 @@ def test_builds_are_told_newest_first_and_those_of_other_versions_are_not() -> N
     found = explain(
         stacks=stacks(a="2.0", b="2.0", c="2.0"),
         builds=[
-            {**row, "stack": "a", "at": NOW, "version": "2.0-0~bookworm"},
+            {**row, "stack": "a", "at": NOW, "version": "2.0-0~bookworm", "reproduced": {"differ": {"a.deb": "times"}}},
             {**row, "stack": "b", "at": NOW + 1, "version": "2.0"},
             {**row, "stack": "c", "at": NOW + 2, "version": "1.0-0~bookworm"},
         ],
@@ -797,3 +797,4 @@ def test_builds_are_told_newest_first_and_those_of_other_versions_are_not() -> N
         ("b", NOW + 1, {"build": 3.0}),
         ("a", NOW, {"build": 3.0}),
     ]
+    assert [build["differ"] for build in found["builds"]] == [{}, {"a.deb": "times"}]

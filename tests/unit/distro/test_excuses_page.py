@@ -82,6 +82,7 @@ def make_excuses(name: str = "simulator", text: str = "the reason", log: str = "
             {
                 **{**PLACE, "stack": name, "state": "failed", "log": log, "at": NOW},
                 **{"stage": "build", "reason": text, "host": text, "seconds": {"build": 4503, "test": 1}},
+                "reproduced": {"state": "different", "differ": {text: text}},
             }
         ],
     )

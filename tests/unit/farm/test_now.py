@@ -72,8 +72,8 @@ def test_readers_see_what_runs_where_what_waits_and_what_hosts_do(site: Site) ->
     found = site.show(A, B, C)
     (running,) = found["running"]
     assert running == {
-        **{"platform": "bookworm", "architecture": "amd64", "source": "a", "version": "1.0-0~bookworm"},
-        **{"again": False, "host": "one", "step": "build", "since": NOW, "log_bytes": 2048},
+        **{"platform": "bookworm", "architecture": "amd64", "source": "a", "version": "1.0-0~bookworm", "again": False},
+        **{"host": "one", "step": "build", "since": NOW, "log_bytes": 2048},
     }
     assert (found["queue"], [row["source"] for row in found["ready"]], found["left"]) == (2, ["b", "c"], 3)
     hosts = {host["name"]: (host["busy"], host["slots"], host["state"]) for host in found["hosts"]}
