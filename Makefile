@@ -76,7 +76,7 @@ DISTROS ?= cturtle tools
 debs: export DISTROS := $(DISTROS)
 debs: $(VENV)/debs.stamp ## Take the example's stacks and packages from source to released debs [ARGS="--check --diff"]
 	@ansible-playbook examples/stacks/sources.yml $(ARGS)
-	@for distro in $$DISTROS; do ansible-playbook playbooks/debs.yml -e "distro=$$distro" $(ARGS); done
+	@for distro in $$DISTROS; do ansible-playbook playbooks/debs_release.yml -e "distro=$$distro" $(ARGS); done
 
 .PHONY: lab
 lab: $(VENV)/lab.stamp ## Bring up several hosts on this machine, as root [HOSTS="coordinator download"]
