@@ -215,7 +215,13 @@ class Engine:
             memory = Memory(memory.label, self.run, requests={tasks.MMDEBSTRAP: request.number})
             _write_memory(path, memory)
             self.say(f"{memory.label} is made by work request {request.number} of debusine, {request.page}")
-        request = self.wait_for(memory.requests[tasks.MMDEBSTRAP], seconds=self.terms.queue, stop=stop)
+
+        def follow(other: int) -> None:
+            memory.requests[tasks.MMDEBSTRAP] = other
+            _write_memory(path, memory)
+
+        number = memory.requests[tasks.MMDEBSTRAP]
+        request = self.wait_for(number, seconds=self.terms.queue, stop=stop, follow=follow)
         artifacts = [self.api.fetch_artifact(number, stop=stop) for number in request.artifacts]
         made = next((one.number for one in artifacts if one.category == tasks.TARBALL), 0)
         if request.result != "success" or not made:
@@ -226,12 +232,22 @@ class Engine:
         _write_memory(path, memory)
         return made
 
-    def wait_for(self, number: int, *, seconds: float, stop: threading.Event) -> WorkRequest:
-        """A work request that is over. One that takes too long is ended, and told by the status ``late``."""
+    def wait_for(
+        self, number: int, *, seconds: float, stop: threading.Event, follow: Callable[[int], None]
+    ) -> WorkRequest:
+        """A work request that is over. One that takes too long is ended, and told by the status ``late``.
+
+        When a worker dies, debusine aborts its work request and makes another of the same data. ``follow`` hears of it.
+        """
         begin, pause = self.clock(), FIRST_LOOK
         running: float | None = None
         while True:
             request = self.api.fetch_request(number, stop=stop)
+            if request.status == "aborted" and (other := self.find_successor(request, stop=stop)) is not None:
+                self.say(f"work request {number} of debusine was lost with its worker, and is {other.number} now")
+                number, running = other.number, None
+                follow(number)
+                continue
             if request.is_over:
                 return request
             now = self.clock()
@@ -248,6 +264,16 @@ class Engine:
                 raise StoppedError
             self.wait(stop, pause)
             pause = min(1.2 * pause, LONGEST_LOOK)
+
+    def find_successor(self, lost: WorkRequest, *, stop: threading.Event) -> WorkRequest | None:
+        """The next work request of the same data; the list begins with the newest."""
+        found = None
+        for request in self.api.list_requests(stop=stop):
+            if request.number <= lost.number:
+                break
+            if (request.task, request.data) == (lost.task, lost.data):
+                found = request
+        return found
 
 
 class _Work:
@@ -351,7 +377,12 @@ class _Work:
             self.engine.say(f"{self.job.label} is still work request {number} of debusine ({task}), of a run before")
         number = self.memory.requests[step]
         self.tell({"at": step.partition("-")[0], "log": 0})
-        return self.engine.wait_for(number, seconds=seconds, stop=self.stop)
+
+        def follow(other: int) -> None:
+            self.memory.requests[step] = other
+            self.remember()
+
+        return self.engine.wait_for(number, seconds=seconds, stop=self.stop, follow=follow)
 
     def create(self, task: str, data: Mapping[str, Any]) -> WorkRequest:
         """A new work request. Where no answer comes it may have been heard all the same."""

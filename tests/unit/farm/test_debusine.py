@@ -172,10 +172,28 @@ def test_what_is_no_result_of_the_package_is_given_back(
     site: Site, status: str, result: str, outcome: str, words: str
 ) -> None:
     alter = alter_json(rf"{REQUESTS}\d+/$", status=status, result=result)
-    with replay("failure", alter) as (_replayed, url), site.make_engine(url) as engine:
+    with replay("failure", alter) as (replayed, url), site.make_engine(url) as engine:
+        add_list(replayed, [])
         found = site.build(engine, "slipway-broken")
     assert found.outcome == outcome
     assert words in found.reason
+
+
+def test_follows_a_build_that_was_lost_with_its_worker(site: Site) -> None:
+    """Debusine aborts its work request, and makes another one of the same data."""
+    rows = read_recorded("failure")
+    first = next(row["json"] for row in rows if row["path"] == REQUESTS)
+    last = [row["json"] for row in rows if row["path"] == f"{REQUESTS}{first['id']}/"][-1]
+    lost = {**last, "status": "aborted", "result": "", "artifacts": []}
+    with replay("failure") as (replayed, url), site.make_engine(url) as engine:
+        add_list(replayed, [{**last, "id": 901}, {**last, "id": 900, "task_data": {}}, last])
+        for number, row in ((first["id"], lost), (901, {**last, "id": 901})):
+            path = f"{REQUESTS}{number}/"
+            replayed.answers["GET", path] = [Exchange("GET", path, 200, json.dumps(row).encode())]
+        found = site.build(engine, "slipway-broken")
+        assert list_created(replayed) == ["sbuild"]
+    assert (found.outcome, found.stage) == (FAILED, "build")
+    assert f"work request {first['id']} of debusine was lost with its worker, and is 901 now" in site.said
 
 
 @pytest.mark.parametrize(
