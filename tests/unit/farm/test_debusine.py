@@ -454,6 +454,20 @@ def test_has_debusine_make_an_environment_once(site: Site) -> None:
     ]
 
 
+def test_follows_an_environment_that_was_lost_with_its_worker(site: Site) -> None:
+    site.environment = "deb http://deb.debian.org/debian {platform} main"
+    lost = next(row["json"] for row in read_recorded("worker_lost"))
+    with replay("worker_lost") as (replayed, url):
+        body = json.dumps({**lost, "status": "pending"}).encode()
+        replayed.answers["POST", REQUESTS] = [Exchange("POST", REQUESTS, 200, body)]
+        found = site.make_engine(url).find_environment(make_job("slipway-hello")[0], stop=site.stop)
+        assert list_created(replayed) == ["mmdebstrap"]
+    assert isinstance(found, int)
+    assert [
+        words for words in site.said if words.startswith(f"work request {lost['id']} of debusine was lost with its")
+    ]
+
+
 def test_gives_up_an_environment_that_cannot_be_made(site: Site) -> None:
     site.environment = "deb http://deb.debian.org/debian {platform} main"
     alter = alter_json(rf"{REQUESTS}\d+/$", status="completed", result="failure", artifacts=[])
