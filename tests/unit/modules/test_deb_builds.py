@@ -20,7 +20,7 @@ SILENT = Progress(None)
 def give(tmp_path: Path, server_url: str, **more: Any) -> dict[str, Any]:
     token = tmp_path / "token"
     token.write_text(f"{TOKEN}\n")
-    timing = {"queue_timeout": 60.0, "away_timeout": 60.0}
+    timing = {"queue_timeout": 60.0, "away_timeout": 60.0, "environments": {}}
     server = {
         "url": server_url,
         "scope": "debusine",
