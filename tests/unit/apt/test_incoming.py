@@ -133,7 +133,7 @@ def test_what_only_reprepro_refuses_holds_up_no_other(
     for name in ("one", "two", "three"):
         make_deb(uploads, name, "1.0", "amd64")
     shutil.copy(without(base.parent / "mine", "Section"), uploads / "two_1.1_amd64.deb")
-    monkeypatch.setattr(reprepro, "_find_fault", lambda *_arguments, **_options: [])
+    monkeypatch.setattr(reprepro, "find_deb_fault", lambda *_arguments, **_options: [])
     came, findings = take(base)
     assert came == ["one 1.0", "three 1.0", "two 1.0"]
     assert len(findings) == 1
