@@ -12,8 +12,8 @@ import io
 import lzma
 import re
 import zlib
-from collections.abc import Collection, Iterator, Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import NamedTuple, TypeVar
 
 from ..deb.architectures import ALL, is_built_for
 from ..deb.buildrelations import accepts_profiles
@@ -89,6 +89,11 @@ class Source(NamedTuple):
         return any(one.architecture for one in self.declared)
 
 
+T = TypeVar("T")
+#: What was made of the paragraphs of an index.
+Memory = dict[bytes, T]
+
+
 def unpack_index(data: bytes, on: str) -> bytes:
     """An index as text, whether it is plain or compressed by gzip or xz."""
     try:
@@ -108,15 +113,18 @@ def _read_bounded(stream: gzip.GzipFile | lzma.LZMAFile, on: str) -> bytes:
     return data
 
 
-def read_binaries(data: bytes, on: str) -> list[Binary]:
-    """The packages of a ``Packages`` index."""
-    return [_make_binary(fields, on) for fields in _read_stanzas(data, _BINARY_FIELDS)]
+def read_binaries(data: bytes, on: str, memory: Memory[Binary] | None = None) -> list[Binary]:
+    """The packages of a ``Packages`` index. What is in ``memory`` of the last time is not read again."""
+    return list(_read_paragraphs(data, _BINARY_FIELDS, memory, make=lambda fields: _make_binary(fields, on)))
 
 
-def read_sources(data: bytes, on: str) -> list[Source]:
+def read_sources(data: bytes, on: str, memory: Memory[Source] | None = None) -> list[Source]:
     """The source packages of a ``Sources`` index, without those that are kept for their licence alone."""
-    found = (fields for fields in _read_stanzas(data, _SOURCE_FIELDS) if fields.get("extra-source-only") != "yes")
-    return [make_source(fields, on) for fields in found]
+
+    def make(fields: Mapping[str, str]) -> Source | None:
+        return None if fields.get("extra-source-only") == "yes" else make_source(fields, on)
+
+    return list(_read_paragraphs(data, _SOURCE_FIELDS, memory, make=make))
 
 
 def make_source(fields: Mapping[str, str], on: str) -> Source:
@@ -191,21 +199,39 @@ def _check_identity(fields: Mapping[str, str], on: str) -> tuple[str, str]:
     return name, version
 
 
-def _read_stanzas(data: bytes, wanted: tuple[str, ...]) -> Iterator[dict[str, str]]:
-    """The values of the ``wanted`` fields of each paragraph, unfolded but for ``Package-List``."""
+def _read_paragraphs(
+    data: bytes, wanted: tuple[str, ...], memory: Memory[T] | None, *, make: Callable[[Mapping[str, str]], T | None]
+) -> Iterator[T]:
+    """What ``make`` makes of the ``wanted`` fields of each paragraph; ``memory`` has the paragraphs of the last time,
+    and these at the end.
+    """
     names = "|".join(wanted)
     pattern = re.compile(rf"^({names}):[ \t]*([^\n]*(?:\n[ \t][^\n]*)*)".encode(), re.MULTILINE | re.IGNORECASE)
+    before, now = memory or {}, {}
     for paragraph in data.replace(b"\r", b"").split(b"\n\n"):
-        fields = {}
-        for name, value in pattern.findall(paragraph):
-            key = name.decode().lower()
-            text = value.decode("utf-8", "replace").rstrip()
-            fields[key] = text if "\n" not in text or key == "package-list" else _UNFOLD.sub(" ", text).strip()
-        if fields:
-            yield fields
-        elif paragraph.strip():
-            # Without one of these fields it is no paragraph of an index at all, such as a page of HTML.
-            yield {"package": ""}
+        made = before.get(paragraph)
+        if made is None:
+            fields = _read_fields(paragraph, pattern)
+            made = make(fields) if fields else None
+        if made is not None:
+            now[paragraph] = made
+            yield made
+    if memory is not None:
+        memory.clear()
+        memory.update(now)
+
+
+def _read_fields(paragraph: bytes, pattern: re.Pattern[bytes]) -> dict[str, str]:
+    """The values of a paragraph's fields, unfolded but for ``Package-List``; nothing of an empty one."""
+    fields = {}
+    for name, value in pattern.findall(paragraph):
+        key = name.decode().lower()
+        text = value.decode("utf-8", "replace").rstrip()
+        fields[key] = text if "\n" not in text or key == "package-list" else _UNFOLD.sub(" ", text).strip()
+    if not fields and paragraph.strip():
+        # Without one of these fields it is no paragraph of an index at all, such as a page of HTML.
+        return {"package": ""}
+    return fields
 
 
 def _unusable(on: str, fault: str) -> SlipwayError:

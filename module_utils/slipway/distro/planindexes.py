@@ -15,7 +15,7 @@ from ..deb.version import compare_versions, find_version_fault
 from ..errors import SlipwayError, refuse
 from ..http import FAILURES, explain_failure, fetch_url
 from .edges import POLICIES, Policy
-from .packages import MAX_INDEX, Binary, Source, read_binaries, read_sources, unpack_index
+from .packages import MAX_INDEX, Binary, Memory, Source, read_binaries, read_sources, unpack_index
 from .plan import Wishes
 from .release import Names
 from .world import Base, Platform
@@ -142,26 +142,40 @@ def _list_versions(stacks: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
 Known = dict[tuple[str, ...], Base]
 
 
-def read_platforms(request: Request, known: Known | None = None) -> list[Platform]:
-    """Read all indexes of a request. Those of platforms themselves are kept in ``known``, and not read again."""
+@dataclass
+class Seen:
+    """What was read of the indexes of an archive, by their addresses: the next time few paragraphs are others."""
+
+    sources: dict[str, Memory[Source]] = field(default_factory=dict)
+    packages: dict[str, Memory[Binary]] = field(default_factory=dict)
+
+
+def read_platforms(request: Request, known: Known | None = None, seen: Seen | None = None) -> list[Platform]:
+    """Read all indexes of a request.
+
+    Those of platforms themselves are kept in ``known``, and not read again; of the others what was ``seen``.
+    """
     return [
-        _read_platform(request, platform, {} if known is None else known) for platform in request.options["platforms"]
+        _read_platform(request, platform, {} if known is None else known, seen)
+        for platform in request.options["platforms"]
     ]
 
 
-def _read_platform(request: Request, options: Mapping[str, Any], known: Known) -> Platform:
+def _read_platform(request: Request, options: Mapping[str, Any], known: Known, seen: Seen | None) -> Platform:
     name, architectures, timeout = options["name"], options["architectures"], request.options["timeout"]
     sources = [
         source
         for place in options["sources"]
         for data, on in [_read_index(place.replace("{platform}", name), "Sources", timeout=timeout)]
-        for source in read_sources(data, on)
+        for source in read_sources(data, on, None if seen is None else seen.sources.setdefault(on, {}))
     ]
     chosen = choose_sources(request, name, sources, architectures=architectures)
     places = {kind: options.get(kind) or () for kind in ("shadow", "base")}
     shadow, base = {}, {}
     for architecture in architectures:
-        shadow[architecture] = _read_packages(places["shadow"], name, architecture=architecture, timeout=timeout)
+        shadow[architecture] = _read_packages(
+            places["shadow"], name, architecture=architecture, timeout=timeout, seen=seen
+        )
         key = (name, architecture, *places["base"])
         if key not in known:
             known[key] = Base(_read_packages(places["base"], name, architecture=architecture, timeout=timeout))
@@ -220,12 +234,15 @@ def _find_highest(versions: Mapping[str, Source]) -> Source:
     return found
 
 
-def _read_packages(places: Sequence[str], platform: str, *, architecture: str, timeout: float) -> list[Binary]:
+def _read_packages(
+    places: Sequence[str], platform: str, *, architecture: str, timeout: float, seen: Seen | None = None
+) -> list[Binary]:
     found: list[Binary] = []
     for place in places:
         where = place.replace("{platform}", platform).replace("{architecture}", architecture)
         data, on = _read_index(where, "Packages", timeout=timeout)
-        found += [one for one in read_binaries(data, on) if one.architecture in (architecture, "all")]
+        memory = None if seen is None else seen.packages.setdefault(on, {})
+        found += [one for one in read_binaries(data, on, memory) if one.architecture in (architecture, "all")]
     return found
 
 

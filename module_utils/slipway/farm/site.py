@@ -21,7 +21,7 @@ from ..deb.architectures import ALL
 from ..deb.control import Control
 from ..deb.version import strip_rebuild
 from ..distro.plan import make_plan
-from ..distro.planindexes import Known, Request, read_platforms
+from ..distro.planindexes import Known, Request, Seen, read_platforms
 from ..errors import SlipwayError, refuse
 from ..files import hash_file, make_directory, read_regular, write_atomic
 from .builds import Planned, Product
@@ -34,10 +34,11 @@ _FILE = re.compile(r"^ ([0-9a-f]{64}) [0-9]+ (\S+)$", re.MULTILINE)
 
 @dataclass
 class SitePlanner:
-    """Plans by the options of the module ``deb_plan_info``; the indexes of platforms are read once."""
+    """Plans by the options of the module ``deb_plan_info``; what was read of indexes is not read again."""
 
     options: Mapping[str, Any]
     known: Known = field(default_factory=dict)
+    seen: Seen = field(default_factory=Seen)
 
     def __call__(self, without: Collection[Unit], /) -> Planned:
         """The plan of what the archive has now."""
@@ -52,7 +53,7 @@ class SitePlanner:
             elif excludes[name]:
                 excludes[name].append(place)
         request = Request.from_options({**self.options, "excludes": excludes})
-        platforms = read_platforms(request, self.known)
+        platforms = read_platforms(request, self.known, self.seen)
         return Planned(
             make_plan(platforms, request.make_wishes()),
             {platform.name: platform.shadow for platform in platforms},

@@ -72,6 +72,19 @@ def test_a_package_is_of_its_source_in_the_version_of_that() -> None:
     assert found[1].depends == "x, y, z"
 
 
+def test_an_index_that_is_read_again_is_what_it_is_now() -> None:
+    memory: packages.Memory[packages.Binary] = {}
+    one, two = (f"Package: {name}\nVersion: 1\nArchitecture: all\n\n".encode() for name in ("one", "two"))
+    first = read_binaries(one + two, "Packages", memory)
+    assert first == read_binaries(one + two, "Packages")
+    again = read_binaries(one.replace(b"1", b"2") + two, "Packages", memory)
+    assert [(found.name, found.version) for found in again] == [("one", "2"), ("two", "1")]
+    assert again[1] is first[1]
+    assert sorted(found.version for found in memory.values()) == ["1", "2"], "what is gone is forgotten"
+    with pytest.raises(SlipwayError, match="a paragraph has no name"):
+        read_binaries(one + b"<html>\n", "Packages", memory)
+
+
 @pytest.mark.parametrize("pack", [gzip.compress, lzma.compress, bytes])
 def test_indexes_are_read_however_they_are_compressed(pack: object) -> None:
     assert callable(pack)
