@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
@@ -124,9 +124,9 @@ def publish_export(
     again = {name for name in suites for suite in anew if _is_of(name, suite)}
     kept = {suite for suite in suites if now.sources.get(suite) == sources[suite]} - again
     before = served / GENERATIONS / str(now.generation)
-    placed = {} if anew else _read_places(before)
+    known = set() if anew else _read_paragraphs(before)
     changed = {
-        suite: _fill_pool(export, served, indexes, placed) for suite, indexes in suites.items() if suite not in kept
+        suite: _fill_pool(export, served, indexes, known) for suite, indexes in suites.items() if suite not in kept
     }
     moment = choose_date(served, now.published, clock=clock, sleep=sleep)
     sweep = moment - now.swept > SWEEP_INTERVAL
@@ -233,13 +233,16 @@ def _link_suites(before: Path, after: Path, files: Mapping[str, int]) -> dict[st
     return dict(files)
 
 
-def _fill_pool(export: Path, served: Path, indexes: SuiteIndexes, placed: MutableMapping[str, str]) -> SuiteIndexes:
+def _fill_pool(export: Path, served: Path, indexes: SuiteIndexes, known: Collection[str]) -> SuiteIndexes:
     """Let the suite's packages be in the pool; its indexes name them where they are there.
 
-    ``placed`` knows by their digests where packages are, and learns.
+    Readers have the paragraphs ``known`` already, so what these name is there: an archive has many, and few are new.
     """
+    placed: dict[str, str] = {}
 
     def place(paragraph: str, index: str) -> str:
+        if paragraph in known:
+            return paragraph
         if name_index(index) == "Sources":
             return _place_source(export, served, paragraph)
         name, digest = _FILENAME.search(paragraph), _SHA256.search(paragraph)
@@ -349,14 +352,9 @@ def _read_indexes(generation: Path) -> Iterator[tuple[str, str]]:
         yield str(index.relative_to(generation)), index.read_bytes().decode("utf-8", "surrogateescape")
 
 
-def _read_places(generation: Path) -> dict[str, str]:
-    """Where the packages of a generation are, by their digests; not the source packages."""
-    texts = [text for path, text in _read_indexes(generation) if path.endswith("/Packages")]
-    return {
-        sha256: path
-        for text in texts
-        for path, sha256 in zip(_FILENAME.findall(text), _SHA256.findall(text), strict=True)
-    }
+def _read_paragraphs(generation: Path) -> set[str]:
+    """The paragraphs of all indexes of a generation."""
+    return {paragraph for _path, text in _read_indexes(generation) for paragraph in text.split("\n\n")}
 
 
 def _list_files(index: str, text: str) -> Iterator[tuple[str, int]]:

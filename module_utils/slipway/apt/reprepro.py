@@ -28,7 +28,7 @@ from ..deb.control import Control
 from ..deb.dsc import digest_content
 from ..deb.version import compare_versions
 from ..errors import SlipwayError, refuse
-from ..files import make_scratch, name_temporary, replace_file, sync_directory, write_atomic
+from ..files import hash_file, make_directory, make_scratch, sync_directory, write_atomic
 from ..locks import hold_flock
 from ..process import Completed, run
 from ..wait import wait_for
@@ -41,10 +41,14 @@ from .uploads import IncludedSource, SourceUpload, find_pool_conflict, find_sour
 LOCK = "slipway.lock"
 UNFINISHED = "slipway.unfinished"
 SAVED = "slipway.saved"
+#: What was saved before another change: of a large database most is the same the next time, and is not written again.
+SPARE = "slipway.spare"
 #: What reprepro makes again by itself, and files that Berkeley DB was making: it would wait for their end in vain.
 REMADE = ("contents.cache.db", "release.caches.db", "__db.*")
 #: How many files or names one call of reprepro is given; a command line holds 2 MB.
 BATCH = 2000
+#: What is compared, and written, at once of a file of the database.
+PIECE = 1 << 14
 SNAPSHOT = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+_~-]*\Z")
 
 #: After how many failures, and no success, the packages are not what is at fault.
@@ -364,6 +368,15 @@ class Archive:
         done = self.run_reprepro("_listchecksums", attempt="list the files of")
         return dict(_CHECKSUM.findall(done.stdout))
 
+    def list_known(self, debs: Iterable[Deb], *, component: str) -> dict[str, str]:
+        """:meth:`list_checksums` where a package has the name of another file; mostly none has, and nothing is asked.
+
+        A file that is in the pool alone, of somebody who was killed, is none that reprepro knows.
+        """
+        there = ((self.public / deb.pool_path(component), deb.sha256) for deb in debs)
+        differ = (path.is_file() and hash_file(path) != digest for path, digest in there)
+        return self.list_checksums() if any(differ) else {}
+
     def plan_remove(self, suite: str, wanted: Iterable[Mapping[str, str | None]]) -> Outcome:
         """What :meth:`remove` would do."""
         before = self.list_packages(suite)
@@ -478,20 +491,23 @@ class Archive:
         write_atomic(mark, f"{suite}\n".encode())
         self._save()
         yield
-        shutil.rmtree(self.base / SAVED)
+        shutil.rmtree(self.base / SPARE, ignore_errors=True)
+        os.replace(self.base / SAVED, self.base / SPARE)
         self.export(suite)
         mark.unlink()
 
     def _save(self) -> None:
-        """Save a copy of the database in one step."""
-        saved = self.base / SAVED
-        begun = name_temporary(saved)
-        begun.mkdir()
-        for path in sorted(self.database.glob("*")):
-            if path.name != "lockfile":
-                with replace_file(begun / path.name) as sink, open(path, "rb") as source:
-                    shutil.copyfileobj(source, sink)
-        os.replace(begun, saved)
+        """Save a copy of the database in one step; what the spare one has of it is not written again."""
+        saved, spare = self.base / SAVED, self.base / SPARE
+        make_directory(spare)
+        files = {path.name: path for path in self.database.glob("*") if path.name != "lockfile"}
+        for path in spare.iterdir():
+            if path.name not in files:
+                path.unlink()
+        for name, path in sorted(files.items()):
+            _copy_changes(path, spare / name)
+        sync_directory(spare)
+        os.replace(spare, saved)
         sync_directory(self.base)
 
     def recover(self, *, timeout: float) -> bool:
@@ -540,9 +556,10 @@ class Archive:
                 timeout=3600,
             )
 
-    def confirm(self, suite: str, plan: Outcome) -> None:
-        """Compare a suite with what was planned."""
-        now = {(package.name, package.index): package.sha256 for package in self.list_packages(suite)}
+    def confirm(self, suite: str, plan: Outcome) -> list[Package]:
+        """Compare a suite with what was planned; what it holds."""
+        found = self.list_packages(suite)
+        now = {(package.name, package.index): package.sha256 for package in found}
         wanted = {(package.name, package.index): package.sha256 for package in plan.after}
         findings = [
             f"{name} for {index} {'is missing' if (name, index) not in now else 'should not be there'}"
@@ -552,6 +569,23 @@ class Archive:
             if now.get((name, index)) != wanted.get((name, index))
         ]
         _refuse_findings("confirm the change of", suite, self.base, findings)
+        return found
+
+
+def _copy_changes(source: Path, target: Path) -> None:
+    """Let a file be a copy of another; only pieces in which they differ are written."""
+    descriptor = os.open(target, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+    with open(source, "rb") as wanted, open(descriptor, "r+b") as sink:
+        place, changed = 0, os.fstat(descriptor).st_size != os.fstat(wanted.fileno()).st_size
+        while piece := wanted.read(PIECE):
+            if os.pread(descriptor, len(piece), place) != piece:
+                sink.seek(place)
+                sink.write(piece)
+                changed = True
+            place += len(piece)
+        if changed:
+            sink.truncate(place)
+            os.fsync(descriptor)
 
 
 @contextlib.contextmanager

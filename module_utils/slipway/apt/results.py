@@ -38,19 +38,23 @@ class Taken:
 
 
 def plan_results(
-    archive: Archive, suite: str, results: Sequence[BuildResult], *, component: str
+    archive: Archive,
+    suite: str,
+    results: Sequence[BuildResult],
+    *,
+    component: str,
+    held: Sequence[Package] | None = None,
 ) -> tuple[Taken, list[BuildResult]]:
-    """What taking these results would do, and those that would be taken."""
-    before = archive.list_packages(suite)
+    """What taking these results would do, and those that would be taken; ``held`` is what the suite has, if known."""
+    before = archive.list_packages(suite) if held is None else held
     indexes = archive.find_suite(suite).architectures
-    known = archive.list_checksums() if results else {}
+    known = archive.list_known([deb for result in results for deb in result.debs], component=component)
     after = {(package.name, package.index): package for package in before}
     refused, taken = {}, []
     for result in results:
         changed = dict(after)
-        for place in result.removed:
-            changed.pop(place, None)
-        gone = {package.path for place, package in after.items() if place not in changed}
+        removed = [changed.pop(place) for place in result.removed if place in changed]
+        gone = {package.path for package in removed}
         usable = {path: digest for path, digest in known.items() if path not in gone}
         reason = next(_find_reasons(result, indexes, usable, changed, component=component), None)
         if reason is not None:
@@ -70,22 +74,23 @@ def take_results(
     archive: Archive, suite: str, results: Sequence[BuildResult], *, component: str, timeout: float = 600.0
 ) -> Taken:
     """Take results into a suite, and publish it once. What reprepro itself refuses is found by halving."""
-    before = archive.list_packages(suite)
+    now = before = archive.list_packages(suite)
     refused: dict[str, str] = {}
     parts = [list(results)]
     while parts:
         part = parts.pop()
-        planned, taken = plan_results(archive, suite, part, component=component)
+        planned, taken = plan_results(archive, suite, part, component=component, held=now)
         refused |= planned.refused
         try:
-            _apply(archive, suite, planned.outcome, taken, component=component)
+            now = _apply(archive, suite, planned.outcome, taken, component=component)
         except SlipwayError as error:
             archive.recover(timeout=timeout)
+            now = archive.list_packages(suite)
             if len(taken) == 1:
                 refused[taken[0].label] = error.came_back
             else:
                 parts += [taken[len(taken) // 2 :], taken[: len(taken) // 2]]
-    return Taken(compare_states(before, archive.list_packages(suite)), refused)
+    return Taken(compare_states(before, now), refused)
 
 
 def _find_reasons(
@@ -105,12 +110,17 @@ def _list_indexes(deb: Deb, indexes: Sequence[str]) -> Sequence[str]:
     return indexes if deb.architecture == "all" else (deb.architecture,)
 
 
-def _apply(archive: Archive, suite: str, plan: Outcome, results: Sequence[BuildResult], *, component: str) -> None:
-    """Remove first: reprepro knows one file of a name, and a rebuild may have the name of what goes."""
+def _apply(
+    archive: Archive, suite: str, plan: Outcome, results: Sequence[BuildResult], *, component: str
+) -> list[Package]:
+    """Remove first: reprepro knows one file of a name, and a rebuild may have the name of what goes.
+
+    What the suite has then is returned.
+    """
     if not plan.changed:
-        return
+        return plan.before
     with archive.begin_change(suite):
         gone = {place for result in results for place in result.removed}
         archive.remove_places(suite, gone & {(package.name, package.index) for package in plan.before})
         archive.include_files(suite, [deb for result in results for deb in result.debs], component=component)
-        archive.confirm(suite, plan)
+        return archive.confirm(suite, plan)

@@ -245,7 +245,36 @@ def test_a_database_left_half_written_is_put_back(base: Path, tmp_path: Path, br
         archive.include("bookworm", debs(tmp_path, "two"))
         archive.run_reprepro("check", attempt="check")
     assert [name for name, _version, _index in held(base)] == ["one", "two"]
-    assert sorted(path.name for path in base.glob("*slipway*")) == ["slipway.lock"]
+    assert sorted(path.name for path in base.glob("*slipway*")) == ["slipway.lock", "slipway.spare"]
+
+
+def test_what_is_saved_is_the_database_whatever_the_spare_copy_has(base: Path, tmp_path: Path) -> None:
+    with reprepro.open_archive(base) as archive:
+        for name in ("one", "two"):
+            archive.include("bookworm", debs(tmp_path, name))
+        spare = base / reprepro.SPARE
+        (spare / "other.db").touch()
+        (spare / "references.db").unlink()
+        (spare / "packages.db").write_bytes((spare / "packages.db").read_bytes()[:-5])
+        (spare / "checksums.db").write_bytes(b"x" * 5 + (spare / "checksums.db").read_bytes()[5:] + b"y")
+        archive.begin_change("bookworm").__enter__()
+    assert tree(base / reprepro.SAVED) == tree(base / "db")
+
+
+def test_a_change_writes_little_of_a_large_database_again(base: Path, tmp_path: Path) -> None:
+    (base / "db").mkdir()
+    content = bytearray(os.urandom(1 << 20))
+    for file in ("large.db", "same.db"):
+        (base / "db" / file).write_bytes(content)
+    with reprepro.open_archive(base) as archive:
+        archive._save()
+        os.replace(base / reprepro.SAVED, base / reprepro.SPARE)
+        kept = {path.name: path.stat().st_mtime_ns for path in (base / reprepro.SPARE).iterdir()}
+        content[300_000] ^= 1
+        (base / "db/large.db").write_bytes(content)
+        archive._save()
+    assert (base / reprepro.SAVED / "large.db").read_bytes() == content
+    assert (base / reprepro.SAVED / "same.db").stat().st_mtime_ns == kept["same.db"]
 
 
 def test_a_database_whose_first_file_was_being_made_is_made_by_the_next(base: Path, tmp_path: Path) -> None:
