@@ -15,7 +15,7 @@ import secrets
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
@@ -62,8 +62,11 @@ def _open_temporary(target: Path) -> tuple[Path, IO[bytes]]:
     raise AssertionError("there are always further names")
 
 
-def remove_leftover(path: Path) -> None:
-    """Remove what a killed process left at ``path``: a file, link or directory that no process has locked."""
+def remove_leftover(path: Path, *, remove: Callable[[Path], object] = shutil.rmtree) -> None:
+    """Remove what a killed process left at ``path``: a file, link or directory that no process has locked.
+
+    Directories are removed by ``remove``.
+    """
     try:
         if path.is_symlink():
             return path.unlink()
@@ -73,7 +76,11 @@ def remove_leftover(path: Path) -> None:
     try:
         if not _lock_entry(descriptor, path):
             return None
-        return shutil.rmtree(path) if stat.S_ISDIR(os.fstat(descriptor).st_mode) else path.unlink()
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            remove(path)
+        else:
+            path.unlink()
+        return None
     finally:
         os.close(descriptor)
 

@@ -14,8 +14,9 @@ from ..deb.names import PLATFORM, SOURCE_NAME
 from ..deb.version import find_version_fault
 from .limits import Limits
 
-#: What became of a job. FAILED is the package's fault; GIVEN_BACK is the host's, and another one may do better.
-DONE, FAILED, GIVEN_BACK = "done", "failed", "given back"
+#: What became of a job. FAILED is the package's fault; GIVEN_BACK is the host's, and another one may do better. BUSY
+#: says that the host has no room now.
+DONE, FAILED, GIVEN_BACK, BUSY = "done", "failed", "given back", "busy"
 #: The steps of a job, in order.
 FETCH, BUILD, INSTALL, TEST = "fetch", "build", "install", "test"
 ARCHITECTURE = re.compile(r"[a-z0-9][a-z0-9-]{1,30}", re.ASCII)
@@ -90,9 +91,10 @@ class Job:
             dependents = tuple(Dependent(**one) for one in given.get("dependents", ()))
             lists = {name: tuple(map(str, given[name])) for name in ("parts", "profiles") if name in given}
             made = cls(**{**given, **lists, "repositories": repositories, "dependents": dependents, "limits": limits})
-        except (TypeError, KeyError) as error:
+            faults = made.find_faults()
+        except (TypeError, KeyError, AttributeError) as error:
             raise ValueError(f"a job is not as it should be: {error}") from None
-        if faults := made.find_faults():
+        if faults:
             raise ValueError("; ".join(faults))
         return made
 
@@ -110,6 +112,7 @@ class Job:
             ("repositories", all(REPOSITORY.fullmatch(one.line) for one in self.repositories)),
             ("profiles", all(re.fullmatch(r"[a-z0-9][a-z0-9.-]*", one) for one in self.profiles)),
             ("rebuild", isinstance(self.rebuild, int) and 0 <= self.rebuild < 1000),
+            ("limits", self.limits.are_numbers()),
             ("maintainer", re.fullmatch(r"[^<>\n\0]* ?<[^<>\s]+>|", self.maintainer)),
         )
         return [f"the {name} of a job is none" for name, right in checks if not right]
@@ -140,7 +143,7 @@ class Result:
     def from_dict(cls, given: Mapping[str, Any]) -> Result:
         """Read a message; ``ValueError`` with what is wrong."""
         outcome, stage = given.get("outcome"), given.get("stage")
-        if outcome not in (DONE, FAILED, GIVEN_BACK) or stage not in (FETCH, BUILD, INSTALL, TEST):
+        if outcome not in (DONE, FAILED, GIVEN_BACK, BUSY) or stage not in (FETCH, BUILD, INSTALL, TEST):
             raise ValueError("a result has neither outcome nor stage")
         seconds, tests = given.get("seconds", {}), given.get("tests", {})
         if not isinstance(seconds, dict) or not isinstance(tests, dict):

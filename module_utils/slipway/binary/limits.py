@@ -39,6 +39,11 @@ class Limits:
     log_bytes: int = 64 << 20
     free_bytes: int = 1 << 30
 
+    def are_numbers(self) -> bool:
+        """Whether all of them can be compared with what is used."""
+        numbers = (self.seconds, self.silent_seconds, self.log_bytes, self.free_bytes)
+        return all(type(one) in (int, float) and one >= 0 for one in numbers)
+
 
 @dataclass(frozen=True)
 class Ended:

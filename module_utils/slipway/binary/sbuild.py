@@ -40,6 +40,8 @@ CAUSES = tuple(
         r"^(?:dpkg-(?!buildpackage)\S+|dh\S*): error: .+$",
         # What sbuild itself says at the end, or newer versions of an older apt, is no cause.
         r"^E: (?!Package build dependencies not|Build failure |Invalid operation distclean|cleaning ).+$",
+        r"^<VirtSubproc>: failure: .+$",
+        r"^autopkgtest \[[0-9:]+\]: ERROR: .+$",
     )
 )
 _STATUS = re.compile(r"^(Status|Fail-Stage|Build-Time|Package-Time): *(\S+)$", re.MULTILINE)

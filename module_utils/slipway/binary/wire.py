@@ -78,6 +78,16 @@ def receive_files(stream: Readable, rows: object, directory: Path, *, most: int)
     return [_receive_file(stream, directory / name, size, digest) for name, size, digest in files]
 
 
+def skip_files(stream: Readable, rows: object, *, most: int) -> None:
+    """Read past the files that follow a message with these ``rows``; ``ValueError`` with what is wrong."""
+    sizes = [_check_row(row)[1] for row in rows] if isinstance(rows, list) else []
+    left = sum(sizes)
+    if left > most:
+        raise ValueError(f"the files have more than {most} bytes")
+    while left and (piece := stream.read(min(left, CHUNK))):
+        left -= len(piece)
+
+
 def _check_row(row: object) -> tuple[str, int, str]:
     if isinstance(row, dict):
         name, size, digest = row.get("name"), row.get("size"), row.get("sha256")

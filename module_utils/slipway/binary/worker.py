@@ -12,7 +12,6 @@ import contextlib
 import os
 import select
 import signal
-import subprocess
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -23,45 +22,64 @@ from typing import IO
 from ..deb.dsc import find_wrong_files, read_dsc
 from ..errors import SlipwayError
 from ..files import make_directory, make_scratch, write_atomic
-from ..process import make_environment
 from . import autopkgtest, sbuild
-from .job import BUILD, DONE, FAILED, FETCH, GIVEN_BACK, INSTALL, TEST, Job, Result
+from .job import BUILD, BUSY, DONE, FAILED, FETCH, GIVEN_BACK, INSTALL, TEST, Job, Result
 from .limits import Ended, adopt_orphans, end_orphans, find_free, run_limited
-from .wire import list_files, receive_files, receive_message, send_message
+from .rooms import PREFIX, remove_leftovers, remove_rooms
+from .station import WORD, Station, can_run, limit_time, read_architecture
+from .wire import list_files, receive_files, receive_message, send_message, skip_files
 
-#: The bytes that a source package may have.
-MAX_SOURCE = 16 << 30
 #: Seconds between words to the coordinator.
 BEAT = 5.0
-#: Chroots by suite and architecture, below the home of whoever builds.
-CHROOTS = Path(".cache/sbuild")
 
 
-def serve(incoming: IO[bytes], outgoing: IO[bytes], *, chroots: Path | None = None, work: Path | None = None) -> None:
-    """Do the job that comes in, and send back what became of it."""
+def serve(incoming: IO[bytes], outgoing: IO[bytes], *, station: Station | None = None) -> None:
+    """Do the job that comes in, and send back what became of it; or tell what this host has."""
+    here = station or Station()
     try:
-        message = receive_message(incoming)
+        with limit_time(here.transfer_seconds, "the first word"):
+            message = receive_message(incoming)
         if message is None:
             return
-        job = Job.from_dict(message.get("job") or {})
+        if "ping" in message:
+            send_message(outgoing, {"host": here.describe()})
+            return
+        given = message.get("job")
+        job = here.bound(Job.from_dict(given if isinstance(given, dict) else {}))
+    except TimeoutError:
+        return  # nobody said anything
     except ValueError as fault:
         send_message(outgoing, {"result": Result(FAILED, FETCH, f"{fault}.").as_dict(), "files": []})
         return
     adopt_orphans()
-    with make_scratch("slipway-build-", directory=work) as scratch:
+    with here.hold_slot() as has_room:
+        if has_room:
+            _serve_job(job, message.get("files"), incoming, outgoing, here)
+        else:
+            with limit_time(here.transfer_seconds, "the source package"):
+                skip_files(incoming, message.get("files"), most=here.source_bytes)
+            busy = Result(BUSY, FETCH, f"All of its {here.slots} slots are taken.")
+            send_message(outgoing, {"result": busy.as_dict(), "files": []})
+
+
+def _serve_job(job: Job, rows: object, incoming: IO[bytes], outgoing: IO[bytes], here: Station) -> None:
+    remove_leftovers(here.work)
+    with make_scratch(PREFIX, directory=here.work) as scratch:
         scratch.chmod(0o755)  # ids of the chroot pass through it
-        worker = Worker(job, scratch, outgoing, chroots=Path.home() / CHROOTS if chroots is None else chroots)
+        worker = Worker(job, scratch, outgoing, station=here)
         signal.signal(signal.SIGTERM, lambda _number, _frame: worker.stop.set())
         try:
             try:
-                receive_files(incoming, message.get("files"), worker.source, most=MAX_SOURCE)
-            except (ValueError, EOFError) as fault:
+                with limit_time(here.transfer_seconds, "the source package"):
+                    receive_files(incoming, rows, worker.source, most=here.source_bytes)
+            except (ValueError, EOFError, TimeoutError) as fault:
                 result = Result(GIVEN_BACK, FETCH, f"The source package did not come whole: {fault}.")
             else:
                 with worker.watch_line(incoming):
                     result = worker.work()
             products = worker.list_products(result)
-            send_message(outgoing, {"result": result.as_dict(), "files": list_files(products)}, products)
+            with limit_time(here.transfer_seconds, "the answer"):
+                send_message(outgoing, {"result": result.as_dict(), "files": list_files(products)}, products)
         finally:
             end_orphans()
             worker.remove()
@@ -74,7 +92,7 @@ class Worker:
     job: Job
     scratch: Path
     outgoing: IO[bytes]
-    chroots: Path
+    station: Station = field(default_factory=Station)
     stop: threading.Event = field(default_factory=threading.Event)
     seconds: dict[str, float] = field(default_factory=dict)
     tests: dict[str, str] = field(default_factory=dict)
@@ -137,8 +155,8 @@ class Worker:
             return FAILED, f"{self.job.dsc} is of {dsc.source} {dsc.version}."
         if wrong := find_wrong_files(dsc, self.source):
             return GIVEN_BACK, f"The source package did not come whole: {'; '.join(wrong)}."
-        if self.find_chroot(self.job.chroot) is None:
-            return GIVEN_BACK, f"There is no chroot {self.job.platform}-{self.job.chroot} in {self.chroots}."
+        if unusable := self.check_chroot():
+            return GIVEN_BACK, unusable
         free, wanted = find_free(self.scratch), self.job.limits.free_bytes
         if free < wanted:
             return GIVEN_BACK, f"Only {free} bytes are free on the disk of {self.scratch.parent}, and {wanted} must be."
@@ -149,10 +167,26 @@ class Worker:
 
     def find_chroot(self, architecture: str) -> Path | None:
         """The archive of a clean system for the platform."""
-        found = (
-            self.chroots / f"{self.job.platform}-{architecture}.tar{ending}" for ending in (".zst", ".xz", ".gz", "")
-        )
-        return next((path for path in found if path.is_file()), None)
+        return self.station.find_chroot(self.job.platform, architecture)
+
+    def check_chroot(self) -> str:
+        """Why there is no chroot for the build that can be used, in a sentence."""
+        name = f"{self.job.platform}-{self.job.chroot}"
+        chroot = self.find_chroot(self.job.chroot)
+        if chroot is None:
+            return f"There is no chroot {name} in {self.station.chroots}."
+        found = read_architecture(chroot)
+        if not found:
+            return f"The chroot {chroot} holds no Debian system that can be read."
+        if found != self.job.chroot:
+            return f"The chroot {chroot} is a system for {found}, not for {self.job.chroot}."
+        return "" if can_run(found) else f"This host runs no programs for {found}, so {name} is of no use here."
+
+    def lacks_testbed(self) -> bool:
+        """Whether what was cross-built can be tried nowhere on this host."""
+        job = self.job
+        cross = job.chroot != job.architecture
+        return cross and (self.find_chroot(job.architecture) is None or not can_run(job.architecture))
 
     def list_keys(self) -> list[Path]:
         """The keys of the repositories, as files."""
@@ -185,6 +219,9 @@ class Worker:
         """Install what was built in another clean chroot."""
         if not self.job.install:
             return None
+        if self.lacks_testbed():
+            self.tests[INSTALL] = f"SKIP this host runs no system for {self.job.architecture}"
+            return None
         names = sorted({path.name.split("_", 1)[0] for path in self.list_debs()})
         tree = autopkgtest.make_install_test(self.scratch, names)
         status, tests = self.run_tests(tree, INSTALL)
@@ -198,7 +235,7 @@ class Worker:
 
     def try_out(self) -> tuple[str, str] | None:
         """Run the tests that the package has, and those of packages that depend on it."""
-        if not self.job.test:
+        if not self.job.test or self.lacks_testbed():
             return None
         _data, dsc = read_dsc(self.source / self.job.dsc)
         faults = []
@@ -295,7 +332,8 @@ class Worker:
     def say(self, message: dict[str, object]) -> None:
         """Tell the coordinator; if the line is cut, nobody waits any more."""
         try:
-            send_message(self.outgoing, message)
+            with limit_time(WORD, "a word"):
+                send_message(self.outgoing, message)
         except OSError:
             self.stop.set()
 
@@ -322,15 +360,7 @@ class Worker:
     def remove(self) -> None:
         """Remove what belongs to ids of chroots: nobody else can."""
         if any(self.rooms.iterdir()):
-            subprocess.run(
-                ["unshare", "--map-auto", "--map-root-user", "rm", "-rf", "--", str(self.rooms)],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                env=make_environment(),
-                timeout=600,
-                check=False,
-            )
+            remove_rooms(self.rooms)
 
 
 def _judge_end(ended: Ended, what: str) -> tuple[str, str] | None:

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ..apt.results import Place
-from ..binary.job import DONE, FAILED, GIVEN_BACK, Dependent, Job, Repository, Result
+from ..binary.job import BUSY, DONE, FAILED, GIVEN_BACK, Dependent, Job, Repository, Result
 from ..binary.limits import Limits
 from ..deb.architectures import ALL
 from ..deb.version import number_rebuild
@@ -379,6 +379,10 @@ class Run:
     def take(self, came: _Came) -> None:
         """Hear what became of a build."""
         unit, now = came.start.unit, self.clock()
+        if came.result is not None and came.result.outcome == BUSY:
+            self.schedule.put_off(unit, now)
+            self.progress.report(f"{unit.label} waits: {came.start.host.name} has no room, since others build there")
+            return
         if came.result is None or came.result.outcome == GIVEN_BACK:
             why = came.fault if came.result is None else came.result.reason or "it was stopped"
             self.schedule.give_back(unit, why, now, lost=came.result is None)

@@ -5,32 +5,35 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import re
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
 
-from ..binary import worker
+from ..binary import service
 from ..binary.job import Job, Result
+from ..binary.service import COMMAND
 from ..binary.wire import list_files, receive_files, receive_message, send_message
 from ..process import SSH_OPTIONS, UMASK, make_environment, summarise_output
 from .schedule import Host
 
 #: Seconds of silence after which a host is lost. It speaks about every five.
 SILENCE = 90.0
-#: What the account of a build host does for whoever may ask it.
-COMMAND = "slipway-deb-build"
 #: How this machine does the same for itself.
 OWN_COMMAND = (
-    "import sys; sys.path[:0] = sys.argv[1:]; "
-    f"from {worker.__name__} import serve; "
-    "serve(sys.stdin.buffer, sys.stdout.buffer)"
+    f"import sys; sys.path[:0] = sys.argv[1:]; from {service.__name__} import serve_here; sys.exit(serve_here())"
 )
 #: What is kept of what ssh complains of.
 COMPLAINT = 1 << 16
+
+
+#: What ssh says when it is not let in, or does not let itself in: nothing that another attempt changes.
+REFUSED = re.compile(r"Permission denied|Host key verification failed|HOST IDENTIFICATION HAS CHANGED|this account")
 
 
 class LostError(Exception):
@@ -51,6 +54,47 @@ def make_command(host: Host) -> list[str]:
         return [sys.executable, "-c", OWN_COMMAND, *sys.path]
     words = [word for option in (*SSH_OPTIONS, "ControlPath=none", *host.options) for word in ("-o", option)]
     return ["ssh", "-T", *words, "--", host.destination, COMMAND]
+
+
+def ask_host(host: Host, *, timeout: float) -> dict[str, Any]:
+    """What a host has and allows, which changes nothing there; :class:`LostError` if it does not tell."""
+    try:
+        asked = subprocess.run(
+            make_command(host),
+            input=b'{"ping": 1}\n',
+            capture_output=True,
+            env=make_environment(),
+            timeout=timeout,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise LostError(f"it said nothing for {timeout:.0f} s") from None
+    except OSError as error:
+        raise LostError(f"ssh did not start: {error}") from error
+    try:
+        told = json.loads(asked.stdout)["host"]
+    except (ValueError, TypeError, KeyError):
+        said = summarise_output(asked.stderr.decode("utf-8", "replace"))
+        raise LostError(said or f"it answered nothing, with status {asked.returncode}") from None
+    if not isinstance(told, dict):
+        raise LostError("it answered something else")
+    return told
+
+
+def find_host_faults(host: Host, told: Mapping[str, Any], platforms: Iterable[str]) -> list[str]:
+    """Why a host cannot do what it is there for, by what it told."""
+    chroots, runs = dict(told.get("chroots") or {}), dict(told.get("runs") or {})
+    faults = [f"it has no {name}" for name in told.get("lacks") or ()]
+    for platform in platforms:
+        for architecture in sorted(set(host.chroots.values())):
+            name = f"{platform}-{architecture}"
+            if name not in chroots:
+                faults.append(f"it has no chroot {name}")
+            elif chroots[name] != architecture:
+                faults.append(f"its chroot {name} is a system for {chroots[name] or 'nothing that is known'}")
+            elif not runs.get(architecture, True):
+                faults.append(f"it runs no programs for {architecture}")
+    return list(dict.fromkeys(faults))
 
 
 def do_job(

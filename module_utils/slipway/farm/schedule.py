@@ -117,6 +117,11 @@ class Schedule:
                 rest.length = min(max(REST, 2 * rest.length), LONGEST_REST)
                 rest.until = now + rest.length
 
+    def put_off(self, unit: Unit, now: float) -> None:
+        """A host has no room for a build, since others use it too: that is nobody's fault, and it is asked again."""
+        host = self.running.pop(unit, "")
+        self._rests.setdefault(host, _Rest()).until = now + REST
+
     def has_failed(self, unit: Unit) -> bool:
         """Whether a build came back too often."""
         return len(self.came_back.get(unit, ())) >= TRIES

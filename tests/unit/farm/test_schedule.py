@@ -115,3 +115,13 @@ def test_whatever_happens_nothing_runs_twice_nothing_is_lost_and_no_host_is_over
                     if schedule.has_failed(one):
                         done.add(one)
         assert done == set(todo)
+
+
+def test_a_host_without_room_is_asked_again_and_it_counts_against_nobody():
+    schedule = make(Host("a", BOTH))
+    for attempt in range(TRIES + 1):
+        assert placed(schedule, unit("u"), now=attempt * REST) == {"u": "a"}
+        schedule.put_off(unit("u"), attempt * REST)
+        assert placed(schedule, unit("u"), now=attempt * REST + REST / 2) == {}
+        assert schedule.find_wait([unit("u")], attempt * REST) == REST
+    assert not schedule.has_failed(unit("u"))
