@@ -29,6 +29,7 @@ requirements:
   - on build hosts sbuild, autopkgtest, mmdebstrap and uidmap, and the chroots of the role C(build_host)
   - debusine 0.16, where O(debusine) is given
 extends_documentation_fragment:
+  - slipway.release.deb_build_hosts
   - slipway.release.attributes
 options:
   distribution:
@@ -131,36 +132,6 @@ options:
     type: path
   hosts:
     description: The build hosts. There is either this or O(debusine).
-    type: list
-    elements: dict
-    suboptions:
-      name:
-        description: What it is called.
-        type: str
-        required: true
-      destination:
-        description: What ssh takes, such as C(user@host). Empty for this machine.
-        type: str
-        default: ""
-      options:
-        description: Options of ssh, such as C(Port=2222).
-        type: list
-        elements: str
-        default: []
-      slots:
-        description: How many builds it does at once. V(0) is one for each processor, for this machine alone.
-        type: int
-        default: 1
-      chroots:
-        description:
-          - For which architectures it builds, and in which architecture's chroot. V(armhf=amd64) is cross-building,
-            V(armhf=armhf) with the emulation of the host.
-        type: dict
-        required: true
-      drained:
-        description: Whether it gets no new builds.
-        type: bool
-        default: false
   debusine:
     description: A server of debusine, which does the builds. O(url) must be one that its workers reach.
     type: dict
@@ -355,7 +326,6 @@ generations:
 
 import contextlib
 import json
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -371,22 +341,16 @@ from ..module_utils.slipway.farm.builds import Line, Report, Run, Settings, read
 from ..module_utils.slipway.farm.debusine import Engine, Terms
 from ..module_utils.slipway.farm.debusineapi import Api, read_token
 from ..module_utils.slipway.farm.line import do_job
+from ..module_utils.slipway.farm.roster import read_host
 from ..module_utils.slipway.farm.schedule import Host
 from ..module_utils.slipway.farm.site import LocalShelf, LocalStore, SitePlanner, read_versions, serve_directory
 from ..module_utils.slipway.files import make_directory, make_scratch, read_regular, write_atomic
 from ..module_utils.slipway.locks import hold_flock
 from ..module_utils.slipway.module.hangup import watch_reader
+from ..module_utils.slipway.module.options import DEB_BUILD_HOSTS
 from ..module_utils.slipway.module.report import run_module
 from ..module_utils.slipway.progress import Progress
 
-HOST = {
-    "name": {"type": "str", "required": True},
-    "destination": {"type": "str", "default": ""},
-    "options": {"type": "list", "elements": "str", "default": []},
-    "slots": {"type": "int", "default": 1},
-    "chroots": {"type": "dict", "required": True},
-    "drained": {"type": "bool", "default": False},
-}
 DEBUSINE = {
     "url": {"type": "str", "required": True},
     "scope": {"type": "str", "default": "debusine"},
@@ -431,7 +395,7 @@ def main() -> None:
             "gnupghome": {"type": "path", "required": True},
             "directory": {"type": "path", "required": True},
             "status_directory": {"type": "path"},
-            "hosts": {"type": "list", "elements": "dict", "options": HOST},
+            **DEB_BUILD_HOSTS,
             "debusine": {"type": "dict", "options": DEBUSINE},
             "hosts_file": {"type": "path"},
             "url": {"type": "str"},
@@ -614,17 +578,6 @@ def describe_debusine(options: Mapping[str, Any]) -> dict[str, Any]:
     architectures = sorted({name for platform in options["platforms"] for name in platform["architectures"]})
     chroots = {name: name for name in architectures}
     return {"name": "debusine", "slots": options["debusine"]["slots"], "chroots": chroots}
-
-
-def read_host(row: Mapping[str, Any]) -> Host:
-    return Host(
-        str(row["name"]),
-        {str(name): str(chroot) for name, chroot in row["chroots"].items()},
-        str(row.get("destination", "")),
-        tuple(map(str, row.get("options", ()))),
-        int(row.get("slots", 1)) or len(os.sched_getaffinity(0)),
-        bool(row.get("drained", False)),
-    )
 
 
 def describe(report: Report, directory: Path) -> dict[str, Any]:

@@ -12,7 +12,8 @@ version_added: "0.1.0"
 author: The Slipway developers (@slipway)
 description:
   - Makes the archive of a minimal Debian system once, without root, for C(sbuild --chroot-mode=unshare).
-  - Remove it, and it is made again.
+  - Remove it, and it is made again. With O(max_days) it is also made again when it is old; builds that run go on with
+    the one that they have begun with.
 requirements:
   - mmdebstrap and uidmap
   - lines for the user in C(/etc/subuid) and C(/etc/subgid)
@@ -35,6 +36,10 @@ options:
     required: true
   sources:
     required: true
+  max_days:
+    description: How many days old it may be. With V(0) it stays.
+    type: int
+    default: 0
   timeout:
     description: Seconds that making it may take.
     type: int
@@ -57,6 +62,7 @@ path:
   type: str
 """
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -67,11 +73,16 @@ from ..module_utils.slipway.module.report import run_module
 
 def act(params: dict[str, Any], *, write: bool) -> dict[str, Any]:
     path = Path(params["path"])
-    missing = not path.is_file()
+    missing = not path.is_file() or is_old(path, days=params["max_days"])
     if missing and write:
         sources, timeout = params["sources"], params["timeout"]
         make_chroot(path, params["suite"], params["architecture"], sources=sources, timeout=timeout)
     return {"changed": missing, "path": str(path)}
+
+
+def is_old(path: Path, *, days: int) -> bool:
+    """Whether it is older than that many days; none is for 0."""
+    return days > 0 and time.time() - path.stat().st_mtime > days * 86400
 
 
 def main() -> None:
@@ -82,6 +93,7 @@ def main() -> None:
             "path": {"type": "path", "required": True},
             "suite": {"type": "str", "required": True},
             "architecture": {"type": "str", "required": True},
+            "max_days": {"type": "int", "default": 0},
             "timeout": {"type": "int", "default": 1800},
         },
     )

@@ -39,6 +39,20 @@ BUILDSTREAM_SYSTEMS: Options = {
 }
 CONNECTION_HTTPS: Options = {"ca_path": {"type": "path"}}
 CONNECTION_SSH: Options = {"ssh_options": {"type": "list", "elements": "str", "default": []}}
+DEB_BUILD_HOSTS: Options = {
+    "hosts": {
+        "type": "list",
+        "elements": "dict",
+        "options": {
+            "name": {"type": "str", "required": True},
+            "destination": {"type": "str", "default": ""},
+            "options": {"type": "list", "elements": "str", "default": []},
+            "slots": {"type": "int", "default": 1},
+            "chroots": {"type": "dict", "required": True},
+            "drained": {"type": "bool", "default": False},
+        },
+    }
+}
 DISTRO: Options = {
     "repository": {"type": "str"},
     "branch": {"type": "str", "default": "master"},

@@ -10,7 +10,16 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[3]
-HOSTS = ("apt_archive", "build_host", "coordinator", "debs_watch", "download_server", "mason", "trove")
+HOSTS = (
+    "apt_archive",
+    "build_host",
+    "coordinator",
+    "deb_build_host",
+    "debs_watch",
+    "download_server",
+    "mason",
+    "trove",
+)
 SHARED = ("build_tools", "packages", "upload_account", "web_site")
 STEPS = ["preflight", "install", "configure", "verify"]
 
