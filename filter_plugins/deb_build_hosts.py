@@ -42,7 +42,9 @@ _value:
 """
 
 #: The defaults of the role, which other hosts do not see.
-USER, SLOTS, BUILDS = "slipway-build", 1, {"amd64": "amd64", "i386": "i386"}
+USER = "slipway-build"
+SLOTS = 1
+BUILDS = {"amd64": "amd64", "i386": "i386"}
 #: Whoever asks knows the hosts' keys already, and has no other key than its own.
 OPTIONS = ("StrictHostKeyChecking=yes", "PasswordAuthentication=no")
 
