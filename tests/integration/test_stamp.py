@@ -63,7 +63,7 @@ def stacks(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Stacks:
     examples = base / "stacks"
     shutil.copytree(ROOT / "examples/stacks", examples)
     distro_file = examples / "cturtle.rosdistro"
-    site = Site(base, cache, {"debs_stamp_distro_file": str(distro_file)})
+    site = Site(base, cache, {"debs_stamp_distro_file": str(distro_file), "debs_targets": {"cturtle": ["bookworm"]}})
     with as_careful_as_possible():
         ran = site.play(SHADOW)
     assert ran.status == 0, ran.text
