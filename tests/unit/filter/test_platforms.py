@@ -255,7 +255,7 @@ def test_the_example_has_every_platform_of_ros_by_its_number() -> None:
 def test_every_inventory_has_platforms_that_can_be_used_and_stamps_what_is_a_target(place: str) -> None:
     site = yaml.safe_load((ROOT / place).read_text())
     everywhere = target_platforms(site["debs_platforms"], site["debs_targets"])
-    stamped = target_platforms(site["debs_platforms"], site.get("debs_stamp_targets", site["debs_targets"]), "cturtle")
+    stamped = target_platforms(site["debs_platforms"], site.get("debs_binary_targets", site["debs_targets"]), "cturtle")
     assert {*names(stamped)} <= {*names(everywhere)} <= {*names(site["debs_platforms"])}
     assert stamped[0]["name"] == "bookworm"
     assert excluded_places(site.get("debs_excludes", {}), "cturtle", TODAY, site["debs_platforms"], stamped) == {}
