@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import re
+from email.utils import formatdate
 from pathlib import Path
 
 from ..deb.architectures import ALL
@@ -24,6 +25,8 @@ $clean_source = 0;
 $stalled_pkg_timeout = 0;
 1;
 """
+#: Who rebuilds if nobody is named.
+NOBODY = "Nobody <nobody@localhost>"
 #: The stages of sbuild in which what it needs is fetched, which a mirror that changes meanwhile may have caused.
 FETCHING = ("install-deps", "update", "apt-update", "fetch-src", "install-core")
 #: Where packages are built in the chroot, always the same, since some programs write it into what they make.
@@ -56,16 +59,23 @@ def make_command(job: Job, chroot: Path, source: Path, *, keys: list[Path], nati
     words += ["--arch-any" if "any" in job.parts else "--no-arch-any"]
     words += ["--arch-all" if ALL in job.parts else "--no-arch-all"]
     words += [f"--profiles={','.join(job.profiles)}"] if job.profiles else []
-    if job.rebuild:
-        words += [
-            f"--make-binNMU=Rebuild for {job.platform}.",
-            f"--binNMU={job.rebuild}",
-            f"--uploader={job.maintainer}",
-        ]
-        words += [f"--binNMU-timestamp={job.epoch}"]
+    words += [f"--binNMU-changelog={make_entry(job)}"] if job.rebuild else []
     for repository, key in zip(job.repositories, keys, strict=True):
         words += [f"--extra-repository=deb {repository.line}", f"--extra-repository-key={key}"]
     return [*words, str(source)]
+
+
+def make_entry(job: Job) -> str:
+    """The entry of the changelog that makes a build a binary rebuild.
+
+    sbuild would write the same, but not for packages for all architectures.
+    """
+    date = formatdate(job.epoch)
+    return (
+        f"{job.source} ({job.version}+b{job.rebuild}) {job.platform}; urgency=low, binary-only=yes\n\n"
+        f"  * Rebuild for {job.platform}.\n\n"
+        f" -- {job.maintainer or NOBODY}  {date}"
+    )
 
 
 def make_settings(scratch: Path) -> str:

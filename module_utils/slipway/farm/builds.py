@@ -70,8 +70,8 @@ class Product:
 class Planner(Protocol):
     """Makes a plan of what the archive has now, without the units that cannot be built."""
 
-    def __call__(self, without: Collection[Unit], /) -> Planned:
-        """The plan."""
+    def __call__(self, without: Collection[Unit], satisfied: Collection[str], /) -> Planned:
+        """The plan; what is to be built whatever is there was, if it is a source in ``satisfied``."""
 
 
 class Shelf(Protocol):
@@ -207,6 +207,9 @@ class Run:
         self.pending: dict[Unit, tuple[Product, Built]] = {}
         self.since: float | None = None
         self.failed: dict[Unit, Built] = {}
+        self.done: set[Unit] = set()
+        #: What the first plan had because somebody wished it, not because it was missing.
+        self.wished: set[Unit] | None = None
         self.jobs: dict[Unit, Job] = {}
         self.again: dict[Unit, tuple[Again, Built]] = {}
         self.report = Report()
@@ -253,22 +256,33 @@ class Run:
 
     def plan(self) -> None:
         """Plan anew."""
-        self.planned = self.planner(self.failed.keys())
+        self.planned = self.planner(self.failed.keys(), self.find_satisfied())
         self.report.plan = self.planned.plan
         self.entries = {
             Unit(entry["platform"], entry["architecture"], entry["source"], entry["version"]): entry
             for entry in self.planned.plan["entries"]
             if entry["state"] == "build"
         }
+        if self.wished is None:
+            self.wished = {unit for unit, entry in self.entries.items() if _is_wished(entry)}
         done = len([one for one in self.report.built if one.state == "ok"])
         self.progress.done, self.progress.total = done, done + len(self.entries)
+
+    def find_satisfied(self) -> set[str]:
+        """The sources that were wished for, and are built everywhere."""
+        wished = self.wished or set()
+        left = {unit.source for unit in wished if unit not in self.done and unit not in self.failed}
+        return {unit.source for unit in wished} - left
 
     def list_ready(self) -> list[Unit]:
         """What waits for nothing, those first that others wait for."""
         ready = [
             unit
             for unit, entry in self.entries.items()
-            if entry["order"] == 1 and unit not in self.pending and unit not in self.failed
+            if entry["order"] == 1
+            and unit not in self.pending
+            and unit not in self.failed
+            and not (unit in self.done and _is_wished(entry))
         ]
         others_first = sorted(ready, key=lambda unit: (-len(self.entries[unit]["invalidates"]), unit))
         return [*others_first, *self.again]
@@ -496,6 +510,7 @@ class Run:
                     gone = [name for name, _index in product.removed if not self.is_own(product, name)]
                     more = f", and {', '.join(sorted(set(gone)))} went until rebuilt" if gone else ""
                     self.progress.report(f"{product.unit.label} is in the archive{more}")
+                    self.done.add(product.unit)
                     for deb in () if self.plan_again(product, built) else product.debs:
                         deb.unlink(missing_ok=True)
                 self.report.built.append(built)
@@ -588,6 +603,11 @@ def read_results(directory: Path, plan: Mapping[str, Any]) -> list[dict[str, Any
 def _is_of_other_part(binary: Binary, parts: Collection[str]) -> bool:
     """Whether a package of the same source is not made by a build of these parts."""
     return (ALL if binary.architecture == ALL else "any") not in parts
+
+
+def _is_wished(entry: Mapping[str, Any]) -> bool:
+    """Whether nothing but a wish is the reason for a build."""
+    return all(reason["kind"] in ("forced", "rebuild") for reason in entry["reasons"])
 
 
 def _name_dsc(source: str, version: str) -> str:

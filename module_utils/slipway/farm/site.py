@@ -40,7 +40,7 @@ class SitePlanner:
     known: Known = field(default_factory=dict)
     seen: Seen = field(default_factory=Seen)
 
-    def __call__(self, without: Collection[Unit], /) -> Planned:
+    def __call__(self, without: Collection[Unit], satisfied: Collection[str] = (), /) -> Planned:
         """The plan of what the archive has now."""
         excludes = {name: list(places) for name, places in self.options["excludes"].items()}
         request = Request.from_options(self.options)
@@ -52,7 +52,11 @@ class SitePlanner:
                 excludes[name] = [place]
             elif excludes[name]:
                 excludes[name].append(place)
-        request = Request.from_options({**self.options, "excludes": excludes})
+        wishes = {
+            wish: [name for name in self.options[wish] if request.find_source(name) not in satisfied]
+            for wish in ("force", "rebuild")
+        }
+        request = Request.from_options({**self.options, **wishes, "excludes": excludes})
         platforms = read_platforms(request, self.known, self.seen)
         return Planned(
             make_plan(platforms, request.make_wishes()),

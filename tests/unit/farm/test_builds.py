@@ -186,6 +186,15 @@ def test_without_a_changed_interface_the_policy_abi_rebuilds_nothing(diamond: Si
     assert diamond.archive.list_packages() == {**dict.fromkeys(DIAMOND, "1.0"), "bottom": "1.1"}
 
 
+@pytest.mark.parametrize("wish", ["force", "rebuild"])
+def test_what_is_wished_for_is_built_once_and_what_it_invalidates_after_it(diamond: Site, wish: str) -> None:
+    diamond.run()
+    diamond.run(**{wish: ["bottom"]})
+    assert sorted(diamond.built) == sorted(
+        [f"bottom {'1.0+b1' if wish == 'rebuild' else '1.0'}", "left 1.0+b1", "right 1.0+b1", "top 1.0+b1"]
+    )
+
+
 def test_a_failure_changes_nothing_and_holds_up_no_other(diamond: Site) -> None:
     diamond.add("alone")
     diamond.faults["left"] = fail("sbuild failed at build: make: *** [all] Error 2.")

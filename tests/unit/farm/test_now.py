@@ -150,9 +150,11 @@ def test_a_run_shows_what_it_does_and_at_its_end_that_it_does_nothing(
         seen.append(json.loads((status / "status.json").read_text()))
         return Result("failed", "build", f"It does not compile on {host.name}.")
 
-    def plan(without: Any) -> builds.Planned:
+    def plan(without: Any, _satisfied: Any) -> builds.Planned:
         entry = {"state": "build", "order": 1, "invalidates": [], "builds": ["any"], "binary_version": "", "stack": "a"}
-        left = [] if A in without else [{**asdict(A), **entry, "reasons": [{"text": "it is missing"}]}]
+        left = (
+            [] if A in without else [{**asdict(A), **entry, "reasons": [{"kind": "missing", "text": "it is missing"}]}]
+        )
         return builds.Planned({"entries": left, "blocked": []}, {}, {})
 
     class Nothing:
