@@ -379,7 +379,7 @@ class Api:
 class _Bounded(io.RawIOBase):
     """A file that takes no more than was told, and knows the digest of what it took."""
 
-    def __init__(self, stream: Any, most: int) -> None:
+    def __init__(self, stream: IO[bytes], most: int) -> None:
         self._stream, self._most = stream, most
         self.size, self._hash = 0, hashlib.sha256()
 
