@@ -47,7 +47,8 @@ _value:
   type: list
   elements: dict
 """
-SOURCE, BINARY = "debbuild-sourcedeb", "debbuild-build-debs"
+SOURCE = "debbuild-sourcedeb"
+BINARY = "debbuild-build-debs"
 
 
 def build_jobs(platforms: Sequence[Mapping[str, Any]], targets: Mapping[str, Sequence[str]]) -> list[dict[str, str]]:

@@ -58,7 +58,7 @@ def _act_until(act: Callable[[], None], keeper: int) -> int:
     try:
         act()
     except SlipwayError as error:
-        print(error, file=sys.stderr, flush=True)
+        sys.stderr.write(f"{error}\n")
         return 1
     except BaseException:  # nothing above this frame belongs to this process
         traceback.print_exc()

@@ -32,7 +32,7 @@ def serve_caller(settings: Path) -> int:
             raise SlipwayError("do", repr(asked), "this account builds packages", do_next=f"Ask for {COMMAND}.")
         station = read_station(settings)
     except SlipwayError as error:
-        print(error, file=sys.stderr)
+        sys.stderr.write(f"{error}\n")
         return 1
     return keep(lambda: serve(sys.stdin.buffer, sys.stdout.buffer, station=station), work=station.work)
 
@@ -43,7 +43,7 @@ def check(settings: Path) -> int:
         station = read_station(settings)
         remove_leftovers(station.work)
         told = station.describe()
-        print(json.dumps(told, indent=2, sort_keys=True))
+        sys.stdout.write(json.dumps(told, indent=2, sort_keys=True) + "\n")
         refuse(
             "build packages on",
             platform.node(),
@@ -56,6 +56,6 @@ def check(settings: Path) -> int:
             do_next=f"Remove such chroots from {station.chroots}, and provision this host again.",
         )
     except (SlipwayError, OSError) as error:
-        print(error, file=sys.stderr)
+        sys.stderr.write(f"{error}\n")
         return 1
     return 0

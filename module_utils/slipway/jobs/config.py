@@ -297,7 +297,7 @@ class _References:
             if step == "..":
                 trail.pop()
             elif step != ".":
-                name, _, number = step.rstrip("]").partition("[")
+                name, _bracket, number = step.rstrip("]").partition("[")
                 found = trail[-1].find_all(name) if trail else []
                 at = int(number) if number.isdecimal() else 1
                 if not 1 <= at <= len(found):

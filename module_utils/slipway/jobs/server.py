@@ -228,7 +228,8 @@ class _Exchanges(HTTPAdapter):
     def send(self, request: requests.PreparedRequest, *_unused: Any, **_other: Any) -> requests.Response:
         body = request.body.encode("utf-8") if isinstance(request.body, str) else request.body
         method, path = str(request.method), request.path_url.removeprefix(self._base)
-        assert body is None or isinstance(body, bytes)
+        if body is not None and not isinstance(body, bytes):
+            raise AssertionError("a body is one piece")
         try:
             done = self._service.exchange(
                 method,
