@@ -152,7 +152,8 @@ def _write_suites(
     served: Path, place: Path, suites: Mapping[str, SuiteIndexes], *, signer: Signer, moment: int
 ) -> dict[str, int]:
     """Write suites, and look at them as clients will, before they can; the size of every file."""
-    files = write_dists(place, suites, signer=signer, moment=moment, known=read_compressed(served / CURRENT_LINK))
+    known = read_compressed(served / CURRENT_LINK)
+    files = write_dists(place, suites, signer=signer, moment=moment, known=known, quick=True)
     refuse(
         "publish in",
         str(served),
