@@ -16,7 +16,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -79,6 +79,11 @@ def prepare_apt(place: Path) -> list[str]:
 
 def read_index(options: Sequence[str]) -> Iterator[Source]:
     """All source packages of the suite."""
+    return (read_source(fields) for fields in read_paragraphs(options))
+
+
+def read_paragraphs(options: Sequence[str]) -> Iterator[dict[str, str]]:
+    """The fields of all source packages of the suite."""
     listed = subprocess.run(
         ["apt-get", *options, "indextargets", "--format", "$(FILENAME)", "Created-By: Sources"],
         check=True,
@@ -89,15 +94,16 @@ def read_index(options: Sequence[str]) -> Iterator[Source]:
         helper = ["/usr/lib/apt/apt-helper", *options, "cat-file", path]
         content = subprocess.run(helper, check=True, capture_output=True, text=True).stdout
         for paragraph in content.split("\n\n"):
-            yield from _read_paragraph(paragraph)
+            fields = dict(re.findall(r"^([A-Za-z0-9-]+):((?:.*\n?(?: .*\n?)*))", paragraph, re.MULTILINE))
+            if "Package" in fields:
+                yield fields
 
 
-def _read_paragraph(text: str) -> Iterator[Source]:
-    fields = dict(re.findall(r"^([A-Za-z0-9-]+):((?:.*\n?(?: .*\n?)*))", text, re.MULTILINE))
-    if "Package" in fields:
-        rows = [line.split() for line in fields["Files"].splitlines() if line.strip()]
-        name, version, form = (fields[field].strip() for field in ("Package", "Version", "Format"))
-        yield Source(name, version, form, sum(int(row[1]) for row in rows))
+def read_source(fields: Mapping[str, str]) -> Source:
+    """A source package by its fields."""
+    rows = [line.split() for line in fields["Files"].splitlines() if line.strip()]
+    name, version, form = (fields[field].strip() for field in ("Package", "Version", "Format"))
+    return Source(name, version, form, sum(int(row[1]) for row in rows))
 
 
 def draw(sources: Iterable[Source]) -> list[Source]:

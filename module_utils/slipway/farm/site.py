@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import gc
 import http.server
 import re
 import threading
@@ -32,6 +33,18 @@ _DIGEST = re.compile(r"^SHA256: ([0-9a-f]{64})$", re.MULTILINE)
 _FILE = re.compile(r"^ ([0-9a-f]{64}) [0-9]+ (\S+)$", re.MULTILINE)
 
 
+@contextlib.contextmanager
+def _pause_collection() -> Iterator[None]:
+    """Do without the search for cyclic garbage: what is made of large indexes has none, and is many objects."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
 @dataclass
 class SitePlanner:
     """Plans by the options of the module ``deb_plan_info``; what was read of indexes is not read again."""
@@ -40,6 +53,7 @@ class SitePlanner:
     known: Known = field(default_factory=dict)
     seen: Seen = field(default_factory=Seen)
 
+    @_pause_collection()
     def __call__(self, without: Collection[Unit], satisfied: Collection[str] = (), /) -> Planned:
         """The plan of what the archive has now."""
         excludes = {name: list(places) for name, places in self.options["excludes"].items()}
@@ -119,6 +133,7 @@ class LocalStore:
     component: str
     timeout: float = 600.0
 
+    @_pause_collection()
     def include(self, platform: str, products: Sequence[Product], /) -> Mapping[str, str]:
         """Include what was built, in one generation, and read it back."""
         results, refused = [], {}
