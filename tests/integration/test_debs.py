@@ -224,6 +224,7 @@ def settings(debs: Debs) -> dict[str, object]:
         "repository": str(debs.source("git", "rosdistro.git")),
         "branch": "master",
         "path": "cturtle.rosdistro",
+        "package_name": "ros-{distribution}-{stack}",
         "maintainer": "The Slipway developers <slipway@example.org>",
         "contact": "cturtle@localhost",
     }
