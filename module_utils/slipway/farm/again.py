@@ -19,6 +19,8 @@ from .schedule import Unit
 
 #: What became of a second build.
 SAME, DIFFERENT, NOT_BUILT = "same", "different", "not built"
+#: Where the packages of the first build are meanwhile, beside what is said of it.
+FIRST = "first"
 #: How long diffoscope may look at one package, in seconds, and how much it may say, in bytes.
 LOOK_TIMEOUT, REPORT_BYTES = 600.0, 1 << 20
 
@@ -39,7 +41,7 @@ def is_sampled(unit: Unit, percentage: int) -> bool:
 
 def keep_first(debs: Iterable[Path], directory: Path) -> Path:
     """Put the packages of the first build aside."""
-    first = directory / "first"
+    first = directory / FIRST
     shutil.rmtree(first, ignore_errors=True)
     first.mkdir()
     for deb in debs:

@@ -31,7 +31,7 @@ from ..errors import SlipwayError, count_of
 from ..files import make_directory, write_atomic
 from ..progress import Progress
 from ..release.records import format_json
-from .again import NOT_BUILT, Again, compare, is_sampled, keep_first, tell
+from .again import FIRST, NOT_BUILT, Again, compare, is_sampled, keep_first, tell
 from .line import Limit, LostError, do_job
 from .now import Board
 from .schedule import Host, Schedule, Start, Unit
@@ -101,6 +101,12 @@ class Line(Protocol):
 
 class Store(Protocol):
     """The archive that results go into."""
+
+    def recover(self) -> None:
+        """Let readers see what a killed run has done, so that it is not done again."""
+
+    def adopt(self, product: Product, /) -> bool:
+        """Whether readers have all packages of a build by a killed run; what is recorded of it is published then."""
 
     def include(self, platform: str, products: Sequence[Product], /) -> Mapping[str, str]:
         """Include them at once, and verify that readers find them; why some were refused, by their labels."""
@@ -219,6 +225,8 @@ class Run:
         """Build until nothing is left that can be built."""
         deadline = self.clock() + self.settings.timeout
         try:
+            self.store.recover()
+            self.tidy()
             self.plan()
             while self.step():
                 if self.stop.is_set():
@@ -253,6 +261,20 @@ class Run:
             return True
         self.take(came)
         return True
+
+    def tidy(self) -> None:
+        """Remove packages that a killed run kept: the archive has them, or they are built anew."""
+        debs: dict[Path, list[Path]] = {}
+        for pattern in ("*/*/*.deb", f"*/*/{FIRST}/*.deb"):
+            for deb in self.settings.directory.glob(pattern):
+                debs.setdefault(deb.parent, []).append(deb)
+        for place, mine in sorted(debs.items()):
+            unit = read_unit(place)
+            infos = tuple(sorted(place.glob("*.buildinfo")))
+            if unit is not None and not self.store.adopt(Product(unit, tuple(mine), (), infos)):
+                (place / RESULT).unlink()
+            for deb in mine:
+                deb.unlink()
 
     def plan(self) -> None:
         """Plan anew."""
@@ -409,6 +431,11 @@ class Run:
         self.schedule.finish(unit)
         if unit.again:
             self.conclude_again(came, came.result.reason)
+            return
+        if unit not in self.entries:
+            for deb in came.target.glob("*.deb"):
+                deb.unlink()
+            self.progress.report(f"{unit.label} is not wanted any more: the archive has changed meanwhile")
             return
         if came.result.outcome == FAILED:
             self.note(came, FAILED, came.result.stage, came.result.reason)
@@ -586,6 +613,15 @@ def read_gone(place: Path) -> dict[str, str]:
         if isinstance(found, dict) and {"by", "version"} <= found.keys():
             return {name: str(found[name]) for name in ("by", "version")}
     return {}
+
+
+def read_unit(place: Path) -> Unit | None:
+    """Of which unit a directory says that it was built, if it does."""
+    with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+        found = json.loads((place / RESULT).read_text(encoding="utf-8"))
+        if found["state"] == "ok":
+            return Unit(found["platform"], found["architecture"], found["source"], found["version"])
+    return None
 
 
 def read_results(directory: Path, plan: Mapping[str, Any]) -> list[dict[str, Any]]:

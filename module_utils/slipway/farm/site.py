@@ -133,6 +133,20 @@ class LocalStore:
     component: str
     timeout: float = 600.0
 
+    def recover(self) -> None:
+        """Let readers see what a killed run has done."""
+        with open_archive(self.base, gnupghome=self.gnupghome, timeout=self.timeout):
+            pass
+
+    def adopt(self, product: Product, /) -> bool:
+        """Whether readers have all packages of a build; what is recorded of it is published then."""
+        platform, architecture = product.unit.platform, product.unit.architecture
+        there = set(self._list_served(platform, [architecture]))
+        if not {hash_file(deb) for deb in product.debs} <= there:
+            return False
+        self._publish_buildinfo(platform, product)
+        return True
+
     @_pause_collection()
     def include(self, platform: str, products: Sequence[Product], /) -> Mapping[str, str]:
         """Include what was built, in one generation, and read it back."""

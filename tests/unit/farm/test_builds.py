@@ -7,8 +7,10 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
+from ansible_collections.slipway.release.plugins.module_utils.slipway.apt import reprepro
 from ansible_collections.slipway.release.plugins.module_utils.slipway.binary.job import (
     BUILD,
     DONE,
@@ -20,6 +22,7 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway.binary.job
 )
 from ansible_collections.slipway.release.plugins.module_utils.slipway.deb.control import Control
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
+from ansible_collections.slipway.release.plugins.module_utils.slipway.farm import site as site_module
 from ansible_collections.slipway.release.plugins.module_utils.slipway.farm.builds import (
     Report,
     Run,
@@ -34,6 +37,7 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway.farm.site 
     SitePlanner,
 )
 from ansible_collections.slipway.release.plugins.module_utils.slipway.progress import Progress
+from ansible_collections.slipway.release.plugins.module_utils.slipway.wait import wait_for
 from debs import make_deb
 from tinysources import Archive, make_source
 
@@ -297,6 +301,58 @@ def test_a_sample_is_built_twice_on_another_host_and_compared(site: Site, text: 
     (result,) = read_results(site.place / "builds", report.plan)
     assert result["reproduced"] == built.reproduced
     assert site.archive.list_packages() == {"alone": "1.0"}
+    assert not list((site.place / "builds").rglob("*.deb"))
+
+
+class KilledError(BaseException):
+    """The run ends at once, as by SIGKILL."""
+
+
+@pytest.mark.parametrize(
+    ("place", "built"),
+    [(f"{reprepro.__name__}.publish_export", []), (f"{site_module.__name__}.take_results", ["alone"])],
+)
+def test_what_a_killed_run_built_is_built_again_only_if_it_is_not_in_the_archive(
+    site: Site, place: str, built: list[str]
+) -> None:
+    site.add("alone")
+    with mock.patch(place, side_effect=KilledError), pytest.raises(KilledError):
+        site.run()
+    site.run()
+    assert [name.split()[0] for name in site.built] == built
+    assert site.archive.list_packages() == {"alone": "1.0"}
+    assert "Package: alone\n" in site.archive.read_index()
+    assert [path.name for path in (site.archive.public / "buildinfo").rglob("*.buildinfo")] == [
+        "alone_1.0_amd64.buildinfo"
+    ]
+    assert not list((site.place / "builds").rglob("*.deb"))
+
+
+def test_a_killed_run_leaves_no_result_of_what_is_not_in_the_archive(site: Site) -> None:
+    site.add("alone")
+    with mock.patch(f"{site_module.__name__}.take_results", side_effect=KilledError), pytest.raises(KilledError):
+        site.run()
+    site.hosts = []
+    assert read_results(site.place / "builds", site.run().plan) == []
+
+
+def test_what_is_not_wanted_any_more_when_it_is_built_is_left_out(site: Site) -> None:
+    for name, depends in {"alone": [], "other": [], "later": ["other"]}.items():
+        site.add(name, depends=depends)
+
+    changed = threading.Event()
+
+    def change(_host: Host, job: Job) -> None:
+        if job.version == "1.0":
+            site.add("alone", "1.1")
+            changed.set()
+            wait_for(lambda: "later" in site.jobs, bool, attempt="plan anew", on="", timeout=30, interval=0.02)
+
+    site.faults |= {"alone": change, "other": lambda _host, _job: changed.wait(30) and None}
+    report = site.run()
+    assert states(report) == dict.fromkeys(["alone", "other", "later"], "ok")
+    assert site.archive.list_packages() == {"alone": "1.1", "other": "1.0", "later": "1.0"}
+    assert "alone 1.0 for bookworm amd64 is not wanted any more" in site.told()
     assert not list((site.place / "builds").rglob("*.deb"))
 
 

@@ -163,6 +163,12 @@ def test_a_run_shows_what_it_does_and_at_its_end_that_it_does_nothing(
         def fetch(self, _unit: Unit) -> list[Path]:
             return []
 
+        def recover(self) -> None:
+            pass
+
+        def adopt(self, _product: Any) -> bool:
+            return False
+
         def include(self, _platform: str, _products: Any) -> dict[str, str]:
             return {}
 
