@@ -312,15 +312,12 @@ class Run:
     def start(self, start: Start) -> None:
         """Start a build in a thread of its own, which only waits."""
         place = self.locate(start.unit)
-        gone = read_gone(place)
         if start.unit.again:
             self.progress.report(f"{start.unit.label} on {start.host.name}, to compare what comes of it")
         else:
             self.progress.report(f"{start.unit.label} is built on {start.host.name}, since {self.explain(start.unit)}")
-        shutil.rmtree(place, ignore_errors=True)
         make_directory(place)
-        if gone:
-            write_atomic(place / GONE, format_json(gone))
+        _empty(place)
         thread = threading.Thread(target=self.build, args=(start, self.make_job(start), place), daemon=True)
         self.threads = [*(each for each in self.threads if each.is_alive()), thread]
         thread.start()
@@ -634,6 +631,15 @@ def read_results(directory: Path, plan: Mapping[str, Any]) -> list[dict[str, Any
             if isinstance(result, dict):
                 found.append(result)
     return found
+
+
+def _empty(place: Path) -> None:
+    """Remove all that is kept of a unit but what took it away: a run that is killed now has to be told of that."""
+    for path in place.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        elif path.name != GONE:
+            path.unlink()
 
 
 def _is_of_other_part(binary: Binary, parts: Collection[str]) -> bool:

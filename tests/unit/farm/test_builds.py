@@ -22,6 +22,7 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway.binary.job
 )
 from ansible_collections.slipway.release.plugins.module_utils.slipway.deb.control import Control
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
+from ansible_collections.slipway.release.plugins.module_utils.slipway.farm import builds
 from ansible_collections.slipway.release.plugins.module_utils.slipway.farm import site as site_module
 from ansible_collections.slipway.release.plugins.module_utils.slipway.farm.builds import (
     Report,
@@ -334,6 +335,24 @@ def test_a_killed_run_leaves_no_result_of_what_is_not_in_the_archive(site: Site)
         site.run()
     site.hosts = []
     assert read_results(site.place / "builds", site.run().plan) == []
+
+
+def test_a_version_that_readers_have_seen_is_not_built_again_after_a_kill(site: Site) -> None:
+    site.add("bottom")
+    site.add("top", depends=["bottom"])
+    site.run()
+    site.add("bottom", "1.1")
+    ordinary = builds.make_directory
+
+    def make_directory(path: Path) -> None:
+        ordinary(path)
+        if path.name == "top_1.0" and "bottom 1.1 for bookworm amd64 is in the archive" in site.told():
+            raise KilledError  # as the build of top begins
+
+    with mock.patch.object(builds, "make_directory", make_directory), pytest.raises(KilledError):
+        site.run()
+    site.run()
+    assert site.archive.list_packages() == {"bottom": "1.1", "top": "1.0+b1"}
 
 
 def test_what_is_not_wanted_any_more_when_it_is_built_is_left_out(site: Site) -> None:
