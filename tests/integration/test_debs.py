@@ -400,10 +400,13 @@ def test_tarballs_that_exist_are_imported_with_control_files_and_a_hostile_one_i
 
 
 def test_a_page_tells_what_blocks_each_stack_and_whom_it_blocks(first: Debs) -> None:
-    build = first.apt / "builds/cturtle/bookworm-amd64/ros-cturtle-ros_1.2.0-0~bookworm"
+    released = re.search(r" ros: \{version: ([^}]+)\}", first.distro_file())
+    assert released is not None
+    version = f"{released[1]}-0~bookworm"
+    build = first.apt / f"builds/cturtle/bookworm-amd64/ros-cturtle-ros_{version}"
     build.mkdir(parents=True)
     result = {"platform": "bookworm", "architecture": "amd64", "source": "ros-cturtle-ros", "state": "failed", "at": 1}
-    (build / "result.json").write_text(json.dumps({**result, "version": "1.2.0-0~bookworm", "log": "ros.log"}))
+    (build / "result.json").write_text(json.dumps({**result, "version": version, "log": "ros.log"}))
     (build / "ros.log").write_text("It does not compile.")
     first.made(playbook="playbooks/debs_excuses.yml")
     place = first.apt / "public/excuses/cturtle"
