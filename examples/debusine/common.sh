@@ -2,9 +2,11 @@
 set -eu
 export DEBIAN_FRONTEND=noninteractive
 grep -q ' debusine\.example\.org$' /etc/hosts || echo "$(getent hosts debusine | cut -d' ' -f1) debusine.example.org" >> /etc/hosts
+# From where this host takes the rest of Debian.
+mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Codename: trixie' 'Created-By: Packages' | head -n 1)
 cat > /etc/apt/sources.list.d/backports.sources <<END
 Types: deb
-URIs: http://deb.debian.org/debian
+URIs: $mirror
 Suites: trixie-backports
 Components: main
 Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg

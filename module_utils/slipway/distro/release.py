@@ -9,6 +9,7 @@ solver sees are computed, so that a release can be checked as a whole before a s
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -244,7 +245,7 @@ class Variant:
 
 
 @dataclass
-class Planner:
+class Planner(ABC):
     """How a release is planned, whatever says what belongs to it.
 
     ``packages`` has what each package that must be there is part of, ``stacks`` what may be excluded besides packages;
@@ -322,13 +323,13 @@ class Planner:
             part.stanzas[architecture] = [str(control) for _package, control in sorted(mine.items())]
         return part
 
+    @abstractmethod
     def choose_packages(self, platform: str, architecture: str, entries: Sequence[Entry]) -> dict[str, Entry]:
         """The packages of one index that are to be released, by name; a missing one is a finding."""
-        raise NotImplementedError
 
+    @abstractmethod
     def list_variants(self, where: str, entries: Mapping[str, Entry]) -> Iterator[Variant]:
         """The metapackages of one index, with what they depend on; what they cannot have is a finding."""
-        raise NotImplementedError
 
     def add_entry(self, chosen: dict[str, Entry], entry: Entry, *, where: str) -> None:
         """Choose a package; another one of its name is a finding."""

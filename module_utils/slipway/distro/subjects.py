@@ -8,6 +8,7 @@ Both are described by the options of the module ``stamp_plan``.
 from __future__ import annotations
 
 import shutil
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ def find_subject(options: Mapping[str, Any]) -> Subject:
     return DistroSubject(options) if options.get("distro_file") else SetSubject(options)
 
 
-class Subject:
+class Subject(ABC):
     """What is released: its name, and where its packages are."""
 
     name: str
@@ -52,13 +53,13 @@ class Subject:
         self.platforms = {platform["name"]: platform["architectures"] for platform in options["platforms"]}
         self.excludes = {name: list(places or []) for name, places in options["excludes"].items()}
 
+    @abstractmethod
     def describe_inputs(self) -> dict[str, Any]:
         """What it is made from."""
-        raise NotImplementedError
 
+    @abstractmethod
     def plan(self, there: Mapping[str, Mapping[str, Sequence[Entry]]], published: publication.Packages) -> Plan:
         """The release of what is there."""
-        raise NotImplementedError
 
     def find_packages(self, temporary: Path, *, write: bool) -> Found:  # noqa: ARG002  # what others fetch into
         """What the shadow archive has in one generation. One that is not published by generations is held meanwhile."""
