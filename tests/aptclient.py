@@ -41,14 +41,16 @@ class _Server(http.server.ThreadingHTTPServer):
 
 
 @contextlib.contextmanager
-def served(directory: Path, *, on_get: Callable[[str], None] | None = None) -> Iterator[str]:
+def served(
+    directory: Path, *, on_get: Callable[[str], None] | None = None, address: str = "127.0.0.1"
+) -> Iterator[str]:
     """The URL under which ``directory`` can be read meanwhile; ``on_get`` gets each path before it is answered."""
-    with _Server(("127.0.0.1", 0), functools.partial(_Quiet, directory=str(directory))) as server:
+    with _Server((address, 0), functools.partial(_Quiet, directory=str(directory))) as server:
         server.on_get = on_get
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()
         try:
-            yield f"http://127.0.0.1:{server.server_address[1]}"
+            yield f"http://{address}:{server.server_address[1]}"
         finally:
             server.shutdown()
             thread.join()

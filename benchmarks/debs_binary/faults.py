@@ -15,13 +15,17 @@ not there as it was built with them, a version that goes back, and a package tha
 end both archives have the same packages, versions, architectures and bytes, and nothing else is left.
 
 With ``--line quick`` a worker makes each package in a moment, with all else as it is; with ``--line sbuild`` the real
-one builds with sbuild, in the chroot of this account for bookworm and amd64. The status says whether all of that holds.
+one builds with sbuild, in the chroot of this account for bookworm and amd64. With ``--line lab``, as root, two hosts of
+a lab that the role deb_build_host prepared build with sbuild over SSH, and the host that is lost crashes and is
+switched on again. The status says whether all of that holds.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
+import json
 import os
 import random
 import re
@@ -33,7 +37,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
@@ -74,16 +78,21 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway.locks impo
 from ansible_collections.slipway.release.plugins.module_utils.slipway.progress import Progress
 from aptclient import Client, RefusedError, served
 from debs import make_deb
+from labs import Lab, lab
 from tinysources import MAINTAINER, Archive, make_source
 
 SUITE, ARCHITECTURE = "bookworm", "amd64"
+#: The names of the build hosts; the first is lost.
+HOSTS = ("a", "b")
 #: Slots of each host.
-SLOTS = {"quick": 2, "sbuild": 1}
+SLOTS = {"quick": 2, "sbuild": 1, "lab": 1}
 #: Seconds for which the reader rests between rounds, so that builds that take longer have the processors.
-PAUSES = {"quick": 0.0, "sbuild": 2.0}
+PAUSES = {"quick": 0.0, "sbuild": 2.0, "lab": 2.0}
 #: The date of entries in changelogs of rebuilds, so that the same build makes the same bytes.
 EPOCH = 1_710_000_000
 RELATION = re.compile(r"([a-z0-9][a-z0-9.+-]+)(?: \(= ([^)\s]+)\))?")
+#: The account that builds on hosts of a lab.
+ACCOUNT = "slipway-build"
 #: Seconds that a run, and what is left of killed workers, may last.
 LONGEST, AFTERWARDS = 3600.0, 60.0
 
@@ -141,7 +150,7 @@ def work_quickly() -> None:
         receive_files(incoming, message["files"], place, most=1 << 30)
         index = read_index(fetch(name_index(job.repositories[0].line.split()[0])).decode())
         wanted = (Control((place / job.dsc).read_text()).get("Build-Depends") or "").replace(",", " ").split()
-        time.sleep(random.Random(f"{job.source} {os.getpid()}").uniform(0.0, 0.5))  # noqa: S311
+        time.sleep(random.Random(f"{job.source} {os.getpid()}").uniform(0.0, 0.5))  # noqa: S311  # a length
         log = place / f"{job.source}.log"
         log.write_text("made\n")
         if missing := [name for name in wanted if name not in index]:
@@ -189,6 +198,50 @@ def list_descendants(pid: int) -> list[int]:
     return found
 
 
+# --- hosts of a lab --------------------------------------------------------------------------------------------------
+
+PROVISION = """\
+- hosts: deb_build_hosts
+  gather_facts: false
+  roles: [slipway.release.deb_build_host]
+"""
+
+
+@contextlib.contextmanager
+def build_hosts(top: Path, kind: str) -> Iterator[Lab | None]:
+    """Both hosts of the lab as the role prepares them; none for other lines."""
+    if kind != "lab":
+        yield None
+        return
+    numbers = {name: {"lab_number": 21 + at, "lab_binds": ["/dev/console"]} for at, name in enumerate(HOSTS)}
+    with lab(top, {"deb_build_hosts": numbers}) as made:
+        key = top / "key"
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+        base = "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] machine bookworm main"
+        variables = {
+            "deb_build_host_keys": [key.with_suffix(".pub").read_text().strip()],
+            "deb_build_host_platforms": [{"name": SUITE, "base": [base]}],
+            "deb_build_host_builds": {ARCHITECTURE: ARCHITECTURE},
+        }
+        play = top / "provision.yml"
+        play.write_text(PROVISION)
+        words = ["ansible-playbook", "-i", str(made.inventory), "-e", json.dumps(variables), str(play)]
+        done = subprocess.run(words, cwd=ROOT, env=made.environment, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise SystemExit(f"The hosts of the lab could not be prepared:\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
+        yield made
+
+
+def list_hosts(kind: str, top: Path) -> list[Host]:
+    """The build hosts."""
+    builds, slots = {ARCHITECTURE: ARCHITECTURE}, SLOTS[kind]
+    if kind != "lab":
+        return [Host(name, builds, slots=slots) for name in HOSTS]
+    addresses = {one["name"]: one["address"] for one in json.loads((top / "lab/lab.json").read_text())["hosts"]}
+    options = (f"UserKnownHostsFile={top}/lab/ssh/known_hosts", f"IdentityFile={top}/key", "IdentitiesOnly=yes")
+    return [Host(name, builds, f"{ACCOUNT}@{addresses[name]}", options, slots) for name in HOSTS]
+
+
 # --- a run -----------------------------------------------------------------------------------------------------------
 
 
@@ -199,6 +252,8 @@ def run_builds(place: Path, kind: str, url: str) -> int:
     def make_command(host: Host) -> list[str]:
         if (place / "lost" / host.name).exists():
             return ["false"]
+        if kind == "lab":
+            return ordinary(host)
         tag = tag_workers(place, host.name)
         return [*ordinary(host), tag] if kind == "sbuild" else [sys.executable, __file__, "--worker", tag]
 
@@ -228,8 +283,7 @@ def run_builds(place: Path, kind: str, url: str) -> int:
         ],
     }
     repositories = {SUITE: [Repository(f"{url} {SUITE} main", (place / "key.asc").read_text())]}
-    hosts = [Host(name, {ARCHITECTURE: ARCHITECTURE}, slots=SLOTS[kind]) for name in ("a", "b")]
-    told: Iterator[Sequence[Host]] = iter([hosts])
+    told: Iterator[Sequence[Host]] = iter([list_hosts(kind, place.parent)])
     with (
         hold_flock(builds / ".lock", attempt="build", on="tiny", timeout=600),
         mock.patch.object(line, "make_command", make_command),
@@ -277,7 +331,7 @@ class Reader(threading.Thread):
         super().__init__()
         key = self.place / "key.asc"
         self.client = Client(self.place / "client", [f"deb [signed-by={key}] {self.url} {SUITE} main"])
-        self.dice = random.Random(1)  # noqa: S311
+        self.dice = random.Random(1)  # noqa: S311  # which package is fetched guards nothing
 
     __hash__ = threading.Thread.__hash__
 
@@ -355,7 +409,7 @@ class Chaos:
     away: float
 
 
-def try_builds(place: Path, options: argparse.Namespace, chaos: Chaos | None) -> Trial:
+def try_builds(place: Path, options: argparse.Namespace, chaos: Chaos | None, hosts: Lab | None) -> Trial:
     """Build all, change some, and build what has to be."""
     place.mkdir()
     (place / "lost").mkdir()
@@ -364,7 +418,8 @@ def try_builds(place: Path, options: argparse.Namespace, chaos: Chaos | None) ->
     archive = Archive(place)
     (place / "key.asc").write_text(archive.key)
     make_sources(archive, graph, list(graph), "1.0")
-    with served(archive.public) as url:
+    address = "127.0.0.1" if hosts is None else str(hosts.settings["gateway"])
+    with served(archive.public, address=address) as url:
         trial.reader = Reader(place, url, pause=PAUSES[options.line])
         trial.reader.start()
         try:
@@ -374,7 +429,7 @@ def try_builds(place: Path, options: argparse.Namespace, chaos: Chaos | None) ->
                     make_sources(archive, graph, choose_changed(options.packages), "1.1")
                 step = time.monotonic()
                 kills = 0 if chaos is None else (chaos.kills + 1 - number) // 2
-                do_step(place, options.line, url, trial, chaos, kills=kills, number=number)
+                do_step(place, options.line, url, trial, chaos, hosts, kills=kills, number=number)
                 trial.steps.append(time.monotonic() - step)
             trial.wall = time.monotonic() - begin
             rounds = trial.reader.rounds
@@ -383,7 +438,7 @@ def try_builds(place: Path, options: argparse.Namespace, chaos: Chaos | None) ->
         finally:
             trial.reader.ended.set()
             trial.reader.join()
-    conclude(archive, trial, graph)
+    conclude(archive, trial, graph, hosts)
     return trial
 
 
@@ -398,7 +453,17 @@ def make_sources(archive: Archive, graph: dict[str, list[str]], names: Sequence[
     )
 
 
-def do_step(place: Path, kind: str, url: str, trial: Trial, chaos: Chaos | None, *, kills: int, number: int) -> None:
+def do_step(
+    place: Path,
+    kind: str,
+    url: str,
+    trial: Trial,
+    chaos: Chaos | None,
+    hosts: Lab | None,
+    *,
+    kills: int,
+    number: int,
+) -> None:
     """Run until nothing is left: killed that many times, and once to the end."""
     words = [sys.executable, __file__, "--run", str(place), "--line", kind, "--url", url]
     left = kills
@@ -412,7 +477,7 @@ def do_step(place: Path, kind: str, url: str, trial: Trial, chaos: Chaos | None,
                 trial.faults.append(f"a run ended with status {status}: {(place / 'said').read_text()[-2000:]}")
             return
         if number == 0 and left == (kills + 1) // 2 and not trial.lost:
-            lose_host(place, trial, chaos, process)
+            lose_host(place, trial, chaos, process, hosts)
         moment = chaos.dice.uniform(0.5, chaos.within[number])
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(timeout=moment)
@@ -429,20 +494,33 @@ def do_step(place: Path, kind: str, url: str, trial: Trial, chaos: Chaos | None,
             trial.faults.append(f"a run ended with status {ended}: {(place / 'said').read_text()[-2000:]}")
 
 
-def lose_host(place: Path, trial: Trial, chaos: Chaos, process: subprocess.Popen[bytes]) -> None:
-    """Kill the workers of a host, and let none in for a time."""
+def lose_host(place: Path, trial: Trial, chaos: Chaos, process: subprocess.Popen[bytes], hosts: Lab | None) -> None:
+    """Kill the workers of a host, and let none in for a time; one of a lab crashes and is switched on again."""
     end = time.monotonic() + 60.0
-    while not (workers := list_workers(place, "a")) and process.poll() is None and time.monotonic() < end:
+    name = HOSTS[0]
+    while not (workers := find_workers(place, name, hosts)) and process.poll() is None and time.monotonic() < end:
         time.sleep(0.05)
-    lost = place / "lost" / "a"
-    lost.touch()
-    kill_all(workers)
+    if hosts is None:
+        lost = place / "lost" / name
+        lost.touch()
+        kill_all(workers)
+        back: Callable[[], object] = lost.unlink
+    else:
+        hosts.do("crash", name)
+        back = functools.partial(hosts.do, "start", name)
     trial.lost = len(workers)
-    threading.Timer(chaos.away, lost.unlink).start()
-    print(f"host a is lost for {chaos.away:.0f} s with {len(workers)} processes", file=sys.stderr, flush=True)
+    threading.Timer(chaos.away, back).start()
+    print(f"host {name} is lost for {chaos.away:.0f} s with {len(workers)} processes", file=sys.stderr, flush=True)
 
 
-def conclude(archive: Archive, trial: Trial, graph: dict[str, list[str]]) -> None:
+def find_workers(place: Path, host: str, hosts: Lab | None) -> list[int]:
+    """The processes that are workers of a host, or, in a lab, all that its account for builds has."""
+    if hosts is None:
+        return list_workers(place, host)
+    return [int(word) for word in hosts.on(host, f"pgrep --uid {ACCOUNT} || true").split()]
+
+
+def conclude(archive: Archive, trial: Trial, graph: dict[str, list[str]], hosts: Lab | None) -> None:
     """Look at what is there at the end, and at what should not be."""
     place = archive.place
     names = ("Package", "Version", "Architecture", "SHA256")
@@ -463,7 +541,7 @@ def conclude(archive: Archive, trial: Trial, graph: dict[str, list[str]]) -> Non
         *(place / "builds").rglob("*.deb"),
     ]
     end = time.monotonic() + AFTERWARDS
-    while (workers := [*list_workers(place, "a"), *list_workers(place, "b")]) and time.monotonic() < end:
+    while (workers := [one for name in HOSTS for one in find_workers(place, name, hosts)]) and time.monotonic() < end:
         time.sleep(0.5)
     checked = [subprocess.run(["reprepro", "-b", base, word], capture_output=True) for word in ("check", "checkpool")]
     trial.faults += [
@@ -493,12 +571,13 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="slipway-faults-") as scratch:
         place = Path(scratch) if options.keep is None else options.keep
         place.mkdir(parents=True, exist_ok=True)
-        calm = try_builds(place / "calm", options, None)
-        print(tell([calm]), file=sys.stderr, flush=True)
-        each = [min(2.4 / max(options.kills, 1), 0.7) * wall for wall in calm.steps]
-        dice = random.Random(options.seed)  # noqa: S311
-        away = options.away or max(5.0, calm.steps[0] / 4)
-        rough = try_builds(place / "rough", options, Chaos(dice, options.kills, [max(1.0, one) for one in each], away))
+        with build_hosts(place, options.line) as hosts:
+            calm = try_builds(place / "calm", options, None, hosts)
+            print(tell([calm]), file=sys.stderr, flush=True)
+            each = [max(1.0, min(2.4 / max(options.kills, 1), 0.7) * wall) for wall in calm.steps]
+            away = options.away or max(5.0, calm.steps[0] / 4)
+            dice = random.Random(options.seed)  # noqa: S311  # moments that a seed gives again
+            rough = try_builds(place / "rough", options, Chaos(dice, options.kills, each, away), hosts)
     faults = find_faults(calm, rough, options)
     print(tell([calm, rough]))
     print("".join(f"- {fault}\n" for fault in faults) or "All bars hold.")
