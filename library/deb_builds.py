@@ -29,6 +29,7 @@ requirements:
   - on build hosts sbuild, autopkgtest, mmdebstrap and uidmap, and the chroots of the role C(build_host)
   - debusine 0.16, where O(debusine) is given
 extends_documentation_fragment:
+  - slipway.release.deb_plan
   - slipway.release.deb_build_hosts
   - slipway.release.attributes
 options:
@@ -57,54 +58,6 @@ options:
     description: Where the package lists of the platforms' own packages are kept.
     type: path
     default: /var/cache/slipway/platforms
-  stacks:
-    description: What is to be there, as in M(slipway.release.deb_plan_info). Without it, every source of the archive.
-    type: dict
-  package_name:
-    description: The name of a stack's source package, from C({distribution}) and C({stack}).
-    type: str
-    default: "{stack}"
-  source_version:
-    description: The version of a source package, from C({version}) and C({platform}).
-    type: str
-    default: "{version}-0~{platform}"
-  policy:
-    description: What the success of a build invalidates, as in M(slipway.release.deb_plan_info).
-    type: str
-    choices: [transitive, direct, abi, build, none]
-    default: transitive
-  policies:
-    description: Policies of single stacks or sources.
-    type: dict
-    default: {}
-  abi_changed:
-    description: Stacks or sources that others must be linked with again.
-    type: list
-    elements: str
-    default: []
-  force:
-    description: Stacks or sources that are built in any case.
-    type: list
-    elements: str
-    default: []
-  rebuild:
-    description: Stacks or sources of which the binary packages are built once more, as C(+b1) and so on.
-    type: list
-    elements: str
-    default: []
-  hold:
-    description: Stacks or sources that are not built, each with the reason.
-    type: dict
-    default: {}
-  excludes:
-    description: Stacks or sources that are left out, each with the list of places where.
-    type: dict
-    default: {}
-  profiles:
-    description: The active build profiles, such as V(nocheck).
-    type: list
-    elements: str
-    default: []
   archive:
     description: The archive as reprepro keeps it, what it calls its base directory.
     type: path
@@ -333,21 +286,19 @@ from typing import Any
 from ..module_utils.slipway.apt.sources import fetch_package_lists
 from ..module_utils.slipway.binary.job import Repository
 from ..module_utils.slipway.binary.limits import Limits
-from ..module_utils.slipway.distro.edges import POLICIES
 from ..module_utils.slipway.distro.plantext import format_plan
-from ..module_utils.slipway.distro.release import Names
 from ..module_utils.slipway.errors import SlipwayError
 from ..module_utils.slipway.farm.builds import Line, Report, Run, Settings, read_results
 from ..module_utils.slipway.farm.debusine import Engine, Terms
 from ..module_utils.slipway.farm.debusineapi import Api, read_token
 from ..module_utils.slipway.farm.line import do_job
-from ..module_utils.slipway.farm.roster import read_host
+from ..module_utils.slipway.farm.roster import HostsFile, read_host
 from ..module_utils.slipway.farm.schedule import Host
 from ..module_utils.slipway.farm.site import LocalShelf, LocalStore, SitePlanner, read_versions, serve_directory
 from ..module_utils.slipway.files import make_directory, make_scratch, read_regular, write_atomic
 from ..module_utils.slipway.locks import hold_flock
 from ..module_utils.slipway.module.hangup import watch_reader
-from ..module_utils.slipway.module.options import DEB_BUILD_HOSTS
+from ..module_utils.slipway.module.options import DEB_BUILD_HOSTS, DEB_PLAN
 from ..module_utils.slipway.module.report import run_module
 from ..module_utils.slipway.progress import Progress
 
@@ -362,12 +313,8 @@ DEBUSINE = {
     "queue_timeout": {"type": "float", "default": 86400},
     "away_timeout": {"type": "float", "default": 1800},
 }
-NAMES = {"type": "list", "elements": "str", "default": []}
 #: The options that are those of a plan as well.
-PLANNED = (
-    *("distribution", "stacks", "package_name", "source_version", "policy", "policies", "abi_changed", "force"),
-    *("rebuild", "hold", "excludes", "profiles"),
-)
+PLANNED = ("distribution", *DEB_PLAN)
 
 
 def main() -> None:
@@ -375,20 +322,10 @@ def main() -> None:
         act,
         {
             "distribution": {"type": "str", "required": True},
+            **DEB_PLAN,
             "platforms": {"type": "list", "elements": "dict", "required": True},
-            "architectures": NAMES,
+            "architectures": {"type": "list", "elements": "str", "default": []},
             "base_directory": {"type": "path", "default": "/var/cache/slipway/platforms"},
-            "stacks": {"type": "dict"},
-            "package_name": {"type": "str", "default": Names.package},
-            "source_version": {"type": "str", "default": Names.shadow},
-            "policy": {"type": "str", "choices": list(POLICIES), "default": "transitive"},
-            "policies": {"type": "dict", "default": {}},
-            "abi_changed": NAMES,
-            "force": NAMES,
-            "rebuild": NAMES,
-            "hold": {"type": "dict", "default": {}},
-            "excludes": {"type": "dict", "default": {}},
-            "profiles": NAMES,
             "archive": {"type": "path", "required": True},
             "public": {"type": "path", "required": True},
             "component": {"type": "str", "default": "main"},
@@ -540,13 +477,13 @@ def make_run(options: Mapping[str, Any], planner: SitePlanner, url: str, *, prog
         store=LocalStore(
             Path(options["archive"]), public, Path(options["gnupghome"]), component, options["lock_timeout"]
         ),
-        hosts=make_hosts(options),
+        hosts=make_hosts(options, progress),
         progress=progress,
         line=line,
     )
 
 
-def make_hosts(options: Mapping[str, Any]) -> Callable[[], Sequence[Host] | None]:
+def make_hosts(options: Mapping[str, Any], progress: Progress) -> Callable[[], Sequence[Host] | None]:
     """What tells the hosts, the first time and whenever their file has changed."""
     rows = options["hosts"] if options["debusine"] is None else [describe_debusine(options)]
     if options["hosts_file"] is None:
@@ -555,22 +492,7 @@ def make_hosts(options: Mapping[str, Any]) -> Callable[[], Sequence[Host] | None
     path = Path(options["hosts_file"])
     make_directory(path.parent)
     write_atomic(path, json.dumps(rows, indent=2, sort_keys=True).encode() + b"\n")
-    known: list[tuple[int, int]] = []
-
-    def read() -> Sequence[Host] | None:
-        try:
-            state = path.stat()
-            if known == [(state.st_mtime_ns, state.st_ino)]:
-                return None
-            hosts = [read_host(row) for row in json.loads(path.read_text(encoding="utf-8"))]
-        except (OSError, ValueError, TypeError, KeyError) as error:
-            raise SlipwayError(
-                "read the build hosts", str(path), str(error), do_next="Correct the file, and run again."
-            ) from error
-        known[:] = [(state.st_mtime_ns, state.st_ino)]
-        return hosts
-
-    return read
+    return HostsFile(path, progress.report)
 
 
 def describe_debusine(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ description:
     C(Build-Conflicts); the build itself finds out.
   - The same indexes and options give the same plan, byte for byte.
 extends_documentation_fragment:
+  - slipway.release.deb_plan
   - slipway.release.attributes.info_module
   - slipway.release.attributes
 options:
@@ -28,21 +29,6 @@ options:
     description: The distribution, for names of packages and for the plan.
     type: str
     default: ""
-  stacks:
-    description:
-      - What is to be there, a version for each stack, a text. It may stand in a mapping as C(version), as
-        M(slipway.release.distro_file_info) returns it. C(package) there is the name of its source package, and
-        C(source_version) a template as O(source_version), where these are others than for the rest.
-      - Without it, every source of the indexes in its highest version.
-    type: dict
-  package_name:
-    description: The name of a stack's source package, from C({distribution}) and C({stack}).
-    type: str
-    default: "{stack}"
-  source_version:
-    description: The version of a source package, from C({version}) and C({platform}).
-    type: str
-    default: "{version}-0~{platform}"
   platforms:
     description:
       - What is to be built for. Indexes are paths or URLs of files, plain or compressed by gzip or xz, or directories
@@ -81,57 +67,10 @@ options:
         type: list
         elements: str
         default: []
-  policy:
-    description:
-      - What the success of a build invalidates, which then is removed from the archive and built again.
-      - V(transitive) is all that depends on it, directly or not, to build or to run.
-      - V(direct) is what depends on it directly.
-      - V(abi) is the same if the names of the libraries that it makes are others than those in the archive, or if it is
-        in O(abi_changed), else nothing. Libraries are packages with a name that begins with C(lib) and does not end
-        with C(-dev), C(-doc), C(-bin) and the like.
-      - V(build) is what needs it to build, directly or through what its build dependencies depend on, and so on.
-      - V(none) is nothing.
-    type: str
-    choices: [transitive, direct, abi, build, none]
-    default: transitive
-  policies:
-    description: Policies of single stacks or sources, such as C(roscpp_docs=none). What goes through them counts too.
-    type: dict
-    default: {}
-  abi_changed:
-    description: Stacks or sources that others must be linked with again.
-    type: list
-    elements: str
-    default: []
   new:
     description: Stacks or sources and the version that they would have, a text, to see what that would lead to.
     type: dict
     default: {}
-  force:
-    description: Stacks or sources that are built in any case.
-    type: list
-    elements: str
-    default: []
-  rebuild:
-    description: Stacks or sources of which the binary packages are built once more, as C(+b1) and so on.
-    type: list
-    elements: str
-    default: []
-  hold:
-    description: Stacks or sources that are not built, each with the reason. They are not invalidated either.
-    type: dict
-    default: {}
-  excludes:
-    description:
-      - Stacks or sources that are left out, each with the list of places where, such as V(lucid-i386) or V(lucid). An
-        empty list means everywhere.
-    type: dict
-    default: {}
-  profiles:
-    description: The active build profiles, such as V(nocheck).
-    type: list
-    elements: str
-    default: []
   alternatives:
     description:
       - Which alternatives of a build dependency count. V(any) is the first that can be had; V(first) is the first that
@@ -203,11 +142,10 @@ text:
 import gc
 from typing import Any
 
-from ..module_utils.slipway.distro.edges import POLICIES
 from ..module_utils.slipway.distro.plan import make_plan
 from ..module_utils.slipway.distro.planindexes import Request, read_platforms
 from ..module_utils.slipway.distro.plantext import format_plan
-from ..module_utils.slipway.distro.release import Names
+from ..module_utils.slipway.module.options import DEB_PLAN
 from ..module_utils.slipway.module.report import run_module
 
 NAMES = {"type": "list", "elements": "str", "default": []}
@@ -226,19 +164,9 @@ def main() -> None:
         act,
         {
             "distribution": {"type": "str", "default": ""},
-            "stacks": {"type": "dict"},
-            "package_name": {"type": "str", "default": Names.package},
-            "source_version": {"type": "str", "default": Names.shadow},
+            **DEB_PLAN,
             "platforms": {"type": "list", "elements": "dict", "required": True, "options": PLATFORM},
-            "policy": {"type": "str", "choices": list(POLICIES), "default": "transitive"},
-            "policies": {"type": "dict", "default": {}},
-            "abi_changed": NAMES,
             "new": {"type": "dict", "default": {}},
-            "force": NAMES,
-            "rebuild": NAMES,
-            "hold": {"type": "dict", "default": {}},
-            "excludes": {"type": "dict", "default": {}},
-            "profiles": NAMES,
             "alternatives": {"type": "str", "choices": ["any", "first"], "default": "any"},
             "most": {"type": "int", "default": 12},
             "timeout": {"type": "float", "default": 300},

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +30,40 @@ def read_host(row: Mapping[str, Any]) -> Host:
         int(row.get("slots", 1)) or len(os.sched_getaffinity(0)),
         bool(row.get("drained", False)),
     )
+
+
+class HostsFile:
+    """The hosts in a file, when it is read first and whenever it has changed; None when it has not.
+
+    While a run lasts, a file that cannot be read, or is not what it should be, is told of once, and the hosts stay.
+    """
+
+    def __init__(self, path: Path, say: Callable[[str], None]) -> None:
+        self.path, self.say = path, say
+        self._seen: tuple[int, int] | None = None
+        self._fault = ""
+
+    def __call__(self) -> Sequence[Host] | None:
+        """Read it, if it is another than the last time."""
+        try:
+            state = self.path.stat()
+            now = (state.st_mtime_ns, state.st_ino)
+            if now == self._seen:
+                return None
+            rows = json.loads(self.path.read_text(encoding="utf-8"))
+            hosts = [read_host(row) for row in rows]
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+            fault = f"{type(error).__name__}: {error}"
+            if self._seen is None:
+                raise SlipwayError(
+                    "read the build hosts", str(self.path), fault, do_next="Correct the file, and run again."
+                ) from error
+            if fault != self._fault:
+                self.say(f"{self.path} cannot be read, so that the hosts stay as they were: {fault}")
+            self._fault = fault
+            return None
+        self._seen, self._fault = now, ""
+        return hosts
 
 
 def format_roster(rows: Sequence[Any]) -> str:

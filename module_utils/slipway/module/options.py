@@ -53,6 +53,19 @@ DEB_BUILD_HOSTS: Options = {
         },
     }
 }
+_NAMES: dict[str, Any] = {"type": "list", "elements": "str", "default": []}
+DEB_PLAN: Options = {
+    "stacks": {"type": "dict"},
+    "package_name": {"type": "str", "default": "{stack}"},
+    "source_version": {"type": "str", "default": "{version}-0~{platform}"},
+    "policy": {
+        "type": "str",
+        "choices": ["transitive", "direct", "abi", "build", "none"],
+        "default": "transitive",
+    },
+    **dict.fromkeys(("abi_changed", "force", "rebuild", "profiles"), _NAMES),
+    **{name: {"type": "dict", "default": {}} for name in ("policies", "hold", "excludes")},
+}
 DISTRO: Options = {
     "repository": {"type": "str"},
     "branch": {"type": "str", "default": "master"},

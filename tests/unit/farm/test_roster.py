@@ -10,6 +10,7 @@ from ansible_collections.slipway.release.plugins.filter import deb_build_hosts a
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
 from ansible_collections.slipway.release.plugins.module_utils.slipway.farm import line, roster
 from ansible_collections.slipway.release.plugins.module_utils.slipway.farm.roster import (
+    HostsFile,
     ask_hosts,
     change_drained,
     mark_drained,
@@ -35,6 +36,24 @@ def test_who_is_drained_stays_so_until_told_otherwise() -> None:
 def test_what_cannot_be_drained_is_told(drain: list[str], resume: list[str], why: str) -> None:
     with pytest.raises(SlipwayError, match=why):
         change_drained(["a"], [], drain=drain, resume=resume)
+
+
+def test_a_file_that_is_edited_badly_while_builds_run_changes_nothing_and_is_told_once(tmp_path: Path) -> None:
+    path, said = tmp_path / "hosts.json", []
+    file = HostsFile(path, said.append)
+    with pytest.raises(SlipwayError, match=r"read the build hosts .*hosts\.json"):
+        file()
+    path.write_text('[{"name": "a", "chroots": {"amd64": "amd64"}}]')
+    assert file() == [Host("a", {"amd64": "amd64"})]
+    assert file() is None
+    for broken in ("[{", "7", '["a"]', '[{"name": "a", "chroots": [1]}]', '[{"name": "a"}]'):
+        path.write_text(broken)
+        said.clear()
+        assert (file(), file()) == (None, None), broken
+        assert len(said) == 1, broken
+        assert f"{path} cannot be read, so that the hosts stay as they were" in said[0]
+    path.write_text('[{"name": "b", "chroots": {"amd64": "amd64"}}]')
+    assert file() == [Host("b", {"amd64": "amd64"})]
 
 
 def test_a_file_that_cannot_be_read_is_told_and_none_is_none(tmp_path: Path) -> None:

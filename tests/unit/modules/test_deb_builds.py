@@ -40,7 +40,7 @@ def give(tmp_path: Path, server_url: str, **more: Any) -> dict[str, Any]:
 
 
 def test_debusine_is_one_host_for_all_architectures(tmp_path: Path) -> None:
-    hosts = make_hosts(give(tmp_path, "http://localhost:1"))()
+    hosts = make_hosts(give(tmp_path, "http://localhost:1"), SILENT)()
     assert hosts is not None
     assert [(host.name, host.slots, dict(host.chroots)) for host in hosts] == [
         ("debusine", 7, {"amd64": "amd64", "i386": "i386"})
