@@ -26,7 +26,7 @@ description:
     running or done there.
 requirements:
   - reprepro
-  - on build hosts sbuild, autopkgtest, mmdebstrap and uidmap, and the chroots of the role C(build_host)
+  - on build hosts sbuild, autopkgtest, mmdebstrap and uidmap, and the chroots of the role C(deb_build_host)
   - debusine 0.16, where O(debusine) is given
 extends_documentation_fragment:
   - slipway.release.deb_plan
