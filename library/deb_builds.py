@@ -288,9 +288,10 @@ from ..module_utils.slipway.binary.job import Repository
 from ..module_utils.slipway.binary.limits import Limits
 from ..module_utils.slipway.distro.plantext import format_plan
 from ..module_utils.slipway.errors import SlipwayError
-from ..module_utils.slipway.farm.builds import Line, Report, Run, Settings, read_results
+from ..module_utils.slipway.farm.builds import Line, Report, Run, Settings
 from ..module_utils.slipway.farm.debusine import Engine, Terms
 from ..module_utils.slipway.farm.debusineapi import Api, read_token
+from ..module_utils.slipway.farm.kept import read_results
 from ..module_utils.slipway.farm.line import do_job
 from ..module_utils.slipway.farm.roster import HostsFile, read_host
 from ..module_utils.slipway.farm.schedule import Host

@@ -8,12 +8,9 @@ What is done is what the archive has, so that a run which was killed is gone on 
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import json
 import queue
 import re
-import shutil
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -28,10 +25,10 @@ from ..deb.architectures import ALL
 from ..deb.version import number_rebuild
 from ..distro.packages import Binary
 from ..errors import SlipwayError, count_of
-from ..files import make_directory, write_atomic
+from ..files import make_directory
 from ..progress import Progress
-from ..release.records import format_json
 from .again import FIRST, NOT_BUILT, Again, compare, is_sampled, keep_first, tell
+from .kept import Built, empty_place, forget_result, locate_unit, read_gone, read_unit, write_gone, write_result
 from .line import Limit, LostError, do_job
 from .now import Board
 from .schedule import Host, Schedule, Start, Unit
@@ -39,10 +36,6 @@ from .schedule import Host, Schedule, Start, Unit
 #: Seconds that results wait for others which could go into the archive with them, while there is other work.
 BATCH = 3.0
 LOOK = 1.0
-#: The file that says what became of a unit.
-RESULT = "result.json"
-#: The file beside it that says what took its packages away.
-GONE = "gone.json"
 
 
 @dataclass(frozen=True)
@@ -132,31 +125,6 @@ class Settings:
     batch: float = BATCH
     #: Where readers see what runs now.
     status: Path | None = None
-
-
-@dataclass
-class Built:
-    """What became of a unit; ``state`` is ``ok``, ``failed`` or ``running``."""
-
-    unit: Unit
-    stack: str | None
-    state: str
-    stage: str = ""
-    reason: str = ""
-    host: str = ""
-    log: str = ""
-    seconds: Mapping[str, float] = field(default_factory=dict)
-    tests: Mapping[str, str] = field(default_factory=dict)
-    why: str = ""
-    at: int = 0
-    reproduced: dict[str, Any] = field(default_factory=dict)
-
-    def as_dict(self) -> dict[str, Any]:
-        """As plain values."""
-        kept = ("stack", "state", "stage", "reason", "host", "log", "why", "at", "reproduced")
-        mine = {name: getattr(self, name) for name in kept}
-        named = {name: getattr(self.unit, name) for name in ("platform", "architecture", "source", "version")}
-        return {**named, **mine, "seconds": dict(self.seconds), "tests": dict(self.tests)}
 
 
 @dataclass
@@ -272,7 +240,7 @@ class Run:
             unit = read_unit(place)
             infos = tuple(sorted(place.glob("*.buildinfo")))
             if unit is not None and not self.store.adopt(Product(unit, tuple(mine), (), infos)):
-                (place / RESULT).unlink()
+                forget_result(place)
             for deb in mine:
                 deb.unlink()
 
@@ -317,7 +285,7 @@ class Run:
         else:
             self.progress.report(f"{start.unit.label} is built on {start.host.name}, since {self.explain(start.unit)}")
         make_directory(place)
-        _empty(place)
+        empty_place(place)
         thread = threading.Thread(target=self.build, args=(start, self.make_job(start), place), daemon=True)
         self.threads = [*(each for each in self.threads if each.is_alive()), thread]
         thread.start()
@@ -459,7 +427,7 @@ class Run:
         again, built = self.again.pop(came.start.unit)
         built.reproduced = came.found or {"state": NOT_BUILT, "host": came.start.host.name, "reason": reason}
         self.progress.report(f"{came.start.unit.label} on {came.start.host.name}: {tell(built.reproduced)}")
-        write_atomic(self.locate(built.unit) / RESULT, format_json(built.as_dict()))
+        write_result(self.locate(built.unit), built)
         for directory in (again.first, came.target):
             for deb in directory.glob("*.deb"):
                 deb.unlink(missing_ok=True)
@@ -482,7 +450,7 @@ class Run:
             self.explain(unit),
             int(time.time()),
         )
-        write_atomic(came.target / RESULT, format_json(built.as_dict()))
+        write_result(came.target, built)
         return built
 
     def note(self, came: _Came, state: str, stage: str, reason: str) -> None:
@@ -538,7 +506,7 @@ class Run:
                     for deb in () if self.plan_again(product, built) else product.debs:
                         deb.unlink(missing_ok=True)
                 self.report.built.append(built)
-                write_atomic(self.locate(product.unit) / RESULT, format_json(built.as_dict()))
+                write_result(self.locate(product.unit), built)
         self.plan()
 
     def remember_removed(self, product: Product) -> None:
@@ -548,9 +516,7 @@ class Run:
             for binary in binaries:
                 if (binary.name, index) in gone and binary.source != unit.source:
                     other = Unit(unit.platform, index, binary.source, binary.source_version)
-                    make_directory(self.locate(other))
-                    said = {"by": unit.label, "version": binary.version}
-                    write_atomic(self.locate(other) / GONE, format_json(said))
+                    write_gone(self.locate(other), unit.label, binary.version)
 
     def is_own(self, product: Product, name: str) -> bool:
         """Whether a package is one of the build itself."""
@@ -595,51 +561,6 @@ class Run:
             f"{why}; {count_of(len(self.entries), 'build')} are left, and {running} runs",
             do_next=f"What is built is in the archive: run the same command again{more}.",
         )
-
-
-def locate_unit(directory: Path, unit: Unit) -> Path:
-    """Where all is that is kept of a unit."""
-    name = f"{unit.source}_{unit.version.replace(':', '%3a')}{'.again' if unit.again else ''}"
-    return directory / f"{unit.platform}-{unit.architecture}" / name
-
-
-def read_gone(place: Path) -> dict[str, str]:
-    """What took the packages of a unit away, and the version of one of them; empty if nothing did."""
-    with contextlib.suppress(OSError, ValueError):
-        found = json.loads((place / GONE).read_text(encoding="utf-8"))
-        if isinstance(found, dict) and {"by", "version"} <= found.keys():
-            return {name: str(found[name]) for name in ("by", "version")}
-    return {}
-
-
-def read_unit(place: Path) -> Unit | None:
-    """Of which unit a directory says that it was built, if it does."""
-    with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
-        found = json.loads((place / RESULT).read_text(encoding="utf-8"))
-        if found["state"] == "ok":
-            return Unit(found["platform"], found["architecture"], found["source"], found["version"])
-    return None
-
-
-def read_results(directory: Path, plan: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The last result of each entry of a plan that has one. One that cannot be read is none."""
-    found = []
-    for entry in plan.get("entries", ()):
-        unit = Unit(entry["platform"], entry["architecture"], entry["source"], entry["version"])
-        with contextlib.suppress(OSError, ValueError):
-            result = json.loads((locate_unit(directory, unit) / RESULT).read_text(encoding="utf-8"))
-            if isinstance(result, dict):
-                found.append(result)
-    return found
-
-
-def _empty(place: Path) -> None:
-    """Remove all that is kept of a unit but what took it away: a run that is killed now has to be told of that."""
-    for path in place.iterdir():
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        elif path.name != GONE:
-            path.unlink()
 
 
 def _is_of_other_part(binary: Binary, parts: Collection[str]) -> bool:

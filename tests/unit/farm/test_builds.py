@@ -28,8 +28,8 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway.farm.build
     Report,
     Run,
     Settings,
-    read_results,
 )
+from ansible_collections.slipway.release.plugins.module_utils.slipway.farm.kept import read_results
 from ansible_collections.slipway.release.plugins.module_utils.slipway.farm.line import LostError
 from ansible_collections.slipway.release.plugins.module_utils.slipway.farm.schedule import Host
 from ansible_collections.slipway.release.plugins.module_utils.slipway.farm.site import (
