@@ -54,10 +54,14 @@ $(VENV)/lab.stamp: debian-packages-lab.txt $(VENV)/release.stamp
 	@scripts/install-packages debian-packages-lab.txt
 	@touch $@
 
-$(VENV)/test.stamp: requirements-test.txt debian-packages-test.txt $(VENV)/release.stamp $(VENV)/debs.stamp $(VENV)/lab.stamp
-	@scripts/install-packages debian-packages-test.txt
-	@/usr/bin/python3 -IB scripts/set_up_python.py requirements.txt requirements-test.txt
-	@touch $@
+# On a fresh clone everything is missing: Debian packages and those of Python are installed at the same time, and each at once.
+TEST_LISTS := debian-packages-debs.txt debian-packages-lab.txt debian-packages-test.txt
+$(VENV)/test.stamp: requirements.txt requirements-test.txt constraints.txt $(TEST_LISTS) $(VENV)/packages.stamp
+	@scripts/install-packages $(TEST_LISTS) & installing=$$!; failed=; \
+	  /usr/bin/python3 -IB scripts/set_up_python.py requirements.txt requirements-test.txt || failed=1; \
+	  wait $$installing && [ -z "$$failed" ]
+	@scripts/ensure-subids
+	@touch $(VENV)/release.stamp $(VENV)/debs.stamp $(VENV)/lab.stamp $@
 
 .PHONY: release
 release: export VERSION := $(VERSION)
