@@ -26,6 +26,7 @@ def make_chroot(path: Path, suite: str, architecture: str, *, sources: Sequence[
                 *("mmdebstrap", "--mode=unshare", "--variant=buildd", f"--architectures={architecture}"),
                 # What is unpacked from it is thrown away, so that nothing in it must survive a crash.
                 "--dpkgopt=force-unsafe-io",
+                "--include=fakeroot",  # sbuild would install it for each build
                 *(suite, str(making), "-"),
             ],
             attempt="make the chroot",
