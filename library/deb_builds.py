@@ -109,7 +109,8 @@ options:
         description:
           - In what the packages of a platform are built and tested, by platform. The number of an artifact, a lookup
             such as C(debian/match:codename=bookworm), or C(deb) with the address, the suite and the components of an
-            archive. Of the last one debusine makes a tarball, once a week.
+            archive. Of the last one debusine makes a tarball, once a week. The word C(machine) in the place of the
+            address is as in O(platforms), where workers reach the same mirror.
           - V({platform}) and V({architecture}) stand for their names. The default is C(deb
             http://deb.debian.org/debian {platform} main).
         type: dict
@@ -237,8 +238,8 @@ builds:
   description:
     - What was built, in the order of its end, each with C(source), C(stack), C(version), C(platform), C(architecture),
       C(state) (V(ok) or V(failed)), C(stage) (V(fetch), V(build), V(install), V(test) or V(include)), C(reason),
-      C(host), C(log), C(seconds) by stage, C(tests) by name, C(at), the end in seconds since 1970, and C(why) it was
-      built.
+      C(host) (with debusine which worker), C(log), C(seconds) by stage, C(tests) by name, C(at), the end in seconds
+      since 1970, and C(why) it was built.
   returned: success
   type: list
   elements: dict
@@ -283,16 +284,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..module_utils.slipway.apt.sources import fetch_package_lists
+from ..module_utils.slipway.apt.sources import fetch_package_lists, resolve_mirrors
 from ..module_utils.slipway.binary.job import Repository
 from ..module_utils.slipway.binary.limits import Limits
 from ..module_utils.slipway.distro.plantext import format_plan
 from ..module_utils.slipway.errors import SlipwayError
-from ..module_utils.slipway.farm.builds import Line, Report, Run, Settings
+from ..module_utils.slipway.farm.builds import Report, Run, Settings
 from ..module_utils.slipway.farm.debusine import Engine, Terms
 from ..module_utils.slipway.farm.debusineapi import Api, read_token
 from ..module_utils.slipway.farm.kept import read_results
-from ..module_utils.slipway.farm.line import do_job
+from ..module_utils.slipway.farm.line import Line, do_job
 from ..module_utils.slipway.farm.roster import HostsFile, read_host
 from ..module_utils.slipway.farm.schedule import Host
 from ..module_utils.slipway.farm.site import LocalShelf, LocalStore, SitePlanner, read_versions, serve_directory
@@ -436,7 +437,8 @@ def open_line(options: Mapping[str, Any], progress: Progress) -> Iterator[Line]:
         away=given["away_timeout"],
         say=progress.report,
     )
-    environments = {str(name): str(value) for name, value in given["environments"].items()}
+    names, lines = map(str, given["environments"]), resolve_mirrors(list(map(str, given["environments"].values())))
+    environments = dict(zip(names, lines, strict=True))
     terms = Terms(Path(options["directory"]) / ".debusine", environments, given["queue_timeout"])
     with Engine(
         api,

@@ -28,6 +28,7 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway.binary.lim
 from ansible_collections.slipway.release.plugins.module_utils.slipway.farm.debusine import Engine, Terms
 from ansible_collections.slipway.release.plugins.module_utils.slipway.farm.debusineapi import Api, read_token
 from ansible_collections.slipway.release.plugins.module_utils.slipway.farm.debusinetasks import DEFAULT_ENVIRONMENT
+from ansible_collections.slipway.release.plugins.module_utils.slipway.farm.line import Watch
 from ansible_collections.slipway.release.plugins.module_utils.slipway.farm.schedule import Host
 from ansible_collections.slipway.release.plugins.module_utils.slipway.files import make_scratch
 
@@ -199,9 +200,8 @@ def main(url: str, workspace: str, token: str, name: str, target: str, environme
         api = Api(address, read_token(Path(token)), workspace=workspace, say=print)
         terms = Terms(scratch / "memory", {job.platform: environment})
         with Engine(api, terms, versions=lambda _platform, _architecture: {}, say=print) as engine:
-            result = engine.do_job(
-                Host("debusine", {"amd64": "amd64"}), job, source, scratch, tell=print, stop=threading.Event()
-            )
+            watch = Watch(print, threading.Event())
+            result = engine.do_job(Host("debusine", {"amd64": "amd64"}), job, source, scratch, watch)
         print(result, *sorted(path.name for path in scratch.iterdir()))
     recorder.write(Path(target))
 

@@ -42,6 +42,7 @@ sys.path[:0] = [str(ROOT / "collections"), str(ROOT / "tests"), str(Path(__file_
 from ansible_collections.slipway.release.plugins.module_utils.slipway import openpgp
 from ansible_collections.slipway.release.plugins.module_utils.slipway.binary.job import DONE, TEST, Job, Result
 from ansible_collections.slipway.release.plugins.module_utils.slipway.farm.builds import Product, Run, Settings
+from ansible_collections.slipway.release.plugins.module_utils.slipway.farm.line import Watch
 from ansible_collections.slipway.release.plugins.module_utils.slipway.farm.schedule import Host, Unit
 from ansible_collections.slipway.release.plugins.module_utils.slipway.farm.site import (
     LocalShelf,
@@ -126,7 +127,7 @@ class Site:
             "base": [],
         }
 
-        def answer(_host: Host, job: Job, _source: Sequence[Path], target: Path, /, **_more: Any) -> Result:
+        def answer(_host: Host, job: Job, _source: Sequence[Path], target: Path, _watch: Watch) -> Result:
             make_result(target, job.source)
             return Result(DONE, TEST)
 

@@ -36,10 +36,10 @@ sys.path[:0] = [str(ROOT / "collections"), str(ROOT / "tests"), str(Path(__file_
 from ansible_collections.slipway.release.plugins.module_utils.slipway.apt.sources import fetch_package_lists
 from ansible_collections.slipway.release.plugins.module_utils.slipway.binary import sbuild
 from ansible_collections.slipway.release.plugins.module_utils.slipway.binary.job import Job, Repository
-from ansible_collections.slipway.release.plugins.module_utils.slipway.farm.builds import Line, Run, Settings
+from ansible_collections.slipway.release.plugins.module_utils.slipway.farm.builds import Run, Settings
 from ansible_collections.slipway.release.plugins.module_utils.slipway.farm.debusine import Engine, Terms
 from ansible_collections.slipway.release.plugins.module_utils.slipway.farm.debusineapi import Api, read_token
-from ansible_collections.slipway.release.plugins.module_utils.slipway.farm.line import do_job
+from ansible_collections.slipway.release.plugins.module_utils.slipway.farm.line import Line, do_job
 from ansible_collections.slipway.release.plugins.module_utils.slipway.farm.schedule import Host
 from ansible_collections.slipway.release.plugins.module_utils.slipway.farm.site import (
     LocalShelf,

@@ -272,8 +272,8 @@ def run_builds(place: Path, kind: str, url: str) -> int:
         tag = tag_workers(place, host.name)
         return [*ordinary(host), tag] if kind == "sbuild" else [sys.executable, __file__, "--worker", tag]
 
-    def do_job(host: Host, job: Job, source: Sequence[Path], target: Path, /, **more: Any) -> Result:
-        return line.do_job(host, replace(job, epoch=EPOCH), source, target, **more)
+    def do_job(host: Host, job: Job, source: Sequence[Path], target: Path, watch: line.Watch) -> Result:
+        return line.do_job(host, replace(job, epoch=EPOCH), source, target, watch)
 
     public, base, builds = place / "public", place / "shadow", place / "builds"
     dists = f"{public}/dists/{{platform}}/main"

@@ -24,7 +24,7 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway.binary.job
     Result,
 )
 from ansible_collections.slipway.release.plugins.module_utils.slipway.binary.limits import Limits
-from ansible_collections.slipway.release.plugins.module_utils.slipway.farm.line import do_job
+from ansible_collections.slipway.release.plugins.module_utils.slipway.farm.line import Watch, do_job
 from ansible_collections.slipway.release.plugins.module_utils.slipway.farm.schedule import Host
 from ansible_collections.slipway.release.plugins.module_utils.slipway.farm.site import serve_directory
 from ansible_collections.slipway.release.plugins.module_utils.slipway.host.chroot import make_chroot
@@ -62,7 +62,7 @@ class Builder:
             line = f"{self.url} bookworm main"
             job = replace(job, repositories=(Repository(line, self.archive.key),))
         files = [path for one in (dsc, *others) for path in (one, one.with_suffix(".tar.gz"))]
-        return do_job(HERE, replace(job, **words), files, self.target, tell=self.steps.append, stop=self.stop)
+        return do_job(HERE, replace(job, **words), files, self.target, Watch(self.steps.append, self.stop))
 
     def read_log(self) -> str:
         (log,) = self.target.glob("*.log")

@@ -126,7 +126,7 @@ def _is_dsc(name: str) -> bool:
 class Result:
     """What became of a job: at which ``stage`` it ended, and why in a sentence; ``seconds`` by stage.
 
-    ``tests`` are those of the package with what became of each.
+    ``tests`` are those of the package with what became of each. ``host`` is who did it if not who was asked.
     """
 
     outcome: str
@@ -134,6 +134,7 @@ class Result:
     reason: str = ""
     seconds: Mapping[str, float] = field(default_factory=dict)
     tests: Mapping[str, str] = field(default_factory=dict)
+    host: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """As a message."""

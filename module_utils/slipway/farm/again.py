@@ -58,12 +58,13 @@ def compare(again: Again, second: Path, *, host: str) -> dict[str, Any]:
 
 
 def tell(found: dict[str, Any]) -> str:
-    """The same for people."""
+    """The same for people: the build on one and the same host says less."""
+    where = ", on the same host as before" if found["host"] == found.get("first_host") else ""
     if found["state"] == SAME:
-        return "the same bytes"
+        return f"the same bytes{where}"
     if found["state"] == NOT_BUILT:
         return f"nothing: {found['reason']}"
-    return f"other bytes: {'; '.join(f'{name} ({why})' for name, why in found['differ'].items())}"
+    return f"other bytes{where}: {'; '.join(f'{name} ({why})' for name, why in found['differ'].items())}"
 
 
 def _hash(path: Path) -> str:

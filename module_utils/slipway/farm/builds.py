@@ -29,7 +29,7 @@ from ..files import make_directory
 from ..progress import Progress
 from .again import FIRST, NOT_BUILT, Again, compare, is_sampled, keep_first, tell
 from .kept import Built, empty_place, forget_result, locate_unit, read_gone, read_unit, write_gone, write_result
-from .line import Limit, LostError, do_job
+from .line import Line, LostError, Watch, do_job
 from .now import Board
 from .schedule import Host, Schedule, Start, Unit
 
@@ -72,24 +72,6 @@ class Shelf(Protocol):
 
     def fetch(self, unit: Unit, /) -> list[Path]:
         """The files of a source package, the .dsc first."""
-
-
-class Line(Protocol):
-    """Has a job done, as :func:`.line.do_job` does on a build host."""
-
-    def __call__(
-        self,
-        host: Host,
-        job: Job,
-        source: Sequence[Path],
-        target: Path,
-        /,
-        *,
-        tell: Callable[[dict[str, Any]], None],
-        stop: threading.Event,
-        limit: Limit | None = None,
-    ) -> Result:
-        """What became of it; :class:`.line.LostError` if there is no result."""
 
 
 class Store(Protocol):
@@ -152,6 +134,11 @@ class _Came:
     fault: str
     target: Path
     found: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def host(self) -> str:
+        """Who did it: debusine's worker, or the host that was asked."""
+        return (self.result.host if self.result else "") or self.start.host.name
 
 
 class Run:
@@ -299,12 +286,12 @@ class Run:
     def build(self, start: Start, job: Job, target: Path) -> None:
         """Have the host build, and tell the run what became of it."""
         result, fault, found = None, "", {}
-        hear = functools.partial(self.board.hear, start.unit)
+        watch = Watch(functools.partial(self.board.hear, start.unit), self.stop)
         try:
             files = {path.name: path for unit in self.list_sources(start.unit, job) for path in self.shelf.fetch(unit)}
-            result = self.line(start.host, job, [*files.values()], target, tell=hear, stop=self.stop, limit=Limit())
+            result = self.line(start.host, job, [*files.values()], target, watch)
             if start.unit in self.again and result.outcome == DONE:
-                found = compare(self.again[start.unit][0], target, host=start.host.name)
+                found = compare(self.again[start.unit][0], target, host=result.host or start.host.name)
         except LostError as lost:
             fault = str(lost)
         except SlipwayError as error:
@@ -425,8 +412,8 @@ class Run:
     def conclude_again(self, came: _Came, reason: str) -> None:
         """Tell what became of a second build."""
         again, built = self.again.pop(came.start.unit)
-        built.reproduced = came.found or {"state": NOT_BUILT, "host": came.start.host.name, "reason": reason}
-        self.progress.report(f"{came.start.unit.label} on {came.start.host.name}: {tell(built.reproduced)}")
+        built.reproduced = came.found or {"state": NOT_BUILT, "host": came.host, "reason": reason}
+        self.progress.report(f"{came.start.unit.label} on {came.host}: {tell(built.reproduced)}")
         write_result(self.locate(built.unit), built)
         for directory in (again.first, came.target):
             for deb in directory.glob("*.deb"):
@@ -443,7 +430,7 @@ class Run:
             state,
             stage,
             reason,
-            came.start.host.name,
+            came.host,
             str(logs[0]) if logs else "",
             result.seconds if result else {},
             result.tests if result else {},

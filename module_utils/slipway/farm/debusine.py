@@ -17,7 +17,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -31,7 +31,7 @@ from ..http import NoAnswerError
 from ..release.records import format_json
 from . import debusinetasks as tasks
 from .debusineapi import Api, Artifact, StoppedError, WorkRequest
-from .line import Limit, LostError
+from .line import LostError, Watch
 from .schedule import Host
 
 #: Seconds between looks at a work request, longer the longer it takes.
@@ -120,29 +120,16 @@ class Engine:
                 if memory := _read_memory(path):
                     self._forget(path, memory)
 
-    def do_job(
-        self,
-        host: Host,
-        job: Job,
-        source: Sequence[Path],
-        target: Path,
-        *,
-        tell: Callable[[dict[str, Any]], None],
-        stop: threading.Event,
-        limit: Limit | None = None,
-    ) -> Result:
-        """Have debusine do a job with these files; what it made is in the directory ``target`` then.
-
-        ``tell`` hears where it is. :class:`LostError` says that there is no result; with ``stop`` that is right away.
-        """
+    def do_job(self, host: Host, job: Job, source: Sequence[Path], target: Path, watch: Watch) -> Result:
+        """Have debusine do a job with these files, as :func:`.line.do_job` has a build host do it."""
         if fault := tasks.find_fault(job):
             return Result(FAILED, FETCH, f"{fault}.")
-        path = self.terms.directory / f"job-{self._make_key(job, source)}.json"
+        path = self.terms.directory / f"job-{self._make_key(job, source, target)}.json"
         try:
             for _try in range(2):
-                work = _Work(self, job, source, target, tell=tell, stop=stop, limit=limit or Limit(), path=path)
+                work = _Work(self, job, source, target, watch=watch, path=path)
                 if (result := work.do()) is not None:
-                    return result
+                    return replace(result, host=f"{host.name} worker {work.worker}" if work.worker else "")
             raise LostError(f"{host.name} gave no result: what it built is not of what the archive has")
         except StoppedError as fault_found:
             _remove_products(target)
@@ -159,11 +146,11 @@ class Engine:
     def _explain(self, error: SlipwayError) -> str:
         return f"could not {error.attempted} {error.on}: {error.came_back}"
 
-    def _make_key(self, job: Job, source: Sequence[Path]) -> str:
-        """What is the same for the same job, and for no other."""
+    def _make_key(self, job: Job, source: Sequence[Path], target: Path) -> str:
+        """What is the same for the same job, and for no other: a second build, which has another place, is one."""
         words = {name: value for name, value in job.as_dict().items() if name not in ("epoch", "limits")}
         files = {path.name: hash_file(path) for path in source}
-        words |= {"files": files, "url": self.api.url, "workspace": self.api.workspace}
+        words |= {"files": files, "target": target.name, "url": self.api.url, "workspace": self.api.workspace}
         words["environment"] = self.terms.environments.get(job.platform, "")
         return hashlib.sha256(json.dumps(words, sort_keys=True).encode()).hexdigest()[:32]
 
@@ -286,13 +273,11 @@ class _Work:
         source: Sequence[Path],
         target: Path,
         *,
-        tell: Callable[[dict[str, Any]], None],
-        stop: threading.Event,
-        limit: Limit,
+        watch: Watch,
         path: Path,
     ) -> None:
         self.engine, self.api, self.job, self.source, self.target = engine, engine.api, job, source, target
-        self.tell, self.stop, self.limit, self.path = tell, stop, limit, path
+        self.watch, self.stop, self.path = watch, watch.stop, path
         found = _read_memory(path)
         self.memory = found or Memory(job.label, engine.run)
         self.is_older = found is not None
@@ -301,6 +286,7 @@ class _Work:
         self.tests: dict[str, str] = {}
         self.debs: list[Path] = []
         self.cause = ""
+        self.worker: int | None = None
         self.environment: int | str = 0
         self.upload = 0
 
@@ -376,7 +362,7 @@ class _Work:
             number = self.memory.requests[step]
             self.engine.say(f"{self.job.label} is still work request {number} of debusine ({task}), of a run before")
         number = self.memory.requests[step]
-        self.tell({"at": step.partition("-")[0], "log": 0})
+        self.watch.tell({"at": step.partition("-")[0], "log": 0})
 
         def follow(other: int) -> None:
             self.memory.requests[step] = other
@@ -411,6 +397,7 @@ class _Work:
         """Build the packages, and fetch them."""
         data = tasks.make_build(self.job, self.memory.sources[self.job.source], self.environment)
         request = self.request(BUILD, tasks.SBUILD, data, seconds=self.job.limits.seconds)
+        self.worker = request.worker
         if fault := self.judge(request, "The build"):
             return fault
         artifacts = self.list_artifacts(request)
@@ -470,8 +457,8 @@ class _Work:
         """Fetch what was built, and compare it with what its .changes says."""
         wanted = [one for one in upload.files.values() if one.name.endswith((".changes", *_PRODUCTS))]
         size = sum(file.size for file in wanted)
-        if size > self.limit.bytes:
-            return FAILED, f"What was built has {size} bytes, and {self.limit.bytes} are taken."
+        if size > self.watch.limit.bytes:
+            return FAILED, f"What was built has {size} bytes, and {self.watch.limit.bytes} are taken."
         for file in wanted:
             self.api.download(file, self.target / file.name, stop=self.stop)
         changes = next((self.target / file.name for file in wanted if file.name.endswith(".changes")), None)

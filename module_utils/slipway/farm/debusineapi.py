@@ -74,7 +74,7 @@ class Artifact:
 
 @dataclass(frozen=True)
 class WorkRequest:
-    """A task of the server's; ``status`` and ``result`` are its words."""
+    """A task of the server's; ``status`` and ``result`` are its words. ``worker`` is who does it, by number."""
 
     number: int
     task: str
@@ -84,6 +84,7 @@ class WorkRequest:
     data: Mapping[str, Any]
     artifacts: tuple[int, ...]
     page: str
+    worker: int | None = None
 
     @property
     def is_over(self) -> bool:
@@ -371,6 +372,7 @@ class Api:
                 dict(value["task_data"]),
                 tuple(map(int, value["artifacts"])),
                 f"{self.url}{urlsplit(str(value['url'])).path}",
+                None if value["worker"] is None else int(value["worker"]),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise self._make_error(attempt, f"what it says of a work request cannot be used: {error!r}") from error

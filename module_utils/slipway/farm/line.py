@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -46,6 +46,19 @@ class Limit:
 
     bytes: int = 8 << 30
     silence: float = SILENCE
+
+
+@dataclass(frozen=True)
+class Watch:
+    """How a job is watched: ``tell`` hears where it is, and with ``stop`` it is left right away."""
+
+    tell: Callable[[dict[str, Any]], None]
+    stop: threading.Event
+    limit: Limit = field(default_factory=Limit)
+
+
+#: Has a job done with these files; what was made is in the directory then. :class:`LostError` if there is no result.
+Line = Callable[[Host, Job, Sequence[Path], Path, Watch], Result]
 
 
 def make_command(host: Host) -> list[str]:
@@ -97,22 +110,11 @@ def find_host_faults(host: Host, told: Mapping[str, Any], platforms: Iterable[st
     return list(dict.fromkeys(faults))
 
 
-def do_job(
-    host: Host,
-    job: Job,
-    source: Sequence[Path],
-    target: Path,
-    *,
-    tell: Callable[[dict[str, Any]], None],
-    stop: threading.Event,
-    limit: Limit | None = None,
-) -> Result:
+def do_job(host: Host, job: Job, source: Sequence[Path], target: Path, watch: Watch) -> Result:
     """Have a host do a job with these files; what it made is in the directory ``target`` then.
 
-    ``tell`` hears where it is. :class:`LostError` says that there is no result, whatever became of the job there; with
-    ``stop`` that is right away.
+    :class:`LostError` says that there is no result, whatever became of the job there.
     """
-    bounds = limit or Limit()
     try:
         process = subprocess.Popen(
             make_command(host),
@@ -126,7 +128,7 @@ def do_job(
     except OSError as error:
         raise LostError(f"ssh did not start: {error}") from error
     complaint = bytearray()
-    guard = _Guard(process, bounds.silence, stop)
+    guard = _Guard(process, watch)
     helpers = [
         threading.Thread(target=_read_complaint, args=(cast("IO[bytes]", process.stderr), complaint), daemon=True),
         threading.Thread(target=guard.watch, daemon=True),
@@ -136,7 +138,7 @@ def do_job(
     try:
         try:
             send_message(cast("IO[bytes]", process.stdin), {"job": job.as_dict(), "files": list_files(source)}, source)
-            return _hear(cast("IO[bytes]", process.stdout), target, tell, guard, bounds)
+            return _hear(cast("IO[bytes]", process.stdout), target, watch, guard)
         except (ValueError, EOFError, OSError) as fault:
             guard.end()
             process.wait()
@@ -153,9 +155,7 @@ def do_job(
                     pipe.close()
 
 
-def _hear(
-    stream: IO[bytes], target: Path, tell: Callable[[dict[str, Any]], None], guard: _Guard, limit: Limit
-) -> Result:
+def _hear(stream: IO[bytes], target: Path, watch: Watch, guard: _Guard) -> Result:
     while True:
         message = receive_message(stream)
         if message is None:
@@ -163,9 +163,9 @@ def _hear(
         guard.heard()
         if "result" in message:
             result = Result.from_dict(message["result"] if isinstance(message["result"], dict) else {})
-            receive_files(_Heard(stream, guard), message.get("files"), target, most=limit.bytes)
+            receive_files(_Heard(stream, guard), message.get("files"), target, most=watch.limit.bytes)
             return result
-        tell(message)
+        watch.tell(message)
 
 
 class _Heard:
@@ -184,9 +184,9 @@ class _Heard:
 class _Guard:
     """Ends a line that is silent for too long, or that nobody needs any more."""
 
-    def __init__(self, process: subprocess.Popen[bytes], silence: float, stop: threading.Event) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], watch: Watch) -> None:
         self.why = ""
-        self._process, self._silence, self._stop = process, silence, stop
+        self._process, self._silence, self._stop = process, watch.limit.silence, watch.stop
         self._sign, self._over = threading.Event(), threading.Event()
 
     def heard(self) -> None:

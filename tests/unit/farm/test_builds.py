@@ -30,7 +30,7 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway.farm.build
     Settings,
 )
 from ansible_collections.slipway.release.plugins.module_utils.slipway.farm.kept import read_results
-from ansible_collections.slipway.release.plugins.module_utils.slipway.farm.line import LostError
+from ansible_collections.slipway.release.plugins.module_utils.slipway.farm.line import LostError, Watch
 from ansible_collections.slipway.release.plugins.module_utils.slipway.farm.schedule import Host
 from ansible_collections.slipway.release.plugins.module_utils.slipway.farm.site import (
     LocalShelf,
@@ -59,6 +59,8 @@ class Site:
         self.hosts: list[Host] = [A, B]
         self.options: dict[str, Any] = {}
         self.text = ""
+        #: By turns which of its workers a host has do a build, if it has any.
+        self.workers: list[int] = []
 
     def add(self, name: str, version: str = "1.0", *, depends: Sequence[str] = (), test: str = "") -> None:
         self.depends[name] = list(depends)
@@ -66,14 +68,7 @@ class Site:
             make_source(self.place / "sources", name, version, build_depends=depends, depends=depends, test=test)
         )
 
-    def line(
-        self,
-        host: Host,
-        job: Job,
-        source: Sequence[Path],
-        target: Path,
-        **_more: Any,
-    ) -> Result:
+    def line(self, host: Host, job: Job, source: Sequence[Path], target: Path, _watch: Watch) -> Result:
         assert source[0].name == job.dsc
         self.jobs[job.source] = job
         fault = self.faults.get(job.source)
@@ -87,7 +82,8 @@ class Site:
         make_deb(target, job.source, version, "amd64", fields=fields, files=files)
         (target / f"{job.source}_{version}_amd64.buildinfo").write_text(f"Source: {job.source}\n")
         self.built.append(f"{job.source} {version}")
-        return Result(DONE, TEST, "", {"build": 1.0})
+        worker = f"{host.name} worker {self.workers.pop(0)}" if self.workers else ""
+        return Result(DONE, TEST, "", {"build": 1.0}, host=worker)
 
     def run(self, *, again: int = 0, timeout: float = 60.0, **wishes: Any) -> Report:
         dists = f"{self.archive.public}/dists/{{platform}}/main"
@@ -303,6 +299,15 @@ def test_a_sample_is_built_twice_on_another_host_and_compared(site: Site, text: 
     assert result["reproduced"] == built.reproduced
     assert site.archive.list_packages() == {"alone": "1.0"}
     assert not list((site.place / "builds").rglob("*.deb"))
+
+
+@pytest.mark.parametrize(("worker", "words"), [(1, ", on the same host as before"), (2, "")])
+def test_says_plainly_that_a_second_build_was_on_the_same_host(site: Site, worker: int, words: str) -> None:
+    site.hosts, site.workers = [Host("debusine", {"amd64": "amd64"})], [1, worker]
+    site.add("alone")
+    (built,) = site.run(again=100).built
+    assert (built.host, built.reproduced["host"]) == ("debusine worker 1", f"debusine worker {worker}")
+    assert f"built again on debusine worker {worker}: the same bytes{words}\n" in site.told()
 
 
 class KilledError(BaseException):

@@ -30,7 +30,7 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway.errors imp
 from ansible_collections.slipway.release.plugins.module_utils.slipway.farm import debusinetasks
 from ansible_collections.slipway.release.plugins.module_utils.slipway.farm.debusine import Engine, Terms
 from ansible_collections.slipway.release.plugins.module_utils.slipway.farm.debusineapi import Api, read_token
-from ansible_collections.slipway.release.plugins.module_utils.slipway.farm.line import LostError
+from ansible_collections.slipway.release.plugins.module_utils.slipway.farm.line import LostError, Watch
 from ansible_collections.slipway.release.plugins.module_utils.slipway.farm.schedule import Host
 from debusineserver import DATA, TOKEN, Exchange, Replay, make_job, serve
 
@@ -62,6 +62,7 @@ class Site:
     versions: Mapping[str, str] = field(default_factory=dict)
     said: list[str] = field(default_factory=list)
     token: str = TOKEN
+    place: str = "target"
     stop: threading.Event = field(default_factory=threading.Event)
     clock: Clock = field(default_factory=Clock)
 
@@ -78,7 +79,7 @@ class Site:
 
     @property
     def target(self) -> Path:
-        return self.top / "target"
+        return self.top / self.place
 
     def build(self, engine: Engine, name: str = "slipway-hello", **more: Any) -> Result:
         """A run begins each build with an empty directory."""
@@ -86,7 +87,7 @@ class Site:
             path.unlink()
         self.target.mkdir(exist_ok=True)
         job, source = make_job(name, **more)
-        return engine.do_job(HOST, job, source, self.target, tell=lambda _message: None, stop=self.stop)
+        return engine.do_job(HOST, job, source, self.target, Watch(lambda _message: None, self.stop))
 
 
 @pytest.fixture
@@ -125,7 +126,7 @@ def read_recorded(name: str) -> list[dict[str, Any]]:
 def test_builds_installs_and_tests_a_package_and_brings_its_files(site: Site) -> None:
     with replay() as (replayed, url), site.make_engine(url) as engine:
         result = site.build(engine)
-    assert (result.outcome, result.tests) == (DONE, {"says-hello": "PASS"})
+    assert (result.outcome, result.tests, result.host) == (DONE, {"says-hello": "PASS"}, "debusine worker 4")
     assert list(result.seconds) == ["fetch", "build", "install", "test"]
     deb = site.target / "slipway-hello_1.0_amd64.deb"
     said = subprocess.run(["dpkg-deb", "--field", deb, "Package"], capture_output=True, text=True, check=True)
@@ -140,6 +141,25 @@ def test_builds_installs_and_tests_a_package_and_brings_its_files(site: Site) ->
     assert "says-hello" in log
     assert list_created(replayed) == ["sbuild", "autopkgtest", "autopkgtest"]
     assert [words for words in site.said if "work request" in words and url in words][:1] != []
+
+
+def test_a_second_build_is_another_work_request_and_not_what_the_first_one_made(site: Site) -> None:
+    once = {"install": False, "test": False}
+    (asked, *_more) = [
+        row["json"] for row in read_recorded("success") if (row["method"], row["path"]) == ("POST", REQUESTS)
+    ]
+
+    def make_one(exchange: Exchange) -> Exchange:
+        is_made = (exchange.method, exchange.path) == ("POST", REQUESTS)
+        return dataclasses.replace(exchange, body=json.dumps(asked).encode()) if is_made else exchange
+
+    with replay(alter=make_one) as (replayed, url), site.make_engine(url) as engine:
+        assert site.build(engine, **once).outcome == DONE
+        assert list_created(replayed) == ["sbuild"]
+        site.target.rename(site.top / "first")
+        site.place = "target.again"
+        assert site.build(engine, **once).outcome == DONE
+        assert list_created(replayed) == ["sbuild", "sbuild"]
 
 
 def test_forgets_at_the_end_of_a_run_what_was_built_and_ends_nothing_that_is_over(site: Site) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from ansible_collections.slipway.release.plugins.module_utils.slipway.binary.job import Result
 from ansible_collections.slipway.release.plugins.module_utils.slipway.farm import builds
+from ansible_collections.slipway.release.plugins.module_utils.slipway.farm.line import Watch
 from ansible_collections.slipway.release.plugins.module_utils.slipway.farm.now import LATER, SOON, Board
 from ansible_collections.slipway.release.plugins.module_utils.slipway.farm.schedule import REST, Host, Schedule, Unit
 from ansible_collections.slipway.release.plugins.module_utils.slipway.progress import Progress
@@ -142,11 +143,11 @@ def test_a_run_shows_what_it_does_and_at_its_end_that_it_does_nothing(
     seen: list[dict[str, Any]] = []
     status = tmp_path / "now"
 
-    def do_job(host: Host, *_given: Any, tell: Any, **_more: Any) -> Result:
+    def do_job(host: Host, _job: Any, _source: Any, _target: Any, watch: Watch) -> Result:
         for _ in range(1000):
             if not (status / "status.json").exists():
                 time.sleep(0.01)
-        tell({"at": "build", "log": 1})
+        watch.tell({"at": "build", "log": 1})
         seen.append(json.loads((status / "status.json").read_text()))
         return Result("failed", "build", f"It does not compile on {host.name}.")
 

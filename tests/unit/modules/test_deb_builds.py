@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
+from ansible_collections.slipway.release.plugins.module_utils.slipway.farm.debusinetasks import BOOTSTRAP
 from ansible_collections.slipway.release.plugins.module_utils.slipway.farm.line import do_job
 from ansible_collections.slipway.release.plugins.module_utils.slipway.progress import Progress
 from ansible_collections.slipway.release.plugins.modules.deb_builds import make_hosts, open_line
@@ -52,6 +53,17 @@ def test_looks_whether_debusine_can_be_used_before_anything_is_built(tmp_path: P
     with serve(replayed.answer) as url, open_line(give(tmp_path, url), SILENT) as line:
         assert line != do_job
         assert [one.path for one in replayed.asked] == ["/api/1.0/whoami/", "/api/1.0/workspace/slipway/inheritance/"]
+
+
+def test_an_environment_may_be_of_this_machines_mirror(tmp_path: Path) -> None:
+    options = give(tmp_path, "")
+    options["debusine"]["environments"] = {"bookworm": "deb machine bookworm main", "trixie": 12}
+    with serve(Replay(DATA / "failure.json").answer) as url:
+        options["debusine"]["url"] = url
+        with open_line(options, SILENT) as line:
+            environments = line.__self__.terms.environments  # type: ignore[attr-defined]
+    assert environments["trixie"] == "12"
+    assert BOOTSTRAP.fullmatch(environments["bookworm"])
 
 
 def test_workers_need_an_address_of_the_archive(tmp_path: Path) -> None:
