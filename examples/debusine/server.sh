@@ -17,6 +17,6 @@ systemctl restart debusine-server-migrate
 systemctl restart debusine-server debusine-server-celery debusine-server-scheduler debusine-server-provisioner nginx
 debusine-admin user create slipway slipway@example.org > /dev/null 2>&1 || true
 debusine-admin group create debusine/releasers
-debusine-admin group members debusine/releasers --add slipway > /dev/null
+debusine-admin group members debusine/releasers --set slipway > /dev/null
 debusine-admin workspace define --private --default-expiration-delay 30 debusine/slipway releasers
 [ -s /etc/slipway-token ] || (umask 077 && debusine-admin create_token slipway --comment lab > /etc/slipway-token)
