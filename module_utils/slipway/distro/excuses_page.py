@@ -12,6 +12,7 @@ from typing import Any
 
 from ..errors import count_of
 from ..escape import escape_html, escape_line
+from ..stylesheet import STYLE
 from .excuses_words import join_words
 
 #: How many stacks "What to do first" shows; all that have something to be done are further down.
@@ -67,41 +68,7 @@ PAGE = """\
 <link rel="alternate" type="application/atom+xml" title="Builds of {distribution}" href="excuses.atom">
 <title>What holds up {distribution}</title>
 <style>
-body {{ font-family: sans-serif; line-height: 1.4; margin: 1em auto; padding: 0 1em; max-width: 75em }}
-html {{ color: #222; background: #fff }}
-h2 {{ margin-top: 2em }}
-h3 {{ margin: 1.5em 0 .2em }}
-table {{ border-collapse: collapse }}
-caption {{ text-align: left; padding: .3em 0 }}
-th, td {{ text-align: left; padding: .3em .8em .3em 0; border-bottom: 1px solid #ccc; vertical-align: top }}
-button {{ font: inherit; border: 0; background: none; padding: 0; text-align: left; cursor: pointer }}
-button::after {{ content: " ↕" }}
-[aria-sort=ascending] button::after {{ content: " ↑" }}
-[aria-sort=descending] button::after {{ content: " ↓" }}
-.wide {{ overflow-x: auto }}
-.wide td {{ white-space: nowrap }}
-pre {{ white-space: pre-wrap; overflow-wrap: anywhere; background: #f3f3f3; padding: .4em .6em; margin: .3em 0 }}
-p, li, dd, td, h3 {{ overflow-wrap: anywhere }}
-li {{ margin-bottom: .8em }}
-p {{ margin: .3em 0 }}
-dt {{ font-weight: bold }}
-small {{ color: #555; font-weight: normal }}
-.blocked, .failed {{ color: #a00; font-weight: bold }}
-.released, .ok {{ color: #060 }}
-.built, .building, .running {{ color: #740 }}
-@media print {{
-body {{ margin: 0; max-width: none; font-size: 9pt }}
-.wide {{ overflow: visible }}
-.wide td {{ white-space: normal }}
-nav {{ display: none }}
-button::after {{ content: "" }}
-a {{ color: inherit; text-decoration: none }}
-a[href^=http]::after {{ content: " (" attr(href) ")" }}
-pre {{ background: none; border: 1px solid #999 }}
-li, section, tr {{ break-inside: avoid }}
-thead {{ display: table-header-group }}
-}}
-</style>
+{style}</style>
 </head>
 <body>
 <header>
@@ -141,6 +108,7 @@ def render_page(excuses: Mapping[str, Any], *, has_queue: bool = False) -> str:
     """The page of what :func:`excuses.build_excuses` made; ``has_queue`` if a run says beside it what it does now."""
     return PAGE.format(
         policy=escape_html(POLICY),
+        style=STYLE,
         script=SCRIPT,
         coverage=_render_coverage(excuses),
         builds=_render_builds(excuses["builds"], has_queue=has_queue),

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..errors import count_of
 from ..files import make_directory
-from ..statuspage import publish_status, render_cell, render_page, render_state
+from ..statuspage import publish_status, render_cell, render_page, render_state, render_table, render_time, render_time_cell
 from .schedule import Host, Schedule, Unit
 
 #: Seconds between two states; between two that differ only in the sizes of logs.
@@ -127,7 +127,7 @@ def render_now(status: Mapping[str, Any]) -> str:
     if status["state"] != "idle":
         said = f"{count_of(left, 'build')} left: {len(running)} now, and {queue} could begin if a host were free."
     intro = (
-        f"<p>{said} This was so on {format_time(status['at'])}. A run that was killed does not tell its end.</p>\n"
+        f"<p>{said} This was so on {render_time(format_time(status['at']))}. A run that was killed does not tell its end.</p>\n"
         f"{_render_hosts(status['hosts'])}\n"
         '<p><a href="../excuses.html">What holds up the distribution</a></p>'
     )
@@ -142,9 +142,7 @@ def format_time(moment: int) -> str:
 
 
 def _render_hosts(hosts: Sequence[Mapping[str, Any]]) -> str:
-    rows = "\n".join(f"<tr>{''.join(_render_host(host))}</tr>" for host in hosts)
-    head = "".join(f"<th>{column}</th>" for column in ("Host", "Builds", "Architectures", "State"))
-    return f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}\n</tbody>\n</table>" if hosts else ""
+    return render_table(("Host", "Builds", "Architectures", "State"), map(_render_host, hosts)) if hosts else ""
 
 
 def _render_host(host: Mapping[str, Any]) -> list[str]:
@@ -154,8 +152,8 @@ def _render_host(host: Mapping[str, Any]) -> list[str]:
 
 
 def _render_running(row: Mapping[str, Any]) -> list[str]:
-    more = (row["host"], format_time(row["since"]), f"{row['log_bytes'] / 1e3:.0f} kB")
-    return [*_render_unit(row), render_state("building", row["step"]), *map(render_cell, more)]
+    since, log = render_time_cell(format_time(row["since"])), render_cell(f"{row['log_bytes'] / 1e3:.0f} kB")
+    return [*_render_unit(row), render_state("building", row["step"]), render_cell(row["host"]), since, log]
 
 
 def _render_ready(row: Mapping[str, Any]) -> list[str]:

@@ -15,7 +15,7 @@ from urllib.parse import urljoin
 
 from .. import statuspage
 from ..escape import escape_html
-from ..statuspage import render_cell, render_state
+from ..statuspage import render_cell, render_state, render_time_cell
 
 WAITING, BUILDING, PASSED, FAILED = "waiting", "building", "passed", "failed"
 FORMAT = 1
@@ -41,8 +41,9 @@ def parse_time(text: object) -> int | None:
 
 INTRO = """\
 <p>Builds <code>{branch}</code> of <code>{definitions}</code> for {architectures} with the tools of {release}
-(BuildStream {bst}). It is at <code>{commit}</code>; last looked {looked}, written {written}.</p>"""
-COLUMNS = ("Commit", "System", "Architecture", "State", "Started", "Ended", "Log")
+(BuildStream {bst}). It is at <code>{commit}</code>;
+last looked <span class="nowrap">{looked}</span>, written <span class="nowrap">{written}</span>.</p>"""
+COLUMNS = ("State", "System", "Architecture", "Started", "Ended", "Log", "Commit")
 
 
 def render_page(status: Status) -> str:
@@ -65,21 +66,21 @@ def render_page(status: Status) -> str:
 
 
 def _render_rows(build: Status) -> Iterator[list[str]]:
-    """The cells of each row of one commit; the first names it."""
-    commit = f"<td><code>{escape_html(build['commit'][:12])}</code><br>{escape_html(build['tools']['release'])}</td>"
+    """The cells of each row of one commit, the state first."""
+    commit = f"<td><code>{escape_html(build['commit'][:12])}</code> {escape_html(build['tools']['release'])}</td>"
     systems = list(build["systems"])
     if build["trouble"] or not systems:
         systems.insert(0, {**build, "file": "", "architecture": "", "message": build["trouble"], "log": ""})
-    for number, each in enumerate(systems):
+    for each in systems:
         log = f'<a href="{escape_html(each["log"])}">log</a>' if each["log"] else ""
         yield [
-            commit if number == 0 else render_cell(None),
+            render_state(each["state"], each["message"]),
             render_cell(each["file"]),
             render_cell(each["architecture"]),
-            render_state(each["state"], each["message"]),
-            render_cell(each["started"]),
-            render_cell(each["ended"]),
+            render_time_cell(each["started"]),
+            render_time_cell(each["ended"]),
             f"<td>{log}</td>",
+            commit,
         ]
 
 

@@ -24,7 +24,7 @@ from typing import Any
 from slipway import statuspage
 from slipway.http import FAILURES, explain_failure, fetch_url
 from slipway.process import Completed, run
-from slipway.statuspage import render_cell, render_state
+from slipway.statuspage import render_cell, render_state, render_time, render_time_cell
 
 MIRRORED, QUEUED, FAILED, PUBLISHED = "mirrored", "queued", "failed", "published"
 #: The order in which people want to see them.
@@ -192,7 +192,7 @@ def render_page(found: Mapping[str, Any]) -> str:
     """The status as a page for people."""
     mirror = bool(found["upstream"])
     counts = ", ".join(f"{count} {state}" for state, count in found["counts"].items() if count) or "no repositories"
-    intro = f"<p>As of {_format_time(found['time'])}: {counts}.</p>"
+    intro = f"<p>As of {render_time(_format_time(found['time']))}: {counts}.</p>"
     if mirror:
         intro += f"\n<p>It mirrors <code>{html.escape(found['upstream'])}</code>.</p>"
     return statuspage.render_page(
@@ -208,8 +208,8 @@ def _render_row(one: Mapping[str, Any], *, mirror: bool) -> list[str]:
     return [
         render_cell(one["path"]),
         render_state(one["state"], one["message"]),
-        render_cell(_format_time(one["changed"])),
-        *([render_cell(_format_time(one["mirrored"]))] if mirror else []),
+        render_time_cell(_format_time(one["changed"])),
+        *([render_time_cell(_format_time(one["mirrored"]))] if mirror else []),
         render_cell(one["branches"]),
     ]
 

@@ -173,7 +173,7 @@ def test_the_page_shows_everything_escaped_and_has_no_script():
 def test_a_build_without_systems_has_a_row():
     said = status()
     said["builds"][0].update(state="failed", trouble="no cluster")
-    assert '<td class="failed">failed<br>no cluster</td>' in render_page(said)
+    assert '<td data-label="State" class="failed">failed<br>no cluster</td>' in render_page(said)
 
 
 def asked(urls, answers, override=""):
