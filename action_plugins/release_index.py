@@ -4,17 +4,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import traceback
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from jinja2 import FileSystemLoader, StrictUndefined, TemplateError
+from jinja2 import ChoiceLoader, FileSystemLoader, PrefixLoader, StrictUndefined, TemplateError, TemplateSyntaxError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+from markupsafe import Markup
 
-__all__ = ["ActionModule", "render_pages"]
+from ..module_utils.slipway.escape import escape_line, escape_mail
+from ..module_utils.slipway.statuspage import STYLE
+
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
+
+__all__ = ["ActionModule", "render_notes", "render_pages"]
 
 TOP, RELEASE = "index.html", "release.html"
+#: What a template that is wrong may raise.
+FAULTS = (
+    *(OSError, TemplateError, ArithmeticError, AssertionError, AttributeError, LookupError, RecursionError),
+    *(TypeError, ValueError),
+)
+#: Headings of notes are below that of the page that they are under.
+HIGHEST, LOWEST = 3, 6
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no types
@@ -24,16 +40,23 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
         """Run the module twice; in check mode it writes nothing."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         arguments = dict(self._task.args)
-        templates, title = str(arguments.pop("templates", "")), arguments.pop("title", "")
+        given = arguments.pop("templates", None) or []
+        templates = [str(each) for each in ([given] if isinstance(given, str) else given)]
         if not templates:
             raise AnsibleActionFail("missing required arguments: templates")
         found = self._execute_module(module_args=arguments, task_vars=task_vars)
         if not found.get("failed"):
             try:
-                pages = render_pages(templates, found, title=title or f"{arguments.get('project')} releases")
-            except (OSError, TemplateError) as error:
+                pages = render_pages(templates, found)
+            except ModuleNotFoundError as error:
                 raise AnsibleActionFail(
-                    f"Could not render the pages from {templates}: {type(error).__name__}: {error}. "
+                    f"Could not render the release notes: {error.name} is not installed beside Ansible. Nothing was "
+                    "changed. Install markdown-it-py there and run again."
+                ) from error
+            except FAULTS as error:
+                raise AnsibleActionFail(
+                    f"Could not render the pages from {', '.join(templates)}: {_locate(error)}"
+                    f"{type(error).__name__}: {escape_line(str(error))}. "
                     "Nothing was changed. Correct the template and run again."
                 ) from error
             found = self._execute_module(module_args={**arguments, "pages": pages}, task_vars=task_vars)
@@ -41,16 +64,49 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
         return result
 
 
-def render_pages(templates: str, found: Mapping[str, Any], *, title: str) -> dict[str, str]:
+def render_pages(templates: Sequence[str], found: Mapping[str, Any]) -> dict[str, str]:
     """The pages by their names. What comes from outside is escaped, and reaches nothing but these values."""
     environment = ImmutableSandboxedEnvironment(
         autoescape=True,
         keep_trailing_newline=True,
-        loader=FileSystemLoader(templates),
+        loader=ChoiceLoader(
+            [FileSystemLoader(list(templates)), PrefixLoader({"slipway": FileSystemLoader(templates[-1])})]
+        ),
+        lstrip_blocks=True,
         trim_blocks=True,
         undefined=StrictUndefined,
     )
     page, top = (environment.get_template(f"{name}.j2") for name in (RELEASE, TOP))
-    releases, current = found["releases"], found["current"]
-    pages = {f"{each['label']}.html": page.render(release=each, current=current, title=title) for each in releases}
-    return {**pages, TOP: top.render(releases=releases, current=current, title=title)}
+    releases = [
+        {**each, "notes_html": render_notes(each["notes"]) if each["notes"] else None} for each in found["releases"]
+    ]
+    shared = {name: found[name] for name in ("project", "title", "current", "keys")} | {"style": Markup(STYLE)}  # noqa: S704  # ours
+    return {
+        **{each["page"]: page.render(release=each, **shared) for each in releases},
+        TOP: top.render(releases=releases, **shared),
+    }
+
+
+def render_notes(text: str) -> Markup:
+    """Notes in Markdown as HTML: what is HTML in them is shown as text, and no scripts or images come with them."""
+    reader = _make_reader()
+    tokens = reader.parse(escape_mail(text))
+    for token in tokens:
+        if token.type in {"heading_open", "heading_close"}:
+            token.tag = f"h{min(LOWEST, max(HIGHEST, int(token.tag[1:]) + 1))}"
+    return Markup(reader.renderer.render(tokens, reader.options, {}))  # noqa: S704  # markdown-it escapes what it is given
+
+
+@cache
+def _make_reader() -> MarkdownIt:
+    from markdown_it import MarkdownIt  # needed only where there are notes
+
+    return MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
+
+
+def _locate(error: BaseException) -> str:
+    """The template and the line that a fault is in, if it is in one."""
+    if isinstance(error, TemplateSyntaxError):
+        return f"{error.name} line {error.lineno}: "
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.endswith(".j2")]
+    return f"{frames[-1].filename} line {frames[-1].lineno}: " if frames else ""

@@ -47,6 +47,10 @@ pending:
   description: Whether there is anything to do.
   returned: success
   type: bool
+key:
+  description: The public keys beside the releases, the text of C(release-key.asc); empty if there is none.
+  returned: success
+  type: str
 logs:
   description: The directory for logs that nobody but this account writes to, C(/var/log/slipway) for root.
   returned: success
@@ -60,6 +64,7 @@ from ..module_utils.slipway.module.options import ARTIFACTS, ARTIFACTS_PUBLIC, A
 from ..module_utils.slipway.module.report import run_module
 from ..module_utils.slipway.progress import find_log_directory
 from ..module_utils.slipway.publish.directory import Server, probe_release
+from ..module_utils.slipway.publish.releases import read_key_file
 from ..module_utils.slipway.release.artifact import read_artifacts
 
 
@@ -78,6 +83,7 @@ def act(params: dict[str, Any], *, write: bool) -> dict[str, Any]:
         "unpublished": found.unpublished,
         "missing": found.missing,
         "pending": found.changes,
+        "key": read_key_file(Path(params["public"])),
         "logs": str(find_log_directory()),
     }
 

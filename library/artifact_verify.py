@@ -30,6 +30,11 @@ options:
     description: The name of the release's directory, its label. Empty if O(channels) name the directory itself.
     type: str
     default: ""
+  beside:
+    description: Files that are beside that directory, in the same form as O(files).
+    type: list
+    elements: dict
+    default: []
   timeout:
     description: Seconds to wait until all channels serve all files. 0 means one look.
     type: int
@@ -85,6 +90,7 @@ def act(params: dict[str, Any], *, write: bool) -> dict[str, Any]:
         params["channels"],
         params["path"],
         files,
+        beside=read_artifacts(params["beside"], attempt="verify the release", known=write),
         timeout=params["timeout"] if write else 0,
         interval=params["interval"],
         idle_timeout=params["idle_timeout"],
@@ -103,6 +109,7 @@ def main() -> None:
             **CONNECTION_HTTPS,
             **PROGRESS,
             "channels": {"type": "list", "elements": "str", "required": True},
+            "beside": {"type": "list", "elements": "dict", "default": []},
             "path": {"type": "str", "default": ""},
             "timeout": {"type": "int", "default": 0},
             "interval": {"type": "int", "default": 5},

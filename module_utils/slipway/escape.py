@@ -23,6 +23,8 @@ HTML = re.compile(r"[<|]|&(?=#?\w+;)|~(?=~)")
 BLOCK = re.compile(r"\A(?:[#+=:>-]|[0-9]{1,9}[.)])")
 #: What has a meaning between backticks: for ikiwiki, or in a table.
 CODE = re.compile(r"[`\[\]|\\<>&]")
+#: They are no characters of XML, though they are neither controls nor halves of pairs.
+NO_XML = re.compile("[\ufffe\uffff]")
 #: What stands before a password in an address, and it; also where the address cannot be used.
 _PASSWORD = re.compile(r"\A([^/?#]*//[^/?#:]*):[^/?#]*@")
 
@@ -47,6 +49,11 @@ def escape_mail(text: str) -> str:
 def escape_html(text: str) -> str:
     """For an HTML page, between tags or as the value of an attribute in quotes."""
     return html.escape("".join(REPLACEMENT if _is_active(letter) else letter for letter in text))
+
+
+def escape_xml(text: str) -> str:
+    """For one line of text in XML, or the value of an attribute there."""
+    return NO_XML.sub(REPLACEMENT, escape_html(escape_line(text)))
 
 
 def escape_markdown(text: str) -> str:

@@ -4,13 +4,12 @@
 
 from __future__ import annotations
 
-import re
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from ..escape import REPLACEMENT, escape_html, escape_line
+from ..escape import escape_xml
 
 #: How many results it has; readers keep what they have seen.
 MOST_ENTRIES = 100
@@ -35,8 +34,6 @@ ENTRY = """\
 <summary>{summary}</summary>
 </entry>
 """
-#: They are no characters of XML, though they are neither controls nor halves of pairs.
-_NONE = re.compile("[\ufffe\uffff]")
 _SPACE = uuid.uuid5(uuid.NAMESPACE_URL, "urn:slipway:excuses")
 
 
@@ -78,4 +75,4 @@ def _format_moment(moment: int) -> str:
 
 
 def _show(text: object) -> str:
-    return _NONE.sub(REPLACEMENT, escape_html(escape_line(str(text))))
+    return escape_xml(str(text))

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..errors import count_of
 from ..escape import escape_html, escape_line
-from ..stylesheet import STYLE
+from ..statuspage import STYLE
 from .excuses_words import join_words
 
 #: How many stacks "What to do first" shows; all that have something to be done are further down.

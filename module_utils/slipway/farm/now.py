@@ -12,7 +12,15 @@ from typing import Any
 
 from ..errors import count_of
 from ..files import make_directory
-from ..statuspage import publish_status, render_cell, render_page, render_state, render_table, render_time, render_time_cell
+from ..statuspage import (
+    publish_status,
+    render_cell,
+    render_page,
+    render_state,
+    render_table,
+    render_time,
+    render_time_cell,
+)
 from .schedule import Host, Schedule, Unit
 
 #: Seconds between two states; between two that differ only in the sizes of logs.
@@ -127,7 +135,8 @@ def render_now(status: Mapping[str, Any]) -> str:
     if status["state"] != "idle":
         said = f"{count_of(left, 'build')} left: {len(running)} now, and {queue} could begin if a host were free."
     intro = (
-        f"<p>{said} This was so on {render_time(format_time(status['at']))}. A run that was killed does not tell its end.</p>\n"
+        f"<p>{said} This was so on {render_time(format_time(status['at']))}. "
+        "A run that was killed does not tell its end.</p>\n"
         f"{_render_hosts(status['hosts'])}\n"
         '<p><a href="../excuses.html">What holds up the distribution</a></p>'
     )

@@ -37,6 +37,7 @@ def verify_channels(
     path: str,
     files: Sequence[Artifact],
     *,
+    beside: Sequence[Artifact] = (),
     timeout: float = 0.0,
     interval: float = 5.0,
     idle_timeout: float = 30.0,
@@ -46,6 +47,8 @@ def verify_channels(
 ) -> list[str]:
     """Fetch ``<channel>/<path>/<file>`` of every channel and file; the addresses that serve the right bytes.
 
+    Those of ``beside`` are at ``<channel>/<file>``.
+
     What is wrong is looked at again until ``timeout`` seconds have passed (0: one look); then everything
     that is still wrong fails at once. ``idle_timeout`` bounds a silence, ``fetch_timeout`` one file; a channel that
     uses up the latter is asked for no more files in that look. ``ca_path`` is a file of certificates to trust instead
@@ -53,9 +56,10 @@ def verify_channels(
     """
     reporter, trust = progress or Progress(None), ssl.create_default_context(cafile=ca_path)
     places = [
-        ServedFile(_format_address(channel, path, file.name), file, channel)
+        ServedFile(_format_address(channel, where, file.name), file, channel)
         for channel in _check_channels(channels)
-        for file in files
+        for where, listed in ((path, files), ("", beside))
+        for file in listed
     ]
     reporter.total = len(places)
     wrong: dict[ServedFile, str] = {}

@@ -1,0 +1,119 @@
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The releases for programs: a list of all of them in JSON, and the newest ones as a feed in Atom's format, RFC 4287.
+
+Both are made of what :func:`releases.describe_site` found; all addresses are relative to where they are.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+from ..errors import count_of
+from ..escape import escape_xml
+from .releases import KEY, format_moment, name_notes
+
+LISTING, FEED = "releases.json", "releases.atom"
+GENERATOR = "Slipway release_index"
+FORMAT = 1
+#: How many releases the feed has; readers keep what they have seen.
+MOST_ENTRIES = 50
+TEXT = """\
+<?xml version="1.0" encoding="utf-8"?>
+<feed xmlns="http://www.w3.org/2005/Atom">
+<title>{title}</title>
+<id>{id}</id>
+<updated>{updated}</updated>
+<generator>{generator}</generator>
+<author><name>{project}</name></author>
+<link rel="self" type="application/atom+xml" href="{feed}"/>
+<link rel="alternate" type="text/html" href="index.html"/>
+{entries}</feed>
+"""
+ENTRY = """\
+<entry>
+<title>{title}</title>
+<id>{id}</id>
+<published>{time}</published>
+<updated>{time}</updated>
+<link rel="alternate" type="text/html" href="{page}"/>
+<summary>{summary}</summary>
+</entry>
+"""
+_SPACE = uuid.uuid5(uuid.NAMESPACE_URL, "urn:slipway:releases")
+
+
+def render_listing(site: Mapping[str, Any]) -> str:
+    """``releases.json``, as docs/public.md describes it."""
+    listing = {
+        "format": FORMAT,
+        "generator": GENERATOR,
+        "project": site["project"],
+        "title": site["title"],
+        "current": next((release["version"] for release in site["releases"] if release["current"]), None),
+        "key": {"url": KEY, "fingerprints": [key["fingerprint"] for key in site["keys"]]} if site["keys"] else None,
+        "releases": [_list_release(release) for release in site["releases"]],
+    }
+    return json.dumps(listing, indent=1, ensure_ascii=False) + "\n"
+
+
+def render_feed(site: Mapping[str, Any]) -> str:
+    """``releases.atom``; a release without a date, since it is not signed, is not in it."""
+    project, dated = site["project"], [release for release in site["releases"] if release["time"]]
+    return TEXT.format(
+        title=escape_xml(site["title"]),
+        id=_make_id(project),
+        updated=max((release["time"] for release in dated), default=format_moment(0)),
+        generator=GENERATOR,
+        project=escape_xml(project),
+        feed=FEED,
+        entries="".join(_render_entry(project, release) for release in dated[:MOST_ENTRIES]),
+    )
+
+
+def _list_release(release: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "version": release["version"],
+        "label": release["label"],
+        "date": release["time"],
+        "supported_until": release["supported_until"],
+        "url": f"{quote(release['label'])}/",
+        "page": quote(release["page"]),
+        "notes": quote(name_notes(release["label"])) if release["notes"] is not None else None,
+        "notes_url": release["notes_url"],
+        "signed_by": release["key"]["fingerprint"] if release["key"] else None,
+        "commit": next((fact["value"] for fact in release["facts"] if fact["name"] == "commit"), None),
+        "size": release["size"],
+        "files": [
+            {name: file[name] for name in ("name", "url", "size", "sha256", "system", "architecture", "type")}
+            for file in release["files"]
+        ],
+    }
+
+
+def _render_entry(project: str, release: Mapping[str, Any]) -> str:
+    return ENTRY.format(
+        title=escape_xml(f"{project} {release['version']}"),
+        id=_make_id(project, release["label"]),
+        time=release["time"],
+        page=escape_xml(quote(release["page"])),
+        summary=escape_xml(_summarise(release)),
+    )
+
+
+def _summarise(release: Mapping[str, Any]) -> str:
+    architectures: Sequence[str] = release["architectures"]
+    parts = [count_of(release["count"], "file"), release["size_text"]]
+    parts += [f"for {', '.join(architectures)}"] if architectures else []
+    until = f" It is supported until {release['supported_until']}." if release["supported_until"] else ""
+    signed = f" It is signed by the key {release['key']['fingerprint']}." if release["key"] else ""
+    return f"{', '.join(parts)}.{until}{signed}"
+
+
+def _make_id(*words: str) -> str:
+    """The same for the same release, wherever and whenever the feed is made."""
+    return uuid.uuid5(_SPACE, "\n".join(words)).urn

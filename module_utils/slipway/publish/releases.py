@@ -1,0 +1,307 @@
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What is public of a project: its releases, read from their own files, and nothing of the run that reads them."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from ..errors import refuse
+from ..escape import escape_line
+from ..release.artifact import find_name_fault
+from ..release.names import check_project, extract_version, version_key
+from .links import CURRENT
+from .package import MANIFEST, SIGNATURE, SUMS
+from .packets import MOST_BYTES, KeyWords, SignatureWords, read_keys, read_signature
+
+#: The public keys of all releases, beside them.
+KEY = "release-key.asc"
+SUM = re.compile(r"(?P<sha256>[0-9a-f]{64})  (?P<name>[^/\n]+)\Z")
+SIDECAR = ".sha256"
+#: Listed after the files themselves.
+LAST = (MANIFEST, SIGNATURE, SUMS)
+FACTS = ("project", "version", "commit", "branch", "tag")
+#: What the manifest says of a file, and pages show.
+FILE_FACTS = ("system", "architecture", "type")
+SOURCE_SUFFIX = re.compile(r"\.(?:bst|morph)\Z")
+UNITS = ((1e9, 2, "GB"), (1e6, 1, "MB"), (1e3, 0, "kB"), (0, 0, "B"))
+
+
+@dataclass(frozen=True)
+class Site:
+    """A project's public directory, and what its pages say beside what is there.
+
+    ``notes_url`` is the address of a release's notes with ``{version}`` and ``{label}`` in it, ``support`` the day
+    until which a version is supported, ``notes`` are notes in Markdown, by label, that are to be public now.
+    """
+
+    public: Path
+    project: str
+    title: str = ""
+    notes_url: str = ""
+    support: Mapping[str, str] = field(default_factory=dict)
+    notes: Mapping[str, str] = field(default_factory=dict)
+
+    def check(self) -> None:
+        """Refuse settings that cannot be used."""
+        check_project(self.project)
+        faults = []
+        if not self.public.is_absolute():
+            faults.append(f"{self.public} is not an absolute path")
+        if self.notes_url and urlsplit(self.notes_url).scheme not in {"http", "https"}:
+            faults.append(f"{self.notes_url!r} is not an address beginning with http or https")
+        faults += [
+            f"{day!r}, until which {version} is supported, is not a day such as 2028-05-31"
+            for version, day in self.support.items()
+            if not _is_day(day)
+        ]
+        refuse("index", str(self.public), faults, summary="settings are not usable", do_next="Correct them.")
+
+    def find_notes_url(self, release: Release) -> str | None:
+        """Where the notes of a release are."""
+        filled = self.notes_url.replace("{version}", quote(release.version)).replace("{label}", quote(release.label))
+        return filled or None
+
+    def read_notes(self, release: Release) -> str | None:
+        """The notes of a release in Markdown, as they are public, or are to be."""
+        if release.label in self.notes:
+            return self.notes[release.label]
+        path = self.public / name_notes(release.label)
+        return _read_text(path) if path.is_file() and not path.is_symlink() else None
+
+
+@dataclass(frozen=True)
+class File:
+    """A public file; the digest is what SHA256SUMS says, None for a sidecar that is not in it."""
+
+    name: str
+    size: int
+    sha256: str | None
+
+
+@dataclass(frozen=True)
+class Release:
+    """A release as readers see it."""
+
+    label: str
+    version: str
+    files: list[File]
+    manifest: Mapping[str, Any]
+    signature: SignatureWords
+
+
+def name_page(label: str) -> str:
+    """The page of a release."""
+    return f"{label}.html"
+
+
+def name_notes(label: str) -> str:
+    """The notes of a release in Markdown."""
+    return f"{label}.md"
+
+
+def describe_site(site: Site) -> dict[str, Any]:
+    """What pages, feed and list show, as plain values; the releases newest first, and the label of the current one."""
+    releases, keys = list_releases(site), read_keys(read_key_file(site.public))
+    current = find_current(site)
+    current = current if current in {release.label for release in releases} else None
+    return {
+        "project": site.project,
+        "title": escape_line(site.title) or f"{site.project} releases",
+        "current": current,
+        "keys": [_describe_key(key) for key in keys],
+        "releases": [_describe_release(site, release, keys, current) for release in releases],
+    }
+
+
+def list_releases(site: Site) -> list[Release]:
+    """The releases of the project that are public, newest first."""
+    found = []
+    for path in site.public.iterdir() if site.public.is_dir() else ():
+        version = extract_version(path.name, site.project)
+        if version is not None and path.is_dir() and not path.is_symlink():
+            signature = read_signature(_read_text(path / SIGNATURE) or "")
+            found.append(Release(path.name, version, _list_files(path), _read_manifest(path), signature))
+    return sorted(found, key=lambda release: version_key(release.version), reverse=True)
+
+
+def read_key_file(public: Path) -> str:
+    """The public keys beside the releases; empty if there are none."""
+    return _read_text(public / KEY) or ""
+
+
+def find_current(site: Site) -> str | None:
+    """The label of the release that the link ``current`` leads to."""
+    link = site.public / CURRENT
+    return link.resolve().name if link.is_symlink() else None
+
+
+def format_size(size: int) -> str:
+    """A number of bytes for people, in thousands."""
+    least, digits, unit = next(unit for unit in UNITS if size >= unit[0])
+    return f"{size / least if least else size:,.{digits}f} {unit}"
+
+
+def format_moment(moment: int) -> str:
+    """A time as RFC 3339 has it, in Greenwich."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(moment))
+
+
+def _is_day(text: str) -> bool:
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
+
+
+def _list_files(directory: Path) -> list[File]:
+    sums = _read_checksums(directory / SUMS)
+    with os.scandir(directory) as entries:
+        files = [
+            File(entry.name, entry.stat(follow_symlinks=False).st_size, sums.get(entry.name))
+            for entry in entries
+            if entry.is_file(follow_symlinks=False) and find_name_fault(entry.name) is None
+        ]
+    return sorted(files, key=lambda file: (file.name in LAST, file.name))
+
+
+def _read_checksums(path: Path) -> dict[str, str]:
+    lines = (_read_text(path) or "").splitlines()
+    return {parts["name"]: parts["sha256"] for line in lines if (parts := SUM.match(line))}
+
+
+def _read_text(path: Path) -> str | None:
+    """The text of a small file, if there is one; what is longer than any of ours is cut off."""
+    try:
+        with path.open("rb") as stream:
+            return stream.read(MOST_BYTES).decode("utf-8", "replace")
+    except OSError:
+        return None
+
+
+def _read_manifest(directory: Path) -> dict[str, Any]:
+    """What the manifest says; a release without a readable one has a page that says less."""
+    try:
+        found = json.loads((directory / MANIFEST).read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _describe_key(key: KeyWords) -> dict[str, Any]:
+    return {
+        "fingerprint": key.fingerprint,
+        "grouped": _group(key.fingerprint),
+        "names": [escape_line(each) for each in key.user_ids],
+    }
+
+
+def _group(fingerprint: str) -> str:
+    """A fingerprint as GnuPG writes it for people to compare."""
+    parts = [fingerprint[at : at + 4] for at in range(0, len(fingerprint), 4)]
+    return " ".join(parts)
+
+
+def _describe_release(site: Site, release: Release, keys: list[KeyWords], current: str | None) -> dict[str, Any]:
+    names, made = {file.name for file in release.files}, release.signature.made
+    size = sum(file.size for file in release.files)
+    facts = _read_file_facts(release)
+    files = [
+        _describe_file(release, file, names, facts.get(file.name, {}))
+        for file in release.files
+        if not (file.name.endswith(SIDECAR) and file.name.removesuffix(SIDECAR) in names)
+    ]
+    return {
+        "label": release.label,
+        "version": release.version,
+        "page": name_page(release.label),
+        "current": release.label == current,
+        "time": format_moment(made) if made is not None else None,
+        "date": format_moment(made)[:10] if made is not None else None,
+        "supported_until": site.support.get(release.version),
+        "notes_url": site.find_notes_url(release),
+        "notes": site.read_notes(release),
+        "key": _find_key(release.signature, keys),
+        "count": len(release.files),
+        "size": size,
+        "size_text": format_size(size),
+        "facts": [
+            {"name": name, "value": escape_line(release.manifest[name])}
+            for name in FACTS
+            if isinstance(release.manifest.get(name), str)
+        ],
+        "files": files,
+        **_describe_systems(files),
+        "signed": {SUMS, SIGNATURE} <= names,
+        "summed": SUMS in names,
+    }
+
+
+def _find_key(signature: SignatureWords, keys: list[KeyWords]) -> dict[str, Any] | None:
+    """The key that a release names as its signer, as a public one that has the subkey says it, or as it is named."""
+    if signature.key is None:
+        return None
+    whole = next((key for key in keys if signature.key in (key.fingerprint, *key.subkeys)), KeyWords(signature.key))
+    return _describe_key(whole)
+
+
+def _read_file_facts(release: Release) -> dict[str, dict[str, str]]:
+    """What the manifest says of each file: its system, architecture and type."""
+    listed = release.manifest.get("files")
+    entries = [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
+    return {
+        entry["name"]: {
+            name: escape_line(entry[name]) for name in FILE_FACTS if isinstance(entry.get(name), str) and entry[name]
+        }
+        for entry in entries
+        if isinstance(entry.get("name"), str)
+    }
+
+
+def _describe_file(release: Release, file: File, names: set[str], facts: Mapping[str, str]) -> dict[str, Any]:
+    sidecar = file.name + SIDECAR
+    return {
+        "name": file.name,
+        "url": _make_url(release, file.name),
+        "size": file.size,
+        "size_text": format_size(file.size),
+        "sha256": file.sha256,
+        "sidecar": {"name": sidecar, "url": _make_url(release, sidecar)} if sidecar in names else None,
+        **{name: facts.get(name) for name in FILE_FACTS},
+    }
+
+
+def _describe_systems(files: list[dict[str, Any]]) -> dict[str, Any]:
+    """The files by system and architecture: the columns, and a row for each system that is called the same in all."""
+    known = [file for file in files if file["system"] and file["architecture"]]
+    architectures = sorted({file["architecture"] for file in known})
+    rows: dict[str, dict[str, list[dict[str, Any]]]] = {}
+    for file in known:
+        name = _name_system(file["system"], file["architecture"])
+        rows.setdefault(name, {}).setdefault(file["architecture"], []).append(file)
+    return {
+        "architectures": architectures,
+        "systems": [
+            {"name": name, "cells": [rows[name].get(architecture, []) for architecture in architectures]}
+            for name in sorted(rows)
+        ],
+    }
+
+
+def _name_system(system: str, architecture: str) -> str:
+    """What a system is called whatever it is built for: its file without directory, suffix and architecture."""
+    name = SOURCE_SUFFIX.sub("", system.rpartition("/")[2])
+    return name.removesuffix(f"-{architecture}") or name
+
+
+def _make_url(release: Release, name: str) -> str:
+    return f"{quote(release.label)}/{quote(name)}"
