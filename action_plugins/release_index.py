@@ -66,16 +66,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
 
 def render_pages(templates: Sequence[str], found: Mapping[str, Any]) -> dict[str, str]:
     """The pages by their names. What comes from outside is escaped, and reaches nothing but these values."""
-    environment = ImmutableSandboxedEnvironment(
-        autoescape=True,
-        keep_trailing_newline=True,
-        loader=ChoiceLoader(
-            [FileSystemLoader(list(templates)), PrefixLoader({"slipway": FileSystemLoader(templates[-1])})]
-        ),
-        lstrip_blocks=True,
-        trim_blocks=True,
-        undefined=StrictUndefined,
-    )
+    environment = _make_environment(tuple(templates))
     page, top = (environment.get_template(f"{name}.j2") for name in (RELEASE, TOP))
     releases = [
         {**each, "notes_html": render_notes(each["notes"]) if each["notes"] else None} for each in found["releases"]
@@ -95,6 +86,19 @@ def render_notes(text: str) -> Markup:
         if token.type in {"heading_open", "heading_close"}:
             token.tag = f"h{min(LOWEST, max(HIGHEST, int(token.tag[1:]) + 1))}"
     return Markup(reader.renderer.render(tokens, reader.options, {}))  # noqa: S704  # markdown-it escapes what it is given
+
+
+@cache
+def _make_environment(templates: tuple[str, ...]) -> ImmutableSandboxedEnvironment:
+    ours = PrefixLoader({"slipway": FileSystemLoader(templates[-1])})
+    return ImmutableSandboxedEnvironment(
+        autoescape=True,
+        keep_trailing_newline=True,
+        loader=ChoiceLoader([FileSystemLoader(templates), ours]),
+        lstrip_blocks=True,
+        trim_blocks=True,
+        undefined=StrictUndefined,
+    )
 
 
 @cache

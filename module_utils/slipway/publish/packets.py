@@ -9,7 +9,6 @@ of RFC 4880 (packets of version 4) is left out.
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import re
 from collections.abc import Iterator
@@ -77,7 +76,7 @@ def _list_packets(text: str) -> Iterator[tuple[int, bytes]]:
         encoded = "".join(line for line in lines.split("\n") if not line.startswith("="))
         try:
             data = base64.b64decode(encoded, validate=True)
-        except binascii.Error:
+        except ValueError:
             continue
         yield from _split_packets(data)
 

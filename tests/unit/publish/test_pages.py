@@ -4,26 +4,33 @@ from __future__ import annotations
 
 import hashlib
 import json
+import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
+from xml.etree import ElementTree
 
+import jsonschema
 import pytest
-from ansible_collections.slipway.release.plugins.action.release_index import render_pages
+from ansible_collections.slipway.release.plugins.action.release_index import render_notes, render_pages
+from ansible_collections.slipway.release.plugins.module_utils.slipway import openpgp
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
-from ansible_collections.slipway.release.plugins.module_utils.slipway.publish.pages import (
-    PagesUpdate,
+from ansible_collections.slipway.release.plugins.module_utils.slipway.publish.pages import PagesUpdate, update_pages
+from ansible_collections.slipway.release.plugins.module_utils.slipway.publish.releases import (
     Site,
     describe_site,
-    update_pages,
+    format_size,
 )
 from hypothesis import given
 from hypothesis import strategies as st
 from publishing import put, run_module, tree
 
-TEMPLATES = Path(__file__).resolve().parents[3] / "roles/release_publish/templates"
-VOID = {"meta", "br", "link"}
+ROOT = Path(__file__).resolve().parents[3]
+TEMPLATES = str(ROOT / "roles/release_publish/templates")
+SCHEMA = json.loads((ROOT / "docs/releases.schema.json").read_text())
+ATOM = "{http://www.w3.org/2005/Atom}"
+VOID = {"meta", "br", "link", "hr"}
 
 
 class Page(HTMLParser):
@@ -64,8 +71,8 @@ class Page(HTMLParser):
         assert all(attributes["scope"] in {"row", "col"} for tag, attributes in self.tags if tag == "th")
 
 
-def rendered(site: Site, title: str = "Releases") -> dict[str, str]:
-    return render_pages(str(TEMPLATES), describe_site(site), title=title)
+def rendered(site: Site) -> dict[str, str]:
+    return render_pages([TEMPLATES], describe_site(site))
 
 
 def renewed(site: Site) -> PagesUpdate:
@@ -75,15 +82,27 @@ def renewed(site: Site) -> PagesUpdate:
 def run_index(arguments: dict[str, Any], *, check: bool = False) -> dict[str, Any]:
     """The module as its action plugin runs it."""
     found = run_module("release_index", arguments, check=check)
-    pages = render_pages(str(TEMPLATES), found, title="Releases")
-    return run_module("release_index", {**arguments, "pages": pages}, check=check)
+    return run_module("release_index", {**arguments, "pages": render_pages([TEMPLATES], found)}, check=check)
 
 
-def published(public: Path, version: str, **facts: object) -> dict[str, bytes]:
+@pytest.fixture(scope="session")
+def signed(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, bytes, bytes]:
+    """A key's fingerprint, the key, and a signature by it; pages do not verify what it is over."""
+    home = tmp_path_factory.mktemp("signer") / "gnupg"
+    key = openpgp.make_key(home, "Ada <ada@example.org>", expires="0")
+    (home.parent / "data").write_bytes(b"data")
+    created = openpgp.find_signing_key(home, key).created
+    openpgp.sign_detached(home, key, data=home.parent / "data", signature=home.parent / "sig", at=created + 86400)
+    return key, openpgp.export_public_key(home, key), (home.parent / "sig").read_bytes()
+
+
+def published(public: Path, version: str, signature: bytes = b"signature\n", **facts: object) -> dict[str, bytes]:
     label = f"baserock-{version}"
     packed = f"{label}-a+b~c.tar.gz"
-    contents = {packed: version.encode() * 1000, f"{packed}.sha256": b"x\n", "SHA256SUMS.asc": b"signature\n"}
-    contents["manifest.json"] = json.dumps({"project": "baserock", "version": version, **facts}).encode()
+    contents = {packed: version.encode() * 1000, f"{packed}.sha256": b"x\n", "SHA256SUMS.asc": signature}
+    files = [{"name": packed, "system": "systems/a-x86_64.bst", "architecture": "x86_64", "type": "tar"}]
+    said = {"project": "baserock", "version": version, "files": files, **facts}
+    contents["manifest.json"] = json.dumps(said).encode()
     contents["SHA256SUMS"] = "".join(
         f"{hashlib.sha256(contents[name]).hexdigest()}  {name}\n" for name in (packed, "manifest.json")
     ).encode()
@@ -92,62 +111,214 @@ def published(public: Path, version: str, **facts: object) -> dict[str, bytes]:
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Site:
+def site(tmp_path: Path, signed: tuple[str, bytes, bytes]) -> Site:
+    _fingerprint, key, signature = signed
     for version in ("1.2", "1.10", "1.9", "1.10rc1"):
-        published(tmp_path / "public", version, commit="c" * 40)
+        published(tmp_path / "public", version, signature, commit="c" * 40)
+    (tmp_path / "public/release-key.asc").write_bytes(key)
     (tmp_path / "public/current").symlink_to("baserock-1.9")
-    return Site(tmp_path / "public", "baserock", notes_url="https://w.example.org/{version}/?a=1&b={label}")
+    return Site(
+        tmp_path / "public",
+        "baserock",
+        notes_url="https://w.example.org/{version}/?a=1&b={label}",
+        support={"1.9": "2028-05-31"},
+    )
 
 
 def read(site: Site, name: str) -> Page:
     page = Page((site.public / name).read_text())
     page.accessible()
+    words = ["tidy", "-errors", "-quiet", "-utf8", site.public / name]
+    assert subprocess.run(words, capture_output=True, text=True, check=False).stderr == ""
     return page
 
 
-def test_releases_are_listed_newest_first_and_the_current_one_is_marked(site: Site) -> None:
+def in_list(site: Site, label: str) -> str:
+    """The row of a release in the list."""
+    rows = (site.public / "index.html").read_text().partition("All releases")[2].split("<tr>")
+    return next(row for row in rows if f'href="{label}.html"' in row)
+
+
+def test_releases_are_listed_newest_first_and_the_latest_one_is_shown_with_its_files(site: Site) -> None:
     renewed(site)
     page = read(site, "index.html")
     labels = ["baserock-1.10", "baserock-1.10rc1", "baserock-1.9", "baserock-1.2"]
-    assert [link for link in page.links if "://" not in link] == [f"{label}.html" for label in labels]
-    assert page.texts["strong"] == ["current"]
-    assert (
-        "<td><strong>current"
-        in (site.public / "index.html").read_text().split("baserock-1.9.html")[1].split("</tr>")[0]
-    )
+    listed = [link.removesuffix(".html") for link in page.links if link.startswith("baserock-") and link.endswith("l")]
+    assert listed[-4:] == labels
+    assert listed[0] == "baserock-1.9"
+    assert page.texts["span"].count("Latest") == 2
+    assert "Latest" in in_list(site, "baserock-1.9")
+    assert "2028-05-31" in in_list(site, "baserock-1.9")
+    assert [unquote(link) for link in page.links if link.endswith(".gz")] == ["baserock-1.9/baserock-1.9-a+b~c.tar.gz"]
     assert (site.public / "current.html").readlink() == Path("baserock-1.9.html")
 
 
-def test_a_page_shows_every_file_with_size_digest_signature_and_notes(site: Site) -> None:
+def test_a_page_shows_every_file_with_size_digest_signature_date_key_and_notes(
+    site: Site, signed: tuple[str, bytes, bytes]
+) -> None:
     renewed(site)
     page, text = read(site, "baserock-1.2.html"), (site.public / "baserock-1.2.html").read_text()
     for file in (site.public / "baserock-1.2").iterdir():
         assert f"baserock-1.2/{file.name}" in [unquote(link) for link in page.links]
     packed = site.public / "baserock-1.2/baserock-1.2-a+b~c.tar.gz"
     assert hashlib.sha256(packed.read_bytes()).hexdigest() in page.texts["code"]
-    assert f'<td class="size">{packed.stat().st_size:,}</td>' in text
+    assert f'title="{packed.stat().st_size:,} bytes">3 kB</td>' in text
     assert "OpenPGP signature of SHA256SUMS" in text
+    assert signed[0] in [code.replace(" ", "") for code in page.texts["code"]]
+    assert "of Ada &lt;ada@example.org&gt;" in text
+    assert "gpg --import release-key.asc\ngpg --verify SHA256SUMS.asc SHA256SUMS\nsha256sum --check" in text
     assert "https://w.example.org/1.2/?a=1&b=baserock-1.2" in page.links
-    assert 'The current release is <a href="baserock-1.9.html">' in text
+    assert "current.html" in page.links
+    assert "This is not the latest release" not in (site.public / "baserock-1.9.html").read_text()
     for link in page.links:
-        assert "://" in link or (site.public / unquote(link)).exists()
+        assert "://" in link or link.startswith("#") or (site.public / unquote(link)).exists()
+
+
+def test_pages_load_nothing_and_times_stay_on_one_line(site: Site) -> None:
+    renewed(site)
+    for name in ("index.html", "baserock-1.9.html"):
+        page, text = read(site, name), (site.public / name).read_text()
+        assert not {tag for tag, _ in page.tags} & {"script", "img", "iframe", "object"}
+        assert {attributes["href"] for tag, attributes in page.tags if tag == "link"} == {"releases.atom"}
+        assert "default-src 'none'" in text
+        assert "url(" not in text
+        assert "@media (prefers-color-scheme: dark)" in text
+        assert "time, .nowrap { white-space: nowrap }" in text
+        assert all("data-label" in attributes for tag, attributes in page.tags if tag == "td" and attributes)
+
+
+def test_the_list_for_programs_keeps_its_schema_and_names_what_is_there(
+    site: Site, signed: tuple[str, bytes, bytes]
+) -> None:
+    renewed(site)
+    text = (site.public / "releases.json").read_text()
+    listing = json.loads(text)
+    jsonschema.Draft202012Validator(SCHEMA).validate(listing)
+    assert listing["current"] == "1.9"
+    assert listing["key"] == {"url": "release-key.asc", "fingerprints": [signed[0]]}
+    assert [release["version"] for release in listing["releases"]] == ["1.10", "1.10rc1", "1.9", "1.2"]
+    release = listing["releases"][2]
+    assert (release["supported_until"], release["signed_by"], release["commit"]) == ("2028-05-31", signed[0], "c" * 40)
+    for file in release["files"]:
+        assert (site.public / unquote(file["url"])).stat().st_size == file["size"]
+    assert release["files"][0]["architecture"] == "x86_64"
+    assert str(site.public) not in text
+    for broken in ({**listing, "format": 2}, {**listing, "releases": [{**release, "date": "today"}]}):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.Draft202012Validator(SCHEMA).validate(broken)
+
+
+def test_the_feed_is_an_atom_feed_whose_ids_stay(site: Site, tmp_path: Path) -> None:
+    published(site.public, "1.1")  # without a date, since its signature is none
+    renewed(site)
+    feed = ElementTree.parse(site.public / "releases.atom").getroot()  # noqa: S314  # ours
+    entries = feed.findall(f"{ATOM}entry")
+    versions = ("1.10", "1.10rc1", "1.9", "1.2")
+    assert [entry.findtext(f"{ATOM}title") for entry in entries] == [f"baserock {version}" for version in versions]
+    for element in (feed, *entries):
+        assert [len(element.findall(ATOM + name)) for name in ("id", "title", "updated")] == [1, 1, 1]
+        assert str(element.findtext(f"{ATOM}id")).startswith("urn:uuid:")
+    assert len({entry.findtext(f"{ATOM}id") for entry in entries}) == 4
+    assert feed.find(f"{ATOM}author/{ATOM}name") is not None
+    for link in feed.iter(f"{ATOM}link"):
+        assert (site.public / link.attrib["href"]).exists()
+    (site.public / "baserock-1.10").rename(tmp_path / "gone")
+    renewed(site)
+    again = ElementTree.parse(site.public / "releases.atom").getroot()  # noqa: S314  # ours
+    assert [entry.findtext(f"{ATOM}id") for entry in again.findall(f"{ATOM}entry")] == [
+        entry.findtext(f"{ATOM}id") for entry in entries[1:]
+    ]
 
 
 def test_pages_are_written_once_and_change_with_what_is_public(site: Site) -> None:
     assert renewed(site).after.keys() == {
-        "index.html",
-        "current.html",
+        *("index.html", "current.html", "releases.json", "releases.atom"),
         *(f"baserock-{version}.html" for version in ("1.2", "1.10", "1.9", "1.10rc1")),
     }
     before = tree(site.public)
     assert renewed(site).after == {}
     assert tree(site.public) == before
-    published(site.public, "1.11")
-    assert renewed(site).after.keys() == {"index.html", "baserock-1.11.html"}
+    published(site.public, "1.11", (site.public / "baserock-1.2/SHA256SUMS.asc").read_bytes())
+    assert renewed(site).after.keys() == {"index.html", "releases.json", "releases.atom", "baserock-1.11.html"}
     (site.public / "current").unlink()
     (site.public / "current").symlink_to("baserock-1.11")
-    assert "current.html" in renewed(site).after
-    assert "<strong>current" in (site.public / "index.html").read_text().split("1.11.html")[1].split("</tr>")[0]
+    changed = {"index.html", "releases.json", "current.html", "baserock-1.9.html", "baserock-1.11.html"}
+    assert renewed(site).after.keys() == changed, "not the pages of all releases"
+    assert "Latest" in in_list(site, "baserock-1.11")
+    assert "Latest" not in in_list(site, "baserock-1.9")
+
+
+def test_notes_are_on_the_page_and_stay_there_without_being_given_again(site: Site) -> None:
+    noted = Site(site.public, "baserock", notes={"baserock-1.9": "# Words\n\n* one `<b>`\n"})
+    assert "baserock-1.9.md" in renewed(noted).after
+    assert renewed(noted).after == {}
+    without = Site(site.public, "baserock")
+    assert renewed(without).after == {}
+    page, text = read(site, "baserock-1.9.html"), (site.public / "baserock-1.9.html").read_text()
+    assert "<h3>Words</h3>" in text
+    assert "<li>one <code>&lt;b&gt;</code></li>" in text
+    assert "#notes" in page.links
+    assert 'href="baserock-1.9.html#notes"' in in_list(site, "baserock-1.9")
+    (site.public / "baserock-1.9").rename(site.public.parent / "gone")
+    assert {"baserock-1.9.html", "baserock-1.9.md"} <= renewed(without).after.keys()
+    assert not (site.public / "baserock-1.9.md").exists()
+
+
+@pytest.mark.parametrize(
+    ("notes", "shown"),
+    [
+        ("<script>alert(1)</script>", "&lt;script&gt;"),
+        ("a <img src=x onerror=alert(1)>", "&lt;img"),
+        ("[x](javascript:alert(1))", "[x](javascript:alert(1))"),
+        ("[x](data:text/html,x)", "[x](data:text/html,x)"),
+        ("![x](https://example.org/pixel)", '!<a href="https://example.org/pixel">x</a>'),
+        ("a\x1b[2J\u202eb", "a\ufffd[2J\ufffdb"),
+    ],
+)
+def test_notes_bring_neither_scripts_nor_images(notes: str, shown: str) -> None:
+    assert shown in str(render_notes(notes))
+
+
+@given(st.text() | st.text("<>[]()!`*_#\n\\&;: \"'ab"))
+def test_notes_of_any_kind_give_closed_tags_of_text_only(notes: str) -> None:
+    page = Page(f"<!DOCTYPE html>\n{render_notes(notes)}")
+    plain = {"p", "a", "em", "strong", "code", "pre", "ul", "ol", "li", "blockquote", "br", "hr"}
+    assert {tag for tag, _ in page.tags} <= plain | {f"h{level}" for level in range(3, 7)}
+    assert {name for _, attributes in page.tags for name in attributes} <= {"href", "title", "start", "class"}
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [
+        (0, "0 B"),
+        (999, "999 B"),
+        (12_345, "12 kB"),
+        (63_412_345, "63.4 MB"),
+        (7_654_321_000, "7.65 GB"),
+    ],
+)
+def test_sizes_are_in_units_that_people_know(size: int, text: str) -> None:
+    assert format_size(size) == text
+
+
+def test_a_current_link_to_a_release_that_is_gone_names_none(site: Site) -> None:
+    renewed(site)
+    (site.public / "baserock-1.9").rename(site.public.parent / "gone")
+    renewed(site)
+    assert "Latest" not in (site.public / "index.html").read_text()
+    assert json.loads((site.public / "releases.json").read_text())["current"] is None
+    assert "current.html" not in read(site, "baserock-1.2.html").links
+
+
+def test_a_template_of_the_sites_own_replaces_one_and_can_extend_ours(site: Site, tmp_path: Path) -> None:
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own/page.html.j2").write_text(
+        '{% extends "slipway/page.html.j2" %}{% block style %}h1 { color: teal }{% endblock %}'
+    )
+    update_pages(site, render_pages([str(tmp_path / "own"), TEMPLATES], describe_site(site)))
+    for name in ("index.html", "baserock-1.2.html"):
+        assert "h1 { color: teal }</style>" in (site.public / name).read_text()
+        read(site, name)
 
 
 def test_check_mode_changes_nothing_and_says_what_it_would(site: Site, tmp_path: Path) -> None:
@@ -164,6 +335,7 @@ def test_check_mode_changes_nothing_and_says_what_it_would(site: Site, tmp_path:
     assert tree(tmp_path) == before
     done = run_index({**arguments, "label": "baserock-1.10"})
     assert sorted({*done["pages"], "baserock-1.12.html"}) == would["pages"]
+    assert "baserock-1.12, which is to be published" in json.dumps(would["diff"])
     assert not run_index({**arguments, "label": "baserock-1.10"})["changed"]
     assert not run_index({**arguments, "label": "baserock-1.10"}, check=True)["changed"]
 
@@ -196,7 +368,7 @@ def test_a_link_or_directory_in_the_place_of_a_page_is_refused(site: Site, name:
 def test_the_page_of_a_release_that_is_gone_is_removed(site: Site) -> None:
     renewed(site)
     (site.public / "baserock-1.2").rename(site.public.parent / "gone")
-    assert renewed(site).after.keys() == {"index.html", "baserock-1.2.html"}
+    assert renewed(site).after.keys() == {"index.html", "releases.json", "releases.atom", "baserock-1.2.html"}
     assert not (site.public / "baserock-1.2.html").exists()
 
 
@@ -225,13 +397,15 @@ HOSTILE = st.text() | st.text("<>&\"'{}%#/ a")
 @given(HOSTILE, HOSTILE, HOSTILE)
 def test_words_from_outside_stay_words(commit: str, title: str, name: str) -> None:
     def pages(commit: str, title: str, name: str) -> list[list[str]]:
-        file = {"name": name, "url": "u", "size": 1, "sha256": None, "sidecar": {"name": name, "url": "v"}}
-        facts = [{"name": "Commit", "value": commit}]
-        said = {"label": "p-1.0", "version": name, "notes": "https://x/", "count": 1, "size": 1, "commands": [name]}
-        found = {"releases": [{**said, "facts": facts, "files": [file]}], "current": None}
-        return [
-            [tag for tag, _ in Page(page).tags] for page in render_pages(str(TEMPLATES), found, title=title).values()
-        ]
+        file = {"name": name, "url": "u", "size": 1, "size_text": "1 B", "sha256": None, "system": name, "type": name}
+        file["sidecar"] = {"name": name, "url": "v"}
+        key = {"fingerprint": "F", "grouped": "F", "names": [name]}
+        said = {"label": "p-1.0", "page": "p-1.0.html", "version": name, "count": 1, "size": 1, "size_text": "1 B"}
+        said |= {"current": True, "time": "t", "date": "d", "supported_until": "s", "signed": True, "summed": True}
+        said |= {"facts": [{"name": "Commit", "value": commit}], "files": [file], "key": key, "notes": None}
+        said |= {"notes_url": "https://x/", "architectures": [name], "systems": [{"name": name, "cells": [[file]]}]}
+        found = {"releases": [said], "current": None, "keys": [key], "title": title, "project": "p"}
+        return [[tag for tag, _ in Page(page).tags] for page in render_pages([TEMPLATES], found).values()]
 
     assert pages(commit, title, name) == pages("x", "x", "x")
 
@@ -254,7 +428,7 @@ def test_pages_of_a_template_without_the_mark_or_of_other_releases_are_refused(s
 @pytest.mark.parametrize("options", [{"project": "../x"}, {"public": Path("x")}, {"notes_url": "javascript:alert(1)"}])
 def test_settings_that_cannot_be_are_refused(tmp_path: Path, options: dict[str, object]) -> None:
     with pytest.raises(SlipwayError):
-        describe_site(Site(**{"public": tmp_path, "project": "p", **options}))  # type: ignore[arg-type]  # passed on as they are
+        Site(**{"public": tmp_path, "project": "p", **options}).check()  # type: ignore[arg-type]  # passed on as they are
 
 
 def test_nothing_released_is_a_page_too(tmp_path: Path) -> None:
