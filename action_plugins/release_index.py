@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import traceback
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -16,6 +18,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
 
 from ..module_utils.slipway.escape import escape_line, escape_mail
+from ..module_utils.slipway.publish.releases import seal_page
 from ..module_utils.slipway.statuspage import STYLE
 
 if TYPE_CHECKING:
@@ -65,17 +68,25 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
 
 
 def render_pages(templates: Sequence[str], found: Mapping[str, Any]) -> dict[str, str]:
-    """The pages by their names. What comes from outside is escaped, and reaches nothing but these values."""
+    """The pages by their names, without those that are there as they would be rendered.
+
+    What comes from outside is escaped, and reaches nothing but these values.
+    """
     environment = _make_environment(tuple(templates))
     page, top = (environment.get_template(f"{name}.j2") for name in (RELEASE, TOP))
-    releases = [
-        {**each, "notes_html": render_notes(each["notes"]) if each["notes"] else None} for each in found["releases"]
-    ]
-    shared = {name: found[name] for name in ("project", "title", "current", "keys")} | {"style": Markup(STYLE)}  # noqa: S704  # ours
-    return {
-        **{each["page"]: page.render(release=each, **shared) for each in releases},
-        TOP: top.render(releases=releases, **shared),
-    }
+    # Of the current release a page says no more than whether there is one, so that not all change with it.
+    shared = {name: found[name] for name in ("project", "title", "keys")} | {"current": bool(found["current"])}
+    style = {"style": Markup(STYLE)}  # noqa: S704  # ours
+    face = [STYLE, *(_read_template(environment, name) for name in environment.list_templates())]
+    common = _digest([face, shared])
+    pages = {}
+    for release in found["releases"]:
+        source = _digest([common, {**release, "source": None}])
+        if release["source"] != source:
+            notes = render_notes(release["notes"]) if release["notes"] else None
+            text = page.render(release={**release, "notes_html": notes}, **shared, **style)
+            pages[release["page"]] = seal_page(text, source)
+    return {**pages, TOP: top.render(releases=found["releases"], **{**shared, "current": found["current"]}, **style)}
 
 
 def render_notes(text: str) -> Markup:
@@ -86,6 +97,18 @@ def render_notes(text: str) -> Markup:
         if token.type in {"heading_open", "heading_close"}:
             token.tag = f"h{min(LOWEST, max(HIGHEST, int(token.tag[1:]) + 1))}"
     return Markup(reader.renderer.render(tokens, reader.options, {}))  # noqa: S704  # markdown-it escapes what it is given
+
+
+def _read_template(environment: ImmutableSandboxedEnvironment, name: str) -> str:
+    """The text of a template; of a file that lies there and is none, no more than its name."""
+    try:
+        return str(environment.loader.get_source(environment, name)[0]) if environment.loader else ""
+    except (OSError, TemplateError, ValueError):
+        return name
+
+
+def _digest(values: object) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
 @cache
@@ -105,7 +128,7 @@ def _make_environment(templates: tuple[str, ...]) -> ImmutableSandboxedEnvironme
 def _make_reader() -> MarkdownIt:
     from markdown_it import MarkdownIt  # needed only where there are notes
 
-    return MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
+    return MarkdownIt("commonmark", {"html": False, "xhtmlOut": False}).enable("table").disable("image")
 
 
 def _locate(error: BaseException) -> str:

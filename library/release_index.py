@@ -37,8 +37,9 @@ options:
       - Directories on the controller with the Jinja templates C(index.html.j2) and C(release.html.j2), and with those
         that they include or extend. The first that has one is taken, so that a directory of your own needs only what is
         to be otherwise; C(slipway/page.html.j2) is C(page.html.j2) of the last directory. Always needed.
-      - They get C(releases) or C(release), C(current), C(keys), C(project), C(title) and C(style). All values are
-        escaped. Each page has the C(meta) line of C(page.html.j2) that names its generator.
+      - They get C(releases) or C(release), C(keys), C(project), C(title), C(style), and C(current), the label of the
+        current release, for the list, or whether there is one, for a release. All values are escaped. Each page has
+        the C(meta) line of C(page.html.j2) that names its generator.
     type: list
     elements: path
   title:

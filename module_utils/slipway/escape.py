@@ -31,24 +31,28 @@ _PASSWORD = re.compile(r"\A([^/?#]*//[^/?#:]*):[^/?#]*@")
 
 def escape_terminal(text: str) -> str:
     """For a terminal: lines stay lines, and what would move the cursor or hide text is shown as an escape sequence."""
+    if text.isprintable():
+        return text
     lines = text.replace("\r\n", "\n")
     return "".join(_show_code(letter) if _is_control(letter) and letter not in "\n\t" else letter for letter in lines)
 
 
 def escape_line(text: str) -> str:
     """For one line of plain text: white space of any kind is one blank."""
-    return " ".join("".join(REPLACEMENT if _is_active(letter) else letter for letter in text).split())
+    return " ".join(_replace_active(text).split())
 
 
 def escape_mail(text: str) -> str:
     """For the body of a mail: nothing in it but lines of printable characters."""
     lines = text.replace("\r\n", "\n")
+    if lines.replace("\n", "").isprintable():
+        return lines
     return "".join(REPLACEMENT if _is_control(letter) and letter not in "\n\t" else letter for letter in lines)
 
 
 def escape_html(text: str) -> str:
     """For an HTML page, between tags or as the value of an attribute in quotes."""
-    return html.escape("".join(REPLACEMENT if _is_active(letter) else letter for letter in text))
+    return html.escape(_replace_active(text))
 
 
 def escape_xml(text: str) -> str:
@@ -75,6 +79,13 @@ def escape_markdown_code(text: str) -> str:
 def redacted(url: str) -> str:
     """``url`` without the password that it may hold."""
     return _PASSWORD.sub(r"\1@", url)
+
+
+def _replace_active(text: str) -> str:
+    """Most texts are printable throughout, which is seen at once."""
+    if text.isprintable():
+        return text
+    return "".join(REPLACEMENT if _is_active(letter) else letter for letter in text)
 
 
 def _is_control(letter: str) -> bool:

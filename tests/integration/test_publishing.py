@@ -176,7 +176,7 @@ def test_a_release_is_published_and_announced_once_and_drift_is_named(site: Site
     site.deploy("26.47")
     before = tree(site.state)
     would = site.done("26.47", "--check", "--diff")
-    assert would.changed == 8
+    assert would.changed == 10
     assert tree(site.state) == before
     for word in ("current -> baserock-26.47", "SHA256SUMS.asc", "Message-ID: <baserock-26.47.announcement@localhost>"):
         assert word in would.text
@@ -270,11 +270,13 @@ def test_a_channel_that_serves_something_else_keeps_links_and_announcement_back(
     channels = [f"file://{site.public}", f"file://{tmp_path}/mirror"]
     ran = site.run("26.47", release_publish_channels=channels)
     assert ran.status != 0
-    assert "7 of 14 files are not served with the right bytes" in ran.text.replace("\n", " ")
+    assert "8 of 16 files are not served with the right bytes" in ran.text.replace("\n", " ")
     assert (site.public / "baserock-26.47").is_dir()
     assert not (site.public / "current").exists()
     assert not (site.state / "mail").exists()
+    assert not (site.public / "index.html").exists()
     shutil.copytree(site.public / "baserock-26.47", tmp_path / "mirror/baserock-26.47")
+    shutil.copy(site.public / "release-key.asc", tmp_path / "mirror")
     site.done("26.47", release_publish_channels=channels)
     assert_public(site)
     assert (site.state / "mail").exists()
@@ -302,7 +304,7 @@ def test_files_go_to_a_server_by_rsync_over_ssh(site: Site, tmp_path: Path) -> N
             "port": server.port,
             "ssh_options": server.options,
         }
-        assert site.done("26.47", "--check", release_publish_upload=upload).changed == 8
+        assert site.done("26.47", "--check", release_publish_upload=upload).changed == 10
         site.done("26.47", release_publish_upload=upload)
         assert "Accepted publickey" in server.log.read_text()
     assert_public(site)
@@ -409,23 +411,73 @@ def test_a_stage_alone_says_that_the_plan_is_missing(tmp_path: Path) -> None:
 
 
 def test_people_get_pages_with_the_face_of_the_site(site: Site) -> None:
-    site.done("26.47", release_publish_index=True)
+    site.done("26.47", release_publish_index_support={"26.47": "2028-05-31"})
     page = (site.public / "baserock-26.47.html").read_text()
-    assert "This is the current release." in page
+    assert '<span class="badge">Latest</span>' in page
     assert "<code>baserock-26.47</code>" in page
-    assert site.done("26.47", release_publish_index=True).changed == 0
-
-    own = shutil.copytree(ROOT / "roles/release_publish/templates", site.top / "face")
+    assert "2028-05-31" in page
+    own = site.top / "face"
+    own.mkdir()
     layout = own / "page.html.j2"
-    layout.write_text(layout.read_text().replace("<body>", "<body>\n<p>{{ title }}</p>"))
-    face = {"release_publish_index": True, "release_publish_index_templates": str(own)}
+    layout.write_text('{% extends "slipway/page.html.j2" %}{% block footer %}<p>{{ title }}</p>{% endblock %}')
+    face = {"release_publish_index_templates": str(own)}
     title = "Ours & {{ theirs }} <b>"
     assert site.done("26.47", **face, release_publish_index_title={"__ansible_unsafe": title}).changed == 1
     assert "<p>Ours &amp; {{ theirs }} &lt;b&gt;</p>" in (site.public / "index.html").read_text()
 
-    layout.write_text("{{ nothing.here }}")
     before = tree(site.public)
-    ran = site.run("26.47", **face)
-    assert ran.status != 0
-    assert "Could not render the pages from" in " ".join(ran.text.split())
-    assert tree(site.public) == before
+    for fault, where in (("{{ nothing.here }}", "page.html.j2 line 1: UndefinedError"), ("{% if %}", "line 1: ")):
+        layout.write_text(fault)
+        ran = site.run("26.47", **face)
+        assert ran.status != 0
+        text = " ".join(ran.text.split())
+        assert "Could not render the pages from" in text
+        assert where in text
+        assert "Nothing was changed. Correct the template and run again." in text
+        assert tree(site.public) == before
+
+
+def test_the_key_beside_the_releases_follows_a_new_one_and_is_never_exchanged(site: Site, tmp_path: Path) -> None:
+    site.done("26.47")
+    (old,) = openpgp.list_fingerprints(site.state / "gnupg")
+    key = site.public / "release-key.asc"
+    first = key.read_bytes()
+    new = openpgp.make_key(site.state / "gnupg", "Next year <test@localhost>")
+    would = site.done("26.48", "--check", "--diff", release_package_signing_key=new)
+    assert "release-key.asc" in would.text
+    assert key.read_bytes() == first
+    site.done("26.48", release_package_signing_key=new)
+    both = key.read_bytes()
+    reader = tmp_path / "reader"
+    reader.mkdir(mode=0o700)
+    subprocess.run(["gpg", "--homedir", reader, "--batch", "--quiet", "--import", key], check=True)
+    assert openpgp.list_fingerprints(reader) == {old, new}
+    for version in ("26.47", "26.48"):
+        directory = site.public / f"baserock-{version}"
+        words = [
+            "gpg",
+            "--homedir",
+            reader,
+            "--batch",
+            "--verify",
+            directory / "SHA256SUMS.asc",
+            directory / "SHA256SUMS",
+        ]
+        subprocess.run(words, check=True, capture_output=True)
+    assert site.done("26.47").changed == 0
+
+    stranger = tmp_path / "stranger"
+    theirs = openpgp.export_public_key(stranger, openpgp.make_key(stranger, "Eve <eve@localhost>"))
+    key.write_bytes(theirs)
+    for words in ((), ("--check",)):
+        ran = site.run("26.48", *words)
+        assert ran.status != 0
+        text = " ".join(ran.text.split())
+        assert "Could not publish release-key.asc" in text
+        assert hashlib.sha256(theirs).hexdigest() in text
+    assert key.read_bytes() == theirs
+    key.unlink()
+    site.done("26.48", "--check")
+    assert not key.exists()
+    key.write_bytes(both)
+    assert site.done("26.48").changed == 0

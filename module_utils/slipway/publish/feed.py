@@ -48,17 +48,17 @@ _SPACE = uuid.uuid5(uuid.NAMESPACE_URL, "urn:slipway:releases")
 
 
 def render_listing(site: Mapping[str, Any]) -> str:
-    """``releases.json``, as docs/public.md describes it."""
-    listing = {
+    """``releases.json``, as docs/public.md describes it; each release on a line of its own."""
+    releases = ",\n".join(json.dumps(_list_release(release), ensure_ascii=False) for release in site["releases"])
+    head = {
         "format": FORMAT,
         "generator": GENERATOR,
         "project": site["project"],
         "title": site["title"],
         "current": next((release["version"] for release in site["releases"] if release["current"]), None),
         "key": {"url": KEY, "fingerprints": [key["fingerprint"] for key in site["keys"]]} if site["keys"] else None,
-        "releases": [_list_release(release) for release in site["releases"]],
     }
-    return json.dumps(listing, indent=1, ensure_ascii=False) + "\n"
+    return f'{json.dumps(head, indent=1, ensure_ascii=False)[:-2]},\n "releases": [\n{releases}\n]\n}}\n'
 
 
 def render_feed(site: Mapping[str, Any]) -> str:

@@ -9,16 +9,17 @@ bytes. Templates say how.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from ..errors import SlipwayError, name_refusals, refuse
 from ..files import link_atomic, sync_directory, write_atomic
 from .directory import lock_directory
 from .feed import FEED, GENERATOR, LISTING, render_feed, render_listing
 from .links import CURRENT
-from .releases import Site, describe_site, find_current, list_releases, name_notes, name_page
+from .releases import Site, describe_site, find_current, name_notes, name_page
 
 TOP = "index.html"
 CURRENT_PAGE = name_page(CURRENT)
@@ -40,18 +41,22 @@ def update_pages(
 ) -> PagesUpdate:
     """Write ``pages``, by their names, for what is public now; each is replaced in one step, the list last.
 
+    A page that is not given stays, if it is as it was rendered.
+
     ``coming`` is the label of a release that may not be public yet when ``check`` only says what would be written.
     """
     site.check()
     with name_refusals("index", str(site.public)), lock_directory(site.public, attempt="index", check=check):
-        _check_pages(site, pages)
-        return _update_pages(site, pages, coming if check else None, check=check)
+        described = describe_site(site)
+        _check_pages(site, described, pages)
+        return _update_pages(site, described, pages, coming if check else None, check=check)
 
 
-def _check_pages(site: Site, pages: Mapping[str, str]) -> None:
+def _check_pages(site: Site, described: Mapping[str, Any], pages: Mapping[str, str]) -> None:
     """Refuse pages that are not those of what is public, or that would not be known again as ours."""
-    due = {TOP, *(name_page(release.label) for release in list_releases(site))}
-    faults = [f"{name} is due and not given" for name in sorted(due - pages.keys())]
+    due = {TOP, *(release["page"] for release in described["releases"])}
+    kept = {release["page"] for release in described["releases"] if release["source"] is not None}
+    faults = [f"{name} is due and not given" for name in sorted(due - kept - pages.keys())]
     faults += [f"{name} is the page of no public release" for name in sorted(pages.keys() - due)]
     faults += [f"{name} lacks {MARK}" for name, text in sorted(pages.items()) if MARK not in text]
     refuse(
@@ -63,13 +68,16 @@ def _check_pages(site: Site, pages: Mapping[str, str]) -> None:
     )
 
 
-def _update_pages(site: Site, pages: Mapping[str, str], coming: str | None, *, check: bool) -> PagesUpdate:
-    wanted, done = _list_texts(site, pages), PagesUpdate()
-    stale = _find_stale(site, wanted)
+def _update_pages(
+    site: Site, described: Mapping[str, Any], pages: Mapping[str, str], coming: str | None, *, check: bool
+) -> PagesUpdate:
+    wanted, done = _list_texts(site, described, pages), PagesUpdate()
+    due = {*wanted, *(release["page"] for release in described["releases"])}
+    stale = _find_stale(site, due)
     before = {name: _read_ours(site.public / name) for name in [*wanted, *stale]}
     for name, text in wanted.items():
         if name == LISTING:  # nothing names a page before it is there
-            _point_current(site, wanted, done, check=check)
+            _point_current(site, due, done, check=check)
         if before[name] != text:
             done.before[name], done.after[name] = before[name], text
             if not check:
@@ -80,15 +88,14 @@ def _update_pages(site: Site, pages: Mapping[str, str], coming: str | None, *, c
             (site.public / name).unlink()
     if stale and not check:
         sync_directory(site.public)
-    if coming is not None and name_page(coming) not in wanted:
+    if coming is not None and name_page(coming) not in due:
         for name in (name_page(coming), LISTING, FEED, TOP):
             done.before[name], done.after[name] = None, f"{coming}, which is to be published\n"
     return done
 
 
-def _list_texts(site: Site, pages: Mapping[str, str]) -> dict[str, str]:
-    """All texts by name, in the order in which they are written: what names others comes after them."""
-    described = describe_site(site)
+def _list_texts(site: Site, described: Mapping[str, Any], pages: Mapping[str, str]) -> dict[str, str]:
+    """The texts by name, in the order in which they are written: what names others comes after them."""
     notes = {
         name_notes(release["label"]): release["notes"]
         for release in described["releases"]
@@ -98,11 +105,11 @@ def _list_texts(site: Site, pages: Mapping[str, str]) -> dict[str, str]:
     return {**notes, **single, LISTING: render_listing(described), FEED: render_feed(described), TOP: pages[TOP]}
 
 
-def _point_current(site: Site, wanted: Mapping[str, str], done: PagesUpdate, *, check: bool) -> None:
+def _point_current(site: Site, due: Collection[str], done: PagesUpdate, *, check: bool) -> None:
     """``current.html`` leads to the page of the current release."""
     target, path = name_page(find_current(site) or ""), site.public / CURRENT_PAGE
     now = str(path.readlink()) if path.is_symlink() else None
-    if target not in wanted or now == target:
+    if target not in due or now == target:
         return
     if now is None and path.exists():
         raise _not_ours_error(path)
@@ -112,14 +119,14 @@ def _point_current(site: Site, wanted: Mapping[str, str], done: PagesUpdate, *, 
         link_atomic(path, target)
 
 
-def _find_stale(site: Site, wanted: Mapping[str, str]) -> list[str]:
+def _find_stale(site: Site, due: Collection[str]) -> list[str]:
     """Pages of ours whose release is gone, and its notes with each."""
     if not site.public.is_dir():
         return []
     pages = sorted(
         path.name
         for path in site.public.glob(f"{site.project}-*.html")
-        if path.name not in wanted and not path.is_symlink() and path.is_file() and _is_ours(path)
+        if path.name not in due and not path.is_symlink() and path.is_file() and _is_ours(path)
     )
     notes = [name_notes(name.removesuffix(".html")) for name in pages]
     return [*pages, *(name for name in notes if (site.public / name).is_file())]

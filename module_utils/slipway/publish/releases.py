@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -26,6 +27,8 @@ from .packets import MOST_BYTES, KeyWords, SignatureWords, read_keys, read_signa
 #: The public keys of all releases, beside them.
 KEY = "release-key.asc"
 SUM = re.compile(r"(?P<sha256>[0-9a-f]{64})  (?P<name>[^/\n]+)\Z")
+#: The last line of a page: digests of what it was rendered from, and of the page before this line.
+SEAL = re.compile(r"<!-- (?P<source>[0-9a-f]{64}) (?P<text>[0-9a-f]{64}) -->\n\Z")
 SIDECAR = ".sha256"
 #: Listed after the files themselves.
 LAST = (MANIFEST, SIGNATURE, SUMS)
@@ -123,6 +126,21 @@ def describe_site(site: Site) -> dict[str, Any]:
     }
 
 
+def seal_page(text: str, source: str) -> str:
+    """A page with a last line that says what it was rendered from, so that it is not rendered again."""
+    return f"{text}<!-- {source} {_digest(text)} -->\n"
+
+
+def read_source(page: str) -> str | None:
+    """What a page was rendered from, if it is as it was rendered."""
+    sealed = SEAL.search(page)
+    return sealed["source"] if sealed and _digest(page[: sealed.start()]) == sealed["text"] else None
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
 def list_releases(site: Site) -> list[Release]:
     """The releases of the project that are public, newest first."""
     found = []
@@ -183,7 +201,8 @@ def _read_text(path: Path) -> str | None:
     """The text of a small file, if there is one; what is longer than any of ours is cut off."""
     try:
         with path.open("rb") as stream:
-            return stream.read(MOST_BYTES).decode("utf-8", "replace")
+            size = os.fstat(stream.fileno()).st_size
+            return stream.read(min(size, MOST_BYTES)).decode("utf-8", "replace")
     except OSError:
         return None
 
@@ -224,6 +243,7 @@ def _describe_release(site: Site, release: Release, keys: list[KeyWords], curren
         "label": release.label,
         "version": release.version,
         "page": name_page(release.label),
+        "source": read_source(_read_text(site.public / name_page(release.label)) or ""),
         "current": release.label == current,
         "time": format_moment(made) if made is not None else None,
         "date": format_moment(made)[:10] if made is not None else None,
@@ -304,4 +324,4 @@ def _name_system(system: str, architecture: str) -> str:
 
 
 def _make_url(release: Release, name: str) -> str:
-    return f"{quote(release.label)}/{quote(name)}"
+    return quote(f"{release.label}/{name}")

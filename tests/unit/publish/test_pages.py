@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
@@ -248,6 +249,19 @@ def test_pages_are_written_once_and_change_with_what_is_public(site: Site) -> No
     assert "Latest" not in in_list(site, "baserock-1.9")
 
 
+def test_a_page_is_rendered_again_only_where_it_would_differ_or_was_changed(site: Site, tmp_path: Path) -> None:
+    renewed(site)
+    assert rendered(site).keys() == {"index.html"}
+    page = site.public / "baserock-1.2.html"
+    before = page.read_text()
+    page.write_text(before.replace("SHA-256", "SHA-1"))
+    assert renewed(site).after.keys() == {page.name}
+    assert page.read_text() == before
+    shutil.copytree(TEMPLATES, tmp_path / "own")
+    (tmp_path / "own/parts.html.j2").write_text((tmp_path / "own/parts.html.j2").read_text().replace("Released", "Out"))
+    assert len(render_pages([str(tmp_path / "own")], describe_site(site))) == 5
+
+
 def test_notes_are_on_the_page_and_stay_there_without_being_given_again(site: Site) -> None:
     noted = Site(site.public, "baserock", notes={"baserock-1.9": "# Words\n\n* one `<b>`\n"})
     assert "baserock-1.9.md" in renewed(noted).after
@@ -401,7 +415,15 @@ def test_words_from_outside_stay_words(commit: str, title: str, name: str) -> No
         file["sidecar"] = {"name": name, "url": "v"}
         key = {"fingerprint": "F", "grouped": "F", "names": [name]}
         said = {"label": "p-1.0", "page": "p-1.0.html", "version": name, "count": 1, "size": 1, "size_text": "1 B"}
-        said |= {"current": True, "time": "t", "date": "d", "supported_until": "s", "signed": True, "summed": True}
+        said |= {
+            "current": True,
+            "time": "t",
+            "date": "d",
+            "supported_until": "s",
+            "signed": True,
+            "summed": True,
+            "source": None,
+        }
         said |= {"facts": [{"name": "Commit", "value": commit}], "files": [file], "key": key, "notes": None}
         said |= {"notes_url": "https://x/", "architectures": [name], "systems": [{"name": name, "cells": [[file]]}]}
         found = {"releases": [said], "current": None, "keys": [key], "title": title, "project": "p"}
