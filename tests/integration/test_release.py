@@ -59,17 +59,17 @@ def test_every_file_is_public_and_passes_sha256sum(finished: Site):
 
 @pytest.fixture
 def reader(finished: Site, tmp_path: Path) -> Iterator[dict[str, str]]:
-    """The environment of somebody who has nothing but the exported public key."""
+    """The environment of somebody who has nothing but the public key beside the releases."""
     home = tmp_path / "reader"
     home.mkdir(mode=0o700)
     environment = {**os.environ, "GNUPGHOME": str(home)}
-    key = str(finished.state / "release-key.asc")
+    key = str(finished.public / "release-key.asc")
     subprocess.run(["gpg", "--batch", "--import", key], check=True, capture_output=True, env=environment)
     yield environment
     subprocess.run(["gpgconf", "--kill", "all"], check=True, env=environment)
 
 
-def test_the_signature_verifies_with_the_exported_key_alone(finished: Site, reader: dict[str, str]):
+def test_the_signature_verifies_with_the_public_key_alone(finished: Site, reader: dict[str, str]):
     done = subprocess.run(
         ["gpg", "--batch", "--verify", "SHA256SUMS.asc", "SHA256SUMS"],
         cwd=finished.public, check=True, capture_output=True, env=reader,
@@ -111,14 +111,20 @@ def test_the_images_hold_the_system_and_the_initramfs(finished: Site, tmp_path: 
     assert len(table["partitiontable"]["partitions"]) >= 1
 
 
-def test_notes_and_announcement_tell_of_every_file(finished: Site):
+def test_notes_announcement_and_page_tell_of_every_file(finished: Site):
+    page = (finished.public / f"{LABEL}.html").read_text()
     notes = git("show", f"main:releases/{LABEL}.mdwn", cwd=finished.state / "wiki.git")
     (mail,) = mails(finished)
     for line in sums(finished).splitlines():
         digest, name = line.split("  ")
         assert digest in notes
         assert name in notes
+        assert digest in page
+        assert name in page
     assert LABEL in mail.read_text()
+    assert "<h3>Changes</h3>" in page
+    (release,) = json.loads((finished.public / "releases.json").read_text())["releases"]
+    assert [file["architecture"] for file in release["files"]].count("x86_32") == 1
 
 
 def test_no_lock_and_no_private_file_is_left(finished: Site):
