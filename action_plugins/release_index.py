@@ -52,19 +52,26 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
             try:
                 pages = render_pages(templates, found)
             except ModuleNotFoundError as error:
-                raise AnsibleActionFail(
-                    f"Could not render the release notes: {error.name} is not installed beside Ansible. Nothing was "
-                    "changed. Install markdown-it-py there and run again."
-                ) from error
+                return _fail(
+                    result,
+                    f"the release notes: {error.name} is not installed beside Ansible",
+                    "Install markdown-it-py there",
+                )
             except FAULTS as error:
-                raise AnsibleActionFail(
-                    f"Could not render the pages from {', '.join(templates)}: {_locate(error)}"
-                    f"{type(error).__name__}: {escape_line(str(error))}. "
-                    "Nothing was changed. Correct the template and run again."
-                ) from error
+                why = f"{_locate(error)}{type(error).__name__}: {escape_line(str(error))}"
+                return _fail(result, f"the pages from {', '.join(templates)}: {why}", "Correct the template")
             found = self._execute_module(module_args={**arguments, "pages": pages}, task_vars=task_vars)
         result.update(found)
         return result
+
+
+def _fail(result: dict[str, Any], what: str, do_next: str) -> dict[str, Any]:
+    """A failure in one sentence; an exception would have Ansible say its cause once more."""
+    return {
+        **result,
+        "failed": True,
+        "msg": f"Could not render {what}. Nothing was changed. {do_next} and run again.",
+    }
 
 
 def render_pages(templates: Sequence[str], found: Mapping[str, Any]) -> dict[str, str]:
