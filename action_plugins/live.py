@@ -15,7 +15,7 @@ from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ..module_utils.slipway.escape import escape_terminal
+from ..module_utils.slipway.display.live import make_heading, make_line
 
 display = Display()
 
@@ -39,7 +39,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
         ended = threading.Event()
         follower = threading.Thread(
             target=contextvars.copy_context().run,
-            args=(self._follow, str(progress), self._measure(progress), ended),
+            args=(self._follow, str(progress), self._measure(progress), ended, _name_host(task_vars)),
         )
         follower.start()
         try:
@@ -49,7 +49,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
             follower.join()
         return result
 
-    def _follow(self, path: str, offset: int, ended: threading.Event) -> None:
+    def _follow(self, path: str, offset: int, ended: threading.Event, host: str = "") -> None:
         shown_where, parent = False, os.getppid()
         last = False
         while not last:
@@ -64,10 +64,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
             offset += len(whole.encode())
             if whole and not shown_where:
                 # Ansible names a task when it has a result.
-                display.display(f"    {self._task.get_name()} (this is also in {path})", color="dark gray")
+                display.display(make_heading(self._task.get_name(), host=host, path=path), color="dark gray")
                 shown_where = True
             for line in whole.splitlines():
-                display.display(f"    {escape_terminal(line)}")
+                display.display(make_line(line, host=host, path=path))
 
     def _end_with_ansible(self) -> None:
         """End this worker and what it started, an ssh too, when ansible-playbook was ended without telling it."""
@@ -82,3 +82,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
         command = f"test -f {file} && tail -c +{offset + 1} -- {file} 2>/dev/null || true"
         answer = self._low_level_execute_command(command, sudoable=False)
         return str(answer.get("stdout", ""))
+
+
+def _name_host(task_vars: dict[str, Any] | None) -> str:
+    """The host of the play, whoever the task is delegated to."""
+    return str((task_vars or {}).get("inventory_hostname", ""))

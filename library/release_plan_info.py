@@ -150,13 +150,23 @@ ansible_facts:
               ones.
           type: dict
           returned: always
+last:
+  description:
+    - How long the stages of the release took that was published last. Empty if there is none.
+  returned: success
+  type: dict
+  contains:
+    version: {description: Its version., type: str, returned: if there is one}
+    seconds: {description: The seconds of each stage by its name., type: dict, returned: if there is one}
 """
 
+from pathlib import Path
 from typing import Any
 
 from ..module_utils.slipway.module.report import run_module
 from ..module_utils.slipway.plan.release import make_plan
 from ..module_utils.slipway.plan.request import ARCHITECTURES, Request, find_builders
+from ..module_utils.slipway.release.durations import find_last_durations
 
 DEFINITIONS = {
     "url": {"type": "str", "required": True},
@@ -172,8 +182,10 @@ def act(options: dict[str, Any], **_: bool) -> dict[str, Any]:
     wanted["architectures"] = wanted["architectures"] or ARCHITECTURES
     wanted["build_hosts"] = find_builders(wanted["build_hosts"])
     planned = make_plan(Request(**definitions, **wanted))
+    releases = Path(planned.plan["directories"]["release"]).parent
     return {
         "changed": False,
+        "last": find_last_durations(releases, version=planned.plan["version"]),
         "ansible_facts": {"release_plan": planned.plan, "release_records": planned.records},
         "warnings": [f"{planned.plan['cluster']}: {warning}" for warning in planned.warnings],
     }

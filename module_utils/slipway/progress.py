@@ -5,8 +5,10 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import name_refusals
@@ -15,6 +17,27 @@ from .files import open_log
 #: Where root keeps what only root may write to, and any other account the same below its home.
 ROOTS_LOGS = Path("/var/log/slipway")
 OWN_LOGS = Path(".local/state/slipway")
+
+_LINE = re.compile(r"\d\d:\d\d:\d\d (\d+)/(\d+) (.*?)(?: \[(\d+)/(\d+) bytes\])?")
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one line says: steps that are done of how many, and bytes where they are known."""
+
+    done: int
+    total: int
+    text: str
+    done_bytes: int = 0
+    total_bytes: int = 0
+
+
+def parse_line(line: str) -> Step | None:
+    """Read one line of a :class:`Progress`; ``None`` if it is none."""
+    found = _LINE.fullmatch(line.strip())
+    if found is None:
+        return None
+    return Step(int(found[1]), int(found[2]), found[3], int(found[4] or 0), int(found[5] or 0))
 
 
 def find_log_directory() -> Path:
@@ -26,21 +49,24 @@ class Progress:
     """Numbered lines appended to ``path``; without a path it is silent.
 
     ``total`` is how many steps there are; :meth:`step` counts one as done, :meth:`report` only writes a line.
-    Safe to use from several threads.
+    Where ``total_bytes`` is set, lines say how many of these are done. Safe to use from several threads.
     """
 
     def __init__(self, path: str | os.PathLike[str] | None, *, total: int = 0) -> None:
         self.total = total
         self.done = 0
+        self.total_bytes = 0
+        self.done_bytes = 0
         self._lock = threading.Lock()
         self._path = None if path is None else Path(path)
         if self._path is not None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
 
-    def step(self, text: str) -> None:
-        """Count one step as done and write a line."""
+    def step(self, text: str, *, size: int | None = None) -> None:
+        """Count one step as done, and its bytes, and write a line."""
         with self._lock:
             self.done += 1
+            self.done_bytes += size or 0
             self._write(text)
 
     def report(self, text: str) -> None:
@@ -52,6 +78,8 @@ class Progress:
         if self._path is None:
             return
         line = " ".join(text.split())
+        if self.total_bytes:
+            line += f" [{self.done_bytes}/{self.total_bytes} bytes]"
         with (
             name_refusals("write the progress to", str(self._path), do_next="Remove what is there and run again."),
             open(open_log(self._path), "a", encoding="utf-8") as stream,

@@ -61,7 +61,7 @@ def verify_channels(
         for where, listed in ((path, files), ("", beside))
         for file in listed
     ]
-    reporter.total = len(places)
+    reporter.total, reporter.total_bytes = len(places), sum(place.artifact.size or 0 for place in places)
     wrong: dict[ServedFile, str] = {}
     endless: dict[str, str] = {}
     waiting = list(places)
@@ -87,7 +87,7 @@ def verify_channels(
         if fault is not None and time.monotonic() >= limit.ends:
             endless[place.channel] = fault  # its other files would take as long, one after the other
         if fault is None:
-            reporter.step(f"{place.url} is right")
+            reporter.step(f"{place.url} is right", size=place.artifact.size)
         return fault
 
     try:

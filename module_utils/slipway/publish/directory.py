@@ -115,7 +115,7 @@ def publish_release(server: Server, *, progress: Progress | None = None) -> Publ
     again without overwriting anything.
     """
     reporter = progress or Progress(None)
-    reporter.total = len(server.files)
+    reporter.total, reporter.total_bytes = len(server.files), sum(file.size or 0 for file in server.files)
     _check_server(server)
     make_directory(server.public)
     with name_refusals("publish", str(server.published)), _lock_directories(server):
@@ -126,6 +126,7 @@ def publish_release(server: Server, *, progress: Progress | None = None) -> Publ
             _take_files(server, unpublished, reporter)
             _make_public(server, unpublished)
             reporter.total += len(server.files)
+            reporter.total_bytes *= 2
             reporter.report(f"{server.label} is public, hashing it there")
         for name in found.links:
             (server.public / name).symlink_to(server.links()[name])
@@ -174,9 +175,11 @@ def _check_server(server: Server) -> None:
 
 
 def _inspect_files(directory: Path, files: Sequence[Artifact], progress: Progress | None) -> dict[str, Artifact]:
-    return inspect_files(
-        directory, files, on_done=lambda seen: progress.step(f"hashed {seen.name}") if progress else None
-    )
+    def note(seen: Artifact) -> None:
+        if progress:
+            progress.step(f"hashed {seen.name}", size=seen.size)
+
+    return inspect_files(directory, files, on_done=note)
 
 
 def _find_arrived(server: Server, files: Sequence[Artifact], progress: Progress | None = None) -> dict[str, Artifact]:
@@ -290,7 +293,7 @@ def _take_files(server: Server, files: Sequence[Artifact], progress: Progress) -
 
         def take(file: Artifact) -> str | None:
             fault = _take_file(server, file, incoming)
-            progress.step(f"hashed {file.name}")
+            progress.step(f"hashed {file.name}", size=file.size)
             return fault
 
         with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:

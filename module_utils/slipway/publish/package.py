@@ -223,6 +223,7 @@ def _compress_all(work: _Work, source: Path, images: Sequence[Image]) -> dict[st
     missing = [image for image in images if image.packed not in kept]
     work.made += [image.packed for image in missing]
     work.progress.total = len(missing) + 1
+    work.progress.total_bytes = sum(image.artifact.size or 0 for image in missing)
     if work.check:
         return {**kept, **{image.packed: _expect_artifact(work, image) for image in missing}}
     if missing:
@@ -292,7 +293,7 @@ def _compress_image(work: _Work, source: Path, image: Image, journal: _Journal, 
     )
     made = Artifact(image.packed, done.size, done.sha256)
     journal.note(image, made)
-    work.progress.step(f"{image.packed} has {_format_size(done.size)}")
+    work.progress.step(f"{image.packed} has {_format_size(done.size)}", size=image.artifact.size)
     return made
 
 

@@ -97,7 +97,7 @@ def upload_files(
     the other side, in seconds. ``check`` only says what would be sent.
     """
     reporter = progress or Progress(None)
-    reporter.total = len(files)
+    reporter.total, reporter.total_bytes = len(files), sum(file.size or 0 for file in files)
     if host is not None:
         host.check()
     if not directory.is_absolute():
@@ -125,7 +125,7 @@ def _copy_files(
     if check or not wanted:
         return [file.name for file in wanted]
     make_directory(directory.parent)
-    progress.total = len(wanted)
+    progress.total, progress.total_bytes = len(wanted), sum(file.size or 0 for file in wanted)
 
     def one(file: Artifact) -> None:
         digest = hashlib.sha256()
@@ -137,7 +137,7 @@ def _copy_files(
                 raise SlipwayError(
                     "upload", str(source / file.name), "it changed meanwhile", do_next="Package it again."
                 )
-        progress.step(f"{file.name} is there")
+        progress.step(f"{file.name} is there", size=file.size)
 
     # Publishing takes the same lock, so that it meets no copy that is under way.
     with (
@@ -190,13 +190,14 @@ class _Rsync:
     def run(self, *options: str) -> list[str]:
         """Run rsync with these options too; the names that it says it sends."""
         sent: list[str] = []
+        sizes = _list_sizes(self.files)
 
         def on_line(line: str) -> None:
             words = line.split(" ", 2)
             if len(words) == 3 and words[0] == SENT:
                 sent.append(words[2])
                 if "--dry-run" not in options:
-                    self.progress.step(f"{words[2]} is there")
+                    self.progress.step(f"{words[2]} is there", size=sizes.get(words[2]))
 
         run(
             [
