@@ -21,7 +21,7 @@ OURS := PIP_% PYTHON% ANSIBLE_% MOLECULE_% PYTEST_% MYPY% RUFF_% YAMLLINT_% VIRT
 CALLERS := $(addprefix PIP_,INDEX_URL EXTRA_INDEX_URL NO_INDEX FIND_LINKS TRUSTED_HOST PROXY CERT CLIENT_CERT RETRIES TIMEOUT \
   DEFAULT_TIMEOUT CACHE_DIR NO_CACHE_DIR KEYRING_PROVIDER USE_FEATURE CONFIG_FILE) \
   $(addprefix ANSIBLE_,VAULT_% BECOME_% CONNECTION_PASSWORD_FILE PRIVATE_KEY_FILE REMOTE_USER HOST_KEY_CHECKING SSH_% NOCOLOR \
-  FORCE_COLOR COLOR_% VERBOSITY LOG_PATH DEBUG)
+  FORCE_COLOR COLOR_% VERBOSITY LOG_PATH DEBUG STDOUT_CALLBACK)
 FROM_CALLER := $(foreach name,$(.VARIABLES),$(if $(filter environment%,$(origin $(name))),$(name)))
 $(foreach name,$(filter-out $(CALLERS),$(filter $(OURS),$(FROM_CALLER))),$(eval unexport $(name)))
 override export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -65,6 +65,7 @@ $(VENV)/test.stamp: requirements.txt requirements-test.txt constraints.txt $(TES
 
 .PHONY: release
 release: export VERSION := $(VERSION)
+release: export SLIPWAY_COMMAND := make release VERSION=$(VERSION)$(if $(ARGS), ARGS="$(ARGS)")
 release: ## Release on this machine: make release VERSION=X.Y [ARGS="--check --diff"]
 	@[ ! -x /usr/bin/python3 ] || /usr/bin/python3 -IB scripts/check_version.py
 	@$(MAKE) --no-print-directory setup
@@ -72,12 +73,14 @@ release: ## Release on this machine: make release VERSION=X.Y [ARGS="--check --d
 	  -e "$$(python -c 'import json, os; print(json.dumps({"version": os.environ["VERSION"]}))')"
 
 .PHONY: stamp
+stamp: export SLIPWAY_COMMAND := make stamp$(if $(ARGS), ARGS="$(ARGS)")
 stamp: $(VENV)/debs.stamp ## Release the example's stacks as debs on this machine [ARGS="--check --diff"]
 	@ansible-playbook examples/stacks/shadow.yml playbooks/stamp.yml $(ARGS)
 
 DISTROS ?= cturtle tools
 .PHONY: debs
 debs: export DISTROS := $(DISTROS)
+debs: export SLIPWAY_COMMAND := make debs$(if $(ARGS), ARGS="$(ARGS)")
 debs: $(VENV)/debs.stamp ## Take the example's stacks and packages from source to released debs [ARGS="--check --diff"]
 	@ansible-playbook examples/stacks/sources.yml $(ARGS)
 	@for distro in $$DISTROS; do ansible-playbook playbooks/debs_release.yml -e "distro=$$distro" $(ARGS); done

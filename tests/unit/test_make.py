@@ -19,7 +19,7 @@ HOSTILE = {
     "PIP_USER": "1", "PIP_TARGET": "/nonexistent", "PIP_PREFIX": "/nonexistent", "PIP_REQUIRE_HASHES": "1",
     "PYTHONPATH": "/nonexistent", "PYTHONHOME": "/nonexistent", "PYTHONUSERBASE": "/nonexistent", "VIRTUAL_ENV": "/usr",
     "ANSIBLE_CONFIG": "/nonexistent", "ANSIBLE_INVENTORY": "/etc/hosts", "ANSIBLE_STRATEGY": "debug",
-    "ANSIBLE_COLLECTIONS_PATH": "/nonexistent", "ANSIBLE_LIBRARY": "/nonexistent", "ANSIBLE_STDOUT_CALLBACK": "minimal",
+    "ANSIBLE_COLLECTIONS_PATH": "/nonexistent", "ANSIBLE_LIBRARY": "/nonexistent",
     "ANSIBLE_CALLBACKS_ENABLED": "no_such", "ANSIBLE_MODULE_UTILS": "/nonexistent",
     "LC_ALL": "xx_XX.UTF-8", "LANG": "de_AT", "LANGUAGE": "de", "LC_MESSAGES": "de_AT.UTF-8",
     "BASH_ENV": "/nonexistent", "CDPATH": "/:/tmp", "GIT_DIR": "/nonexistent", "GIT_WORK_TREE": "/nonexistent",
@@ -30,7 +30,7 @@ KEPT = {
     "PIP_INDEX_URL": "https://pypi.example.org/", "PIP_PROXY": "http://proxy:3128", "PIP_CERT": "/etc/ssl/cert.pem",
     "https_proxy": "http://proxy:3128", "SSH_AUTH_SOCK": "/run/agent", "GIT_SSH_COMMAND": "ssh -F mine",
     "GIT_CONFIG_COUNT": "0", "ANSIBLE_VAULT_PASSWORD_FILE": "/dev/null", "ANSIBLE_SSH_COMMON_ARGS": "-J jump",
-    "ANSIBLE_NOCOLOR": "1", "SLIPWAY_STATE": "/srv/slipway", "RELEASE_PASSWORD": "of the caller's own inventory",
+    "ANSIBLE_NOCOLOR": "1", "ANSIBLE_STDOUT_CALLBACK": "minimal", "SLIPWAY_STATE": "/srv/slipway", "RELEASE_PASSWORD": "of the caller's own inventory",
 }  # fmt: skip
 SHOW = '#!/bin/sh\necho program "$0"\nenv\n'
 

@@ -165,12 +165,10 @@ class Board:
             details.append(f"{done} of {total}" if running and step.done_bytes < step.total_bytes else done)
             if running and (rate := stage.measure_rate(now)) is not None:
                 details.append(f"{format_size(rate)}/s")
-        if self.several_hosts and len(stage.hosts) > 1:
-            details.append(f"{len(stage.hosts)} hosts")
-        elif self.several_hosts and stage.hosts:
-            details.append(next(iter(stage.hosts)))
-        if running and stage.said:
-            details.append(stage.said)
+        if running:
+            return [*details, stage.said] if stage.said else details
+        if self.several_hosts and stage.hosts:
+            details.append(f"{len(stage.hosts)} hosts" if len(stage.hosts) > 1 else f"on {min(stage.hosts)}")
         return details
 
     def _compose(self, stage: Stage, details: Sequence[str], end: str, width: int) -> str:
@@ -182,7 +180,7 @@ class Board:
         kept = [details[0]] if details else []
         for detail in details[1:]:
             # What comes last is a sentence, of which a part says something; a number that is cut off says another one.
-            if measure(", ".join([*kept, detail])) <= room or (detail is details[-1] and " " in detail and room > 24):
+            if measure(", ".join([*kept, detail])) <= room or (detail == stage.said and room > 24):
                 kept.append(detail)
         middle = clip(", ".join(kept), max(0, room))
         gap = max(1, width - measure(begin) - 1 - measure(middle) - measure(end))
