@@ -17,9 +17,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 #: Where names of imports begin: pythonpath in pyproject.toml, and the links of collections/.
 PLACES = ("", "tests/", "module_utils/", "roles/trove/files/")
-LINKS = {"modules": "library", "module_utils": "module_utils", "plugin_utils": "plugin_utils"} | {
-    kind: f"{kind}_plugins" for kind in ("action", "filter", "lookup")
-}
+LINKS = {
+    "modules": "library",
+    "module_utils": "module_utils",
+    "plugin_utils": "plugin_utils",
+    "callback": "callbacks",
+} | {kind: f"{kind}_plugins" for kind in ("action", "filter", "lookup")}
 COLLECTION = "ansible_collections.slipway.release.plugins."
 #: What all tests stand on.
 ALL = re.compile(r"pyproject\.toml|[\w-]*requirements[\w-]*\.txt|constraints\.txt|(tests/|tests/unit/)?conftest\.py")

@@ -19,6 +19,7 @@ MOST_FILES = 15
 FLOORS: dict[str, set[str]] = {
     "release": set(),
     "deb": set(),
+    "display": {"release"},
     "image": {"release"},
     "buildstream": set(),
     "module": set(),

@@ -68,6 +68,7 @@ def test_the_collection_shows_the_checkout():
         "filter": "filter_plugins",
         "action": "action_plugins",
         "lookup": "lookup_plugins",
+        "callback": "callbacks",
         "doc_fragments": "doc_fragments",
     }.items():
         assert (ROOT / "plugins" / name).resolve() == ROOT / target

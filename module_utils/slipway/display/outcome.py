@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -201,7 +202,7 @@ def _list_release(outcome: Outcome) -> list[tuple[str, str]]:
         if refused:
             rows.append(("", f"refused by {refused}"))
     skipped = sorted({str(each.get("architecture")) for each in outcome.plan.get("skipped") or []})
-    if skipped:
+    if skipped and files:
         rows.append(("without", f"{', '.join(skipped)}: no build host"))
     return rows
 
@@ -241,7 +242,7 @@ def _list_next(outcome: Outcome, run: Run) -> list[tuple[str, str]]:
     rows = []
     place = outcome.places[0] if outcome.places else ""
     if place.startswith("/"):
-        rows.append(("verify", f"cd {place} && sha256sum -c {SUMS}"))
+        rows.append(("verify", f"cd {shlex.quote(place)} && sha256sum -c {SUMS}"))
     elif place:
         rows.append(("verify", f"fetch {place}{SUMS} and what it lists, then sha256sum -c {SUMS}"))
     following = find_next_version(version)

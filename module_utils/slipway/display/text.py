@@ -71,14 +71,14 @@ def _fold_line(line: str, width: int, whole_words: bool) -> Iterator[str]:
     plain = COLOUR.sub("", line)
     indent = plain[: len(plain) - len(plain.lstrip(" -"))]
     # What goes on below a list's dash begins where its text does.
-    margin = " " * len(indent) if len(indent) <= width // 2 else ""
+    margin = " " * len(indent) if len(indent) <= width // 4 else ""
     begun, room = "", width
     for word in re.findall(r"\x1b\[[0-9;]*m|[^\x1b\s]+|\s+|\x1b", line):
         if COLOUR.fullmatch(word):
             begun += word
             continue
         needed = measure(word)
-        if needed > room and not word.isspace() and begun.strip() and (needed <= width - len(margin) or whole_words):
+        if needed > room and not word.isspace() and COLOUR.sub("", begun).strip(" -"):
             yield begun.rstrip(" ")
             begun, room = margin, width - len(margin)
         elif needed > room and word.isspace():

@@ -58,7 +58,7 @@ WARNINGS = ("[WARNING]: ", "[DEPRECATION WARNING]: ")
 #: Ansible's own advice, which is about no warning.
 ADVICE = "Deprecation warnings can be disabled"
 #: Plays that are no stages are only mentioned if they changed something, or took as many seconds.
-LONG = 3.0
+LONG = 10.0
 
 
 class CallbackModule(DefaultCallback):  # type: ignore[misc]  # ansible-core has no types
@@ -421,8 +421,7 @@ class CallbackModule(DefaultCallback):  # type: ignore[misc]  # ansible-core has
         if stage is None or self._screen is None or self._over:
             return
         board, width = self._board, self._width
-        label = clip(board.format_label(stage), width - 20)
-        self._screen.tick(label, board.format_now(width), board.format_news(), began=stage.began)
+        self._screen.tick(board.format_label(stage), board.format_now(width), board.format_news(), began=stage.began)
 
     def _leave(self) -> None:
         """The run was interrupted, unless its end was shown."""
