@@ -420,8 +420,8 @@ class CallbackModule(DefaultCallback):  # type: ignore[misc]  # ansible-core has
         stage = self._board.current
         if stage is None or self._screen is None or self._over:
             return
-        board, width = self._board, self._width
-        self._screen.tick(board.format_label(stage), board.format_now(width), board.format_news(), began=stage.began)
+        line = self._board.format_now(self._screen.width_now)
+        self._screen.tick(line, self._board.format_news(), began=stage.began)
 
     def _leave(self) -> None:
         """The run was interrupted, unless its end was shown."""

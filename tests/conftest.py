@@ -38,6 +38,8 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
     os.environ["ANSIBLE_CALLBACK_PLUGINS"] = str(ROOT / "tests/ansible_plugins")
     os.environ["ANSIBLE_CALLBACKS_ENABLED"] = "payloads_once"
+    # What tests read of runs is what Ansible says of each task. Those of what a user sees ask for it.
+    os.environ["ANSIBLE_STDOUT_CALLBACK"] = "ansible.builtin.default"
 
 
 class LongAndShort(LoadScopeScheduling):

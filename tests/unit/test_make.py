@@ -29,8 +29,9 @@ HOSTILE = {
 KEPT = {
     "PIP_INDEX_URL": "https://pypi.example.org/", "PIP_PROXY": "http://proxy:3128", "PIP_CERT": "/etc/ssl/cert.pem",
     "https_proxy": "http://proxy:3128", "SSH_AUTH_SOCK": "/run/agent", "GIT_SSH_COMMAND": "ssh -F mine",
+    "ANSIBLE_STDOUT_CALLBACK": "minimal",
     "GIT_CONFIG_COUNT": "0", "ANSIBLE_VAULT_PASSWORD_FILE": "/dev/null", "ANSIBLE_SSH_COMMON_ARGS": "-J jump",
-    "ANSIBLE_NOCOLOR": "1", "ANSIBLE_STDOUT_CALLBACK": "minimal", "SLIPWAY_STATE": "/srv/slipway", "RELEASE_PASSWORD": "of the caller's own inventory",
+    "ANSIBLE_NOCOLOR": "1", "SLIPWAY_STATE": "/srv/slipway", "RELEASE_PASSWORD": "of the caller's own inventory",
 }  # fmt: skip
 SHOW = '#!/bin/sh\necho program "$0"\nenv\n'
 

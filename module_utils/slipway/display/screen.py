@@ -7,13 +7,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from .text import format_seconds, measure
+from .text import measure
 
 #: Nobody waits longer than these seconds without a sign of life.
 QUIET = 10.0
 #: A log gets news of a stage that lasts at least after each QUIET, and at last after this many seconds.
 RARELY = 60.0
-#: Dots in a line of them.
+#: So many dots are behind a line before there is another.
 DOTS = 6
 #: The width of what is no terminal.
 LOG_WIDTH = 80
@@ -35,7 +35,7 @@ class Screen:
     """The line that says what happens now, below all that was said before.
 
     On a terminal it is redrawn by every :meth:`tick`. In a log there is a line when there are news and nothing was
-    written for a while; a stage that has none gets a dot instead.
+    written for a while; as long as there are none, it gets dots.
     """
 
     def __init__(
@@ -51,6 +51,7 @@ class Screen:
         self._measure_width = width
         self._clock = clock
         self._drawn = 0
+        self._open = False
         self._dots = 0
         self._news = ""
         self._said_at = self._wrote_at = clock()
@@ -61,51 +62,49 @@ class Screen:
         return max(20, self._measure_width())
 
     @property
+    def width_now(self) -> int:
+        """The columns that the line may take that says what happens now."""
+        return self.width if self._redraws else self.width - DOTS
+
+    @property
     def redraws(self) -> bool:
         """Whether this is a terminal that takes lines back."""
         return self._redraws
 
-    def tick(self, label: str, line: str, news: str, *, began: float) -> None:
-        """Show ``line`` of the stage that began at that time; ``label`` is its name for a log without news."""
+    def tick(self, line: str, news: str, *, began: float) -> None:
+        """Show ``line``, of the stage that began at that time; ``news`` is what distinguishes it from lines before."""
         if self._redraws:
-            self._draw(line)
+            self.make_room()
+            self._write(line)
+            self._drawn = measure(line)
             return
         now = self._clock()
         if now - self._wrote_at < QUIET:
             return
-        if news and news != self._news and now - self._said_at >= min(RARELY, max(QUIET, (now - began) / 5)):
-            self.make_room()
-            self._news, self._said_at, self._wrote_at = news, now, now
-            self._write(f"{line}\n")
-            return
-        self._wrote_at = now
-        self._dots += 1
-        begin = f"{label} " if self._dots == 1 else ""
-        if self._dots == DOTS:
-            self._dots = 0
-            self._write(f"{begin}. {format_seconds(now - began)}\n")
+        is_news = news != self._news and now - self._said_at >= min(RARELY, max(QUIET, (now - began) / 5))
+        if self._open and self._dots < DOTS and not is_news:
+            self._write(".")
+            self._dots += 1
         else:
-            self._write(f"{begin}.")
+            self.make_room()
+            self._write(line)
+            self._open, self._dots, self._news, self._said_at = True, 0, news, now
+        self._wrote_at = now
 
     def make_room(self) -> None:
-        """Take back the line that is redrawn, or end one of dots, before something else is written."""
+        """Take back the line that is redrawn, or end the one with dots, before something else is written."""
         if self._drawn:
             # A terminal that became narrower has wrapped it.
             rows = -(-self._drawn // self.width)
             self._drawn = 0
             self._write(CLEAR + (UP + CLEAR) * (rows - 1))
-        if self._dots:
-            self._dots = 0
+        if self._open:
+            self._open = False
             self._write("\n")
 
     def note(self) -> None:
         """Remember that something was written, so that the next sign of life is due later."""
         self._wrote_at = self._clock()
-
-    def _draw(self, line: str) -> None:
-        self.make_room()
-        self._write(line)
-        self._drawn = measure(line)
 
     def _write(self, text: str) -> None:
         self._stream.write(text)

@@ -31,7 +31,7 @@ def test_colours_are_kept_whole(text: str, width: int) -> None:
 
 
 def test_lines_are_broken_between_words_and_go_on_below_their_text() -> None:
-    assert fold("  - the file is not there", 14) == ["  - the file", "    is not", "    there"]
+    assert fold("  - the file is not there", 16) == ["  - the file is", "    not there"]
 
 
 def test_a_path_that_is_too_long_is_broken_on_a_terminal_and_whole_in_a_log() -> None:
@@ -42,8 +42,8 @@ def test_a_path_that_is_too_long_is_broken_on_a_terminal_and_whole_in_a_log() ->
 
 @pytest.mark.parametrize(
     ("size", "text"),
-    [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (999_600, "1.0 MB"), (45_600_000, "45.6 MB"), (123e6, "123 MB"), (2e15, "2000 TB")],
-)  # fmt: skip
+    [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (999_600, "1.0 MB"), (45_600_000, "45.6 MB"), (123e6, "123 MB")],
+)
 def test_sizes(size: float, text: str) -> None:
     assert format_size(size) == text
 
