@@ -241,7 +241,9 @@ class CallbackModule(DefaultCallback):  # type: ignore[misc]  # ansible-core has
         run.warnings, self._warnings = self._warnings, []
         colour = constants.COLOR_ERROR if run.failures else constants.COLOR_OK
         first, *rest = format_summary(self._outcome, run, self._width, whole_words=not self._redraws)[1:]
-        self._say(f"\n{first}", color=colour)
+        if rest:
+            self._say("")
+        self._say(first, color=colour)
         for line in rest:
             self._say(line)
         if stats.custom and self.get_option("show_custom_stats") and not self._verbose:

@@ -13,6 +13,7 @@ author: The Slipway developers (@slipway)
 description:
   - Writes one sealed JSON file for each record. A record with the same inputs and outputs is left as it is.
   - A record that differs is drift, and a failure that names each difference.
+  - Beside the directory of the records it writes a page for people, C(report.html), which is no part of the release.
   - Also returns the records as the fact C(release_records), merged into what that fact held.
 extends_documentation_fragment:
   - slipway.release.attributes
@@ -77,6 +78,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from ..module_utils.slipway.display.report import write_report
 from ..module_utils.slipway.errors import SlipwayError
 from ..module_utils.slipway.module.diff import diff_texts
 from ..module_utils.slipway.module.report import run_module
@@ -116,6 +118,8 @@ def act(options: dict[str, Any], *, write: bool) -> dict[str, Any]:
         if now != before:
             text = format_json(before).decode() if before else ""
             texts[str(directory / f"{stage}.json")] = (text, format_json(now).decode())
+    if write:
+        write_report(directory.parent)
     return {"changed": bool(texts), "records": kept, **({"diff": diff_texts(texts)} if texts else {})}
 
 

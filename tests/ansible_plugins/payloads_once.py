@@ -39,7 +39,9 @@ class CallbackModule(CallbackBase):
         """Link it."""
         where = Path(os.environ[DIRECTORY], digest(Path(playbook._basedir)))
         where.mkdir(parents=True, exist_ok=True)
-        Path(constants.DEFAULT_LOCAL_TMP, "ansiballz_cache").symlink_to(where)
+        link = Path(constants.DEFAULT_LOCAL_TMP, "ansiballz_cache")
+        if not link.is_symlink():  # else of the playbook before, of the same command
+            link.symlink_to(where)
 
 
 def digest(playbook: Path) -> str:

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -40,19 +40,26 @@ def measure_stages(records: Mapping[str, Mapping[str, Any]]) -> dict[str, float]
 
 def find_last_durations(releases: Path, *, version: str) -> dict[str, Any]:
     """``version`` and ``seconds`` of the release that was published last, but for this one; empty if there is none."""
-    directories = [path for path in _list_directories(releases) if path.parent.name != version]
+    records = find_last_records(releases, version=version)
+    if not records:
+        return {}
+    return {"version": str(records["publication"]["version"]), "seconds": measure_stages(records)}
+
+
+def find_last_records(releases: Path, *, version: str, before: str = "") -> dict[str, Record]:
+    """The records of the release that was published last, but for this one; empty if there is none.
+
+    With ``before``, a time as records have it, of those that were published until then.
+    """
+    directories = [path for path in releases.glob("*/records") if path.parent.name != version]
     for directory in sorted(directories, key=_read_age, reverse=True):
         try:
             records = load_records(directory)
         except (OSError, SlipwayError):
             continue  # it is the business of a run that is about it
-        if "publication" in records:
-            return {"version": _read_version(records), "seconds": measure_stages(records)}
+        if "publication" in records and (not before or str(records["publication"]["ended"]) <= before):
+            return records
     return {}
-
-
-def _list_directories(releases: Path) -> Iterable[Path]:
-    return releases.glob("*/records")
 
 
 def _read_age(directory: Path) -> float:
@@ -60,7 +67,3 @@ def _read_age(directory: Path) -> float:
         return directory.stat().st_mtime
     except OSError:
         return 0.0
-
-
-def _read_version(records: Mapping[str, Record]) -> str:
-    return str(records["publication"]["version"])
