@@ -182,13 +182,14 @@ class CallbackModule(DefaultCallback):  # type: ignore[misc]  # ansible-core has
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
         """Say once why."""
         told_by_items = bool(result.task.loop) and "results" in result.result
-        self._fail(result, ignored=ignore_errors, silent=told_by_items)
+        self._fail(result, ignored=ignore_errors or _is_rescued(result.task), silent=told_by_items)
         if self._verbose:
             super().v2_runner_on_failed(result, ignore_errors)
 
     def v2_runner_item_on_failed(self, result: Any) -> None:
         """Say which item, and why."""
-        self._fail(result, ignored=bool(result.task_fields.get("ignore_errors")), item=True)
+        ignored = bool(result.task_fields.get("ignore_errors")) or _is_rescued(result.task)
+        self._fail(result, ignored=ignored, item=True)
         if self._verbose:
             super().v2_runner_item_on_failed(result)
 
@@ -472,6 +473,16 @@ def _find_role(task: Any) -> Any:
     """The role of the play that a task is part of, through whatever other roles."""
     chain = task.get_dep_chain()
     return chain[0] if chain else task._role
+
+
+def _is_rescued(task: Any) -> bool:
+    """Whether a block has tasks for the case that this one fails."""
+    inner, outer = task, task._parent
+    while outer is not None:
+        if getattr(outer, "rescue", None) and any(each._uuid == inner._uuid for each in outer.block):
+            return True
+        inner, outer = outer, outer._parent
+    return False
 
 
 def _summarise(stats: Any) -> list[tuple[str, dict[str, int]]]:

@@ -209,6 +209,8 @@ def test_warnings_are_shown_at_once_and_again_at_the_end_and_ignored_and_rescued
     shown = run(site, book(site, "check.yml", ["release_check"]))
     assert shown.status == 0, shown.raw
     assert "ignored: Try: non-zero return code" in shown.text
+    assert "ignored: Try again: non-zero return code" in shown.text
+    assert "FAILED" not in shown.text
     assert "check.yml is done" in shown.text
     warnings = [line for line in shown.lines if "[WARNING]" in line]
     assert len(warnings) >= 1, shown.raw

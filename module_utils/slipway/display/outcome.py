@@ -56,7 +56,6 @@ class Outcome:
     last: dict[str, Any] = field(default_factory=dict)
     places: list[str] = field(default_factory=list)
     moves: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
-    uploads: dict[str, int] = field(default_factory=dict)
     wiki: str = ""
     mail: str = ""
     mailed: bool = False
@@ -73,8 +72,6 @@ class Outcome:
             self.places = find_places(result.get("verified") or []) or self.places
         elif action == "current_links":
             self.moves[host] = list(result.get("moves") or [])
-        elif action == "artifact_upload":
-            self.uploads[host] = self.uploads.get(host, 0) + len(result.get("sent") or [])
         elif action == "git_files":
             self.wiki = str(arguments.get("repository") or "")
         elif action == "announcement_mail":
