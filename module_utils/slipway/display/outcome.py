@@ -17,6 +17,8 @@ from .text import count, fold, format_seconds, format_size
 #: Columns of the words at the beginning of lines.
 MARGIN = 10
 SUMS = "SHA256SUMS"
+#: Lines with a command, which is to be copied.
+COMMANDS = ("verify", "next", "go on")
 #: So many links or hosts are named, and of more the number.
 NAMED = 3
 
@@ -125,7 +127,7 @@ def format_summary(outcome: Outcome, run: Run, width: int, *, whole_words: bool 
 
 def _format_row(name: str, text: str, width: int, *, whole_words: bool) -> list[str]:
     begin = f"  {name}".ljust(MARGIN)
-    lines = fold(text, width - MARGIN, whole_words=whole_words)
+    lines = [text] if whole_words and name in COMMANDS else fold(text, width - MARGIN, whole_words=whole_words)
     return [f"{begin if number == 0 else ' ' * MARGIN}{line}".rstrip() for number, line in enumerate(lines)]
 
 

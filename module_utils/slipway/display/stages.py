@@ -12,6 +12,8 @@ from .text import clip, count, format_seconds, format_size, measure
 
 #: A rate or an estimate of less than these seconds says nothing.
 SOON = 2.0
+#: So does one by less than this part of the bytes.
+SHARE = 0.02
 #: Columns of the time at the end of a line.
 TIME = 8
 #: A name that is longer than this may not push away what stands behind it.
@@ -73,6 +75,8 @@ class Stage:
         """Bytes a second, if they are known."""
         step = self.present
         if step is None or self.counted_since is None or now - self.counted_since < SOON:
+            return None
+        if step.done_bytes < SHARE * step.total_bytes:
             return None
         return step.done_bytes / (now - self.counted_since) or None
 

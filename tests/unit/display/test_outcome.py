@@ -100,6 +100,12 @@ def test_no_line_is_wider_than_the_terminal(width: int) -> None:
     assert all(measure(line) <= width for line in show(finish(make(ANNOUNCED)), run, width))
 
 
+def test_a_command_in_a_log_is_whole() -> None:
+    run = Run("release.yml", COMMAND, seconds=140)
+    lines = format_summary(finish(make(ANNOUNCED)), run, 40, whole_words=True)
+    assert "  verify  cd '/srv/slipway/download here/baserock-26.47/' && sha256sum -c SHA256SUMS" in lines
+
+
 def test_a_failure_is_named_with_its_log_and_the_command_that_goes_on_and_its_reason_is_not_said_again() -> None:
     failure = Failure(("one", "two"), "build", "Build", "Could not build lua.", f"{STATE}/other.log")
     run = Run("release.yml", COMMAND, seconds=3, failures=[failure])

@@ -44,6 +44,14 @@ def test_a_stage_that_uploads_says_bytes_rate_and_what_is_left(board: Board, clo
     assert measure(line) == 90
 
 
+def test_a_few_bytes_are_no_rate(board: Board, clock: Clock) -> None:
+    stage = board.begin("publish", number=4)
+    clock.now += 10
+    stage.take(Step(3, 15, "SHA256SUMS is there", 1100, 126_000_000), host="one")
+    assert board.format_now(90).endswith(" 0:10")
+    assert "/s" not in board.format_now(90)
+
+
 def test_the_estimate_is_what_the_last_release_took(board: Board, clock: Clock) -> None:
     board.expect({"build": 95.0})
     board.begin("build", number=3)
