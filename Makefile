@@ -68,7 +68,7 @@ release: export VERSION := $(VERSION)
 release: export SLIPWAY_COMMAND := make release VERSION=$(VERSION)$(if $(ARGS), ARGS="$(ARGS)")
 release: ## Release on this machine: make release VERSION=X.Y [ARGS="--check --diff"]
 	@[ ! -x /usr/bin/python3 ] || /usr/bin/python3 -IB scripts/check_version.py
-	@$(MAKE) --no-print-directory setup
+	@$(MAKE) --no-print-directory --silent setup
 	@ansible-playbook playbooks/provision.yml release.yml $(ARGS) \
 	  -e "$$(python -c 'import json, os; print(json.dumps({"version": os.environ["VERSION"]}))')"
 

@@ -37,7 +37,7 @@ import shlex
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from ansible import constants, context
@@ -85,6 +85,7 @@ class CallbackModule(DefaultCallback):  # type: ignore[misc]  # ansible-core has
         self._hosts: set[str] = set()
         self._headed: tuple[str, str] | None = None
         self._over = True
+        self._asks = False
 
     # What Ansible calls.
 
@@ -371,6 +372,8 @@ class CallbackModule(DefaultCallback):  # type: ignore[misc]  # ansible-core has
         self._display.display = self._show_below
         if self._verbose:
             return
+        for name in ("do_var_prompt", "prompt", "prompt_until"):
+            setattr(self._display, name, self._ask_below(getattr(self._display, name)))
         atexit.register(self._leave)
         threading.Thread(target=self._beat, daemon=True, name="slipway-stages").start()
 
@@ -394,6 +397,22 @@ class CallbackModule(DefaultCallback):  # type: ignore[misc]  # ansible-core has
             self._show("\n".join(fold(msg, self._width)) if self._redraws else msg, *arguments, **options)
             sys.stdout.flush()
             self._screen.note()
+
+    def _ask_below(self, ask: Callable[..., Any]) -> Callable[..., Any]:
+        """In place of what asks the user: nothing is drawn over the question."""
+
+        def ask_alone(*arguments: Any, **options: Any) -> Any:
+            if os.getpid() != self._process or self._screen is None:
+                return ask(*arguments, **options)
+            with self._lock:
+                self._screen.make_room()
+                self._asks = True
+            try:
+                return ask(*arguments, **options)
+            finally:
+                self._asks = False
+
+        return ask_alone
 
     def _take_live(self, line: LiveLine) -> bool:
         stage = self._board.current
@@ -421,7 +440,7 @@ class CallbackModule(DefaultCallback):  # type: ignore[misc]  # ansible-core has
 
     def _tick(self) -> None:
         stage = self._board.current
-        if stage is None or self._screen is None or self._over:
+        if stage is None or self._screen is None or self._over or self._asks:
             return
         line = self._board.format_now(self._screen.width_now)
         self._screen.tick(line, self._board.format_news(), began=stage.began)

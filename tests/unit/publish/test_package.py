@@ -365,7 +365,7 @@ def test_the_progress_file_tells_what_is_compressed(run: Run, tmp_path: Path) ->
     run(progress=Progress(tmp_path / "log"))
     said = (tmp_path / "log").read_text().splitlines()
     assert f"compressing {NAMES[0]} (0.7 MB)" in (tmp_path / "log").read_text()
-    assert said[-1].endswith("4/4 SHA256SUMS is signed")
+    assert said[-1].endswith("4/4 SHA256SUMS is signed [1000001/1000001 bytes]")
 
 
 def test_the_module_reports_what_changed_and_is_unchanged_again(
