@@ -28,14 +28,14 @@ FIRST = {"preflight", "branch"}
 #: The part of a log that is read; its last line is what counts.
 END_OF_LOG = 1 << 16
 STYLE = """\
-:root{color-scheme:light dark;--line:#8886;--bar:#2a7;--last:#888}
+:root{color-scheme:light dark;--line:#8886;--bar:#2a7}
 body{font:16px/1.45 system-ui,sans-serif;max-width:62rem;margin:0 auto;padding:1rem}
 h1{font-size:1.5rem;margin:.2em 0}h2{font-size:1.15rem;margin:1.6em 0 .4em}
 .wide{overflow-x:auto}table{border-collapse:collapse;width:100%}
 th,td{text-align:left;vertical-align:top;padding:.25rem .6rem .25rem 0;border-bottom:1px solid var(--line)}
 td.n,th.n{text-align:right;white-space:nowrap}code{font-size:.85em;overflow-wrap:anywhere}
 .bar{position:relative;height:.8rem;min-width:8rem}
-.bar div{position:absolute;top:.1rem;height:.6rem;min-width:2px;background:var(--bar);border-radius:2px}
+.bar div{position:absolute;top:.1rem;height:.6rem;min-width:2px;background:var(--bar);border-radius:2px;print-color-adjust:exact}
 p.state{font-weight:600}.no{color:#c33}
 @media(max-width:40rem){body{padding:.6rem}th,td{padding-right:.4rem}td code{font-size:.75em}}
 @media print{body{max-width:none;padding:0;font-size:10pt}h2{break-after:avoid}tr{break-inside:avoid}}
