@@ -15,8 +15,8 @@ description:
     which rate, since when, and how long that probably takes by the last release. In a log there is a line when there
     are news, and a dot every ten seconds without.
   - Shows a failure once, and at the end what is public where, what took how long, all warnings again, and what to do.
-  - Diffs, messages of M(ansible.builtin.debug) and warnings are shown as they come. With C(-v) and more it shows what
-    P(ansible.builtin.default#callback) shows.
+  - Diffs, messages of C(ansible.builtin.debug) and warnings are shown as they come. With C(-v) and more it shows what
+    C(ansible.builtin.default) shows.
 requirements:
   - Set as C(stdout_callback) in the configuration.
 extends_documentation_fragment:
