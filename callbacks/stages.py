@@ -285,6 +285,7 @@ class CallbackModule(DefaultCallback):  # type: ignore[misc]  # ansible-core has
             if self._outcome.label != before:
                 self._board.expect(self._outcome.expect())
                 if not self._verbose:
+                    self._say("")
                     self._say(_introduce(self._outcome, check=self._run.check))
 
     def _fail(self, result: Any, *, ignored: bool = False, silent: bool = False, item: bool = False) -> None:

@@ -16,6 +16,8 @@ SOON = 2.0
 SHARE = 0.02
 #: Columns of the time at the end of a line.
 TIME = 8
+#: A line that is longer is hard to follow to its end.
+WIDEST = 110
 #: A name that is longer than this may not push away what stands behind it.
 LONGEST_NAME = 18
 
@@ -176,6 +178,7 @@ class Board:
         return details
 
     def _compose(self, stage: Stage, details: Sequence[str], end: str, width: int) -> str:
+        width = min(width, WIDEST)
         begin = self.format_label(stage)
         room = width - measure(begin) - 1 - max(TIME, measure(end) + 1)
         if room < len("9/9") and measure(end) > TIME:  # the estimate is what there is no room for
