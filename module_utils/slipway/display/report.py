@@ -35,7 +35,8 @@ h1{font-size:1.5rem;margin:.2em 0}h2{font-size:1.15rem;margin:1.6em 0 .4em}
 th,td{text-align:left;vertical-align:top;padding:.25rem .6rem .25rem 0;border-bottom:1px solid var(--line)}
 td.n,th.n{text-align:right;white-space:nowrap}code{font-size:.85em;overflow-wrap:anywhere}
 .bar{position:relative;height:.8rem;min-width:8rem}
-.bar div{position:absolute;top:.1rem;height:.6rem;min-width:2px;background:var(--bar);border-radius:2px;print-color-adjust:exact}
+.bar div{position:absolute;top:.1rem;height:.6rem;min-width:2px;background:var(--bar);border-radius:2px;
+print-color-adjust:exact}
 p.state{font-weight:600}.no{color:#c33}
 @media(max-width:40rem){body{padding:.6rem}th,td{padding-right:.4rem}td code{font-size:.75em}}
 @media print{body{max-width:none;padding:0;font-size:10pt}h2{break-after:avoid}tr{break-inside:avoid}}

@@ -165,7 +165,8 @@ class Board:
         step = stage.present or (None if running else stage.came_to)
         details = []
         if step is not None and step.total:
-            details.append(f"{step.done}/{step.total}" if running else count(step.done, "step"))
+            part = f"{step.done}/{step.total}"
+            details.append(part if running else f"{part} steps" if stage.failed else count(step.done, "step"))
         if step is not None and step.total_bytes:
             done, total = format_size(step.done_bytes), format_size(step.total_bytes)
             details.append(f"{done} of {total}" if running and step.done_bytes < step.total_bytes else done)
