@@ -6,10 +6,12 @@ import json
 import os
 import pty
 import re
+import signal
 import struct
 import subprocess
 import sys
 import termios
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fcntl import ioctl
@@ -233,6 +235,27 @@ def test_two_playbooks_of_one_command_are_told_one_after_the_other(site: Path) -
     shown = run(site, first, second, "--skip-tags", "none", columns=80)
     order = [line.split()[0] for line in shown.lines if line]
     assert order == ["1/1", "one.yml", "1/2", "2/2", "two.yml"], shown.raw
+
+
+def test_a_run_that_is_interrupted_says_where_it_was_and_how_to_go_on(site: Path) -> None:
+    begun = site / "begun"
+    wait = {"name": "Build", "ansible.builtin.command": f"sh -c 'touch {begun}; sleep 60'", "changed_when": True}
+    role(site, "release_build", wait)
+    program = Path(sys.executable).with_name("ansible-playbook")
+    words = [program, "-i", site / "hosts.json", book(site, "release.yml", ["release_build"])]
+    with subprocess.Popen(
+        words, cwd=site, env=environment(site), text=True,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    ) as running:  # fmt: skip
+        end = time.monotonic() + 60
+        while not begun.exists() and time.monotonic() < end:
+            time.sleep(0.1)
+        running.send_signal(signal.SIGINT)
+        text = running.communicate(timeout=60)[0]
+    assert running.returncode != 0
+    lines = text.splitlines()
+    assert "release.yml was ended in build." in lines
+    assert lines[-1].startswith("To go on, give the same command again: ansible-playbook -i ")
 
 
 def test_ansible_runner_gets_its_events_and_lines_that_stay(site: Path) -> None:
