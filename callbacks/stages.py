@@ -139,8 +139,12 @@ class CallbackModule(DefaultCallback):  # type: ignore[misc]  # ansible-core has
             if role is not None:
                 tags = role.tags or []
                 known = self._numbers.get((self._play_uuid, role.get_name()))
-                if known or (not role.from_include and not self._board.current):
-                    self._begin_stage(*(known or (name_stage_of_role(role.get_name(), tags), 0)))
+                current = self._board.current
+                if known or (not role.from_include and not current):
+                    name, number = known or (name_stage_of_role(role.get_name(), tags), 0)
+                    # Handlers come at the end of a play, and are no stage a second time.
+                    if current is None or number >= current.number:
+                        self._begin_stage(name, number)
             if stage := self._board.current:
                 checks_arguments = task.action.endswith("validate_argument_spec")
                 stage.begin_task("" if checks_arguments else task.name or "", now=self._board.now())

@@ -228,6 +228,20 @@ def test_more_verbosity_shows_what_ansible_itself_shows(site: Path) -> None:
     assert "build.yml is done" in shown.text
 
 
+def test_handlers_are_no_stage_a_second_time(site: Path) -> None:
+    role(site, "release_build", {**SLOW, "notify": "Tell"})
+    role(site, "release_tag", SLOW)
+    handlers = site / "roles/release_build/handlers/main.yml"
+    handlers.parent.mkdir()
+    handlers.write_text(json.dumps([{**SLOW, "name": "Tell"}]))
+    shown = run(site, book(site, "release.yml", ["release_build", "release_tag"]))
+    assert [line.split()[:3] for line in shown.lines if line] == [
+        ["1/2", "build", "1"],
+        ["2/2", "tag", "2"],
+        ["release.yml", "is", "done:"],
+    ]
+
+
 def test_two_playbooks_of_one_command_are_told_one_after_the_other(site: Path) -> None:
     role(site, "release_build", SLOW)
     role(site, "release_tag", SLOW)

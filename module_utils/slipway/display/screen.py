@@ -81,7 +81,7 @@ class Screen:
         now = self._clock()
         if now - self._wrote_at < QUIET:
             return
-        is_news = news != self._news and now - self._said_at >= min(RARELY, max(QUIET, (now - began) / 5))
+        is_news = news != self._news and now - self._said_at >= min(RARELY, max(QUIET, (now - began) / 3))
         if self._open and self._dots < DOTS and not is_news:
             self._write(".")
             self._dots += 1
