@@ -371,8 +371,10 @@ class CallbackModule(DefaultCallback):  # type: ignore[misc]  # ansible-core has
         """Once a run: see to all that is displayed, and show signs of life."""
         if self._screen is not None:
             return
-        # A program that displays it in its own way, as ansible-runner, makes a class of its own of this one.
-        redraws = type(self) is CallbackModule and can_redraw(os.environ, is_terminal=sys.stdout.isatty())
+        # A program that displays it in its own way, as ansible-runner, makes a class of its own name of this one.
+        redraws = self.CALLBACK_NAME == CallbackModule.CALLBACK_NAME and can_redraw(
+            os.environ, is_terminal=sys.stdout.isatty()
+        )
         self._screen = Screen(sys.stdout, redraws=redraws, width=_measure_terminal, clock=time.monotonic)
         self._display.display = self._show_below
         if self._verbose:

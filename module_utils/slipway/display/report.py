@@ -155,9 +155,9 @@ def _format_timeline(records: Mapping[str, Record], last: Mapping[str, Record]) 
     rows = []
     for stage in (stage for stage in ORDER if stage in took):
         left, width = 100 * (begins[stage] - first) / whole, 100 * took[stage] / whole
-        bar = f'<div class="bar"><div style="left:{left:.1f}%;width:{width:.1f}%"></div></div>' if drawn else ""
+        drawing = f'<div class="bar"><div style="left:{left:.1f}%;width:{width:.1f}%"></div></div>' if drawn else ""
         was = format_seconds(before[stage]) if stage in before else ""
-        rows.append((stage, _format_time(begins[stage]), bar, format_seconds(took[stage]), was))
+        rows.append((stage, _format_time(begins[stage]), drawing, format_seconds(took[stage]), was))
     version = escape_html(str(next(iter(last.values()))["version"])) if last else ""
     return _format_table("Stages", ("stage", "began (UTC)", "", "#took", f"#{version} took" if version else "#"), rows)
 
