@@ -9,6 +9,7 @@ import os
 import shlex
 import signal
 import threading
+import time
 from typing import Any
 
 from ansible.errors import AnsibleError
@@ -25,6 +26,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
 
     #: Seconds between two looks at the progress file.
     INTERVAL = 1.0
+    #: Seconds of silence after which a task that waits for others says that it goes on, and which tasks these are.
+    SILENCE = 10.0
+    WAITS = frozenset({"artifact_verify", "trove_promote"})
     #: A task that is not waited for (async) runs as any other; nobody follows it.
     _supports_async = True
 
@@ -33,13 +37,15 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
         result: dict[str, Any] = super().run(tmp, task_vars)
         progress = self._task.args.get("progress")
         wrap_async = bool(self._task.async_val) and not self._connection.has_native_async
-        if not progress or self._task.check_mode or wrap_async:
+        waits = self._task.action.rpartition(".")[2] in self.WAITS
+        if not (progress or waits) or self._task.check_mode or wrap_async:
             result.update(self._execute_module(task_vars=task_vars, wrap_async=wrap_async))
             return result
         ended = threading.Event()
         follower = threading.Thread(
             target=contextvars.copy_context().run,
-            args=(self._follow, str(progress), self._measure(progress), ended, _name_host(task_vars)),
+            args=(self._follow, str(progress or ""), self._measure(progress) if progress else 0, ended),
+            kwargs={"host": _name_host(task_vars), "waits": waits},
         )
         follower.start()
         try:
@@ -49,19 +55,28 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
             follower.join()
         return result
 
-    def _follow(self, path: str, offset: int, ended: threading.Event, host: str = "") -> None:
+    def _follow(self, path: str, offset: int, ended: threading.Event, *, host: str = "", waits: bool = False) -> None:
         shown_where, parent = False, os.getppid()
         last = False
+        began = spoke = time.monotonic()
         while not last:
             last = ended.wait(self.INTERVAL)
             if os.getppid() != parent:
                 self._end_with_ansible()
+            now = time.monotonic()
+            if waits and not last and now - spoke >= self.SILENCE:
+                said = f"{self._task.get_name()}: waiting for {now - began:.0f} s"
+                display.display(make_line(said, host=host, path=path), color="dark gray")
+                spoke = now
+            if not path:
+                continue
             try:
                 text = self._read_new(path, offset)
             except AnsibleError:
                 return  # the host is lost, which the call of the module reports
             whole = text[: text.rfind("\n") + 1]
             offset += len(whole.encode())
+            spoke = now if whole else spoke
             if whole and not shown_where:
                 # Ansible names a task when it has a result.
                 display.display(make_heading(self._task.get_name(), host=host, path=path), color="dark gray")

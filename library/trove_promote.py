@@ -13,7 +13,7 @@ author: The Slipway developers (@slipway)
 description:
   - Promotes one repository on a Trove, a site's git mirror, before whatever else is queued there.
   - The repository counts as promoted when the mirror's own ref names the wanted commit, and by nothing else.
-  - With V(grokmirror) it runs on the Trove's host. As root it works as the user to whom O(toplevel) belongs.
+  - With V(grokmirror) and V(git) it runs on the Trove's host. As root it works as the user to whom O(toplevel) belongs.
 extends_documentation_fragment:
   - slipway.release.connection.ssh
   - slipway.release.progress
@@ -23,16 +23,26 @@ options:
   backend:
     description:
       - What keeps the mirror.
+      - With V(git) nothing else does. The one repository is fetched from O(upstream), any git server, into a mirror that
+        is made if it is absent.
       - With V(grokmirror) the one repository is fetched at once, under grokmirror's lock for it.
       - With V(lorry_controller) it is moved to the head of Lorry Controller's queue, and its job is waited for. A
         stopped queue, an unknown path and a failed job are failures at once. The maintained Lorry has no such queue, so
         it is only waited for.
     type: str
-    choices: [grokmirror, lorry_controller]
+    choices: [grokmirror, lorry_controller, git]
     default: grokmirror
   toplevel:
-    description: The directory of the mirrors. Required with V(grokmirror).
+    description: The directory of the mirrors. Required with V(grokmirror) and V(git).
     type: path
+  upstream:
+    description: The URL of the repository that is mirrored. Required with V(git).
+    type: str
+  source:
+    description:
+      - The branch, tag or commit that O(ref) is made of, or will be. With V(grokmirror) and V(git) it is a failure, before
+        anything is waited for and in check mode too, if what is mirrored has O(commit) neither there nor at O(ref).
+    type: str
   url:
     description:
       - The address of Lorry Controller as seen from where this runs, or with O(tunnel) from that host.
@@ -79,6 +89,15 @@ EXAMPLES = r"""
     commit: 6c1c4e0a4be8e0c2d2ef3d5c2a3b4c5d6e7f8091
   delegate_to: trove.internal.example.org
 
+- name: Promote the definitions from a git server
+  slipway.release.trove_promote:
+    backend: git
+    upstream: ssh://git@git.example.org/acme/definitions.git
+    toplevel: /srv/trove
+    path: acme/definitions
+    ref: refs/heads/acme/release/acme-1.0
+    commit: 6c1c4e0a4be8e0c2d2ef3d5c2a3b4c5d6e7f8091
+
 - name: Promote the definitions on a Baserock Trove
   slipway.release.trove_promote:
     backend: lorry_controller
@@ -97,6 +116,8 @@ commit:
 """
 
 import contextlib
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -107,14 +128,13 @@ from ..module_utils.slipway.module.report import run_module
 from ..module_utils.slipway.morph.cache import MorphCache
 from ..module_utils.slipway.progress import Progress
 from ..module_utils.slipway.ssh import open_tunnel
-from ..module_utils.slipway.trove import grokmirror, lorry
-from ..module_utils.slipway.trove.account import run_as_owner
+from ..module_utils.slipway.trove import grokmirror, lorry, server
+from ..module_utils.slipway.trove.account import find_existing, run_as_owner
 
 
 def act(wanted: dict[str, Any], *, write: bool) -> dict[str, Any]:
     lorry.check_commit(wanted["commit"], wanted["path"])
-    promote = promote_by_grokmirror if wanted["backend"] == "grokmirror" else promote_by_lorry_controller
-    return {"changed": promote(wanted, write=write), "commit": wanted["commit"]}
+    return {"changed": BACKENDS[wanted["backend"]](wanted, write=write), "commit": wanted["commit"]}
 
 
 def main() -> None:
@@ -123,8 +143,10 @@ def main() -> None:
         {
             **CONNECTION_SSH,
             **PROGRESS,
-            "backend": {"type": "str", "choices": ["grokmirror", "lorry_controller"], "default": "grokmirror"},
+            "backend": {"type": "str", "choices": ["grokmirror", "lorry_controller", "git"], "default": "grokmirror"},
             "toplevel": {"type": "path"},
+            "upstream": {"type": "str"},
+            "source": {"type": "str"},
             "url": {"type": "str", "default": lorry.DEFAULT_URL},
             "tunnel": {"type": "str"},
             "mirror": {"type": "str"},
@@ -134,24 +156,42 @@ def main() -> None:
             "commit": {"type": "str", "required": True},
             "timeout": {"type": "float", "default": 600},
         },
-        required_if=[["backend", "grokmirror", ["toplevel"]], ["backend", "lorry_controller", ["mirror"]]],
+        required_if=[
+            ["backend", "grokmirror", ["toplevel"]],
+            ["backend", "lorry_controller", ["mirror"]],
+            ["backend", "git", ["toplevel", "upstream"]],
+        ],
     )
 
 
 def promote_by_grokmirror(wanted: dict[str, Any], *, write: bool) -> bool:
-    toplevel = Path(wanted["toplevel"])
+    return promote_here(wanted, grokmirror.promote_mirror, grokmirror.find_upstream, write=write)
 
-    def promote() -> bool:
-        return grokmirror.promote_mirror(
-            toplevel,
-            wanted["path"],
-            ref=wanted["ref"],
-            commit=wanted["commit"],
-            timeout=wanted["timeout"],
-            write=write,
-        )
 
-    return run_as_owner(toplevel, promote)
+def promote_by_git(wanted: dict[str, Any], *, write: bool) -> bool:
+    url = wanted["upstream"]
+    return promote_here(wanted, partial(server.promote_from_server, url=url), lambda _mirror: url, write=write)
+
+
+def promote_here(
+    wanted: dict[str, Any],
+    promote: Callable[..., bool],
+    find_upstream: Callable[[Path], str],
+    *,
+    write: bool,
+) -> bool:
+    """Promote in a directory of this host, as its owner."""
+    toplevel, path, ref, commit = Path(wanted["toplevel"]), wanted["path"], wanted["ref"], wanted["commit"]
+
+    def act_as_owner() -> bool:
+        if not promote(toplevel, path, ref=ref, commit=commit, timeout=wanted["timeout"], write=False):
+            return False
+        if wanted["source"]:
+            upstream = find_upstream(toplevel / f"{path}.git")
+            server.check_upstream(upstream, path, refs=(ref, wanted["source"]), commit=commit)
+        return promote(toplevel, path, ref=ref, commit=commit, timeout=wanted["timeout"], write=write)
+
+    return run_as_owner(find_existing(toplevel), act_as_owner)
 
 
 def promote_by_lorry_controller(wanted: dict[str, Any], *, write: bool) -> bool:
@@ -176,6 +216,13 @@ def read_mirrored_commit(wanted: dict[str, Any]) -> str | None:
         name = wanted["ref"].removeprefix("refs/heads/").removeprefix("refs/tags/")
         return MorphCache(wanted["cache_url"]).resolve_ref(wanted["mirror"], name)
     return find_remote_commit(wanted["mirror"], wanted["ref"])
+
+
+BACKENDS = {
+    "git": promote_by_git,
+    "grokmirror": promote_by_grokmirror,
+    "lorry_controller": promote_by_lorry_controller,
+}
 
 
 if __name__ == "__main__":

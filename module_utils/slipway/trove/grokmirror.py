@@ -28,6 +28,18 @@ def find_mirrored_commit(repository: Path, ref: str) -> str | None:
     return words[-1] if words else None
 
 
+def find_upstream(repository: Path) -> str:
+    """The address that a mirror is fetched from."""
+    answer = run_git(
+        *("config", "--get-regexp", r"^remote\..*\.url$"),
+        attempt="read what is mirrored in",
+        on=str(repository),
+        repository=repository,
+        do_next="Remove it and have grokmirror mirror it again, and run again.",
+    )
+    return answer.stdout.splitlines()[0].partition(" ")[2]
+
+
 def promote_mirror(
     toplevel: Path, path: str, *, ref: str, commit: str, timeout: float, interval: float = 2.0, write: bool = True
 ) -> bool:
@@ -42,8 +54,9 @@ def promote_mirror(
         raise SlipwayError(
             f"promote {path} on",
             str(toplevel),
-            "the local Trove has no mirror of it",
-            do_next="Mirror it once (`grok-pull -c` with the Trove's configuration) and run again.",
+            "the local Trove does not mirror it",
+            do_next="Put it on the Trove that this one mirrors and run `grok-pull -c` with its configuration, or set "
+            "release_promote_backend to git, which mirrors from any git server; then run again.",
         )
     if find_mirrored_commit(repository, ref) == commit:
         return False
