@@ -72,6 +72,16 @@ release: ## Release on this machine: make release VERSION=X.Y [ARGS="--check --d
 	@ansible-playbook playbooks/provision.yml release.yml $(ARGS) \
 	  -e "$$(python -c 'import json, os; print(json.dumps({"version": os.environ["VERSION"]}))')"
 
+.PHONY: new
+new: export PROJECT := $(PROJECT)
+new: export DIRECTORY := $(or $(DIRECTORY),../$(PROJECT))
+new: export DEFINITIONS := $(DEFINITIONS)
+new: export REF := $(REF)
+new: export CLUSTER := $(CLUSTER)
+new: $(VENV)/release.stamp ## Begin a project of your own: make new PROJECT=NAME [DIRECTORY=../NAME] [DEFINITIONS=URL]
+	@ansible-playbook playbooks/new.yml $(ARGS) -e "$$(python -c 'import json, os; print(json.dumps(\
+	  {name.lower(): os.environ[name] for name in "PROJECT DIRECTORY DEFINITIONS REF CLUSTER".split() if os.environ[name]}))')"
+
 .PHONY: stamp
 stamp: export SLIPWAY_COMMAND := make stamp$(if $(ARGS), ARGS="$(ARGS)")
 stamp: $(VENV)/debs.stamp ## Release the example's stacks as debs on this machine [ARGS="--check --diff"]

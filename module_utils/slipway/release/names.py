@@ -94,7 +94,7 @@ def check_project(project: object) -> str:
         fault = f"as part of a branch's name {ref}"
     if fault is not None:
         raise SlipwayError(
-            "use the project", repr(project), fault, do_next="Set release_project to a name such as baserock."
+            "use the project", repr(project), fault, do_next="Give a name such as acme (release_project)."
         )
     return str(project)
 

@@ -117,7 +117,7 @@ def test_a_version_whose_tag_git_would_refuse_is_refused():
 def test_a_project_that_cannot_begin_names_is_refused_with_the_reason(project, reason):
     said = refusal(check_project, project)
     assert said.startswith(f"Could not use the project {project!r}: {reason}")
-    assert said.endswith("Set release_project to a name such as baserock.")
+    assert said.endswith("Give a name such as acme (release_project).")
 
 
 @given(st.text(max_size=20) | st.from_regex(r"[0-9.a-z-]{1,12}", fullmatch=True))
