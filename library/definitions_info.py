@@ -67,9 +67,7 @@ from ..module_utils.slipway.plan.project import survey_definitions
 
 
 def act(wanted: dict[str, Any], **_: bool) -> dict[str, Any]:
-    found = survey_definitions(
-        wanted["url"], ref=wanted["ref"], cluster=wanted["cluster"], timeout=wanted["timeout"]
-    )
+    found = survey_definitions(wanted["url"], ref=wanted["ref"], cluster=wanted["cluster"], timeout=wanted["timeout"])
     return {"changed": False, **asdict(found)}
 
 

@@ -160,7 +160,10 @@ def find_signing_key(
     moment = time.time() if now is None else now
     wanted = None if fingerprint is None else normalise_fingerprint(fingerprint)
     attempt, on = "sign with", f"the key {wanted} in {gnupghome}" if wanted else f"a key in {gnupghome}"
-    make = "Make or import one there (slipway.release.openpgp_key makes one), or correct the setting, and run again."
+    make = (
+        "Make or import one there (playbooks/provision.yml makes the coordinator's, slipway.release.openpgp_key any), "
+        "or correct the setting, and run again."
+    )
     if not _has_keyring(Path(gnupghome)):
         raise SlipwayError(attempt, on, "there are no keys", do_next=make)
     listed = _list_secret_keys(gnupghome)

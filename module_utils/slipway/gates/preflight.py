@@ -103,8 +103,13 @@ def find_unreachable(repositories: Iterable[Mapping[str, str]], *, timeout: floa
     """A sentence for each repository (``name``, ``url``) that git cannot read."""
     findings = []
     for repository in repositories:
+        url = repository["url"]
+        if url.startswith("/") and not os.path.exists(url):
+            cure = "provision the coordinator, which makes it (playbooks/provision.yml), or set another one"
+            findings.append(f"the {repository['name']} {url} is not there: {cure}")
+            continue
         try:
-            list_remote_refs(repository["url"], "HEAD", attempt=f"reach the {repository['name']} at", timeout=timeout)
+            list_remote_refs(url, "HEAD", attempt=f"reach the {repository['name']} at", timeout=timeout)
         except SlipwayError as error:
             findings.append(str(error))
     return findings

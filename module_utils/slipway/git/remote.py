@@ -117,13 +117,16 @@ def _hide_passwords(arguments: Sequence[str]) -> tuple[list[str], dict[str, str]
 
 
 def list_remote_refs(
-    url: str, *patterns: str, attempt: str = "read the refs of", timeout: float = REFS_TIMEOUT
+    url: str,
+    *patterns: str,
+    attempt: str = "read the refs of",
+    timeout: float = REFS_TIMEOUT,
+    do_next: str = "Check its address, the network and your access to it, and run again.",
 ) -> dict[str, str]:
     """The refs of a remote repository by name; an annotated tag also has its ``^{}`` entry.
 
     A repository that cannot be reached is a failure with git's own reason.
     """
-    do_next = "Check its address, the network and your access to it, and run again."
     done = run_git(
         *("ls-remote", "--", url, *patterns),
         attempt=attempt,

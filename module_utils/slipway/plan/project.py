@@ -145,7 +145,7 @@ def _check_address(url: str) -> str:
         parts = urlsplit(url)
     except ValueError:
         parts = None
-    if parts is None or url.startswith("-") or not url.isprintable() or any(each in url for each in "{}\"\\"):
+    if parts is None or url.startswith("-") or not url.isprintable() or any(each in url for each in '{}"\\'):
         raise SlipwayError("use the address", redacted(url), "it is none", do_next="Correct it, and run again.")
     if parts.password is not None:
         raise SlipwayError(
@@ -200,7 +200,9 @@ def _read_settings(definitions: Definitions) -> Mapping[str, Node]:
     attempt, on = "use the definitions in", definitions.name
     if data is None:
         below = [path for path in definitions.list_paths() if posixpath.basename(path) == "project.conf"]
-        where = f"{below[0]} is not at the top" if below else "there is no project.conf, so it is no BuildStream project"
+        where = (
+            f"{below[0]} is not at the top" if below else "there is no project.conf, so it is no BuildStream project"
+        )
         raise SlipwayError(attempt, on, where, do_next=f"Make a BuildStream project of it, {DESCRIBED}, and run again.")
     try:
         mapping = read(data)[0].mapping
@@ -259,14 +261,10 @@ def _write_files(top: Path, files: Sequence[NewFile]) -> None:
 def _commit_definitions(directory: Path, files: Sequence[NewFile], branch: str, person: Person) -> str:
     """Make a repository of files, with a work tree of them; the same files by the same person are the same commit."""
     _write_files(directory, files)
-    tree = {
-        file.path.encode(): Entry(PROGRAM if file.program else FILE, file.content.encode()) for file in files
-    }
+    tree = {file.path.encode(): Entry(PROGRAM if file.program else FILE, file.content.encode()) for file in files}
     repository = directory / ".git"
     message = "Begin with two systems\n"
     commit = commit_tree(repository, tree, refs=[f"refs/heads/{branch}"], message=message, person=person)
     for words in (("config", "core.bare", "false"), ("reset", "--quiet", "--mixed")):
-        run_git(
-            *words, attempt="make a repository in", on=str(directory), repository=repository, tree=directory
-        )
+        run_git(*words, attempt="make a repository in", on=str(directory), repository=repository, tree=directory)
     return commit

@@ -4,10 +4,14 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 from ..git.remote import COMMIT, list_remote_refs
 from ..release import names
+
+UNREACHABLE = "Check the network, your access to it and its address (release_definitions_url), and run again."
+UNPROVISIONED = "Provision the Trove (playbooks/provision.yml), or correct release_definitions_url, and run again."
 
 
 @dataclass(frozen=True)
@@ -28,7 +32,13 @@ def query_trove(url: str, release_names: names.Names, *, ref: str, timeout: floa
     candidates = [ref] if ref == "HEAD" or ref.startswith("refs/") else [f"refs/heads/{ref}", f"refs/tags/{ref}"]
     tags = f"refs/tags/{release_names.project}-*"
     wanted = [pattern for candidate in candidates for pattern in (candidate, f"{candidate}^{{}}")]
-    refs = list_remote_refs(url, branch, tags, *wanted, attempt="reach the definitions at", timeout=timeout)
+    absent = url.startswith("/") and not os.path.exists(url)
+    refs = list_remote_refs(
+        *(url, branch, tags, *wanted),
+        attempt="reach the definitions at",
+        timeout=timeout,
+        do_next=UNPROVISIONED if absent else UNREACHABLE,
+    )
 
     def commit(name: str) -> str | None:
         return refs.get(f"{name}^{{}}") or refs.get(name)

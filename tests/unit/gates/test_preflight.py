@@ -269,9 +269,10 @@ def test_a_repository_that_git_cannot_read_is_a_finding(tmp_path):
     gone = tmp_path / "gone.git"
     repositories = [{"name": "wiki", "url": str(there)}, {"name": "wiki", "url": str(gone)}]
     assert find_unreachable(repositories, timeout=10) == [
-        f"Could not reach the wiki at {gone}: '{gone}' does not appear to be a git repository. "
-        "Check its address, the network and your access to it, and run again."
+        f"the wiki {gone} is not there: provision the coordinator, which makes it (playbooks/provision.yml), or set another one"
     ]
+    (finding,) = find_unreachable([{"name": "wiki", "url": f"file://{gone}"}], timeout=10)
+    assert "does not appear to be a git repository. Check its address" in finding
 
 
 @pytest.mark.parametrize("there", [None, COMMIT])

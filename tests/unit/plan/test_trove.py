@@ -56,7 +56,7 @@ def test_definitions_that_cannot_be_reached_are_told_with_the_reason_of_git(requ
     nowhere = tmp_path / "nowhere.git"
     assert str(refused(replace(request_, url=str(nowhere)))) == (
         f"Could not reach the definitions at {nowhere}: '{nowhere}' does not appear to be a git repository. "
-        "Check its address, the network and your access to it, and run again."
+        "Provision the Trove (playbooks/provision.yml), or correct release_definitions_url, and run again."
     )
     said = str(refused(replace(request_, url="http://someone:secret@127.0.0.1:1/definitions.git")))
     assert said.startswith(
