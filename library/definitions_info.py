@@ -11,8 +11,8 @@ short_description: Query what can be released of definitions
 version_added: "0.2.0"
 author: The Slipway developers (@slipway)
 description:
-  - Looks at a git repository of definitions and returns what an inventory says of it. That it cannot be released, because
-    it has no cluster file for example, is a failure that says so.
+  - Looks at a git repository of definitions and returns what an inventory says of it.
+  - That it cannot be released, because it has no cluster file for example, is a failure that says so.
 extends_documentation_fragment:
   - slipway.release.attributes.info_module
   - slipway.release.attributes
@@ -27,7 +27,7 @@ options:
     default: ""
   cluster:
     description:
-      - The path of the cluster file in it. Empty is C(clusters/release.morph), else the only cluster file that there is.
+      - The path of the cluster file in it. Empty is C(clusters/release.morph), else the only one that there is.
     type: str
     default: ""
   timeout:
@@ -54,7 +54,7 @@ systems:
   elements: dict
 architectures: {description: The architectures of the systems., returned: success, type: list, elements: str}
 options:
-  description: The project's options for each architecture, as C(release_build_options) has them. Empty if there are none.
+  description: The project's options for each architecture, as C(release_build_options) has them.
   returned: success
   type: dict
 """

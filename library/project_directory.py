@@ -46,8 +46,8 @@ options:
   definitions:
     description:
       - The files of the repository C(definitions) below it. Empty if it has none.
-      - They are committed by whoever git's settings say, else by the project, with O(epoch) as the date, so that the same
-        files by the same person are the same commit.
+      - They are committed by whoever git's settings say, else by the project, with O(epoch) as the date. The same files
+        by the same person are the same commit.
     type: list
     elements: dict
     default: []

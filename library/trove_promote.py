@@ -23,8 +23,8 @@ options:
   backend:
     description:
       - What keeps the mirror.
-      - With V(git) nothing else does. The one repository is fetched from O(upstream), any git server, into a mirror that
-        is made if it is absent.
+      - With V(git) nothing else does. The one repository is fetched from O(upstream), any git server, into a mirror
+        that is made if it is absent.
       - With V(grokmirror) the one repository is fetched at once, under grokmirror's lock for it.
       - With V(lorry_controller) it is moved to the head of Lorry Controller's queue, and its job is waited for. A
         stopped queue, an unknown path and a failed job are failures at once. The maintained Lorry has no such queue, so
@@ -40,8 +40,9 @@ options:
     type: str
   source:
     description:
-      - The branch, tag or commit that O(ref) is made of, or will be. With V(grokmirror) and V(git) it is a failure, before
-        anything is waited for and in check mode too, if what is mirrored has O(commit) neither there nor at O(ref).
+      - The branch, tag or commit that O(ref) is made of, or will be.
+      - With V(grokmirror) and V(git) it is a failure, before anything is waited for and in check mode too, if what is
+        mirrored has O(commit) neither there nor at O(ref).
     type: str
   url:
     description:

@@ -105,7 +105,7 @@ def find_options(settings: Mapping[str, Node], architectures: Iterable[str]) -> 
 def write_project(
     path: Path, files: Sequence[NewFile], *, definitions: Sequence[NewFile] = (), branch: str = "main", person: Person
 ) -> str | None:
-    """Write the directory of a project, whole or not at all, and return the commit of its own definitions, if it has any.
+    """Write the directory of a project, whole or not at all; return the commit of its own definitions, if it has any.
 
     These are a git repository below ``definitions``, in which everything is committed.
     """

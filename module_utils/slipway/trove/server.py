@@ -101,8 +101,8 @@ def check_upstream(url: str, path: str, *, refs: tuple[str, str], commit: str) -
         f"promote {path} from",
         redacted(url),
         f"it has {source} at {there}, and not at {commit}" if there else f"it has no {source}",
-        do_next="The local Trove must mirror the repository of release_definitions_url: correct what it mirrors, or set "
-        "release_promote_backend to git, which fetches from that address; then run again.",
+        do_next="The local Trove must mirror the repository of release_definitions_url: correct what it mirrors, or "
+        "set release_promote_backend to git, which fetches from that address; then run again.",
     )
 
 

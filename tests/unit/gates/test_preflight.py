@@ -269,7 +269,8 @@ def test_a_repository_that_git_cannot_read_is_a_finding(tmp_path):
     gone = tmp_path / "gone.git"
     repositories = [{"name": "wiki", "url": str(there)}, {"name": "wiki", "url": str(gone)}]
     assert find_unreachable(repositories, timeout=10) == [
-        f"the wiki {gone} is not there: provision the coordinator, which makes it (playbooks/provision.yml), or set another one"
+        f"the wiki {gone} is not there: "
+        "provision the coordinator, which makes it (playbooks/provision.yml), or set another one"
     ]
     (finding,) = find_unreachable([{"name": "wiki", "url": f"file://{gone}"}], timeout=10)
     assert "does not appear to be a git repository. Check its address" in finding

@@ -1,4 +1,4 @@
-"""A project of one's own: what its definitions lack is told in a sentence, and its directory is written whole or not at all."""
+"""A project of one's own: what its definitions lack is told, and its directory is written whole or not at all."""
 
 from __future__ import annotations
 
@@ -193,6 +193,6 @@ def test_a_failure_in_the_middle_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="x"):
         make(
             tmp_path / "acme",
-            files=[{"path": "x", "content": "", "program": False}] + [{"path": "x/y", "content": "", "program": False}],
+            files=[{"path": name, "content": "", "program": False} for name in ("x", "x/y")],
         )
     assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-"""Promotion out of any git server: the one repository is fetched, and its ref names the commit or nothing is said to be done."""
+"""Promotion out of any git server: the one repository is fetched, and done is what its ref says."""
 
 from __future__ import annotations
 
