@@ -22,7 +22,10 @@ from ..openpgp import find_signing_key, try_signing
 GIB = 1 << 30
 DAY = 86400
 #: The advice for what is no Debian package.
-BY_SETUP = "install it with make setup, or put the directory that holds it on the PATH"
+BY_SETUP = (
+    "install it with make setup, with an installed collection by pip beside Ansible, "
+    "or put the directory that holds it on the PATH"
+)
 #: Where programs are that an ordinary user's PATH may leave out.
 MORE_PATH = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 
