@@ -187,7 +187,7 @@ def act(options: dict[str, Any], **_: bool) -> dict[str, Any]:
         "changed": False,
         "last": find_last_durations(releases, version=planned.plan["version"]),
         "ansible_facts": {"release_plan": planned.plan, "release_records": planned.records},
-        "warnings": [f"{planned.plan['cluster']}: {warning}" for warning in planned.warnings],
+        "warnings": planned.warnings,
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -73,3 +74,20 @@ def test_the_tasks_own_module_runs_and_its_lines_are_shown(tmp_path: Path, form:
     apart = play(tmp_path, form, [{**task, "async": 60, "poll": 1}, right])
     assert "this is also in" not in apart
     assert (tmp_path / "private/a-1.tar").is_file()
+
+
+def test_a_wait_for_others_is_not_silent(tmp_path: Path) -> None:
+    """A server without the branch that is waited for."""
+    server = tmp_path / "server.git"
+    subprocess.run(["git", "init", "--quiet", "--bare", server], check=True)
+    wanted = {
+        "backend": "git",
+        "upstream": str(server),
+        "toplevel": str(tmp_path / "trove"),
+        "path": "acme/definitions",
+        "ref": "refs/heads/main",
+        "commit": "0" * 40,
+        "timeout": 14,
+    }
+    task = {"name": "Promote", "slipway.release.trove_promote": wanted, "failed_when": False}
+    assert re.search("^    Promote: waiting for 1[0-3] s$", play(tmp_path, "checkout", [task]), re.MULTILINE)

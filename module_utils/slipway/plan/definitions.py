@@ -34,6 +34,16 @@ def open_commit(url: str, commit: str) -> Iterator[Path]:
     yield repository
 
 
+def list_uncommitted(url: str) -> list[str]:
+    """The files that differ from the last commit, if ``url`` is a work tree on this machine."""
+    repository = Path(url, ".git")
+    if not repository.is_dir():
+        return []
+    words = ("status", "--porcelain", "-z", "--no-renames", "--untracked-files=normal")
+    done = run_git(*words, attempt="look at what is not committed in", on=url, repository=repository, tree=url)
+    return [entry[3:] for entry in done.stdout.split("\0") if entry]
+
+
 class Definitions:
     """The files of one commit in a repository that holds it."""
 

@@ -19,7 +19,7 @@ from ..image.writers import WRITERS
 from ..release import names
 from ..release.records import Record, load_records
 from .cluster import read_cluster, sanitise_path, suggest
-from .definitions import Definitions, open_commit
+from .definitions import Definitions, list_uncommitted, open_commit
 from .deployments import find_missing, find_setting_faults, list_deployments, list_systems
 from .request import PlanResult, Request
 from .systems import resolve_systems
@@ -81,7 +81,13 @@ def make_plan(request: Request) -> PlanResult:
         "directories": directories,
         "remote": asdict(remote),
     }
-    return PlanResult(plan, records, cluster.remarks)
+    remarks = [f"{plan['cluster']}: {remark}" for remark in cluster.remarks]
+    if remote.branch_commit is None and (changed := list_uncommitted(request.url)):
+        remarks.append(
+            f"{request.url}: {', '.join(changed[:5])}{' and more' if changed[5:] else ''} differ from what is "
+            f"committed; {release_names.label} is made of the commit {commit[:12]}"
+        )
+    return PlanResult(plan, records, remarks)
 
 
 def name_directories(state_directory: str, version: str) -> dict[str, str]:

@@ -108,6 +108,15 @@ def test_the_plan_says_everything_that_the_stages_need(trove, request_, tmp_path
     assert planned.warnings == []
 
 
+def test_what_is_not_committed_is_told(trove, request_):
+    here = replace(request_, url=str(trove.work))
+    assert make_plan(here).warnings == []
+    (trove.work / "new file").write_text("x")
+    (trove.work / "clusters/release.morph").write_text("x")
+    (warning,) = make_plan(here).warnings
+    assert "clusters/release.morph, new file differ from what is committed; baserock-26.47 is made of" in warning
+
+
 def test_planning_changes_nothing(trove, request_, tmp_path, monkeypatch):
     scratch = tmp_path / "scratch"
     scratch.mkdir()
