@@ -43,7 +43,7 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-url: {description: The URL; of a directory, its absolute path., returned: success, type: str}
+url: {description: The URL. Of a directory it is the absolute path., returned: success, type: str}
 ref: {description: The branch; or what was given., returned: success, type: str, sample: main}
 commit: {description: The commit that it names., returned: success, type: str}
 cluster: {description: The path of the cluster file., returned: success, type: str}
