@@ -164,12 +164,12 @@ def wait_until(condition, limit=60):
 
 
 def test_a_run_in_another_pid_namespace_keeps_its_lock_while_it_runs_and_no_longer(tmp_path):
-    words = play(tmp_path, "first-1.0", then="sleep 600", lease=6)
+    words = play(tmp_path, "first-1.0", then="sleep 600", lease=12)
     lock = tmp_path / "release.lock"
     with subprocess.Popen([*ELSEWHERE, *words], cwd=ROOT, stdout=subprocess.DEVNULL) as first:
         try:
             wait_until(lock.exists)
-            time.sleep(8)  # longer than a lease
+            time.sleep(14)  # longer than a lease
             refused = run_play(play(tmp_path, "second-1.0", then="true"))
             assert refused.returncode != 0
             for said in ("another release may be running (first-1.0, process ", "PID namespace", "its lease ends at 2"):
