@@ -18,6 +18,7 @@ from urllib.parse import quote, urlsplit
 
 from ..errors import refuse
 from ..escape import escape_line
+from ..files import open_regular, read_regular
 from ..release.artifact import find_name_fault
 from ..release.names import check_project, extract_version, version_key
 from .links import CURRENT
@@ -200,9 +201,8 @@ def _read_checksums(path: Path) -> dict[str, str]:
 def _read_text(path: Path) -> str | None:
     """The text of a small file, if there is one; what is longer than any of ours is cut off."""
     try:
-        with path.open("rb") as stream:
-            size = os.fstat(stream.fileno()).st_size
-            return stream.read(min(size, MOST_BYTES)).decode("utf-8", "replace")
+        with open(open_regular(path, os.O_RDONLY), "rb") as stream:
+            return stream.read(MOST_BYTES).decode("utf-8", "replace")
     except OSError:
         return None
 
@@ -210,7 +210,7 @@ def _read_text(path: Path) -> str | None:
 def _read_manifest(directory: Path) -> dict[str, Any]:
     """What the manifest says; a release without a readable one has a page that says less."""
     try:
-        found = json.loads((directory / MANIFEST).read_bytes())
+        found = json.loads(read_regular(directory / MANIFEST))
     except (OSError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}

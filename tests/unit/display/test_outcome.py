@@ -152,8 +152,8 @@ def test_only_stages_without_a_record_take_as_long_as_the_last_time() -> None:
 
 
 def test_addresses_have_one_directory_for_each_channel() -> None:
-    assert find_places(["https://a.org/x/1", "https://a.org/x/2", "file:///srv/p%25/x/1"]) == [
-        "https://a.org/x/",
+    assert find_places(["https://a.example.org/x/1", "https://a.example.org/x/2", "file:///srv/p%25/x/1"]) == [
+        "https://a.example.org/x/",
         "/srv/p%/x/",
     ]
 

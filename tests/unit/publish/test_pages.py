@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 from html.parser import HTMLParser
@@ -392,6 +393,13 @@ def test_a_manifest_that_cannot_be_read_costs_only_its_facts(site: Site, manifes
     renewed(site)
     assert "a+b~c.tar.gz" in (site.public / "baserock-1.2.html").read_text()
     assert "<dl>" not in (site.public / "baserock-1.2.html").read_text()
+
+
+@pytest.mark.parametrize("name", ["baserock-1.2/SHA256SUMS", "baserock-1.2/manifest.json", "release-key.asc"])
+def test_a_pipe_in_the_place_of_a_file_holds_nobody_up(site: Site, name: str) -> None:
+    (site.public / name).unlink(missing_ok=True)
+    os.mkfifo(site.public / name)
+    Page(rendered(site)["index.html"])
 
 
 def test_files_that_are_no_release_files_are_not_shown(site: Site) -> None:
