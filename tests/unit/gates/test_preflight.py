@@ -57,7 +57,8 @@ def test_every_missing_program_is_named_with_the_package_to_install(tmp_path):
     assert find_missing_programs(wanted) == [
         "the program no-such-image-maker is missing: install the Debian package genimage (apt-get install genimage)",
         "the program no-such-builder is missing: "
-        "install it with make setup, or put the directory that holds it on the PATH",
+        "install it with make setup, with an installed collection by pip beside Ansible, "
+        "or put the directory that holds it on the PATH",
     ]
 
 
