@@ -32,6 +32,7 @@ options:
 """
 
 import atexit
+import gc
 import os
 import shlex
 import sys
@@ -108,6 +109,7 @@ class CallbackModule(DefaultCallback):  # type: ignore[misc]  # ansible-core has
         """A play without stages is one by itself."""
         if self._verbose:
             super().v2_playbook_on_play_start(play)
+        gc.freeze()  # each task forks, and would look through all of this for garbage
         self._play = play
         with self._lock:
             self._play_uuid = play._uuid
