@@ -1,6 +1,6 @@
 # Copyright: The Slipway developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What came of a release: read from what its tasks return, which are its records, and told in a few lines."""
+"""What came of a run: read from what its tasks return, which are its records, and told in a few lines."""
 
 from __future__ import annotations
 
@@ -50,6 +50,44 @@ class Run:
 
 
 @dataclass
+class Packages:
+    """What became of packages: how many were built or changed, and where they and what is known of them are."""
+
+    built: int = 0
+    failed: int = 0
+    waiting: int = 0
+    shadow: str = ""
+    excuses: str = ""
+    #: Each release of packages with its directory, and what it changed for readers.
+    releases: dict[str, str] = field(default_factory=dict)
+
+    def take(self, action: str, result: Mapping[str, Any], arguments: Mapping[str, Any]) -> None:
+        """Note what the task with this module returned, if it says something of packages."""
+        if action == "deb_builds":
+            failed = len(result.get("failed_builds") or [])
+            self.built += len(result.get("builds") or []) - failed
+            self.failed, self.waiting = self.failed + failed, len(result.get("waiting") or [])
+            self.shadow = str(arguments.get("public") or "")
+        elif action == "deb_excuses":
+            self.excuses = str(arguments.get("directory") or "")
+        elif action == "stamp_plan" and result.get("published"):
+            self.releases[f"{arguments.get('published')}/snapshots/{result.get('label')}"] = "published before"
+        elif action == "apt_publish" and result.get("snapshot"):
+            changes = (f"{len(result.get(name) or [])} {name}" for name in ("added", "updated", "removed"))
+            self.releases[f"{arguments.get('directory')}/{result['snapshot']}"] = ", ".join(changes)
+
+    def list_rows(self) -> list[tuple[str, str]]:
+        """What is to be said of them."""
+        rows = []
+        if self.shadow:
+            numbers = [f"{self.built} built", f"{self.failed} failed"]
+            numbers += [f"{self.waiting} waiting"] if self.waiting else []
+            rows.append(("shadow", f"{self.shadow} ({', '.join(numbers)})"))
+        rows += [("public", f"{place} ({changes})") for place, changes in self.releases.items()]
+        return rows + ([("excuses", self.excuses)] if self.excuses else [])
+
+
+@dataclass
 class Outcome:
     """What the tasks of a release returned."""
 
@@ -61,6 +99,7 @@ class Outcome:
     wiki: str = ""
     mail: str = ""
     mailed: bool = False
+    packages: Packages = field(default_factory=Packages)
 
     def take(self, action: str, result: Mapping[str, Any], *, host: str) -> None:
         """Note what the task with this module returned, if it says something of the release."""
@@ -70,6 +109,7 @@ class Outcome:
         if isinstance(facts.get("release_records"), dict):
             self.records = dict(facts["release_records"])
         arguments = (result.get("invocation") or {}).get("module_args") or {}
+        self.packages.take(action, result, arguments)
         if action == "artifact_verify":
             self.places = find_places(result.get("verified") or []) or self.places
         elif action == "current_links":
@@ -164,6 +204,8 @@ def _list_rows(outcome: Outcome, run: Run) -> list[tuple[str, str]]:
     rows: list[tuple[str, str]] = []
     if outcome.label and not run.check:
         rows += _list_release(outcome)
+    if not run.check:
+        rows += outcome.packages.list_rows()
     if outcome.label or run.failures:
         times = [f"{name} {format_seconds(seconds)}" for name, seconds in run.stages if seconds >= 1]
         rows.append(("time", format_seconds(run.seconds) + (f": {', '.join(times)}" if len(times) > 1 else "")))

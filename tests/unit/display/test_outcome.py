@@ -146,6 +146,30 @@ def test_a_playbook_that_releases_nothing_is_one_line() -> None:
     ]
 
 
+def test_packages_are_somewhere_and_so_is_what_is_known_of_them() -> None:
+    outcome = Outcome()
+    built = {"builds": [{}, {}, {}], "failed_builds": [{}], "waiting": [{}]}
+    outcome.take("deb_builds", {**built, "invocation": {"module_args": {"public": "/srv/apt/shadow"}}}, host="one")
+    said = {"invocation": {"module_args": {"directory": "/srv/apt/excuses/cturtle"}}}
+    outcome.take("deb_excuses", said, host="one")
+    fixed = {"published": "/srv/apt/fixed"}
+    before = {"published": True, "label": "cturtle-r1", "invocation": {"module_args": fixed}}
+    outcome.take("stamp_plan", before, host="one")
+    outcome.take("stamp_plan", {**before, "published": False, "label": "cturtle-r2"}, host="one")
+    released = {"snapshot": "snapshots/cturtle-r2", "added": [{}], "updated": [{}, {}], "removed": []}
+    released["invocation"] = {"module_args": {"directory": "/srv/apt/fixed"}}
+    outcome.take("apt_publish", released, host="one")
+    assert show(outcome, Run("debs_release.yml", "make debs", seconds=70, changed=2)) == [
+        "debs_release.yml is done: 2 tasks changed, 1:10.",
+        "  shadow  /srv/apt/shadow (2 built, 1 failed, 1 waiting)",
+        "  public  /srv/apt/fixed/snapshots/cturtle-r1 (published before)",
+        "  public  /srv/apt/fixed/snapshots/cturtle-r2 (1 added, 2 updated, 0 removed)",
+        "  excuses /srv/apt/excuses/cturtle",
+    ]
+    lines = show(outcome, Run("debs_release.yml", "make debs", check=True, seconds=70, changed=2))
+    assert lines == ["debs_release.yml is done: 2 tasks would change, 1:10."]
+
+
 def test_only_stages_without_a_record_take_as_long_as_the_last_time() -> None:
     outcome = make({"preflight": record()}, version="26.46", seconds={"preflight": 3.0, "build": 60.0})
     assert outcome.expect() == {"build": 60.0}
