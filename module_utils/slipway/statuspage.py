@@ -157,8 +157,16 @@ def render_page(
 
 
 def render_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table of cells that are HTML. On a narrow screen each stands below the one before, after its column's name."""
-    head = "".join(f'<th scope="col">{column}</th>' for column in columns)
+    """A table of cells that are HTML. On a narrow screen each stands below the one before, after its column's name.
+
+    A column whose name begins with ``#`` is one of numbers.
+    """
+    head = "".join(
+        f'<th scope="col" class="number">{column[1:]}</th>'
+        if column.startswith("#")
+        else f'<th scope="col">{column}</th>'
+        for column in columns
+    )
     body = "\n".join(
         f"<tr>{''.join(_label_cell(cell, column) for cell, column in zip(cells, columns, strict=True))}</tr>"
         for cells in rows
@@ -188,4 +196,4 @@ def render_state(state: str, message: str) -> str:
 
 
 def _label_cell(cell: str, column: str) -> str:
-    return cell.replace("<td", f'<td data-label="{escape_html(column)}"', 1)
+    return cell.replace("<td", f'<td data-label="{escape_html(column.removeprefix("#"))}"', 1)

@@ -7,7 +7,7 @@ It is one file that needs no other, made of the records and logs alone, so that 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +20,7 @@ from ..files import read_regular, write_atomic
 from ..progress import Step, parse_line
 from ..release.durations import ORDER, find_last_records, measure_stages, name_stage
 from ..release.records import Record, load_records
+from ..statuspage import STYLE, render_table, render_time
 from .text import count, format_seconds, format_size
 
 NAME = "report.html"
@@ -27,19 +28,11 @@ NAME = "report.html"
 FIRST = {"preflight", "branch"}
 #: The part of a log that is read; its last line is what counts.
 END_OF_LOG = 1 << 16
-STYLE = """\
-:root{color-scheme:light dark;--line:#8886;--bar:#2a7}
-body{font:16px/1.45 system-ui,sans-serif;max-width:62rem;margin:0 auto;padding:1rem}
-h1{font-size:1.5rem;margin:.2em 0}h2{font-size:1.15rem;margin:1.6em 0 .4em}
-.wide{overflow-x:auto}table{border-collapse:collapse;width:100%}
-th,td{text-align:left;vertical-align:top;padding:.25rem .6rem .25rem 0;border-bottom:1px solid var(--line)}
-td.n,th.n{text-align:right;white-space:nowrap}code{font-size:.85em;overflow-wrap:anywhere}
-.bar{position:relative;height:.8rem;min-width:8rem}
-.bar div{position:absolute;top:.1rem;height:.6rem;min-width:2px;background:var(--bar);border-radius:2px;
-print-color-adjust:exact}
-p.state{font-weight:600}.no{color:#c33}
-@media(max-width:40rem){body{padding:.6rem}th,td{padding-right:.4rem}td code{font-size:.75em}}
-@media print{body{max-width:none;padding:0;font-size:10pt}h2{break-after:avoid}tr{break-inside:avoid}}
+#: What this page has besides that of all pages: the bars of stages.
+BARS = """\
+.bar { position: relative; height: .8rem; min-width: 8rem; margin-top: .35rem }
+.bar div { position: absolute; height: .8rem; min-width: 2px; background: var(--link); border-radius: 2px;
+print-color-adjust: exact }
 """
 
 
@@ -97,7 +90,7 @@ def format_report(
     label = f"{some.get('project', '')}-{some.get('version', '')}"
     body = [
         f"<h1>{escape_html(label)}</h1>",
-        f'<p class="state">{escape_html(_tell_state(records))}</p>',
+        f"<p><strong>{escape_html(_tell_state(records))}</strong></p>",
         _format_facts(records),
         _format_timeline(records, last or {}),
         _format_files(records, last or {}),
@@ -107,11 +100,10 @@ def format_report(
         _format_logs(logs),
     ]
     return (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>{escape_html(label)}: how it was made</title>\n<style>\n{STYLE}</style></head><body>\n"
-        + "\n".join(part for part in body if part)
-        + "\n</body></html>\n"
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{escape_html(label)}: how it was made</title>\n<style>\n{STYLE}{BARS}</style>\n</head>\n"
+        "<body>\n<main>\n" + "\n".join(part for part in body if part) + "\n</main>\n</body>\n</html>\n"
     )
 
 
@@ -140,7 +132,7 @@ def _format_facts(records: Mapping[str, Record]) -> str:
         ("refused by", escape_html(", ".join(map(str, mail.get("refused") or [])))),
         ("message", _code(mail.get("message_id"))),
     ]
-    return _format_table("", (), [(name, value) for name, value in rows if value])
+    return _format_list("", [(name, value) for name, value in rows if value])
 
 
 def _format_timeline(records: Mapping[str, Record], last: Mapping[str, Record]) -> str:
@@ -183,7 +175,7 @@ def _format_files(records: Mapping[str, Record], last: Mapping[str, Record]) -> 
     for file in sorted(_list_files(outputs), key=lambda file: str(file["name"])):
         size, was = file.get("size"), before.get(str(file["name"]).replace(label, "", 1))
         change = "" if not before else "new" if was is None else _format_change(int(size or 0), int(was))
-        rows.append((_code(file["name"]), format_size(size or 0), change, _code(file.get("sha256"))))
+        rows.append((_code(file["name"]), format_size(size or 0), change, _digest(file.get("sha256"))))
     return _format_table("Files", ("name", "#size", "#change" if before else "#", "SHA-256"), rows)
 
 
@@ -199,7 +191,7 @@ def _format_builds(records: Mapping[str, Record]) -> str:
     for name in sorted({*planned, *(name for name in records if name.startswith("build-"))}):
         inputs, outputs = records.get(name, {}).get("inputs", {}), _read(records, name)
         architecture = inputs.get("architecture") or planned.get(name, {}).get("architecture")
-        artifact = _code(outputs["artifact"]) if "artifact" in outputs else '<span class="no">not built</span>'
+        artifact = _code(outputs["artifact"]) if "artifact" in outputs else '<span class="failed">not built</span>'
         tools = ", ".join(f"{tool} {version}" for tool, version in (records.get(name, {}).get("tools") or {}).items())
         rows.append((_code(name.removeprefix("build-")), escape_html(str(architecture)), artifact, escape_html(tools)))
     return _format_table("Builds", ("system", "architecture", "artifact", "made with"), rows)
@@ -216,7 +208,7 @@ def _format_gates(records: Mapping[str, Record]) -> str:
         rows.append(("mason", escape_html(", ".join(f"{name} {value}" for name, value in said))))
     if "preflight" in records:
         rows.insert(0, ("preflight", "passed"))
-    return _format_table("Gates", (), rows)
+    return _format_list("Gates", rows)
 
 
 def _format_uploads(logs: Iterable[Sent]) -> str:
@@ -238,21 +230,21 @@ def _format_logs(logs: Iterable[Sent]) -> str:
     return _format_table("Logs", ("log", "#size", "ends with"), rows)
 
 
+def _format_list(heading: str, rows: Sequence[tuple[str, str]]) -> str:
+    """Names and what is to be said of each; nothing without rows."""
+    if not rows:
+        return ""
+    lines = [f"<dt>{name}</dt><dd>{value}</dd>" for name, value in rows]
+    return "\n".join([*([f"<h2>{heading}</h2>"] if heading else []), "<dl>", *lines, "</dl>"])
+
+
 def _format_table(heading: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table, of which the columns whose name begins with # are numbers; nothing without rows."""
     if not rows:
         return ""
-    numbers = [column.startswith("#") for column in columns] or [False] * len(rows[0])
-    lines = [f"<h2>{heading}</h2>" if heading else "", '<div class="wide"><table>']
-    if columns:
-        lines.append(f"<tr>{''.join(_format_cells('th', [column.lstrip('#') for column in columns], numbers))}</tr>")
-    lines += [f"<tr>{''.join(_format_cells('td', row, numbers))}</tr>" for row in rows]
-    return "\n".join([*filter(None, lines), "</table></div>"])
-
-
-def _format_cells(kind: str, cells: Sequence[str], numbers: Sequence[bool]) -> Iterator[str]:
-    for cell, is_number in zip(cells, numbers, strict=True):
-        yield f"<{kind}{' class=n' if is_number else ''}>{cell}</{kind}>"
+    kinds = [' class="number"' if column.startswith("#") else "" for column in columns]
+    cells = [[f"<td{kind}>{cell}</td>" for cell, kind in zip(row, kinds, strict=True)] for row in rows]
+    return f"<h2>{heading}</h2>\n{render_table(columns, cells)}"
 
 
 def _read(records: Mapping[str, Record], name: str) -> dict[str, Any]:
@@ -276,5 +268,9 @@ def _code(value: object) -> str:
     return "" if value in (None, "") else f"<code>{escape_html(str(value))}</code>"
 
 
+def _digest(value: object) -> str:
+    return "" if value in (None, "") else f'<code class="digest">{escape_html(str(value))}</code>'
+
+
 def _format_time(timestamp: float) -> str:
-    return datetime.fromtimestamp(timestamp, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    return render_time(datetime.fromtimestamp(timestamp, UTC).strftime("%Y-%m-%d %H:%M:%S"))

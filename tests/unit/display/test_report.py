@@ -52,12 +52,14 @@ def test_it_says_what_was_made_and_how_long_that_took_and_what_is_left(release: 
     for words in (
         "Public; not done: branch, promote, deploy, package, tag, notes, announce.",
         "26.46 took",
-        "<td class=n>2:00</td>",
-        "<td class=n>+100 kB</td>",
+        ">2:00</td>",
+        'change" class="number">+100 kB</td>',
         "not built",
         "no host builds for it",
         '<a href="logs/upload-download-1.log">',
-        "<td>download-1</td><td class=n>1 of 1 file</td><td class=n>1.0 MB</td>",
+        ">download-1</td>",
+        ">1 of 1 file</td>",
+        ">1.0 MB</td>",
         "a" * 64,
         "c" * 40,
     ):
@@ -68,7 +70,7 @@ def test_it_is_one_correct_file_and_runs_nothing(release: Path, tmp_path: Path) 
     write_report(release)
     page = (release / "report.html").read_text()
     assert "<script" not in page
-    assert "http" not in page
+    assert "://" not in page
     done = subprocess.run(["tidy", "-qe", release / "report.html"], capture_output=True, text=True, check=False)
     assert done.stderr == ""
 
