@@ -34,6 +34,8 @@ GPG_OPTIONS = (
 
 #: Looking takes no lock, because a lock is a file in the home; GnuPG replaces its files whole.
 GPG_READ = ("--lock-never",)
+#: A text that comes from outside and was signed by a digest that can be forged is signed by nobody.
+GPG_WEAK = ("--weak-digest", "SHA1")
 #: Looking at what is somebody else's: no key is fetched that a signature or a key names, and no agent is started.
 GPG_OFFLINE = ("--no-autostart", "--disable-dirmngr", "--no-auto-key-retrieve")
 GPG_SIGN = ("--pinentry-mode", "error", "--armor", "--output", "-", "--detach-sign")
@@ -240,7 +242,7 @@ def open_clearsigned(
         else:
             return None
         done = run(
-            [*words, "--status-fd", "1", "--output", str(text), *verb, str(message)],
+            [*words, *GPG_WEAK, "--status-fd", "1", "--output", str(text), *verb, str(message)],
             attempt="check the signature",
             on="of a text",
             timeout=60,

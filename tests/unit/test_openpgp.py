@@ -399,3 +399,15 @@ def test_a_signed_text_that_was_changed_is_not_opened(
     assert openpgp.open_clearsigned(signed, gnupghome=home) is None
     assert openpgp.open_clearsigned(signed, keyring=keyring) is None
     assert openpgp.open_clearsigned(signed, gnupghome=tmp_path) is None
+
+
+def test_a_text_that_was_signed_by_a_digest_which_can_be_forged_is_not_opened(home: Path, tmp_path: Path) -> None:
+    text, keyring = tmp_path / "text", tmp_path / "key.asc"
+    text.write_text("Source: one\n")
+    words = ["gpg", "--homedir", home, "--batch", "--digest-algo", "SHA1", "--clearsign", text]
+    subprocess.run(words, check=True, capture_output=True)
+    signed = (tmp_path / "text.asc").read_bytes()
+    assert b"Hash: SHA1" in signed
+    keyring.write_bytes(openpgp.export_public_key(home, openpgp.find_signing_key(home).fingerprint))
+    assert openpgp.open_clearsigned(signed, gnupghome=home) is None
+    assert openpgp.open_clearsigned(signed, keyring=keyring) is None

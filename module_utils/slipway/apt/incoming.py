@@ -184,8 +184,10 @@ def _read_sources(
             if faults := _find_fault(path):
                 raise ValueError(faults[0])
             upload = read_upload(path, *where, keyring=keyring)
+            # One that went meanwhile is named where it should be.
             parts = [
-                next(place / file.name for place in where if (place / file.name).exists()) for file in upload.dsc.files
+                next((place / file.name for place in where if (place / file.name).exists()), where[0] / file.name)
+                for file in upload.dsc.files
             ]
             if faults := [f"{part.name}: {fault}" for part in parts for fault in _find_fault(part)]:
                 raise ValueError(faults[0])

@@ -13,6 +13,7 @@ from typing import Any
 from ..deb.names import check_template, fill_version
 from ..deb.version import compare_versions, find_version_fault
 from ..errors import SlipwayError, refuse
+from ..files import read_regular
 from ..http import FAILURES, explain_failure, fetch_url
 from .edges import POLICIES, Policy
 from .packages import MAX_INDEX, Binary, Memory, Source, read_binaries, read_sources, unpack_index
@@ -254,7 +255,7 @@ def _read_index(place: str, name: str, *, timeout: float) -> tuple[bytes, str]:
     if path.is_dir():
         path = next((path / f"{name}{form}" for form in FORMS if (path / f"{name}{form}").is_file()), path / name)
     try:
-        return unpack_index(path.read_bytes(), os.fspath(path)), os.fspath(path)
+        return unpack_index(read_regular(path), os.fspath(path)), os.fspath(path)
     except OSError as error:
         raise SlipwayError(
             "read the index",
