@@ -22,6 +22,9 @@ from .files import open_log
 
 #: What is kept of a program's output in memory; the log keeps all of it.
 TAIL_BYTES = 1 << 20
+READ_BYTES = 1 << 16
+#: A line that a terminal would show anew, as programs do for their progress, ends as well.
+LINE_END = re.compile(rb"\r?\n|\r(?!\n|\Z)")
 #: Seconds between asking a program to end and ending it.
 GRACE = 10.0
 #: What an operating system refuses: a program goes on to complain of what follows from it, often in many lines.
@@ -225,12 +228,17 @@ def _stream_output(
     if process.stdout is None:
         raise AssertionError("process.stdout is always set here")
     with open(os.devnull if log is None else open_log(log), "ab", buffering=0) as sink, process.stdout as output:
-        for raw in output:
+        begun = b""
+        while raw := os.read(output.fileno(), READ_BYTES):
             sink.write(raw)
             tail += raw
             del tail[: max(0, len(tail) - TAIL_BYTES)]
             if on_line is not None:
-                on_line(raw.decode("utf-8", "replace").rstrip("\n"))
+                *lines, begun = LINE_END.split(begun[-TAIL_BYTES:] + raw)
+                for line in lines:
+                    on_line(line.decode("utf-8", "replace"))
+        if on_line is not None and begun:
+            on_line(begun.decode("utf-8", "replace"))
     if feeder is not None:
         feeder.join(timeout=5)
     return bytes(tail)

@@ -17,6 +17,8 @@ from .files import open_log
 #: Where root keeps what only root may write to, and any other account the same below its home.
 ROOTS_LOGS = Path("/var/log/slipway")
 OWN_LOGS = Path(".local/state/slipway")
+#: Seconds between lines on one step that takes long.
+SELDOM = 2.0
 
 _LINE = re.compile(r"\d\d:\d\d:\d\d (\d+)/(\d+) (.*?)(?: \[(\d+)/(\d+) bytes\])?")
 
@@ -58,6 +60,7 @@ class Progress:
         self.total_bytes = 0
         self.done_bytes = 0
         self._lock = threading.Lock()
+        self._written = time.monotonic()
         self._path = None if path is None else Path(path)
         if self._path is not None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -74,12 +77,19 @@ class Progress:
         with self._lock:
             self._write(text)
 
-    def _write(self, text: str) -> None:
+    def meter(self, text: str, size: int) -> None:
+        """Write a line, if the last one is :data:`SELDOM` seconds old, when so many bytes of the next step are done."""
+        with self._lock:
+            if time.monotonic() - self._written >= SELDOM:
+                self._write(text, more_bytes=size)
+
+    def _write(self, text: str, *, more_bytes: int = 0) -> None:
+        self._written = time.monotonic()
         if self._path is None:
             return
         line = " ".join(text.split())
         if self.total_bytes:
-            line += f" [{self.done_bytes}/{self.total_bytes} bytes]"
+            line += f" [{min(self.done_bytes + more_bytes, self.total_bytes)}/{self.total_bytes} bytes]"
         with (
             name_refusals("write the progress to", str(self._path), do_next="Remove what is there and run again."),
             open(open_log(self._path), "a", encoding="utf-8") as stream,

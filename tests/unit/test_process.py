@@ -69,6 +69,13 @@ def test_lines_are_passed_on_while_the_program_runs_and_all_go_to_the_log(tmp_pa
     assert log.read_text() == "one\ntwo\n"
 
 
+def test_what_a_terminal_would_show_anew_is_a_line_as_well():
+    lines = []
+    words = "import sys, time; print('1%\\r2%\\r3%\\r', end='', flush=True); time.sleep(0.2); print('\\r\\nend', end='')"
+    run([sys.executable, "-c", words], attempt="try", on_line=lines.append)
+    assert [line for line in lines if line] == ["1%", "2%", "3%", "end"]
+
+
 def test_a_failure_names_its_log(tmp_path):
     with pytest.raises(SlipwayError, match=f"The log is {tmp_path}/log"):
         run(["false"], attempt="try", log=tmp_path / "log")

@@ -27,6 +27,8 @@ USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\Z")
 SSH_OPTION = re.compile(r"[A-Za-z]+=[^\x00-\x1f]+\Z")
 
 SENT = "sent"
+#: What rsync says of the file that it sends: how many of its bytes are there.
+UNDER_WAY = re.compile(r" *(\d+) +\d+% ")
 
 
 @dataclass(frozen=True)
@@ -193,6 +195,8 @@ class _Rsync:
         sizes = _list_sizes(self.files)
 
         def on_line(line: str) -> None:
+            if found := UNDER_WAY.match(line):
+                self.progress.meter(f"sending to {self.host.host}", int(found[1]))
             words = line.split(" ", 2)
             if len(words) == 3 and words[0] == SENT:
                 sent.append(words[2])
@@ -207,6 +211,7 @@ class _Rsync:
                 *("--no-s", "--no-old-args"),
                 *("--files-from=-", "--from0", "--checksum", "--perms", "--chmod=D755,F644", "--mkpath"),
                 *(f"--partial-dir={PARTIAL_DIRECTORY}", f"--timeout={self.idle_timeout}"),
+                *("--info=progress1", "--no-human-readable"),
                 *("--rsh", self.host.format_remote_shell(), f"--out-format={SENT} %b %n"),
                 *options,
                 "--",

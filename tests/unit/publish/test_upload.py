@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.slipway.release.plugins.module_utils.slipway import progress
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
 from ansible_collections.slipway.release.plugins.module_utils.slipway.progress import Progress
 from ansible_collections.slipway.release.plugins.module_utils.slipway.publish.upload import SshHost, upload_files
@@ -174,6 +175,24 @@ def test_an_interrupted_rsync_is_resumed_and_completes(server: Sshd, tmp_path: P
     sender.send()
     assert (sender.directory / "big").read_bytes() == (sender.source / "big").read_bytes()
     assert sender.send() == []
+
+
+@needs_ssh
+def test_one_large_file_shows_how_much_of_it_is_there(
+    server: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "SELDOM", 0.0)
+    way = {"host": server.host, "user": server.user, "port": server.port, "ssh_options": server.options}
+    sender = Sender(tmp_path, {"method": "rsync", **way})
+    sender.described = put(sender.source, {"big": content("big", 30_000_000)})
+    sender.files = read_artifacts(sender.described, attempt="test")
+    sender.send(progress=Progress(tmp_path / "log"))
+    steps = [step for line in (tmp_path / "log").read_text().splitlines() if (step := progress.parse_line(line))]
+    *under_way, last = steps
+    assert (last.done, last.done_bytes) == (1, 30_000_000)
+    assert {step.text for step in under_way} == {f"sending to {server.host}"}
+    assert 0 < under_way[0].done_bytes <= 30_000_000
+    assert [step.done_bytes for step in steps] == sorted(step.done_bytes for step in steps)
 
 
 @needs_ssh
