@@ -71,8 +71,8 @@ def test_lines_are_passed_on_while_the_program_runs_and_all_go_to_the_log(tmp_pa
 
 def test_what_a_terminal_would_show_anew_is_a_line_as_well():
     lines = []
-    words = "import sys, time; print('1%\\r2%\\r3%\\r', end='', flush=True); time.sleep(0.2); print('\\r\\nend', end='')"
-    run([sys.executable, "-c", words], attempt="try", on_line=lines.append)
+    said = "import time; print('1%\\r2%\\r3%\\r', end='', flush=True); time.sleep(0.2); print('\\r\\nend', end='')"
+    run([sys.executable, "-c", said], attempt="try", on_line=lines.append)
     assert [line for line in lines if line] == ["1%", "2%", "3%", "end"]
 
 
