@@ -11,7 +11,8 @@ short_description: Compress, list, and sign the files of a release
 version_added: "0.1.0"
 author: The Slipway developers (@slipway)
 description:
-  - Makes C(<image>.gz) of every image, with the same bytes on every run and on any number of cores.
+  - Makes C(<image>.gz) of every image, with the same bytes on every run and on any number of cores. With
+    O(compression=none) images are taken as they are, with their names.
   - Adds C(manifest.json), C(SHA256SUMS) over all of these, one C(<file>.sha256) each, and C(SHA256SUMS.asc), a detached
     OpenPGP signature.
   - An image with another digest than O(files) says is a failure. Compressed bytes are hashed as they are written.
@@ -30,6 +31,8 @@ options:
   files:
     description:
       - The images, each a dictionary of C(name), C(size) in bytes and C(sha256).
+      - C(path) is where it is below O(images), if that is not its name, and C(compression) what is done with it, if
+        that is not O(compression). One with an empty path is not there any more, which suits what is packaged already.
       - Further keys, such as C(system) and C(architecture), go into the manifest.
       - In check mode C(size) and C(sha256) may be null, for images that are not made yet.
     type: list
@@ -43,6 +46,12 @@ options:
     description: The release's label, such as V(baserock-26.47).
     type: str
     required: true
+  compression:
+    description: Whether images are compressed, or taken with the bytes that they have.
+    type: str
+    choices: [gzip, none]
+    default: gzip
+    version_added: "0.2.0"
   level:
     description: How hard gzip tries, from 1 to 9. Another level makes other bytes.
     type: int
@@ -121,9 +130,13 @@ from ..module_utils.slipway.release import pigz
 
 
 def act(params: dict[str, Any], *, write: bool) -> dict[str, Any]:
+    images = package.read_images(params["files"], known=write, compression=params["compression"])
+    tools = {"gpg": read_version("gpg", "--version").rsplit(" ", 1)[-1]}
+    if any(image.compression == package.GZIP for image in images):
+        tools["pigz"] = pigz.read_version()
     done = package.package_release(
         Path(params["images"]),
-        package.read_images(params["files"], known=write),
+        images,
         directory=Path(params["directory"]),
         label=params["label"],
         level=params["level"],
@@ -141,7 +154,7 @@ def act(params: dict[str, Any], *, write: bool) -> dict[str, Any]:
         "made": done.made,
         "signed_by": done.signed_by,
         "signed_at": done.signed_at,
-        "tools": {"pigz": pigz.read_version(), "gpg": read_version("gpg", "--version").rsplit(" ", 1)[-1]},
+        "tools": tools,
     }
     if done.made:
         result["diff"] = diff_added(f"{params['directory']}/{name}" for name in done.made)
@@ -159,6 +172,7 @@ def main() -> None:
             "files": {"type": "list", "elements": "dict", "required": True},
             "directory": {"type": "path", "required": True},
             "label": {"type": "str", "required": True},
+            "compression": {"type": "str", "default": package.GZIP, "choices": list(package.COMPRESSIONS)},
             "level": {"type": "int", "default": 6, "choices": list(range(1, 10))},
             "manifest": {"type": "dict", "default": {}},
             "previous": {"type": "dict"},

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import IO
 
 CHUNK = 1 << 20
+HOLE = bytes(CHUNK)
 
 
 @contextlib.contextmanager
@@ -205,6 +206,42 @@ def read_regular(path: str | os.PathLike[str]) -> bytes:
     """The content of a regular file, or of what a link names."""
     with open(open_regular(path, os.O_RDONLY), "rb") as stream:
         return stream.read()
+
+
+def open_below(directory: str | os.PathLike[str], path: str) -> int:
+    """A descriptor of a regular file below ``directory``; no link inside it is followed, whoever puts one there now."""
+    *places, name = path.split("/")
+    below = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for place in places:
+            inner = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=below)
+            os.close(below)
+            below = inner
+        return open_regular(name, directory=below)
+    finally:
+        os.close(below)
+
+
+def copy_hashed(
+    reader: IO[bytes], writer: IO[bytes], *, on_read: Callable[[int], None] | None = None
+) -> tuple[int, str]:
+    """Copy all of ``reader`` to the empty ``writer``, and return the size and the SHA-256 of what was read.
+
+    Where there are only zeros the copy has holes, so that a sparse file takes no more room than it did. ``on_read`` is
+    called now and then with the number of bytes read so far.
+    """
+    digest, size = hashlib.sha256(), 0
+    while chunk := reader.read(CHUNK):
+        digest.update(chunk)
+        size += len(chunk)
+        if chunk == HOLE:
+            writer.seek(CHUNK, os.SEEK_CUR)
+        else:
+            writer.write(chunk)
+        if on_read is not None:
+            on_read(size)
+    writer.truncate(size)
+    return size, digest.hexdigest()
 
 
 def hash_file(path: str | os.PathLike[str]) -> str:

@@ -1,6 +1,6 @@
 # Copyright: The Slipway developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A release's directory of artifacts: compressed images, manifest, checksums, signature."""
+"""A release's directory of artifacts: images, compressed or as they are, manifest, checksums, signature."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import json
 import os
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import Any
 
 from .. import openpgp
 from ..errors import SlipwayError, name_refusals, refuse
-from ..files import make_directory, remove_leftover, write_atomic
+from ..files import copy_hashed, make_directory, open_regular, remove_leftover, replace_file, write_atomic
 from ..progress import Progress
 from ..release import pigz
 from ..release.artifact import Artifact, check_name, find_differences, inspect_files, read_artifacts
@@ -31,6 +31,9 @@ SIGNATURE = "SHA256SUMS.asc"
 JOURNAL = ".unfinished.json"
 MANIFEST_FORMAT = 1
 REPORT_INTERVAL = 10.0
+GZIP, NONE = COMPRESSIONS = ("gzip", "none")
+#: What is said of an image and is no fact about it.
+NO_FACTS = {"name", "size", "sha256", "path", "compression"}
 
 RESTORE = (
     "Bytes that may be public never change: put the recorded bytes back, for example from where they are published, "
@@ -40,15 +43,20 @@ RESTORE = (
 
 @dataclass(frozen=True)
 class Image:
-    """A deployed file before compression, and the facts about it that go into the manifest."""
+    """A file before it is packaged, and the facts about it that go into the manifest.
+
+    ``path`` is where it is below the directory of the images; empty if it is not there any more.
+    """
 
     artifact: Artifact
     facts: Mapping[str, Any]
+    path: str
+    compression: str = GZIP
 
     @property
     def packed(self) -> str:
-        """The name of its compressed form."""
-        return f"{self.artifact.name}.gz"
+        """The name that it is published under."""
+        return self.artifact.name if self.compression == NONE else f"{self.artifact.name}.gz"
 
 
 @dataclass(frozen=True)
@@ -83,15 +91,51 @@ class _Work:
     tool: str = ""
 
 
-def read_images(values: Iterable[Mapping[str, Any]], *, known: bool = True) -> list[Image]:
-    """Check what the deploy records say of the images: ``{name, size, sha256, ...facts}``, sorted by name."""
+def read_images(values: Iterable[Mapping[str, Any]], *, known: bool = True, compression: str = GZIP) -> list[Image]:
+    """Check what the deploy records say of the images: ``{name, size, sha256, ...facts}``, sorted by name.
+
+    An image may have a ``path`` other than its name, and a ``compression`` of its own.
+    """
     listed = list(values)
     checked = read_artifacts(listed, attempt="package the images", known=known)
-    facts = {
-        value["name"]: {key: fact for key, fact in value.items() if key not in {"name", "size", "sha256"}}
-        for value in listed
-    }
-    return [Image(artifact, facts[artifact.name]) for artifact in checked]
+    said = {value["name"]: value for value in listed}
+    images = [
+        Image(
+            artifact,
+            {key: fact for key, fact in said[artifact.name].items() if key not in NO_FACTS},
+            str(said[artifact.name].get("path", artifact.name) or ""),
+            said[artifact.name].get("compression") or compression,
+        )
+        for artifact in checked
+    ]
+    _refuse_images(images)
+    return images
+
+
+def _refuse_images(images: Sequence[Image]) -> None:
+    faults = [
+        f"{image.artifact.name} has the compression {image.compression!r}, and not one of {', '.join(COMPRESSIONS)}"
+        for image in images
+        if image.compression not in COMPRESSIONS
+    ]
+    faults += [
+        f"{image.artifact.name} has the path {image.path!r}, which is none below the directory of the images"
+        for image in images
+        if image.path.startswith("/") or ".." in image.path.split("/")
+    ]
+    taken = {MANIFEST: MANIFEST, SUMS: SUMS, SIGNATURE: SIGNATURE}
+    for image in images:
+        for name in (image.packed, f"{image.packed}.sha256"):
+            if name in taken:
+                faults.append(f"{image.artifact.name} and {taken[name]} would both be published as {name}")
+            taken[name] = image.artifact.name
+    refuse(
+        "package the images",
+        "",
+        faults,
+        summary="the list of files is not usable",
+        do_next="Correct it and run again.",
+    )
 
 
 def read_previous(outputs: Mapping[str, Any] | None) -> PreviousPackage:
@@ -148,7 +192,7 @@ def _package_files(
     gnupghome: Path,
     fingerprint: str | None,
 ) -> PackageResult:
-    packed = _compress_all(work, source, images)
+    packed = _pack_all(work, source, images)
     unknown = any(file.sha256 is None for file in packed.values())
     digests = [
         _write_if_changed(work, f"{file.name}.sha256", None if file.sha256 is None else format_checksums([file]))
@@ -174,13 +218,18 @@ def _package_files(
 def _make_manifest(
     images: Sequence[Image], packed: Mapping[str, Artifact], *, label: str, level: int, facts: Mapping[str, Any]
 ) -> dict[str, Any]:
+    compressed = [image for image in images if image.compression == GZIP]
     return {
         **facts,
         "format": MANIFEST_FORMAT,
         "label": label,
-        "compression": {"method": "gzip", "level": level},
+        **({"compression": {"method": "gzip", "level": level}} if compressed else {}),
         "files": [
-            {**image.facts, **packed[image.packed].as_dict(), "uncompressed": image.artifact.as_dict()}
+            {
+                **image.facts,
+                **packed[image.packed].as_dict(),
+                **({"uncompressed": image.artifact.as_dict()} if image.compression == GZIP else {}),
+            }
             for image in images
         ],
     }
@@ -207,9 +256,10 @@ def _refuse_other_names(work: _Work, images: Sequence[Image]) -> None:
     )
 
 
-def _compress_all(work: _Work, source: Path, images: Sequence[Image]) -> dict[str, Artifact]:
-    """The compressed form of every image, by name."""
-    before = {**_read_manifest(work, images), **work.previous.files}
+def _pack_all(work: _Work, source: Path, images: Sequence[Image]) -> dict[str, Artifact]:
+    """What is published of every image, by name."""
+    as_they_are = {image.packed: image.artifact for image in images if image.compression == NONE}
+    before = {**_read_manifest(work, images), **as_they_are, **work.previous.files}
     known = [before[image.packed] for image in images if image.packed in before]
     seen = inspect_files(work.directory, [Artifact(image.packed, None, None) for image in images])
     faults = find_differences(known, seen)
@@ -226,23 +276,26 @@ def _compress_all(work: _Work, source: Path, images: Sequence[Image]) -> dict[st
     work.progress.total_bytes = sum(image.artifact.size or 0 for image in missing)
     if work.check:
         return {**kept, **{image.packed: _expect_artifact(work, image) for image in missing}}
-    if missing:
+    if any(image.compression == GZIP for image in missing):
         work.tool = pigz.read_version()
-        kept |= _compress_missing(work, source, missing, journal)
-    return kept
+    return kept | _pack_missing(work, source, missing, journal) if missing else kept
 
 
 def _expect_artifact(work: _Work, image: Image) -> Artifact:
-    return work.previous.files.get(image.packed) or Artifact(image.packed, None, None)
+    unknown = image.artifact if image.compression == NONE else Artifact(image.packed, None, None)
+    return work.previous.files.get(image.packed) or unknown
 
 
-def _compress_missing(work: _Work, source: Path, missing: Sequence[Image], journal: _Journal) -> dict[str, Artifact]:
+def _pack_missing(work: _Work, source: Path, missing: Sequence[Image], journal: _Journal) -> dict[str, Artifact]:
+    _refuse_gone(work, source, missing)
     cores = len(os.sched_getaffinity(0))
     at_once = max(1, min(len(missing), cores // pigz.MIN_THREADS))
     faults: list[str] = []
 
     def one(image: Image) -> Artifact | None:
         try:
+            if image.compression == NONE:
+                return _copy_image(work, source, image)
             return _compress_image(work, source, image, journal, threads=cores // at_once)
         except SlipwayError as error:
             faults.append(str(error))
@@ -256,35 +309,70 @@ def _compress_missing(work: _Work, source: Path, missing: Sequence[Image], journ
         str(source),
         sorted(faults),
         summary=f"{len(faults)} of {len(missing)} images failed",
-        do_next="Fix what is listed and run again; what was compressed is kept.",
+        do_next="Fix what is listed and run again; what was made is kept.",
     )
     return {file.name: file for file in made}
 
 
-def _compress_image(work: _Work, source: Path, image: Image, journal: _Journal, *, threads: int) -> Artifact:
+def _refuse_gone(work: _Work, source: Path, missing: Sequence[Image]) -> None:
+    faults = [
+        f"{image.artifact.name} is neither there nor in {work.directory} any more"
+        for image in missing
+        if not image.path
+    ]
+    refuse("package the files in", str(source), faults, summary="files are gone", do_next=RESTORE)
+
+
+def _report_reading(work: _Work, image: Image, verb: str) -> Callable[[int], None]:
+    """Say that an image is read, and now and then how much of it."""
     total = image.artifact.size or 1
     reported_at = time.monotonic()
-    work.progress.report(f"compressing {image.artifact.name} ({_format_size(total)})")
+    work.progress.report(f"{verb} {image.artifact.name} ({_format_size(total)})")
 
     def on_read(count: int) -> None:
         nonlocal reported_at
         if time.monotonic() - reported_at >= REPORT_INTERVAL:
             reported_at = time.monotonic()
-            work.progress.report(f"compressing {image.artifact.name}: {100 * count // total} %")
+            work.progress.report(f"{verb} {image.artifact.name}: {100 * count // total} %")
+
+    return on_read
+
+
+def _require_deployed(source: Path, image: Image, size: int, sha256: str) -> None:
+    """Refuse an image with other bytes than its record says."""
+    if fault := image.artifact.describe_difference(size, sha256):
+        raise SlipwayError(
+            "package",
+            str(source / image.path),
+            f"it changed since it was deployed: {fault}",
+            do_next="Put back what it was, or remove it to have it made again, and run again.",
+        )
+
+
+def _copy_image(work: _Work, source: Path, image: Image) -> Artifact:
+    """Take an image as it is; it appears only when it is complete and has the right bytes."""
+    path, on_read = source / image.path, _report_reading(work, image, "copying")
+    with (
+        name_refusals("package", str(path), do_next="See that it is readable and that there is room, and run again."),
+        open(open_regular(path, os.O_RDONLY), "rb", buffering=0) as reader,
+        replace_file(work.directory / image.packed) as writer,
+    ):
+        size, sha256 = copy_hashed(reader, writer, on_read=on_read)
+        _require_deployed(source, image, size, sha256)
+    work.progress.step(f"{image.packed} is there", size=image.artifact.size)
+    return image.artifact
+
+
+def _compress_image(work: _Work, source: Path, image: Image, journal: _Journal, *, threads: int) -> Artifact:
+    on_read = _report_reading(work, image, "compressing")
 
     def accept(done: pigz.CompressionResult) -> None:
-        if fault := image.artifact.describe_difference(done.source_size, done.source_sha256):
-            raise SlipwayError(
-                "package",
-                str(source / image.artifact.name),
-                f"it changed since it was deployed: {fault}",
-                do_next="Remove it to have it made again, and run again.",
-            )
+        _require_deployed(source, image, done.source_size, done.source_sha256)
         if fault := _find_drift(work, Artifact(image.packed, done.size, done.sha256)):
             raise SlipwayError("package", image.packed, fault, do_next=RESTORE)
 
     done = pigz.compress_file(
-        source / image.artifact.name,
+        source / image.path,
         work.directory / image.packed,
         level=work.level,
         threads=threads,

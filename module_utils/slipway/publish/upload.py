@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from collections.abc import Sequence
@@ -13,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import SlipwayError, name_refusals, refuse
-from ..files import CHUNK, make_directory, replace_file
+from ..files import copy_hashed, make_directory, replace_file
 from ..process import SSH_OPTIONS, run
 from ..progress import Progress
 from ..release.artifact import Artifact, explain_missing, inspect_files, select_missing
@@ -130,12 +129,8 @@ def _copy_files(
     progress.total, progress.total_bytes = len(wanted), sum(file.size or 0 for file in wanted)
 
     def one(file: Artifact) -> None:
-        digest = hashlib.sha256()
         with open(source / file.name, "rb", buffering=0) as reader, replace_file(directory / file.name) as writer:
-            while chunk := reader.read(CHUNK):
-                digest.update(chunk)
-                writer.write(chunk)
-            if digest.hexdigest() != file.sha256:
+            if copy_hashed(reader, writer)[1] != file.sha256:
                 raise SlipwayError(
                     "upload", str(source / file.name), "it changed meanwhile", do_next="Package it again."
                 )

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
 import threading
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from typing import IO, cast
 
 from .. import process
 from ..errors import SlipwayError
-from ..files import CHUNK, replace_file
+from ..files import CHUNK, open_regular, replace_file
 from ..process import make_environment, summarise_output
 
 #: One thread alone takes another way through pigz than several do, and the bytes may differ.
@@ -44,7 +45,10 @@ class _PigzFeeder(threading.Thread):
 
     def run(self) -> None:
         try:
-            with cast(Pipe, self.pigz.stdin) as pipe, open(self.path, "rb", buffering=0) as stream:
+            with (
+                cast(Pipe, self.pigz.stdin) as pipe,
+                open(open_regular(self.path, os.O_RDONLY), "rb", buffering=0) as stream,
+            ):
                 while chunk := stream.read(CHUNK):
                     self.digest.update(chunk)
                     self.size += len(chunk)
