@@ -36,7 +36,7 @@ RETURN = r"""
 _value:
   description: >-
     For each deployment, in the plan's order, C(name), C(size) in bytes and C(sha256) of its file, and C(deployment),
-    C(system), C(architecture) and C(type).
+    C(system), C(architecture) and C(type). C(compression) as well, where the plan says it.
   type: list
   elements: dict
 """
@@ -53,6 +53,7 @@ def deployed_files(records: Mapping[str, Any], plan: Mapping[str, Any]) -> list[
             "sha256": known.get(deployment["file"], {}).get("sha256"),
             "deployment": deployment["name"],
             **{name: deployment[name] for name in ("system", "architecture", "type")},
+            **({"compression": deployment["compression"]} if "compression" in deployment else {}),
         }
         for deployment in plan["deployments"]
     ]

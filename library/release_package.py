@@ -31,8 +31,7 @@ options:
   files:
     description:
       - The images, each a dictionary of C(name), C(size) in bytes and C(sha256).
-      - C(path) is where it is below O(images), if that is not its name, and C(compression) what is done with it, if
-        that is not O(compression). One with an empty path is not there any more, which suits what is packaged already.
+      - C(compression) is what is done with it, if that is not O(compression).
       - Further keys, such as C(system) and C(architecture), go into the manifest.
       - In check mode C(size) and C(sha256) may be null, for images that are not made yet.
     type: list
@@ -51,6 +50,13 @@ options:
     type: str
     choices: [gzip, none]
     default: gzip
+    version_added: "0.2.0"
+  paths:
+    description:
+      - Where images are below O(images), by their names, if they have other names there.
+      - An empty path is that of an image that is not there any more, which suits one that is packaged already.
+    type: dict
+    default: {}
     version_added: "0.2.0"
   level:
     description: How hard gzip tries, from 1 to 9. Another level makes other bytes.
@@ -130,7 +136,7 @@ from ..module_utils.slipway.release import pigz
 
 
 def act(params: dict[str, Any], *, write: bool) -> dict[str, Any]:
-    images = package.read_images(params["files"], known=write, compression=params["compression"])
+    images = package.read_images(params["files"], known=write, compression=params["compression"], paths=params["paths"])
     tools = {"gpg": read_version("gpg", "--version").rsplit(" ", 1)[-1]}
     if any(image.compression == package.GZIP for image in images):
         tools["pigz"] = pigz.read_version()
@@ -173,6 +179,7 @@ def main() -> None:
             "directory": {"type": "path", "required": True},
             "label": {"type": "str", "required": True},
             "compression": {"type": "str", "default": package.GZIP, "choices": list(package.COMPRESSIONS)},
+            "paths": {"type": "dict", "default": {}},
             "level": {"type": "int", "default": 6, "choices": list(range(1, 10))},
             "manifest": {"type": "dict", "default": {}},
             "previous": {"type": "dict"},

@@ -248,7 +248,7 @@ def run_checks(wanted: dict[str, Any]) -> tuple[preflight.Report, list[dict[str,
     reports: list[preflight.Report] = []
     masons: list[dict[str, Any]] = []
     # What is signed already needs no key.
-    for home, key in [] if {"package", "tag"} <= {*wanted["records"]} else list_keys(wanted):
+    for home, key in list_keys(wanted):
         reports.append(
             preflight.check_signing_key(home, key or None, warning_days=wanted["key_warning_days"], now=time.time())
         )
@@ -272,10 +272,15 @@ def run_checks(wanted: dict[str, Any]) -> tuple[preflight.Report, list[dict[str,
 
 
 def list_keys(wanted: dict[str, Any]) -> list[tuple[str, str]]:
-    """The keyrings and keys that sign, each once."""
-    tag = wanted["tag"] or {"gnupghome": "", "signing_key": ""}
-    named = [(each["gnupghome"], each["signing_key"] or "") for each in (wanted, tag) if each["gnupghome"]]
-    return list(dict.fromkeys(named))
+    """The keyrings and keys that are still to sign, each once. Without definitions there is nothing to tag."""
+    signs = {"package": wanted}
+    if wanted["plan"] is None or wanted["plan"]["definitions"] is not None:
+        signs["tag"] = wanted["tag"] or {"gnupghome": "", "signing_key": ""}
+    if signs.keys() <= {*wanted["records"]}:
+        return []
+    return list(
+        dict.fromkeys((each["gnupghome"], each["signing_key"] or "") for each in signs.values() if each["gnupghome"])
+    )
 
 
 def main() -> None:

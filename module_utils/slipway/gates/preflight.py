@@ -121,7 +121,19 @@ def find_unreachable(repositories: Iterable[Mapping[str, str]], *, timeout: floa
 def check_names(plan: Mapping[str, Any], records: Collection[str], *, public_directory: str | None = None) -> Report:
     """Whether branch, tag and public names are free, or are what an earlier run of this release made."""
     found = Report()
-    commit, remote, label = plan["definitions"]["commit"], plan["remote"], plan["label"]
+    if plan["definitions"] is not None:
+        _check_refs(found, plan, records)
+    label = plan["label"]
+    if public_directory and "publication" not in records and (there := _find_public(Path(public_directory), label)):
+        found.warnings.append(
+            f"{there} is public already, but there is no record here of its publication: "
+            "publishing accepts it only if every byte is the same"
+        )
+    return found
+
+
+def _check_refs(found: Report, plan: Mapping[str, Any], records: Collection[str]) -> None:
+    commit, remote = plan["definitions"]["commit"], plan["remote"]
     for what, name in (("branch", plan["branch"]), ("tag", plan["tag"])):
         there = remote[f"{what}_commit"]
         if there not in (None, commit):
@@ -131,12 +143,6 @@ def check_names(plan: Mapping[str, Any], records: Collection[str], *, public_dir
             f"the tag {plan['tag']} exists already on the right commit, but there is no record of it here: "
             "this version may have been released from another machine"
         )
-    if public_directory and "publication" not in records and (there := _find_public(Path(public_directory), label)):
-        found.warnings.append(
-            f"{there} is public already, but there is no record here of its publication: "
-            "publishing accepts it only if every byte is the same"
-        )
-    return found
 
 
 def list_left_out(plan: Mapping[str, Any]) -> list[str]:

@@ -32,7 +32,7 @@ def list_tries(wanted: Mapping[str, Any]) -> Tries:
         return {}
     plan, done = wanted["plan"], wanted["records"]
     tries: Tries = {}
-    if not (plan["remote"]["branch_commit"] and plan["remote"]["tag_commit"]):
+    if plan["definitions"] and not (plan["remote"]["branch_commit"] and plan["remote"]["tag_commit"]):
         url = redacted(plan["definitions"]["url"])
         words = f"a push of the branch {plan['branch']} and the tag {plan['tag']} to {url}"
         tries[words] = partial(_try_tag, plan, wanted["tag"])

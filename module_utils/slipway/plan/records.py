@@ -7,6 +7,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+#: What is known of a file that something else made, besides its bytes.
+FILE_FACTS = ("system", "architecture", "type", "compression")
 Plan = Mapping[str, Any]
 Records = Mapping[str, Any]
 
@@ -70,7 +72,11 @@ def make_deploy_records(
     return [
         {
             "stage": f"deploy-{file['deployment']}",
-            "inputs": {"epoch": plan["epoch"], **_describe_deploy_inputs(deployments[file["deployment"]], built)},
+            "inputs": (
+                {fact: deployments[file["deployment"]][fact] for fact in FILE_FACTS}
+                if plan["definitions"] is None
+                else {"epoch": plan["epoch"], **_describe_deploy_inputs(deployments[file["deployment"]], built)}
+            ),
             "outputs": dict(file),
             "tools": dict(tools),
         }

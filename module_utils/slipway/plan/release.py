@@ -8,7 +8,6 @@ Nothing here writes outside a temporary directory that is removed again.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path, PurePosixPath
@@ -21,11 +20,9 @@ from ..release.records import Record, load_records
 from .cluster import read_cluster, sanitise_path, suggest
 from .definitions import Definitions, list_uncommitted, open_commit
 from .deployments import find_missing, find_setting_faults, list_deployments, list_systems
-from .request import PlanResult, Request
+from .request import PlanResult, Request, name_directories
 from .systems import resolve_systems
 from .trove import RemoteState, query_trove
-
-DIRECTORIES = ("records", "images", "artifacts", "logs", "source")
 
 
 def make_plan(request: Request) -> PlanResult:
@@ -88,13 +85,6 @@ def make_plan(request: Request) -> PlanResult:
             f"committed; {release_names.label} is made of the commit {commit[:12]}"
         )
     return PlanResult(plan, records, remarks)
-
-
-def name_directories(state_directory: str, version: str) -> dict[str, str]:
-    """The absolute directories of one release."""
-    state = Path(os.path.abspath(Path(state_directory).expanduser()))
-    release = state / "releases" / version
-    return {"state": str(state), "release": str(release), **{name: str(release / name) for name in DIRECTORIES}}
 
 
 def _check_settings(request: Request, release_names: names.Names) -> None:

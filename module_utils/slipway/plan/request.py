@@ -1,11 +1,13 @@
 # Copyright: The Slipway developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The request for a release, and the plan for it."""
+"""The request for a release, the plan for it, and where it is kept."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ..errors import SlipwayError
@@ -16,6 +18,7 @@ ARCHITECTURES = (
     *("armv5l", "armv6l", "armv7b", "armv7l", "armv7lhf", "armv8b64", "armv8l64"),
     *("mips32b", "mips32l", "mips64b", "mips64l", "ppc64", "x86_32", "x86_64"),
 )
+DIRECTORIES = ("records", "images", "artifacts", "logs", "source")
 Plan = dict[str, Any]
 
 
@@ -67,3 +70,10 @@ def find_builders(build_hosts: Mapping[str, object]) -> dict[str, list[str]]:
         for architecture in architectures:
             found.setdefault(architecture, []).append(host)
     return found
+
+
+def name_directories(state_directory: str, version: str) -> dict[str, str]:
+    """The absolute directories of one release."""
+    state = Path(os.path.abspath(Path(state_directory).expanduser()))
+    release = state / "releases" / version
+    return {"state": str(state), "release": str(release), **{name: str(release / name) for name in DIRECTORIES}}

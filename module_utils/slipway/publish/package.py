@@ -33,7 +33,7 @@ MANIFEST_FORMAT = 1
 REPORT_INTERVAL = 10.0
 GZIP, NONE = COMPRESSIONS = ("gzip", "none")
 #: What is said of an image and is no fact about it.
-NO_FACTS = {"name", "size", "sha256", "path", "compression"}
+NO_FACTS = {"name", "size", "sha256", "compression"}
 
 RESTORE = (
     "Bytes that may be public never change: put the recorded bytes back, for example from where they are published, "
@@ -91,10 +91,17 @@ class _Work:
     tool: str = ""
 
 
-def read_images(values: Iterable[Mapping[str, Any]], *, known: bool = True, compression: str = GZIP) -> list[Image]:
+def read_images(
+    values: Iterable[Mapping[str, Any]],
+    *,
+    known: bool = True,
+    compression: str = GZIP,
+    paths: Mapping[str, str] | None = None,
+) -> list[Image]:
     """Check what the deploy records say of the images: ``{name, size, sha256, ...facts}``, sorted by name.
 
-    An image may have a ``path`` other than its name, and a ``compression`` of its own.
+    ``paths`` says, by name, where images are that have another path than their name. An image may have a
+    ``compression`` of its own.
     """
     listed = list(values)
     checked = read_artifacts(listed, attempt="package the images", known=known)
@@ -103,7 +110,7 @@ def read_images(values: Iterable[Mapping[str, Any]], *, known: bool = True, comp
         Image(
             artifact,
             {key: fact for key, fact in said[artifact.name].items() if key not in NO_FACTS},
-            str(said[artifact.name].get("path", artifact.name) or ""),
+            (paths or {}).get(artifact.name, artifact.name),
             said[artifact.name].get("compression") or compression,
         )
         for artifact in checked

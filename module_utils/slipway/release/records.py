@@ -18,7 +18,7 @@ Record = dict[str, Any]
 
 #: The fields that say what a stage saw and made; times and tool versions may differ from run to run.
 CONTENT = ("stage", "project", "version", "inputs", "outputs")
-STAGE_NAME = re.compile(r"[a-z][a-z0-9_.-]*\Z", re.IGNORECASE)
+STAGE_NAME = re.compile(r"[a-z][a-z0-9_.+~-]*\Z", re.IGNORECASE)
 
 
 def seal_record(content: Mapping[str, Any]) -> Record:

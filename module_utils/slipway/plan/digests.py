@@ -1,0 +1,80 @@
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The bytes of files that something else made: sizes and digests, which do not change once they are on record."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from ..errors import refuse
+from ..files import CHUNK, open_below
+from ..progress import Progress
+from ..release.artifact import Artifact, read_artifacts
+
+
+def hash_deployments(
+    directory: Path,
+    deployments: Sequence[Mapping[str, Any]],
+    *,
+    label: str,
+    previous: Sequence[Mapping[str, Any]] = (),
+    progress: Progress | None = None,
+) -> list[dict[str, Any]]:
+    """The name, size and digest of each deployment's file; bytes other than those of ``previous`` are a failure.
+
+    A file without a path is gone, and is as it was recorded.
+    """
+    recorded = {file.name: file for file in read_artifacts(previous, attempt="read the deploy records")}
+    reporter = progress or Progress(None)
+    present = [deployment for deployment in deployments if deployment["path"]]
+    reporter.total, reporter.total_bytes = len(present), sum(deployment["size"] for deployment in present)
+    faults: list[str] = []
+
+    def hash_one(deployment: Mapping[str, Any]) -> Artifact:
+        name, path = deployment["file"], deployment["path"]
+        if not path:
+            return recorded[name]
+        try:
+            found = _hash_file(directory, name, path)
+        except OSError as error:
+            faults.append(f"{path!r} could not be read: {error.strerror or error}")
+            return Artifact(name, None, None)
+        if found.sha256 is None:
+            faults.append(f"{path!r} changed while it was read, so something still writes it")
+        elif name in recorded and (fault := recorded[name].describe_difference(found.size or 0, found.sha256)):
+            faults.append(fault if path == name else f"{fault}; its file is {path!r}")
+        reporter.step(f"hashed {name}", size=found.size)
+        return found
+
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        files = list(pool.map(hash_one, deployments))
+    refuse(
+        f"take the files of {label} from",
+        str(directory),
+        sorted(faults),
+        summary="" if len(faults) == 1 else f"{len(faults)} of {len(deployments)} files are not as they should be",
+        do_next="Recorded bytes never change: put back what was there, or release these under another version. "
+        "What is still being written can be released when it is done.",
+    )
+    return [
+        {"deployment": deployment["name"], **file.as_dict()}
+        for deployment, file in zip(deployments, files, strict=True)
+    ]
+
+
+def _hash_file(directory: Path, name: str, path: str) -> Artifact:
+    """The file's size and digest; None for both if it was not the same from the beginning to the end."""
+    with open(open_below(directory, path), "rb", buffering=0) as stream:
+        before, digest, size = os.fstat(stream.fileno()), hashlib.sha256(), 0
+        while chunk := stream.read(CHUNK):
+            digest.update(chunk)
+            size += len(chunk)
+        after = os.fstat(stream.fileno())
+    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns) or size != after.st_size:
+        return Artifact(name, None, None)
+    return Artifact(name, size, digest.hexdigest())

@@ -1,0 +1,206 @@
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The plan of a release of files that something else made: no definitions, no cluster, nothing to build.
+
+Nothing here writes. Once the release is packaged its files are those on record, and the directory that they came from
+is only looked at for what differs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import SlipwayError, count_of, refuse
+from ..release import names
+from ..release.records import Record, load_record, load_records
+from .filenames import find_facts, find_location_fault, name_public_file
+from .found import Found, Selection, Wanted, open_directory, select_files
+from .records import FILE_FACTS
+from .request import Plan, PlanResult, name_directories
+
+#: How the preflight record of such a release is known.
+MADE_FROM = "files"
+#: So many faults or names are told of.
+MOST = 20
+
+
+@dataclass(frozen=True)
+class FileRequest:
+    """What to release from which directory; ``exclude`` are patterns for what is not."""
+
+    version: object
+    project: object
+    directory: str
+    wanted: Sequence[Wanted]
+    state_directory: str
+    coordinator: str
+    exclude: Sequence[str] = ()
+
+
+def make_file_plan(request: FileRequest) -> PlanResult:
+    """Plan the release without changing anything; all faults are listed at once."""
+    release_names = names.make_names(request.project, request.version)
+    label = release_names.label
+    if not request.state_directory:
+        raise SlipwayError(
+            "plan",
+            label,
+            "release_state_directory is empty",
+            do_next="Nothing was changed. Give the directory that keeps releases, and run again.",
+        )
+    directories = name_directories(request.state_directory, release_names.version)
+    records = load_records(Path(directories["records"]))
+    _refuse_definitions(label, records)
+    known = _read_packaged(records)
+    if known and not Path(request.directory).is_dir():
+        selection, source = Selection(), request.directory
+    else:
+        place = open_directory(request.directory, label=label)
+        selection, source = select_files(place, request.wanted, request.exclude), str(place)
+    deployments = _describe_files(selection, release_names)
+    if known:
+        _refuse_faults(f"confirm {label} by the files in", source, selection.faults)
+        deployments = _match_packaged(label, source, deployments, known)
+    else:
+        _refuse_faults(f"plan {label} from the files in", source, _find_faults(selection, deployments))
+    plan = {
+        "project": release_names.project,
+        "version": release_names.version,
+        "label": label,
+        **dict.fromkeys(("branch", "tag", "definitions", "cluster", "cluster_sha256")),
+        "coordinator": request.coordinator,
+        "build_hosts": {},
+        "epoch": 0,
+        "systems": [],
+        "deployments": deployments,
+        "skipped": [],
+        "directories": {**directories, "images": source},
+        "remote": {},
+        "previous": find_previous_files(Path(directories["release"]).parent, release_names),
+    }
+    return PlanResult(plan, records, [] if known else _list_remarks(selection, source))
+
+
+def find_previous_files(releases: Path, wanted: names.Names) -> Plan | None:
+    """Label and files of the project's release before this one, by its record; None if there is none here."""
+    published = {path.parent.parent.name: path for path in releases.glob("*/records/publication.json")}
+    versions = [version for version in published if names.VERSION.match(version)]
+    while (version := names.find_previous_version(wanted.version, versions)) is not None:
+        versions.remove(version)
+        try:
+            record = load_record(published[version])
+        except SlipwayError:
+            continue  # it is the business of a run that is about it
+        if record["project"] == wanted.project:
+            label = f"{wanted.project}-{version}"
+            return {"version": version, "label": label, "files": record["outputs"].get("files") or []}
+    return None
+
+
+def _refuse_definitions(label: str, records: Mapping[str, Record]) -> None:
+    preflight = records.get("preflight")
+    if preflight is not None and preflight["inputs"].get("made_from") != MADE_FROM:
+        raise SlipwayError(
+            "plan",
+            label,
+            "it was begun as a release of definitions",
+            do_next="Nothing was changed. Release the files under another version, or in another state directory.",
+        )
+
+
+def _read_packaged(records: Mapping[str, Record]) -> dict[str, Plan]:
+    """The files of a release that is packaged, by their names; empty as long as it is not."""
+    images = records["package"]["inputs"]["images"] if "package" in records else []
+    return {image["name"]: image for image in images}
+
+
+def _describe_files(selection: Selection, release_names: names.Names) -> list[Plan]:
+    return [_describe_file(found, release_names) for found in selection.files]
+
+
+def _describe_file(found: Found, release_names: names.Names) -> Plan:
+    wanted, guessed = found.wanted, find_facts(found.path, release_names)
+    name = name_public_file(wanted.name or found.path.replace("/", "-"), release_names)
+    architecture = wanted.architecture or guessed.architecture
+    return {
+        "name": name.removeprefix(f"{release_names.label}-"),
+        "file": name,
+        "path": found.path,
+        "size": found.size,
+        "system": wanted.system or (guessed.system if architecture else ""),
+        "architecture": architecture,
+        "type": wanted.type or guessed.type,
+        "compression": wanted.compression or "none",
+    }
+
+
+def _find_faults(selection: Selection, deployments: Sequence[Plan]) -> list[str]:
+    faults = [*selection.absent, *selection.faults]
+    if not faults and not deployments:
+        faults.append("there is no file to release")
+    taken: dict[str, str] = {}
+    for found, deployment in zip(selection.files, deployments, strict=True):
+        location = found.wanted.name or found.path.replace("/", "-")
+        if fault := find_location_fault(location, deployment["file"]):
+            faults.append(f"{location!r} {fault}; rename it, or give it a name in release_files")
+            continue
+        packed = deployment["file"] + (".gz" if deployment["compression"] == "gzip" else "")
+        claims = {packed: repr(found.path), f"{packed}.sha256": f"the checksum file of {found.path!r}"}
+        faults += [
+            f"{claims[name]} and {taken[name]} would both be published as {name}: leave one out with "
+            "release_files_exclude, or give it another name in release_files"
+            for name in claims
+            if name in taken
+        ]
+        taken |= claims
+    return faults
+
+
+def _match_packaged(label: str, source: str, found: Sequence[Plan], known: Mapping[str, Plan]) -> list[Plan]:
+    """The files on record, each with its path if it is still there; other ones are drift."""
+    there = {deployment["file"]: deployment for deployment in found}
+    _refuse_faults(
+        f"confirm {label} by the files in",
+        source,
+        [
+            f"{there[name]['path']!r} is new: it is not one of the files of {label}"
+            for name in there
+            if name not in known
+        ],
+        do_next="Public releases never change: release it under another version, or leave it out with "
+        "release_files_exclude.",
+    )
+    return [
+        {
+            "name": image["deployment"],
+            "file": name,
+            "path": "",
+            "size": image["size"],
+            **{fact: image.get(fact) or "" for fact in FILE_FACTS},
+            **there.get(name, {}),
+        }
+        for name, image in known.items()
+    ]
+
+
+def _refuse_faults(
+    attempted: str,
+    source: str,
+    faults: Sequence[str],
+    *,
+    do_next: str = "Nothing was changed. Fix this and run again.",
+) -> None:
+    told = list(faults[:MOST])
+    if len(faults) > MOST:
+        told.append(f"and {count_of(len(faults) - MOST, 'more fault')}")
+    refuse(attempted, source, told, several="faults", do_next=do_next)
+
+
+def _list_remarks(selection: Selection, source: str) -> list[str]:
+    left = selection.left_out
+    if not left:
+        return []
+    more = f" and {len(left) - MOST} more" if len(left) > MOST else ""
+    return [f"not released of {source}: {', '.join(left[:MOST])}{more}"]
