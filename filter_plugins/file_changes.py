@@ -38,8 +38,8 @@ EXAMPLES = r"""
 RETURN = r"""
 _value:
   description:
-    - The label of the release before in C(previous), null if there is none; in C(files) the C(name) of each file that differs
-      and a C(text) that says how; and in C(same) how many are the same.
+    - The label of the release before in C(previous), null if there is none; in C(files) the C(name) of each file that
+      differs and a C(text) that says how; and in C(same) how many are the same.
   type: dict
 """
 

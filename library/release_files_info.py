@@ -115,8 +115,8 @@ ansible_facts:
         coordinator: {description: The host that keeps the release., type: str, returned: always}
         deployments:
           description:
-            - Every file, with name, file (what it is published as, uncompressed), path, size, system, architecture, type
-              and compression. The path is empty if the file is packaged and gone.
+            - Every file, with name, file (what it is published as, uncompressed), path, size, system, architecture,
+              type and compression. The path is empty if the file is packaged and gone.
           type: list
           elements: dict
           returned: always

@@ -9,11 +9,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from ansible_collections.slipway.release.plugins.module_utils.slipway.files import (
+    CHUNK,
+    copy_hashed,
     hash_file,
     link_atomic,
     make_directory,
     make_scratch,
     move_synced,
+    open_below,
     replace_file,
     write_atomic,
 )
@@ -166,3 +169,27 @@ def test_a_file_in_the_place_of_a_directory_is_named(tmp_path):
     (tmp_path / "f").write_text("x")
     with pytest.raises(OSError, match="f"):
         make_directory(tmp_path / "f/below")
+
+
+def test_a_copy_is_hashed_and_has_holes_where_there_are_zeros(tmp_path):
+    content = b"a" + bytes(5 * CHUNK) + b"b" + bytes(3 * CHUNK)
+    (tmp_path / "source").write_bytes(content)
+    read = []
+    with open(tmp_path / "source", "rb", buffering=0) as reader, replace_file(tmp_path / "copy") as writer:
+        size, digest = copy_hashed(reader, writer, on_read=read.append)
+    assert (tmp_path / "copy").read_bytes() == content
+    assert (size, digest) == (len(content), hashlib.sha256(content).hexdigest())
+    assert (tmp_path / "copy").stat().st_blocks * 512 <= 3 * CHUNK
+    assert read[-1] == size
+
+
+def test_what_is_opened_below_a_directory_is_there_and_nowhere_else(tmp_path):
+    (tmp_path / "top/below").mkdir(parents=True)
+    (tmp_path / "top/below/file").write_bytes(b"right")
+    (tmp_path / "top/link").symlink_to("below")
+    (tmp_path / "top/name").symlink_to("below/file")
+    with open(open_below(tmp_path / "top", "below/file"), "rb") as stream:
+        assert stream.read() == b"right"
+    for path in ("link/file", "name", "below", "nowhere/file", "below/file/more"):
+        with pytest.raises(OSError):  # noqa: PT011  # of several kinds
+            open_below(tmp_path / "top", path)

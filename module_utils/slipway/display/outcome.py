@@ -111,7 +111,9 @@ class Outcome:
         arguments = (result.get("invocation") or {}).get("module_args") or {}
         self.packages.take(action, result, arguments)
         if action == "artifact_verify":
-            self.places = find_places(result.get("verified") or []) or self.places
+            # The key lies beside the releases, and is read with them.
+            found = find_places(result.get("verified") or [])
+            self.places = [place for place in found if place.endswith(f"/{self.label}/")] or self.places
         elif action == "current_links":
             self.moves[host] = list(result.get("moves") or [])
         elif action == "git_files":
@@ -232,8 +234,11 @@ def _list_release(outcome: Outcome) -> list[tuple[str, str]]:
         tag = outcome.records["tag"]["outputs"]
         rows.append(("tag", f"{tag.get('tag')} at {str(tag.get('commit'))[:12]}"))
     if "notes" in outcome.records:
-        path = outcome.records["notes"]["outputs"].get("path")
-        rows.append(("notes", f"{path}{f' in {outcome.wiki}' if outcome.wiki else ''}"))
+        notes = outcome.records["notes"]["outputs"]
+        if notes.get("path"):
+            rows.append(("notes", f"{notes['path']}{f' in {outcome.wiki}' if outcome.wiki else ''}"))
+        elif notes.get("page"):
+            rows.append(("notes", f"on {notes['page']}"))
     if "announcement" in outcome.records:
         sent = outcome.records["announcement"]["outputs"]
         to = ", ".join(map(str, sent.get("recipients") or []))

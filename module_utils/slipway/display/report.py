@@ -18,7 +18,7 @@ from ..errors import SlipwayError
 from ..escape import escape_html
 from ..files import read_regular, write_atomic
 from ..progress import Step, parse_line
-from ..release.durations import ORDER, find_last_records, measure_stages, name_stage
+from ..release.durations import ORDER, find_last_records, list_stages, measure_stages, name_stage
 from ..release.records import Record, load_records
 from ..statuspage import STYLE, render_table, render_time
 from .text import count, format_seconds, format_size
@@ -109,7 +109,7 @@ def format_report(
 
 def _tell_state(records: Mapping[str, Record]) -> str:
     done = {name_stage(name) for name in records}
-    left = [stage for stage in ORDER if stage not in done]
+    left = [stage for stage in list_stages(records) if stage not in done]
     if not left:
         return "Released: every stage is done."
     return f"{'Public' if 'publish' in done else 'Not public'}; not done: {', '.join(left)}."
@@ -127,7 +127,7 @@ def _format_facts(records: Mapping[str, Record]) -> str:
         ("public", f"{count(len(files), 'file')}, {format_size(_sum(files))}" if files else ""),
         ("signed by", _code(_read(records, "package").get("signed_by"))),
         ("tag", _code(tag.get("outputs", {}).get("tag"))),
-        ("notes", _code(notes.get("path"))),
+        ("notes", _code(notes.get("path") or notes.get("page"))),
         ("announced to", escape_html(", ".join(map(str, mail.get("recipients") or [])))),
         ("refused by", escape_html(", ".join(map(str, mail.get("refused") or [])))),
         ("message", _code(mail.get("message_id"))),

@@ -16,6 +16,10 @@ from ..files import CHUNK, open_below
 from ..progress import Progress
 from ..release.artifact import Artifact, read_artifacts
 
+NEVER = "What is on record never changes: put it back, or release what is there now under another version."
+WAIT = "Run again when that has ended."
+READABLE = "Make it readable for this user, and run again."
+
 
 def hash_deployments(
     directory: Path,
@@ -34,6 +38,7 @@ def hash_deployments(
     present = [deployment for deployment in deployments if deployment["path"]]
     reporter.total, reporter.total_bytes = len(present), sum(deployment["size"] for deployment in present)
     faults: list[str] = []
+    advice: set[str] = set()
 
     def hash_one(deployment: Mapping[str, Any]) -> Artifact:
         name, path = deployment["file"], deployment["path"]
@@ -43,11 +48,14 @@ def hash_deployments(
             found = _hash_file(directory, name, path)
         except OSError as error:
             faults.append(f"{path!r} could not be read: {error.strerror or error}")
+            advice.add(READABLE)
             return Artifact(name, None, None)
         if found.sha256 is None:
             faults.append(f"{path!r} changed while it was read, so something still writes it")
+            advice.add(WAIT)
         elif name in recorded and (fault := recorded[name].describe_difference(found.size or 0, found.sha256)):
             faults.append(fault if path == name else f"{fault}; its file is {path!r}")
+            advice.add(NEVER)
         reporter.step(f"hashed {name}", size=found.size)
         return found
 
@@ -58,8 +66,7 @@ def hash_deployments(
         str(directory),
         sorted(faults),
         summary="" if len(faults) == 1 else f"{len(faults)} of {len(deployments)} files are not as they should be",
-        do_next="Recorded bytes never change: put back what was there, or release these under another version. "
-        "What is still being written can be released when it is done.",
+        do_next=" ".join(sorted(advice)),
     )
     return [
         {"deployment": deployment["name"], **file.as_dict()}

@@ -97,6 +97,10 @@ def _find_system(location: str, names: Names) -> str:
     rest = _PARTITION.sub("", location)
     while (suffix := _SUFFIX.search(rest)) is not None:
         rest = rest[: suffix.start()]
-    for part in (re.escape(names.version), _ARCHITECTURE.pattern):
-        rest = re.sub(rf"[-_.~+]?(?:{part})(?![0-9A-Za-z])", "", rest, count=1)
+    # Not of another version in which this one is.
+    for part in (
+        rf"(?<![0-9.])[-_.~+]?{re.escape(names.version)}(?!\.?[0-9A-Za-z])",
+        rf"[-_.~+]?{_ARCHITECTURE.pattern}",
+    ):
+        rest = re.sub(part, "", rest, count=1)
     return rest.strip("-_.~+") or names.project

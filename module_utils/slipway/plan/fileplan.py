@@ -148,12 +148,12 @@ def _find_faults(selection: Selection, deployments: Sequence[Plan]) -> list[str]
             continue
         packed = deployment["file"] + (".gz" if deployment["compression"] == "gzip" else "")
         claims = {packed: repr(found.path), f"{packed}.sha256": f"the checksum file of {found.path!r}"}
-        faults += [
-            f"{claims[name]} and {taken[name]} would both be published as {name}: leave one out with "
-            "release_files_exclude, or give it another name in release_files"
-            for name in claims
-            if name in taken
-        ]
+        clash = next((name for name in claims if name in taken), None)
+        if clash is not None:
+            faults.append(
+                f"{claims[clash]} and {taken[clash]} would both be published as {clash}: leave one out with "
+                "release_files_exclude, or give it another name in release_files"
+            )
         taken |= claims
     return faults
 

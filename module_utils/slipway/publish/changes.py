@@ -22,13 +22,16 @@ def list_file_changes(files: Iterable[File], plan: Mapping[str, Any]) -> dict[st
     if not previous:
         return {"previous": None, "files": [], "same": 0}
     now, before = _by_location(files, plan["version"]), _by_location(previous["files"], previous["version"])
-    same = [location for location in now if location in before and now[location]["sha256"] == before[location]["sha256"]]
+    same = [
+        location for location in now if location in before and now[location]["sha256"] == before[location]["sha256"]
+    ]
     changed = [
         {"name": now[location]["name"], "text": _tell_change(now[location], before.get(location))}
         for location in sorted(now.keys() - same)
     ]
     gone = [
-        {"name": before[location]["name"], "text": "has no successor"} for location in sorted(before.keys() - now.keys())
+        {"name": before[location]["name"], "text": "has no successor"}
+        for location in sorted(before.keys() - now.keys())
     ]
     return {"previous": previous["label"], "files": [*changed, *gone], "same": len(same)}
 
@@ -46,4 +49,6 @@ def _tell_change(file: File, before: File | None) -> str:
     difference = size - (before["size"] or 0)
     if not difference:
         return f"changed, and has {format_size(size)} as before"
-    return f"changed, and has {format_size(size)}, {format_size(abs(difference))} {'more' if difference > 0 else 'less'}"
+    return (
+        f"changed, and has {format_size(size)}, {format_size(abs(difference))} {'more' if difference > 0 else 'less'}"
+    )

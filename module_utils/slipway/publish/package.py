@@ -132,10 +132,11 @@ def _refuse_images(images: Sequence[Image]) -> None:
     ]
     taken = {MANIFEST: MANIFEST, SUMS: SUMS, SIGNATURE: SIGNATURE}
     for image in images:
-        for name in (image.packed, f"{image.packed}.sha256"):
-            if name in taken:
-                faults.append(f"{image.artifact.name} and {taken[name]} would both be published as {name}")
-            taken[name] = image.artifact.name
+        names = (image.packed, f"{image.packed}.sha256")
+        clash = next((name for name in names if name in taken), None)
+        if clash is not None:
+            faults.append(f"{image.artifact.name} and {taken[clash]} would both be published as {clash}")
+        taken |= dict.fromkeys(names, image.artifact.name)
     refuse(
         "package the images",
         "",

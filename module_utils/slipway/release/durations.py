@@ -18,6 +18,14 @@ STAGES = {"promotion": "promote", "publication": "publish", "announcement": "ann
 PREFIXES = {"build-": "build", "deploy-": "deploy"}
 #: All of them, in the order in which they run.
 ORDER = ("preflight", "branch", "promote", "build", "deploy", "package", "publish", "tag", "notes", "announce")
+#: Those that are about definitions, and not about files that something else made.
+OF_DEFINITIONS = {"branch", "promote", "build", "tag"}
+
+
+def list_stages(records: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """The stages that a release with these records has, in their order."""
+    made_from = (records.get("preflight", {}).get("inputs") or {}).get("made_from")
+    return [stage for stage in ORDER if made_from is None or stage not in OF_DEFINITIONS]
 
 
 def name_stage(record: str) -> str:

@@ -69,7 +69,8 @@ def run(tmp_path: Path, gnupghome: Path, images: list[dict[str, Any]]) -> Run:
             **options,
         }
         listed = arguments.pop("images", images)
-        return package_release(tmp_path / "images", read_images(listed), **arguments)
+        read = {name: arguments.pop(name) for name in ("compression", "paths") if name in arguments}
+        return package_release(tmp_path / "images", read_images(listed, **read), **arguments)
 
     return do
 
@@ -127,6 +128,72 @@ def test_the_manifest_describes_the_release_and_has_no_times(run: Run, tmp_path:
         "architecture": "x86_64",
         "uncompressed": {"name": NAMES[0], "size": len(image), "sha256": hashlib.sha256(image).hexdigest()},
     }
+
+
+def test_images_can_be_taken_as_they_are(run: Run, tmp_path: Path, images: list[dict[str, Any]]) -> None:
+    """Each with the bytes, the name and the holes that it has; one of them is compressed all the same."""
+    (tmp_path / "images/below").mkdir()
+    sparse = tmp_path / "images/below/sparse.raw"
+    with open(sparse, "wb") as stream:
+        stream.write(b"begin")
+        stream.truncate(64 << 20)
+    digest = hashlib.file_digest(sparse.open("rb"), "sha256").hexdigest()
+    stored = {"name": f"{LABEL}-sparse.raw", "size": 64 << 20, "sha256": digest}
+    listed = [{**images[0], "compression": "gzip"}, images[1], stored]
+    ready = read_images(listed, compression="none", paths={stored["name"]: "below/sparse.raw"})
+    assert [image.packed for image in ready] == [f"{images[0]['name']}.gz", images[1]["name"], stored["name"]]
+    would = run(images=listed, compression="none", paths={stored["name"]: "below/sparse.raw"}, check=True)
+    made = run(images=listed, compression="none", paths={stored["name"]: "below/sparse.raw"})
+    assert would.made == made.made
+    artifacts = tmp_path / "artifacts"
+    subprocess.run(["sha256sum", "--check", "--strict", "SHA256SUMS"], cwd=artifacts, check=True, capture_output=True)
+    assert (artifacts / images[1]["name"]).read_bytes() == (tmp_path / "images" / images[1]["name"]).read_bytes()
+    assert (artifacts / stored["name"]).stat().st_blocks * 512 < 4 << 20
+    manifest = json.loads((artifacts / "manifest.json").read_text())
+    assert [("uncompressed" in entry) for entry in manifest["files"]] == [True, False, False]
+    assert manifest["compression"] == {"method": "gzip", "level": 6}
+    # What is packaged needs its source no more, as long as it is there itself.
+    shutil.rmtree(tmp_path / "images")
+    gone = dict.fromkeys((each["name"] for each in listed), "")
+    again = run(images=listed, compression="none", paths=gone, previous=read_previous(outputs(made)))
+    assert (again.made, outputs(again)) == ([], outputs(made))
+    (artifacts / stored["name"]).unlink()
+    with pytest.raises(SlipwayError, match="sparse.raw is neither there nor in .*artifacts any more"):
+        run(images=listed, compression="none", paths=gone, previous=read_previous(outputs(made)))
+
+
+def test_an_image_taken_as_it_is_that_changed_is_caught(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "images" / NAMES[0]
+    path.write_bytes(path.read_bytes()[:-1] + b"!")
+    with pytest.raises(SlipwayError) as caught:
+        run(compression="none")
+    assert f"it changed since it was deployed: {NAMES[0]} has sha256" in str(caught.value)
+    assert set(tree(tmp_path / "artifacts")) == {NAMES[1], NAMES[2]}
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(SlipwayError, match="It is not a regular file"):
+        run(compression="none")
+    with pytest.raises(SlipwayError, match="It is not a regular file"):
+        run(compression="gzip")
+
+
+@pytest.mark.parametrize(
+    ("values", "options", "why"),
+    [
+        (["a", "a.sha256"], {}, "a.sha256 and a would both be published as a.sha256"),
+        (["SHA256SUMS"], {}, "SHA256SUMS and SHA256SUMS would both be published as SHA256SUMS"),
+        (["manifest.json"], {}, "would both be published as manifest.json"),
+        (["a"], {"paths": {"a": "../a"}}, "which is none below the directory"),
+        (["a"], {"paths": {"a": "/a"}}, "which is none below the directory"),
+        (["a"], {"compression": "xz"}, "not one of gzip, none"),
+    ],
+)
+def test_files_as_they_are_take_no_name_of_ours_and_come_from_one_directory(
+    values: list[str], options: dict[str, Any], why: str
+) -> None:
+    listed = [{"name": name, "size": 1, "sha256": "0" * 64} for name in values]
+    with pytest.raises(SlipwayError, match=why):
+        read_images(listed, **{"compression": "none", **options})
 
 
 def test_get_url_of_ansible_understands_the_checksum_files(run: Run, tmp_path: Path) -> None:

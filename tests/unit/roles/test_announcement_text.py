@@ -69,8 +69,27 @@ def render(settings: dict[str, Any]) -> str:
     return environment.get_template("announcement.txt.j2").render(settings)
 
 
+#: Files that something else made: no systems, and no commit.
+FILES_ALONE = {
+    **SETTINGS,
+    "release_plan": {**PLAN, "systems": [], "definitions": None, "tag": None},
+    "release_records": {
+        **RECORDS,
+        "publication": {"outputs": {"files": [{**FILES[1], "name": "baserock_26.47_x86-64.raw"}, FILES[2]]}},
+    },
+}
+NOTED = {**FILES_ALONE, "release_announce_notes_url": "https://download.example.org/baserock-26.47.html#notes"}
+
+
 @pytest.mark.parametrize(
-    ("name", "settings"), [("plain", SETTINGS), ("full", FULL), ("before_publication", UNPUBLISHED)]
+    ("name", "settings"),
+    [
+        ("plain", SETTINGS),
+        ("full", FULL),
+        ("before_publication", UNPUBLISHED),
+        ("files", FILES_ALONE),
+        ("files_with_notes", NOTED),
+    ],
 )
 def test_the_announcement_reads_as_agreed(name: str, settings: dict[str, Any]) -> None:
     assert render(settings) == (GOLDEN / f"{name}.txt").read_text()

@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -40,12 +41,23 @@ VARIABLES = {
 }
 
 
-def test_the_notes_show_what_others_wrote_and_nothing_of_it_acts(tmp_path: Path) -> None:
+FILES = {
+    **VARIABLES,
+    "release_plan": {"definitions": None, "systems": [], "skipped": []},
+    "release_notes_changes": {
+        "previous": "baserock-26.46",
+        "files": [{"name": "a.raw", "text": "is new, 2.0 MB"}, {"name": "a`|[[b]]", "text": "has no successor"}],
+        "same": 2,
+    },
+}
+
+
+def render(tmp_path: Path, variables: dict[str, Any], template: str = "notes.mdwn.j2") -> str:
     task = {"ansible.builtin.copy": {"dest": str(tmp_path / "notes"), "content": "{{ notes }}"}}
-    notes = f"{{{{ lookup('ansible.builtin.template', '{ROOT}/roles/release_notes/templates/notes.mdwn.j2') }}}}"
+    notes = f"{{{{ lookup('ansible.builtin.template', '{ROOT}/roles/release_notes/templates/{template}') }}}}"
     play = {"hosts": "localhost", "gather_facts": False, "vars": {"notes": notes}, "tasks": [task]}
     (tmp_path / "play.yml").write_text(json.dumps([play]))
-    (tmp_path / "facts.json").write_text(json.dumps(VARIABLES))
+    (tmp_path / "facts.json").write_text(json.dumps(variables))
     words = ["-i", "localhost,", "-c", "local", "-e", f"@{tmp_path}/facts.json", str(tmp_path / "play.yml")]
     program = Path(sys.executable).with_name("ansible-playbook")
     done = subprocess.run(
@@ -57,7 +69,11 @@ def test_the_notes_show_what_others_wrote_and_nothing_of_it_acts(tmp_path: Path)
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    said = (tmp_path / "notes").read_text()
+    return (tmp_path / "notes").read_text()
+
+
+def test_the_notes_show_what_others_wrote_and_nothing_of_it_acts(tmp_path: Path) -> None:
+    said = render(tmp_path, VARIABLES)
     assert "* Größe geändert (`aaaaaaa`, Zoë Müller)\n" in said
     assert "| `minimal-system-x86_64` | x86_64 | `` |\n" in said
     assert "| `a.tar.gz` | 7 | `dddd" in said
@@ -65,3 +81,14 @@ def test_the_notes_show_what_others_wrote_and_nothing_of_it_acts(tmp_path: Path)
     line = next(line for line in said.splitlines() if "bbbbbbb" in line)
     assert line.startswith("* &lt;script>x&lt;/script> \\[\\[!meta redir=x\\]\\] \\[a\\](http://x) \ufffd\\[2J")
     assert line.endswith("(`bbbbbbb`, \\*Eve\\*)")
+
+
+def test_the_notes_of_files_tell_what_changed_in_them(tmp_path: Path) -> None:
+    said = render(tmp_path, FILES)
+    assert said.startswith("# baserock 26.47\n\n## Files\n\n| file | size | SHA-256 |\n")
+    assert said.endswith(
+        "\n\n## Changes\n\nSince baserock-26.46:\n\n* `a.raw` is new, 2.0 MB\n"
+        "* <code>a&#96;&#124;&#91;&#91;b&#93;&#93;</code> has no successor\n* 2 files are the same\n"
+    )
+    first = {**FILES, "release_notes_changes": {"previous": None, "files": [], "same": 0}}
+    assert render(tmp_path, first, "page.md.j2") == ""
