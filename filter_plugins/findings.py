@@ -36,11 +36,16 @@ _value:
 """
 
 
+BROKE = "a check broke off without a word: run again with -vvv to see where"
+
+
 def findings(results: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """All findings of ``results``, each with its host's name before it."""
     collected = []
     for host, result in results.items():
-        found = result.get("findings") or ([result["msg"]] if result.get("msg") else [])
+        # Of a module that broke, Ansible keeps no message where the task may not fail.
+        broke = [BROKE] if "failed_when_suppressed_exception" in result else []
+        found = result.get("findings") or ([result["msg"]] if result.get("msg") else broke)
         collected += [f"{host}: {each}" if host else str(each) for each in found]
     return collected
 

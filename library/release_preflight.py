@@ -142,7 +142,7 @@ options:
   masons:
     description:
       - Addresses of the pages of masons, which build with the previous release's tools. Each must have built the plan's
-        commit for every system of its architectures. Needs O(plan).
+        commit for every system of its architectures. Needs O(plan) with definitions.
     type: list
     elements: str
     default: []
@@ -255,6 +255,7 @@ def run_checks(wanted: dict[str, Any]) -> tuple[preflight.Report, list[dict[str,
     if plan:
         reports.append(preflight.check_names(plan, wanted["records"], public_directory=wanted["public"]))
         found.warnings += preflight.list_left_out(plan)
+    if plan and plan["definitions"] is not None:
         mason_report, masons = report_masons(
             wanted["masons"],
             plan,

@@ -166,14 +166,14 @@ def _find_begins(records: Mapping[str, Record]) -> dict[str, float]:
 
 def _format_files(records: Mapping[str, Record], last: Mapping[str, Record]) -> str:
     outputs = _read(records, "publication") or _read(records, "package")
-    label, label_before = (_find_label(some) for some in (records, last))
+    version, version_before = (_find_version(some) for some in (records, last))
     before = {
-        str(file["name"]).replace(label_before, "", 1): file.get("size")
+        str(file["name"]).replace(version_before, "", 1): file.get("size")
         for file in _list_files(_read(last, "publication"))
     }
     rows = []
     for file in sorted(_list_files(outputs), key=lambda file: str(file["name"])):
-        size, was = file.get("size"), before.get(str(file["name"]).replace(label, "", 1))
+        size, was = file.get("size"), before.get(str(file["name"]).replace(version, "", 1))
         change = "" if not before else "new" if was is None else _format_change(int(size or 0), int(was))
         rows.append((_code(file["name"]), format_size(size or 0), change, _digest(file.get("sha256"))))
     return _format_table("Files", ("name", "#size", "#change" if before else "#", "SHA-256"), rows)
@@ -255,9 +255,9 @@ def _list_files(outputs: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [*(outputs.get("files") or []), *(outputs.get("sidecars") or [])]
 
 
-def _find_label(records: Mapping[str, Record]) -> str:
+def _find_version(records: Mapping[str, Record]) -> str:
     some = next(iter(records.values()), None)
-    return "" if some is None else f"{some['project']}-{some['version']}"
+    return "" if some is None else str(some["version"])
 
 
 def _sum(files: Iterable[Mapping[str, Any]]) -> int:

@@ -95,6 +95,18 @@ def test_a_release_says_what_is_where_and_what_to_do_next() -> None:
 
 
 @pytest.mark.parametrize("width", [40, 79, 199])
+def test_files_that_something_else_made_have_neither_tag_nor_wiki_and_the_key_is_no_place_of_theirs() -> None:
+    records = {**ANNOUNCED, "notes": record(page="baserock-26.47.html")}
+    del records["tag"]
+    outcome = finish(make(records))
+    beside = [f"file://{STATE}/download%20here/release-key.asc"]
+    served = [f"file://{STATE}/download%20here/baserock-26.47/a.gz"]
+    outcome.take("artifact_verify", {"verified": [*beside, *served]}, host="one")
+    lines = show(outcome, Run("files.yml", COMMAND, seconds=140))
+    assert lines[1] == "  public  /srv/slipway/download here/baserock-26.47/ (3 files, 50.0 MB)"
+    assert lines[3] == "  notes   on baserock-26.47.html"
+
+
 def test_no_line_is_wider_than_the_terminal(width: int) -> None:
     run = Run("release.yml", COMMAND, seconds=140, warnings=["a long warning " * 10])
     assert all(measure(line) <= width for line in show(finish(make(ANNOUNCED)), run, width))

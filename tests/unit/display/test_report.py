@@ -66,6 +66,17 @@ def test_it_says_what_was_made_and_how_long_that_took_and_what_is_left(release: 
         assert words in page, words
 
 
+def test_files_that_something_else_made_lack_no_stage_of_definitions(tmp_path: Path) -> None:
+    release = tmp_path / "26.47"
+    keep(release, "preflight", inputs={"made_from": "files"}, outputs={"systems": [], "skipped": []})
+    keep(release, "notes", outputs={"page": "baserock-26.47.html"})
+    publish(release, 1_000_000)
+    assert write_report(release)
+    page = (release / "report.html").read_text()
+    assert "Public; not done: deploy, package, announce." in page
+    assert "<td>notes</td><td><code>baserock-26.47.html</code></td>" in page
+
+
 def test_it_is_one_correct_file_and_runs_nothing(release: Path, tmp_path: Path) -> None:
     write_report(release)
     page = (release / "report.html").read_text()

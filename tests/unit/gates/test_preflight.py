@@ -23,6 +23,7 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway.gates.pref
     list_left_out,
 )
 from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp import make_key
+from publishing import run_module
 
 COMMIT, OTHER = "a" * 40, "b" * 40
 
@@ -309,6 +310,8 @@ def test_public_files_that_no_record_explains_are_a_warning(tmp_path, name):
         "publishing accepts it only if every byte is the same"
     ]
     assert check_names(plan(), ["publication"], public_directory=str(tmp_path)) == Report()
+    files = {**plan(), "definitions": None, "remote": {}}
+    assert check_names(files, [], public_directory=str(tmp_path)) == found
 
 
 def test_what_is_left_out_is_told():
@@ -330,5 +333,22 @@ def test_findings_of_several_hosts_are_gathered_and_none_is_lost():
         "builder0": {"changed": False},
         "builder1": {"changed": False, "msg": "the module crashed"},
         "builder2": {"changed": False, "msg": "one thing", "findings": ["c"]},
+        "builder3": {"changed": False, "failed_when_suppressed_exception": "(traceback unavailable)"},
     }
-    assert findings(results) == ["a", "b", "builder1: the module crashed", "builder2: c"]
+    broke = "builder3: a check broke off without a word: run again with -vvv to see where"
+    assert findings(results) == ["a", "b", "builder1: the module crashed", "builder2: c", broke]
+
+
+def test_files_that_something_else_made_need_a_key_and_no_commit(key, tmp_path):
+    home, _fingerprint = key
+    asked = {
+        "plan": {**plan(), "definitions": None, "remote": {}, "project": "baserock", "version": "26.47", "epoch": 0},
+        "gnupghome": home,
+        "tag": {"gnupghome": str(tmp_path / "nowhere"), "name": "Anne", "email": "anne@example.org"},
+        "masons": ["https://mason.example.org/"],
+        "try_access": True,
+    }
+    assert run_module("release_preflight", asked)["would_try"] == []
+    make_key(home, "Ben <ben@example.org>")
+    assert "2 keys can sign" in run_module("release_preflight", asked)["msg"]
+    assert "msg" not in run_module("release_preflight", {**asked, "records": ["package"]})
