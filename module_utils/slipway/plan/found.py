@@ -66,6 +66,7 @@ def select_files(directory: Path, wanted: Sequence[Wanted], exclude: Sequence[st
     entries = dict(_list_entries(directory, depth=max(pattern.count("/") for pattern in [*patterns, ""])))
     taken: dict[str, Wanted] = {}
     links: dict[str, Wanted] = {}
+    judged: set[str] = set()
     for each in wanted:
         matching = [path for path in entries if matches(path, each.path)]
         free = [path for path in matching if not any(matches(path, pattern) for pattern in exclude)]
@@ -74,8 +75,9 @@ def select_files(directory: Path, wanted: Sequence[Wanted], exclude: Sequence[st
         elif not free:
             selection.absent.append(f"all that {each.path!r} matches is excluded")
         for path in free:
-            if path not in taken and path not in links:
+            if path not in judged:
                 _sort_entry(selection, path, entries[path], each, taken=taken, links=links)
+        judged.update(free)
     selection.left_out += [f"{path} (hidden)" for path in entries if _is_only_hidden(path, patterns, exclude)]
     for path, each in links.items():
         _judge_link(selection, directory, path, each, taken)

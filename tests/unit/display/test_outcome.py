@@ -94,7 +94,6 @@ def test_a_release_says_what_is_where_and_what_to_do_next() -> None:
     ]
 
 
-@pytest.mark.parametrize("width", [40, 79, 199])
 def test_files_that_something_else_made_have_neither_tag_nor_wiki_and_the_key_is_no_place_of_theirs() -> None:
     records = {**ANNOUNCED, "notes": record(page="baserock-26.47.html")}
     del records["tag"]
@@ -107,6 +106,7 @@ def test_files_that_something_else_made_have_neither_tag_nor_wiki_and_the_key_is
     assert lines[3] == "  notes   on baserock-26.47.html"
 
 
+@pytest.mark.parametrize("width", [40, 79, 199])
 def test_no_line_is_wider_than_the_terminal(width: int) -> None:
     run = Run("release.yml", COMMAND, seconds=140, warnings=["a long warning " * 10])
     assert all(measure(line) <= width for line in show(finish(make(ANNOUNCED)), run, width))

@@ -102,7 +102,7 @@ def test_what_is_no_file_is_refused_and_nothing_waits_for_it(output: Path) -> No
     with socket.socket(socket.AF_UNIX) as listener:
         os.chdir(output)  # the path of a socket is short
         listener.bind("socket.raw")
-        found = select(output, "*.raw", "image.cache")
+        found = select(output, "*.raw", "image.cache", "*")
     assert sorted(found.faults) == [
         "'empty.raw' is empty",
         "'image.cache' is a directory and not a regular file; files in it are 'image.cache/*'",
