@@ -73,6 +73,12 @@ options:
     type: list
     elements: str
     default: []
+  sums:
+    description:
+      - The path below O(directory) of a file with the SHA-256 of all files, as C(sha256sum) writes it. It came with them
+        and is not released. What is not listed there is a fault, and M(slipway.release.release_digests_info) compares.
+    type: str
+    default: ""
   state_directory:
     description: The directory below which each release has its own, V(releases/<version>).
     type: path
@@ -116,7 +122,8 @@ ansible_facts:
         deployments:
           description:
             - Every file, with name, file (what it is published as, uncompressed), path, size, system, architecture,
-              type and compression. The path is empty if the file is packaged and gone.
+              type and compression. The path is empty if the file is packaged and gone. With O(sums), expected is its
+              digest there.
           type: list
           elements: dict
           returned: always
@@ -174,6 +181,7 @@ def main() -> None:
             "directory": {"type": "path", "required": True},
             "files": {"type": "list", "elements": "dict", "options": FILE, "default": [{"path": "*"}]},
             "exclude": {"type": "list", "elements": "str", "default": []},
+            "sums": {"type": "str", "default": ""},
             "state_directory": {"type": "path", "required": True},
             "coordinator": {"type": "str", "required": True},
         },

@@ -211,6 +211,8 @@ def read_regular(path: str | os.PathLike[str]) -> bytes:
 def open_below(directory: str | os.PathLike[str], path: str) -> int:
     """A descriptor of a regular file below ``directory``; no link inside it is followed, whoever puts one there now."""
     *places, name = path.split("/")
+    if not {"", ".", ".."}.isdisjoint((*places, name)):
+        raise OSError(errno.EINVAL, "It is not a plain path below the directory", path)
     below = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         for place in places:

@@ -190,6 +190,8 @@ def test_what_is_opened_below_a_directory_is_there_and_nowhere_else(tmp_path):
     (tmp_path / "top/name").symlink_to("below/file")
     with open(open_below(tmp_path / "top", "below/file"), "rb") as stream:
         assert stream.read() == b"right"
-    for path in ("link/file", "name", "below", "nowhere/file", "below/file/more"):
+    (tmp_path / "file").write_bytes(b"wrong")
+    wrong = ("../file", "below/../../file", str(tmp_path / "file"), "below//file", "")
+    for path in ("link/file", "name", "below", "nowhere/file", "below/file/more", *wrong):
         with pytest.raises(OSError):  # noqa: PT011  # of several kinds
             open_below(tmp_path / "top", path)

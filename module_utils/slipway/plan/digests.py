@@ -17,6 +17,7 @@ from ..progress import Progress
 from ..release.artifact import Artifact, read_artifacts
 
 NEVER = "What is on record never changes: put it back, or release what is there now under another version."
+ANEW = "Bring the file again, or find out which digest is right, and run again."
 WAIT = "Run again when that has ended."
 READABLE = "Make it readable for this user, and run again."
 
@@ -53,6 +54,9 @@ def hash_deployments(
         if found.sha256 is None:
             faults.append(f"{path!r} changed while it was read, so something still writes it")
             advice.add(WAIT)
+        elif deployment.get("expected") not in {None, found.sha256}:
+            faults.append(f"{path!r} has sha256 {found.sha256} instead of {deployment['expected']}, which came with it")
+            advice.add(ANEW)
         elif name in recorded and (fault := recorded[name].describe_difference(found.size or 0, found.sha256)):
             faults.append(fault if path == name else f"{fault}; its file is {path!r}")
             advice.add(NEVER)

@@ -8,27 +8,30 @@ is only looked at for what differs.
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import SlipwayError, count_of, refuse
+from ..errors import SlipwayError, refuse
 from ..release import names
 from ..release.records import Record, load_record, load_records
 from .filenames import find_facts, find_location_fault, name_public_file
-from .found import Found, Selection, Wanted, open_directory, select_files
+from .found import MOST, Found, Selection, Wanted, clip_faults, open_directory, select_files
 from .records import FILE_FACTS
 from .request import Plan, PlanResult, name_directories
+from .sums import read_sums
 
 #: How the preflight record of such a release is known.
 MADE_FROM = "files"
-#: So many faults or names are told of.
-MOST = 20
 
 
 @dataclass(frozen=True)
 class FileRequest:
-    """What to release from which directory; ``exclude`` are patterns for what is not."""
+    """What to release from which directory; ``exclude`` are patterns for what is not.
+
+    ``sums`` is the path of a file there with the checksums that the files must have.
+    """
 
     version: object
     project: object
@@ -37,6 +40,7 @@ class FileRequest:
     state_directory: str
     coordinator: str
     exclude: Sequence[str] = ()
+    sums: str = ""
 
 
 def make_file_plan(request: FileRequest) -> PlanResult:
@@ -58,13 +62,17 @@ def make_file_plan(request: FileRequest) -> PlanResult:
         selection, source = Selection(), request.directory
     else:
         place = open_directory(request.directory, label=label)
-        selection, source = select_files(place, request.wanted, request.exclude), str(place)
+        exclude = [*request.exclude, *([glob.escape(request.sums)] if request.sums else [])]
+        selection, source = select_files(place, request.wanted, exclude), str(place)
     deployments = _describe_files(selection, release_names)
     if known:
         _refuse_faults(f"confirm {label} by the files in", source, selection.faults)
         deployments = _match_packaged(label, source, deployments, known)
     else:
-        _refuse_faults(f"plan {label} from the files in", source, _find_faults(selection, deployments))
+        faults = _find_faults(selection, deployments)
+        if request.sums:
+            faults += _expect_sums(deployments, read_sums(Path(source), request.sums), request.sums)
+        _refuse_faults(f"plan {label} from the files in", source, faults)
     plan = {
         "project": release_names.project,
         "version": release_names.version,
@@ -158,6 +166,17 @@ def _find_faults(selection: Selection, deployments: Sequence[Plan]) -> list[str]
     return faults
 
 
+def _expect_sums(deployments: Sequence[Plan], sums: Mapping[str, str], path: str) -> list[str]:
+    """Note of each file the digest that it must have; one that is not listed is a fault."""
+    for deployment in deployments:
+        deployment["expected"] = sums.get(deployment["path"])
+    return [
+        f"{deployment['path']!r} is not listed in {path!r}"
+        for deployment in deployments
+        if deployment["expected"] is None
+    ]
+
+
 def _match_packaged(label: str, source: str, found: Sequence[Plan], known: Mapping[str, Plan]) -> list[Plan]:
     """The files on record, each with its path if it is still there; other ones are drift."""
     there = {deployment["file"]: deployment for deployment in found}
@@ -192,10 +211,7 @@ def _refuse_faults(
     *,
     do_next: str = "Nothing was changed. Fix this and run again.",
 ) -> None:
-    told = list(faults[:MOST])
-    if len(faults) > MOST:
-        told.append(f"and {count_of(len(faults) - MOST, 'more fault')}")
-    refuse(attempted, source, told, several="faults", do_next=do_next)
+    refuse(attempted, source, clip_faults(faults), several="faults", do_next=do_next)
 
 
 def _list_remarks(selection: Selection, source: str) -> list[str]:

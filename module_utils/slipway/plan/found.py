@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from ..errors import SlipwayError
+from ..errors import SlipwayError, count_of
 
 KINDS = {
     stat.S_IFDIR: "a directory",
@@ -21,8 +21,8 @@ KINDS = {
     stat.S_IFBLK: "a device",
 }
 MAGIC = frozenset("*?[")
-#: So many names are listed in a sentence.
-NAMED = 5
+#: So many names are listed in a sentence, and so many faults of a directory.
+NAMED, MOST = 5, 20
 
 
 @dataclass(frozen=True)
@@ -163,6 +163,12 @@ def _take(
             selection.faults.append(f"{path!r} is not readable for this user")
         else:
             selection.files.append(Found(path, entries[path].st_size, taken[path]))
+
+
+def clip_faults(faults: Sequence[str], most: int = MOST) -> list[str]:
+    """The first faults, and how many more there are: others may have put anything there."""
+    more = len(faults) - most
+    return [*faults[:most], f"and {count_of(more, 'more fault')}"] if more > 0 else list(faults)
 
 
 def open_directory(path: str, *, label: str) -> Path:

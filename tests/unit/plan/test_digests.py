@@ -98,3 +98,11 @@ def test_what_is_put_in_the_place_of_a_file_is_not_read(output: Path, tmp_path: 
     first, second = caught.value.findings
     assert first == "'a.raw' could not be read: It is not a regular file"
     assert second.startswith("'below/b.raw' could not be read: ")
+
+
+def test_a_file_must_have_the_checksum_that_came_with_it(output: Path) -> None:
+    first, second = deployments()
+    right = hashlib.sha256(b"first").hexdigest()
+    assert hash_all(output, [{**first, "expected": right}, second])[0]["sha256"] == right
+    with pytest.raises(SlipwayError, match=f"'a.raw' has sha256 {right} instead of {'0' * 64}, which came with it"):
+        hash_all(output, [{**first, "expected": "0" * 64}, second])

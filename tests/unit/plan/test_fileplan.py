@@ -184,3 +184,12 @@ def test_the_record_of_a_file_holds_what_is_known_of_it_and_no_path(output: Path
     assert make_deploy_records(files, made, {}, {}) == [
         {"stage": "deploy-live-amd64.iso", "inputs": FACTS, "outputs": files[0], "tools": {}}
     ]
+
+
+def test_checksums_that_came_with_the_files_are_expected_of_them_and_not_released(output: Path) -> None:
+    (output / "SUMS").write_text(f"{'a' * 64}  disk.raw\n{'b' * 64}  live-amd64.iso\n")
+    expected = {each["path"]: each["expected"] for each in plan(output, sums="SUMS").plan["deployments"]}
+    assert expected == {"disk.raw": "a" * 64, "live-amd64.iso": "b" * 64}
+    (output / "more.raw").write_bytes(b"x")
+    with pytest.raises(SlipwayError, match="'more.raw' is not listed in 'SUMS'"):
+        plan(output, sums="SUMS")
