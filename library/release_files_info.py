@@ -75,8 +75,9 @@ options:
     default: []
   sums:
     description:
-      - The path below O(directory) of a file with the SHA-256 of all files, as C(sha256sum) writes it. It came with them
-        and is not released. What is not listed there is a fault, and M(slipway.release.release_digests_info) compares.
+      - The path below O(directory) of a file with the SHA-256 of all files, as C(sha256sum) writes it.
+      - It is not released itself. A file that is not listed there is a fault. The digests are compared by
+        M(slipway.release.release_digests_info).
     type: str
     default: ""
   state_directory:

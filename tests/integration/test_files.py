@@ -168,7 +168,10 @@ def test_other_bytes_under_the_same_version_are_named_and_the_next_version_tells
     for name in ("pipe.raw", "out", "a b.raw"):
         (site.output / name).unlink()
     site.put("image.vmlinuz", b"bare kernel")
-    site.done("1.1", "--skip-tags", "announce")
+    names = [path.name for path in site.output.iterdir()]
+    made = subprocess.run(["sha256sum", *names], cwd=site.output, check=True, capture_output=True).stdout
+    site.put("SHA256SUMS", made)
+    site.done("1.1", "--skip-tags", "announce", "-e", "release_files_sums=SHA256SUMS")
     assert (site.public / "current").resolve().name == "acme-1.1"
     assert site.content().items() >= {name: said for name, said in before.items() if "acme-1.0/" in name}.items()
     notes = (site.public / "acme-1.1.md").read_text()
