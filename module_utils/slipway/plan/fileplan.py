@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import SlipwayError, refuse
+from ..escape import escape_line
 from ..release import names
 from ..release.records import Record, load_record, load_records
 from .filenames import find_facts, find_location_fault, name_public_file
@@ -215,7 +216,7 @@ def _refuse_faults(
 
 
 def _list_remarks(selection: Selection, source: str) -> list[str]:
-    left = selection.left_out
+    left = [escape_line(each) for each in selection.left_out]
     if not left:
         return []
     more = f" and {len(left) - MOST} more" if len(left) > MOST else ""

@@ -87,8 +87,8 @@ def test_each_file_is_a_deployment_with_what_is_known_of_it(output: Path) -> Non
 
 
 def test_what_stays_behind_is_a_warning(output: Path) -> None:
-    (output / "cache").mkdir()
-    assert plan(output).warnings == [f"not released of {output}: cache (a directory)"]
+    (output / "cache\n\x1b[2J").mkdir()
+    assert plan(output).warnings == [f"not released of {output}: cache \ufffd[2J (a directory)"]
 
 
 def test_every_fault_is_told_at_once(output: Path) -> None:
