@@ -15,6 +15,9 @@ description:
   - A failing element stops nothing that does not depend on it. When all have ended, the module fails and names
     each failed element, its architecture, the wanted elements that it kept from being built, and its log.
   - The builds end when the module ends, however it ends.
+  - An artifact server to which O(config) says to push is asked in the end, and whenever the module is called, whether
+    it holds the wanted elements whole, and what they were built from. What it lacks is pushed once more. What it does not
+    get is a failure.
 requirements:
   - bubblewrap and fuse3, unless all is built by remote execution
 extends_documentation_fragment:
@@ -37,6 +40,17 @@ options:
     description: Seconds that the builds for one architecture may take.
     type: int
     default: 86400
+  queue_timeout:
+    description:
+      - Where O(config) names a remote execution service, seconds that an element may wait for a worker while no other
+        one runs that wants the same of a worker. It fails then, and what it wants is named.
+    type: int
+    default: 1800
+  away_timeout:
+    description:
+      - Seconds that an artifact server may be away when all is built, if O(config) says to push to it.
+    type: int
+    default: 600
 """
 
 EXAMPLES = r"""
@@ -76,7 +90,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
-from ..module_utils.slipway.buildstream.build import build_all, find_built
+from ..module_utils.slipway.buildstream.build import build_all, find_built, find_unheld
 from ..module_utils.slipway.buildstream.command import Project, group_systems
 from ..module_utils.slipway.buildstream.session import BuiltElement
 from ..module_utils.slipway.errors import require_fields
@@ -96,6 +110,8 @@ def main() -> None:
             **PROGRESS,
             "previous": {"type": "list", "elements": "dict", "default": []},
             "timeout": {"type": "int", "default": 86400},
+            "queue_timeout": {"type": "int", "default": 1800},
+            "away_timeout": {"type": "int", "default": 600},
         },
     )
 
@@ -112,7 +128,8 @@ def act(params: dict[str, Any], *, write: bool) -> dict[str, Any]:
     )
     previous = {(each["architecture"], each["element"]): (each["key"], each["artifact"]) for each in params["previous"]}
     known = find_built(project, builds, previous)
-    missing = {built.architecture for built in known if not built.cached}
+    unheld = find_unheld(project, [built for built in known if built.cached])
+    missing = {built.architecture for built in known if not built.cached} | unheld
     tools: dict[str, str] = {}
     if missing and write:
         wanted = [build for build in builds if build.architecture in missing]
@@ -122,11 +139,13 @@ def act(params: dict[str, Any], *, write: bool) -> dict[str, Any]:
             log_directory=Path(params["log_directory"]),
             timeout=params["timeout"],
             progress=Progress(params["progress"]),
+            queue_timeout=params["queue_timeout"],
+            away_timeout=params["away_timeout"],
         )
         known = _replace_built(known, made)
         tools = {"bst": version}
     return {
-        "changed": not all(built.cached for built in known),
+        "changed": bool(unheld) or not all(built.cached for built in known),
         "elements": [dataclasses.asdict(built) for built in known],
         "tools": tools,
     }

@@ -86,7 +86,8 @@ from pathlib import Path
 from typing import Any
 
 from ..module_utils.slipway.buildstream.command import Project, group_systems
-from ..module_utils.slipway.buildstream.push import Outcome, Server, publish_artifacts
+from ..module_utils.slipway.buildstream.push import Outcome, publish_artifacts
+from ..module_utils.slipway.buildstream.servers import Server
 from ..module_utils.slipway.module.diff import diff_added
 from ..module_utils.slipway.module.options import BUILDSTREAM, BUILDSTREAM_SYSTEMS, PROGRESS
 from ..module_utils.slipway.module.report import run_module

@@ -13,7 +13,12 @@ from pathlib import Path
 import pytest
 from ansible_collections.slipway.release.plugins.module_utils.slipway.buildstream import push as buildstream_push
 from ansible_collections.slipway.release.plugins.module_utils.slipway.buildstream.command import Build, Project, run_bst
-from ansible_collections.slipway.release.plugins.module_utils.slipway.buildstream.push import Server, publish_artifacts
+from ansible_collections.slipway.release.plugins.module_utils.slipway.buildstream.push import publish_artifacts
+from ansible_collections.slipway.release.plugins.module_utils.slipway.buildstream.servers import (
+    Artifact,
+    Server,
+    find_interpreter,
+)
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
 
 SYSTEM = "systems/tiny-system-x86_64.bst"
@@ -27,7 +32,7 @@ class ArtifactServer:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        python = buildstream_push.find_interpreter(BST)
+        python = find_interpreter(BST)
         where = "import buildstream; print(buildstream.__path__[0])"
         package = subprocess.run([python, "-I", "-c", where], check=True, capture_output=True, text=True).stdout.strip()
         self._program = Path(package, "subprojects/buildbox/buildbox-casd")
@@ -90,7 +95,7 @@ def push(project: Project, url: str, logs: Path, *, write: bool = True) -> build
     return publish_artifacts(project, [BUILD], Server(url), log_directory=logs, timeout=120, write=write)
 
 
-def elements(artifacts: list[buildstream_push.Artifact]) -> list[str]:
+def elements(artifacts: list[Artifact]) -> list[str]:
     return [artifact.element for artifact in artifacts]
 
 

@@ -4,10 +4,12 @@
 
 BuildStream's own questions end at the server's index, which goes on naming artifacts whose files are gone. So
 this program asks for the files too, with BuildStream's own messages: it is run by the Python that runs ``bst``,
-and imports nothing of Slipway. Its argument is a JSON file: ``url``, ``names``, ``timeout`` (seconds for one
-answer), and perhaps ``server-cert``, ``client-cert`` and ``client-key``, which are paths. It writes JSON:
-``missing``, by name what is missing, or ``error``. With ``offer`` it offers the server a megabyte, always the same, and
-writes ``refusal``: BuildStream tells of a file that was not taken only the number of a status.
+and imports nothing of Slipway. Its argument is a JSON file: ``names``, ``timeout`` (seconds for one answer), and
+``index`` and ``files``, the servers of both, which may be the same. A server is its ``url`` and perhaps
+``instance-name``, and ``server-cert``, ``client-cert``, ``client-key`` and ``access-token``, which are paths. It writes
+JSON: ``missing``, by name what is missing, or ``error`` and the ``url`` of the server that gave it. With ``offer`` it
+offers the server a megabyte, always the same, and writes ``refusal``: BuildStream tells of a file that was not taken
+only the number of a status.
 """
 
 from __future__ import annotations
@@ -41,22 +43,23 @@ class ContentServer:
         self.artifact = _import_messages("buildstream.v2.artifact_pb2").Artifact
         self.absent, self.failure = grpc.StatusCode.NOT_FOUND, grpc.RpcError
         self.timeout = float(question["timeout"])
-        scheme, _unused, address = question["url"].partition("://")
-        address = address.rstrip("/")
-        if scheme == "https":
-            files = [question.get(name) for name in ("server-cert", "client-key", "client-cert")]
-            credentials = grpc.ssl_channel_credentials(*(Path(file).read_bytes() if file else None for file in files))
-            channel = grpc.secure_channel(address, credentials)
-        else:
-            channel = grpc.insecure_channel(address)
+        self.index_instance, self.instance = (question[name].get("instance-name", "") for name in ("index", "files"))
+        #: Whom it speaks to at the moment.
+        self.url = self.index_url = question["index"]["url"]
+        self.files_url = question["files"]["url"]
+        channel = _open_channel(grpc, question["index"])
         self.index = _import_messages(f"{index}_grpc").FetchStub(channel)
+        if question["files"] != question["index"]:
+            channel = _open_channel(grpc, question["files"])
         self.files = _import_messages(f"{store}_grpc").ContentAddressableStorageStub(channel)
         self.bytes = _import_messages(f"{stream}_grpc").ByteStreamStub(channel)
 
     def find_digest(self, name: str) -> Any | None:
         """The digest that the index gives for an artifact."""
+        self.url = self.index_url
+        request = self.asset.FetchBlobRequest(instance_name=self.index_instance, uris=[URN + name])
         try:
-            answer = self.index.FetchBlob(self.asset.FetchBlobRequest(uris=[URN + name]), timeout=self.timeout)
+            answer = self.index.FetchBlob(request, timeout=self.timeout)
         except self.failure as error:
             if error.code() == self.absent:
                 return None
@@ -69,11 +72,12 @@ class ContentServer:
 
     def read(self, digests: list[Any]) -> Iterator[tuple[Any, bytes | None]]:
         """Each digest and its content, or ``None`` if the server has it no more."""
+        self.url = self.files_url
         for batch in _split_batches(digests):
             if batch[0].size_bytes > BATCH_BYTES:
                 yield batch[0], self._read_large(batch[0])
                 continue
-            request = self.store.BatchReadBlobsRequest(digests=batch)
+            request = self.store.BatchReadBlobsRequest(instance_name=self.instance, digests=batch)
             for each in self.files.BatchReadBlobs(request, timeout=self.timeout).responses:
                 if each.status.code not in (0, NOT_FOUND):
                     raise ValueError(f"it cannot read {each.digest.hash}: {each.status.message}")
@@ -82,8 +86,10 @@ class ContentServer:
     def find_missing(self, digests: list[Any]) -> set[str]:
         """The hashes of what the server does not have."""
         found: set[str] = set()
+        self.url = self.files_url
         for start in range(0, len(digests), BATCH_DIGESTS):
-            request = self.store.FindMissingBlobsRequest(blob_digests=digests[start : start + BATCH_DIGESTS])
+            batch = digests[start : start + BATCH_DIGESTS]
+            request = self.store.FindMissingBlobsRequest(instance_name=self.instance, blob_digests=batch)
             answer = self.files.FindMissingBlobs(request, timeout=self.timeout)
             found.update(digest.hash for digest in answer.missing_blob_digests)
         return found
@@ -91,13 +97,15 @@ class ContentServer:
     def offer(self, content: bytes) -> str:
         """Why the server does not take ``content``; empty when it does."""
         digest = self.store.Digest(hash=hashlib.sha256(content).hexdigest(), size_bytes=len(content))
-        request = self.store.BatchUpdateBlobsRequest()
+        self.url = self.files_url
+        request = self.store.BatchUpdateBlobsRequest(instance_name=self.instance)
         request.requests.add(digest=digest, data=content)
         status = self.files.BatchUpdateBlobs(request, timeout=self.timeout).responses[0].status
         return f"status {status.code}: {status.message}" if status.code else ""
 
     def _read_large(self, digest: Any) -> bytes | None:
-        request = self.stream.ReadRequest(resource_name=f"blobs/{digest.hash}/{digest.size_bytes}")
+        name = "/".join(filter(None, (self.instance, f"blobs/{digest.hash}/{digest.size_bytes}")))
+        request = self.stream.ReadRequest(resource_name=name)
         try:
             return b"".join(part.data for part in self.bytes.Read(request, timeout=self.timeout))
         except self.failure as error:
@@ -190,6 +198,19 @@ def _split_batches(digests: list[Any]) -> Iterator[list[Any]]:
         yield batch
 
 
+def _open_channel(grpc: Any, server: dict[str, Any]) -> Any:
+    scheme, _unused, address = server["url"].partition("://")
+    address = address.rstrip("/")
+    if scheme != "https":
+        return grpc.insecure_channel(address)
+    files = [server.get(name) for name in ("server-cert", "client-key", "client-cert")]
+    credentials = grpc.ssl_channel_credentials(*(Path(file).read_bytes() if file else None for file in files))
+    if server.get("access-token"):
+        token = grpc.access_token_call_credentials(Path(server["access-token"]).read_text(encoding="utf-8").strip())
+        credentials = grpc.composite_channel_credentials(credentials, token)
+    return grpc.secure_channel(address, credentials)
+
+
 def _import_messages(name: str) -> Any:
     return importlib.import_module(f"buildstream._protos.{name}")
 
@@ -197,6 +218,7 @@ def _import_messages(name: str) -> Any:
 def main() -> None:
     """Answer the question in the file that the command line names."""
     question = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    server = None
     try:
         server = ContentServer(question)
         answer: dict[str, Any] = {"missing": find_missing(server, question["names"])}
@@ -205,6 +227,7 @@ def main() -> None:
     except Exception as error:  # whatever it is, the caller tells it with the server's name
         code, details = getattr(error, "code", None), getattr(error, "details", None)
         answer = {"error": f"{code().name}: {details()}" if code and details else f"{type(error).__name__}: {error}"}
+        answer["url"] = server.url if server is not None else question["index"]["url"]
     json.dump(answer, sys.stdout)
 
 

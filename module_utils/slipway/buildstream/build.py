@@ -10,11 +10,16 @@ from pathlib import Path
 
 from ..errors import SlipwayError, refuse
 from ..progress import Progress
-from .cache import is_cached
+from .cache import is_cached, read_setting
 from .command import Build, Project, require_bst, require_project, run_bst
 from .log import find_remote_faults
+from .push import complete_artifacts
+from .servers import Artifact, AwayError, Server, find_missing, read_servers
 from .session import BuildError, BuiltElement, OnEvent, Session, extract_complaint, ignore_event
 
+#: Seconds that an element may wait for a worker that takes it, and that an artifact server may be away.
+QUEUE_TIMEOUT = 1800.0
+AWAY_TIMEOUT = 600.0
 #: What helps when an artifact cannot be taken out of the cache.
 NOT_CACHED = "Run the build stage again, or name an artifact server that has it in BuildStream's configuration."
 NOT_PULLED = (
@@ -39,6 +44,21 @@ def find_built(
     ]
 
 
+def find_unheld(project: Project, known: Sequence[BuiltElement]) -> set[str]:
+    """The architectures of those elements that an artifact server lacks to which the configuration says to push.
+
+    One that does not answer is taken for one that lacks them.
+    """
+    artifacts = [Artifact(each.architecture, each.element, each.artifact) for each in known if each.artifact]
+    lost: set[str] = set()
+    for server in _read_servers(project) if artifacts else []:
+        try:
+            lost |= find_missing(project, server, artifacts).keys()
+        except AwayError:
+            return {each.architecture for each in artifacts}
+    return {each.architecture for each in artifacts if each.name in lost}
+
+
 def build_all(
     project: Project,
     builds: Sequence[Build],
@@ -47,6 +67,8 @@ def build_all(
     timeout: float,
     progress: Progress | None = None,
     on_event: OnEvent | None = None,
+    queue_timeout: float = QUEUE_TIMEOUT,
+    away_timeout: float = AWAY_TIMEOUT,
 ) -> tuple[list[BuiltElement], str]:
     """Build every entry of ``builds`` at the same time; return each element, and BuildStream's version.
 
@@ -56,15 +78,25 @@ def build_all(
     failure names each failed element with its architecture and its log, which is kept in ``log_directory``
     beside the whole output, ``build-<architecture>.log``. An entry may take ``timeout`` seconds.
 
-    An artifact server that the configuration says to push to must have each wanted element in the end: BuildStream
-    itself goes on with a warning without it, and other hosts would not find what was built.
+    An artifact server that the configuration says to push to must hold in the end each wanted element, and what else
+    this host has of what they were built from: BuildStream itself goes on with a warning without it, and other hosts
+    would not find what was built. So it is asked; what it lacks is pushed once more, and while it is away it is waited
+    for, ``away_timeout`` seconds. On a farm, an element fails that no worker takes for ``queue_timeout`` seconds, while
+    none runs that wants the same of a worker.
     """
     require_bst(project)
     require_project(project)
     log_directory.mkdir(parents=True, exist_ok=True)
     progress = progress or Progress(None)
     sessions = [
-        Session(project, build, log_directory=log_directory, progress=progress, on_event=on_event or ignore_event)
+        Session(
+            project,
+            build,
+            log_directory=log_directory,
+            progress=progress,
+            on_event=on_event or ignore_event,
+            queue_timeout=queue_timeout,
+        )
         for build in builds
     ]
     with ThreadPoolExecutor(max_workers=max(1, len(sessions))) as pool:
@@ -87,15 +119,34 @@ def build_all(
         )
         error.lost = {key: faults for session in sessions for key, faults in session.list_lost()}
         raise error
+    servers = _read_servers(project)
+    asked = {each.url for server in servers for each in (server, server.files or server)}
     refuse(
         "push",
         "what was built",
-        [finding for session in sessions for finding in session.find_unpushed()],
+        [finding for session in sessions for finding in session.find_unpushed(asked)],
         summary="everything was built, but not everything was pushed to where other hosts pull it from",
         do_next="Check that the server runs and takes this host's artifacts. Run again: nothing is built twice.",
     )
+    artifacts = [artifact for session in sessions for artifact in session.list_artifacts()] if servers else []
+    for server in servers:
+        complete_artifacts(
+            project,
+            builds,
+            artifacts,
+            server,
+            log_directory=log_directory,
+            timeout=timeout,
+            away_timeout=away_timeout,
+            progress=progress,
+        )
     versions = [session.log.version for session in sessions]
     return [built for session in sessions for built in session.list_built()], next(filter(None, versions), "")
+
+
+def _read_servers(project: Project) -> list[Server]:
+    conf = project.directory / "project.conf"
+    return read_servers(project.config, read_setting(conf, "name") or "") if conf.is_file() else []
 
 
 def check_out(project: Project, artifact: str, *, archive: Path, timeout: float) -> None:

@@ -37,7 +37,21 @@ def read_setting(file: Path, name: str) -> str | None:
     return None if node is None else node.text
 
 
-def _find_configuration(config: Path | None) -> Path | None:
+def builds_remotely(config: Path | None) -> bool:
+    """Whether elements are built by a remote execution service, and not on this host."""
+    file = find_configuration(config)
+    node = None if file is None else read_mapping(file.read_bytes(), file=str(file)).get("remote-execution")
+    return node is not None and "execution-service" in (node.mapping or {})
+
+
+def list_names(config: Path | None) -> dict[str, str]:
+    """The names of the artifacts in the local cache, by their keys."""
+    refs = find_cache(config) / "artifacts" / "refs"
+    return {path.name: path.relative_to(refs).as_posix() for path in refs.glob("*/*/*")}
+
+
+def find_configuration(config: Path | None) -> Path | None:
+    """BuildStream's user configuration, if there is one."""
     home = Path(os.environ.get("XDG_CONFIG_HOME") or "~/.config").expanduser()
     files = [home / "buildstream2.conf", home / "buildstream.conf"] if config is None else [config]
     return next((file for file in files if file.is_file()), None)
@@ -46,7 +60,7 @@ def _find_configuration(config: Path | None) -> Path | None:
 def find_cache(config: Path | None) -> Path:
     """The directory of BuildStream's cache."""
     default = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "buildstream"
-    file = _find_configuration(config)
+    file = find_configuration(config)
     stated = None if file is None else read_setting(file, "cachedir")
     return default if stated is None else Path(os.path.expandvars(os.path.expanduser(stated)))
 

@@ -11,7 +11,7 @@ import shutil
 import signal
 import string
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from ..errors import SlipwayError
 from ..files import make_scratch
 from ..process import Completed, run
 from ..yamltext import read_strictly
-from .cache import read_setting
+from .cache import builds_remotely, read_setting
 from .log import Node
 from .watch import Verdict, Watch
 
@@ -95,8 +95,11 @@ def run_bst(
     timeout: float,
     log: Path | None = None,
     watch: Watch | None = None,
+    program: Sequence[str] = (),
 ) -> Completed:
     """Run ``bst`` on a project; any exit status is returned, only a missing bst and the end of the time fail.
+
+    ``program`` is what runs bst, if it is not bst itself.
 
     With ``log`` (appended to), standard output and error are one stream in that file, and ``watch`` reads each of its
     lines while bst runs. When bst has reported its end and does not end, it is ended, and the status is what it
@@ -107,6 +110,7 @@ def run_bst(
     """
     require_bst(project)
     limits = ["setpriv", "--pdeathsig", "INT", "timeout", "--signal=INT", f"--kill-after={GRACE}", f"{timeout:.0f}"]
+    runner = program or [project.bst]
     config = [] if project.config is None else ["--config", str(project.config)]
     common = [*config, "--directory", str(project.directory), "--no-interactive", "--no-colors"]
     with make_scratch("slipway-bst-") as scratch, _open_fifo(scratch / "limiter") as limiter:
@@ -115,7 +119,7 @@ def run_bst(
             out.touch()
             with _follow_file(out, watch, limiter) as follower:
                 done = run(
-                    [*limits, *INTO_FILES, f"{scratch}/limiter", str(out), str(err), project.bst, *common, *words],
+                    [*limits, *INTO_FILES, f"{scratch}/limiter", str(out), str(err), *runner, *common, *words],
                     attempt=attempt,
                     on=str(project.directory),
                     timeout=timeout + 2 * GRACE,
@@ -220,14 +224,14 @@ def require_bst(project: Project) -> None:
 def require_project(project: Project) -> None:
     """Fail unless the directory holds a project and there is a sandbox to build in."""
     missing = project.config is not None and not project.config.is_file()
-    config = "" if missing or project.config is None else project.config.read_text(encoding="utf-8")
+    locally = missing or not builds_remotely(project.config)
     if missing:
         fault, cure = f"its configuration {project.config} is not there", "Provision this host, or correct the path"
     elif not (project.directory / "project.conf").is_file():
         fault, cure = "it is not a BuildStream project: it has no project.conf", "Name the directory of a project"
-    elif "remote-execution:" not in config and shutil.which("bwrap") is None:
+    elif locally and shutil.which("bwrap") is None:
         fault, cure = "its sandbox needs the program bwrap, which was not found", "Install Debian's package bubblewrap"
-    elif "remote-execution:" not in config and not Path("/dev/fuse").exists():
+    elif locally and not Path("/dev/fuse").exists():
         fault, cure = "its sandbox needs /dev/fuse, which is not there", "Install fuse3 and load the kernel's fuse"
     else:
         return

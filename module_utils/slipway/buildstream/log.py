@@ -23,6 +23,9 @@ HOLDERS = ("all", "index")
 PUSHED = re.compile(r"Pushed artifact \S+ -> (?P<url>\S+)|Remote \((?P<there>\S+)\) already has artifact ")
 REMOTE_AWAY = re.compile(r"Failed to initialize remote (?P<url>\S+?): (?P<why>.*)")
 REMOTE_LACKS = re.compile(r"Remote \((?P<url>\S+)\) does not have artifact ")
+#: What becomes of its jobs on a farm, as the module follow tells it, and as BuildStream does.
+REMOTE = re.compile(r"Remote job is (?P<stage>queued|executing|completed): *(?P<told>.*)")
+KNOWN_ACTION = "Action result found in action cache"
 #: What a job may do in silence for hours: other programs do it.
 RUNS = ("Running commands", "Integrating sandbox")
 TRANSFERS = ("fetch", "pull", "push", "track")
@@ -34,7 +37,11 @@ LOG_FOLLOWS = re.compile(r"\s+Printing the last \d+ lines from log file:\s*\Z")
 
 @dataclass(frozen=True)
 class Event:
-    """What happened to an element: ``action`` is fetch, pull, build or push; ``outcome`` started, done or failed."""
+    """What happened to an element: ``action`` is fetch, pull, build or push; ``outcome`` started, done or failed.
+
+    When the action is remote, the outcome is queued, executing, completed, or known when a farm had the result before;
+    then ``reason`` has the properties that are wanted, or the worker.
+    """
 
     element: str
     action: str
@@ -65,6 +72,8 @@ class Log:
         self.remote_faults: dict[str, str] = {}
         #: The servers to which the project's artifacts go, out of all its configuration; None until they are listed.
         self.push_servers: list[str] | None = None
+        #: The elements that are built on a farm, each with the last it told of them; failed when nothing more is told.
+        self.remote: dict[str, str] = {}
         #: How the whole session ended: SUCCESS, FAILURE, or empty while it goes on.
         self.outcome = ""
         self._open: set[tuple[str, str, str]] = set()
@@ -139,6 +148,8 @@ class Log:
             self.pushed.setdefault(element, set()).add(pushed["url"] or pushed["there"])
         if action == "main":
             return None
+        if kind == "INFO" and (event := self._read_remote(element, text)) is not None:
+            return event
         if kind in ("FAILURE", "ERROR", "BUG"):
             self._failing = (element, action, text)
         elif kind in ("START", "SUCCESS") and text.endswith(".log") and f"-{action}." in text:
@@ -147,11 +158,21 @@ class Log:
             return Event(element, action, "started" if kind == "START" else "done", os.path.join(self._directory, text))
         return None
 
+    def _read_remote(self, element: str, text: str) -> Event | None:
+        found = REMOTE.fullmatch(text)
+        stage = found["stage"] if found is not None else "known" if text == KNOWN_ACTION else ""
+        if not stage:
+            return None
+        self.remote[element] = stage
+        return Event(element, "remote", stage, "", found["told"].strip() if found is not None else "")
+
     def _note_failure(self, log: str) -> Event | None:
         if self._failing is None or self._failing[0] in self.failures:
             return None  # the summary at the end repeats the failures
         element, action, reason = self._failing
         self._failing = None
+        if element in self.remote and action == "build":
+            self.remote[element] = "failed"
         self.failures[element] = Event(element, action, "failed", log, reason)
         return self.failures[element]
 

@@ -1,62 +1,32 @@
 # Copyright: The Slipway developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Brings the build artifacts that a public artifact server lacks there, from the BuildStream cache of this host."""
+"""Brings the build artifacts that an artifact server lacks there, from the BuildStream cache of this host."""
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
-import shutil
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from ..errors import SlipwayError, count_of, refuse
 from ..files import make_scratch
-from ..process import run
 from ..progress import Progress
 from ..yamltext import read_mapping, to_plain
-from . import ask
 from .cache import find_cache, is_cached
 from .command import Build, Project, format_options, name_artifact, run_bst, show_elements
 from .log import Log, Node
+from .servers import Artifact, AwayError, Server, explain_refusal, find_missing
 from .watch import Watch
 
 #: BuildStream takes a server as one word in which these mean something.
 URL = re.compile(r"https?://[^\s,=/?#]+/?")
-#: Seconds that the server may take for one answer.
-ANSWER_TIMEOUT = 60
+#: Seconds between two looks whether a server is back.
+AWAY_INTERVAL = 10.0
 #: The settings that say where BuildStream keeps what; a look keeps its own things elsewhere.
 DIRECTORY_SETTINGS = ("cachedir", "logdir", "workspacedir")
-
-
-@dataclass(frozen=True)
-class Server:
-    """A public artifact server, and the files for TLS with it."""
-
-    url: str
-    server_cert: Path | None = None
-    client_cert: Path | None = None
-    client_key: Path | None = None
-
-    def tls_files(self) -> dict[str, str]:
-        """The files by the names that BuildStream gives them."""
-        named = {"server-cert": self.server_cert, "client-key": self.client_key, "client-cert": self.client_cert}
-        return {name: str(path) for name, path in named.items() if path is not None}
-
-
-@dataclass(frozen=True)
-class Artifact:
-    """What an element was built to, for one architecture."""
-
-    architecture: str
-    element: str
-    name: str
-
-    def __str__(self) -> str:
-        return f"{self.architecture}: {self.element} ({self.name})"
 
 
 @dataclass
@@ -93,70 +63,98 @@ def publish_artifacts(
     if not outcome.missing or not write:
         return outcome
     reporter.total = len(outcome.missing)
-    faults = []
-    for build in builds:
-        wanted = [artifact.element for artifact in outcome.missing if artifact.architecture == build.architecture]
-        if wanted:
-            faults += _push_elements(
-                project, build, wanted, server, log_directory=log_directory, timeout=timeout, progress=reporter
-            )
-        if faults:
-            break  # a fault of the server concerns the next architecture too
-    _check_pushed(project, server, outcome.missing, faults, log_directory)
+    _push_missing(
+        project, builds, outcome.missing, server, log_directory=log_directory, timeout=timeout, progress=reporter
+    )
     outcome.pushed = outcome.missing
-    reporter.report(f"{server.url} has all of them now")
     return outcome
 
 
-def find_missing(project: Project, server: Server, artifacts: Iterable[Artifact]) -> dict[str, str]:
-    """By its name what is missing of each artifact that the server does not hold whole."""
-    return dict(_ask_server(project, server, names=sorted({each.name for each in artifacts}))["missing"])
+def complete_artifacts(
+    project: Project,
+    builds: Sequence[Build],
+    artifacts: Sequence[Artifact],
+    server: Server,
+    *,
+    log_directory: Path,
+    timeout: float,
+    away_timeout: float,
+    progress: Progress,
+    sleep: Callable[[float], None] = time.sleep,
+) -> list[Artifact]:
+    """Have the server hold whole what this host has of ``artifacts``; return what it did not hold before.
+
+    What the builds want it must hold in the end. Of the rest, what neither it nor this host has was needed by nobody.
+    A server that is away is waited for.
+    """
+    _check_settings(project, server)
+    wanted = {(build.architecture, element) for build in builds for element in build.elements}
+    deadline = time.monotonic() + away_timeout
+    while True:
+        try:
+            lost = find_missing(project, server, artifacts)
+            missing = _choose_missing(project, artifacts, lost, wanted)
+            if missing:
+                progress.report(f"{count_of(len(missing), 'artifact')} did not get to {server.url} yet")
+                _require_local(project, missing)
+                _push_missing(
+                    project, builds, missing, server, log_directory=log_directory, timeout=timeout, progress=progress
+                )
+        except AwayError as error:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise _make_away_error(server, artifacts, error, wanted=wanted, waited=away_timeout) from error
+            progress.report(f"{server.url} does not answer, and is waited for {left:.0f} s more: {error.came_back}")
+            sleep(min(AWAY_INTERVAL, left))
+        else:
+            return missing
 
 
-def _explain_refusal(project: Project, server: Server) -> list[str]:
-    """Why the server takes nothing; empty when it does."""
-    refusal = _ask_server(project, server, names=[], offer=True)["refusal"]
-    full = "its disk is full: " if re.search(r"no space left|out ?of ?space|quota", refusal, re.IGNORECASE) else ""
-    return [f"{full}it refuses a file: {refusal}"] if refusal else []
+def _choose_missing(
+    project: Project, artifacts: Sequence[Artifact], lost: Mapping[str, str], wanted: Set[tuple[str, str]]
+) -> list[Artifact]:
+    return [
+        each
+        for each in artifacts
+        if each.name in lost and ((each.architecture, each.element) in wanted or is_cached(project.config, each.name))
+    ]
 
 
-def _ask_server(project: Project, server: Server, **wanted: Any) -> dict[str, Any]:
-    question = {"url": server.url, "timeout": ANSWER_TIMEOUT, **wanted}
-    with make_scratch("slipway-ask-") as scratch:
-        program, question_file = Path(scratch, "ask.py"), Path(scratch, "question.json")
-        program.write_text(_read_source(), encoding="utf-8")
-        question_file.write_text(json.dumps({**question, **server.tls_files()}), encoding="utf-8")
-        done = run(
-            [find_interpreter(project.bst), "-I", str(program), str(question_file)],
-            attempt="ask what is missing in",
-            on=server.url,
-            timeout=30 * ANSWER_TIMEOUT,
-        )
-    answer = json.loads(done.stdout)
-    if "error" in answer:
-        raise SlipwayError(
-            "ask which artifacts are in",
-            server.url,
-            answer["error"],
-            do_next="Check that the artifact server runs there and that this host may reach it, and run again.",
-        )
-    return dict(answer)
+def _make_away_error(
+    server: Server, artifacts: Sequence[Artifact], error: AwayError, *, wanted: Set[tuple[str, str]], waited: float
+) -> SlipwayError:
+    named = [str(each) for each in artifacts if (each.architecture, each.element) in wanted]
+    return SlipwayError(
+        "push what was built to",
+        server.url,
+        f"it was waited for {waited:.0f} s and does not answer: {error.came_back}",
+        do_next="Have the artifact server run again, and run again: nothing is built twice.",
+        findings=error.findings or [f"{each} may not be there" for each in named],
+    )
 
 
-def find_interpreter(program: str) -> str:
-    """The Python that runs ``bst``: it has BuildStream's messages."""
-    path = shutil.which(program)
-    head = b"" if path is None else Path(path).read_bytes()[:4096]
-    # pip writes the second form when the path of Python is too long for the first line.
-    found = re.match(rb"#!\s*(/\S*python[\d.]*)|#!/bin/sh\n'''exec' \"?(/[^\"\n]*?python[\d.]*)\"? ", head)
-    if found is None:
-        raise SlipwayError(
-            "find the Python of",
-            program,
-            "there is no such program" if path is None else f"the first line of {path} names no Python",
-            do_next="Name the bst that was installed with BuildStream 2 on this host, and run again.",
-        )
-    return (found[1] or found[2]).decode()
+def _push_missing(
+    project: Project,
+    builds: Sequence[Build],
+    missing: Sequence[Artifact],
+    server: Server,
+    *,
+    log_directory: Path,
+    timeout: float,
+    progress: Progress,
+) -> None:
+    """Push, and ask whether it is there."""
+    faults = []
+    for build in builds:
+        wanted = [artifact.element for artifact in missing if artifact.architecture == build.architecture]
+        if wanted:
+            faults += _push_elements(
+                project, build, wanted, server, log_directory=log_directory, timeout=timeout, progress=progress
+            )
+        if faults:
+            break  # a fault of the server concerns the next architecture too
+    _check_pushed(project, server, missing, faults, log_directory)
+    progress.report(f"{server.url} has all of them now")
 
 
 def isolate_configuration(config: Path | None, scratch: Path) -> str:
@@ -166,21 +164,14 @@ def isolate_configuration(config: Path | None, scratch: Path) -> str:
     return json.dumps({**settings, **{name: str(scratch / name) for name in DIRECTORY_SETTINGS}})
 
 
-def _read_source() -> str:
-    spec = importlib.util.find_spec(ask.__name__)
-    source = getattr(spec and spec.loader, "get_source", lambda _name: None)(ask.__name__)
-    if source is None:
-        raise AssertionError("the source of our own modules is always there")
-    return str(source)
-
-
 def _check_settings(project: Project, server: Server) -> None:
     faults = [
         f"{name}: {path} is not there" if not Path(path).is_file() else f"{name}: {path} has a comma or an equals sign"
-        for name, path in server.tls_files().items()
+        for each in (server, server.files or server)
+        for name, path in each.name_files().items()
         if not Path(path).is_file() or re.search(r"[,=]", path)
     ]
-    if not URL.fullmatch(server.url):
+    if not all(URL.fullmatch(each.url) for each in (server, server.files or server)):
         faults.append("its address is not of the form http://HOST:PORT or https://HOST:PORT")
     if (server.client_cert is None) != (server.client_key is None):
         faults.append("only one of the client's certificate and key is given")
@@ -258,12 +249,12 @@ def _push_elements(
             report = progress.step if event.outcome == "done" else progress.report
             report(f"{subject} is pushed" if event.outcome == "done" else f"{subject} FAILED, its log is {event.log}")
 
-    remote = ",".join([f"url={server.url}", *(f"{name}={path}" for name, path in server.tls_files().items())])
+    remotes = [server.describe()] if server.files is None else _describe_halves(server, server.files)
+    words = [word for each in remotes for word in ("--artifact-remote", _join_words(each))]
     ended = run_bst(
         project,
         *("--on-error", "quit", "--network-retries", "0", "--strict", *format_options(build.options)),
-        *("artifact", "push", "--deps", "none", "--ignore-project-artifact-remotes"),
-        *("--artifact-remote", remote if server.tls_files() else server.url, *elements),
+        *("artifact", "push", "--deps", "none", "--ignore-project-artifact-remotes", *words, *elements),
         attempt=f"push what was built for {build.architecture} from",
         timeout=timeout,
         log=output,
@@ -276,18 +267,28 @@ def _push_elements(
     return [f"{build.architecture}: {first.element}: {first.reason}" if first is not None else why]
 
 
+def _describe_halves(index: Server, files: Server) -> list[dict[str, str]]:
+    return [{**index.describe(), "type": "index"}, {**files.describe(), "type": "storage"}]
+
+
+def _join_words(server: Mapping[str, str]) -> str:
+    return ",".join(f"{name}={value}" for name, value in server.items()) if len(server) > 1 else server["url"]
+
+
 def _check_pushed(
     project: Project, server: Server, pushed: Sequence[Artifact], faults: Sequence[str], log_directory: Path
 ) -> None:
+    kind: type[SlipwayError] = SlipwayError
     try:
         lost = find_missing(project, server, pushed)
-        faults = [*_explain_refusal(project, server), *faults] if lost else faults
+        faults = [*explain_refusal(project, server), *faults] if lost else faults
     except SlipwayError as error:
+        kind = AwayError if isinstance(error, AwayError) else SlipwayError
         faults = [*faults, error.came_back]
         lost = {artifact.name: "the server does not answer" for artifact in pushed}
     if not lost:
         return  # BuildStream complained, but everything was pushed
-    raise SlipwayError(
+    raise kind(
         f"push {len(lost)} of {count_of(len(pushed), 'artifact')} to",
         server.url,
         "; ".join(faults) or "bst succeeded, and they are still missing there",

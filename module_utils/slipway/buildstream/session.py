@@ -4,16 +4,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import SlipwayError
+from ..files import make_scratch
 from ..progress import Progress
-from .cache import find_cache
+from . import follow
+from .cache import builds_remotely, find_cache, list_names
 from .command import Build, Project, format_options, name_artifact, run_bst, show_elements
 from .log import MESSAGE, Event, Log, Node
+from .servers import Artifact, find_interpreter, write_program
 from .watch import Watch
 
 
@@ -43,6 +48,9 @@ class BuildError(SlipwayError):
     lost: Mapping[tuple[str, str], Sequence[Fault]] = {}
 
 
+#: How the stages of jobs on a farm are counted for people.
+STAGES = {"queued": "waiting", "executing": "running", "completed": "done", "known": "known before", "failed": "failed"}
+
 #: Called with an architecture and what happened there to an element.
 OnEvent = Callable[[str, Event], None]
 
@@ -51,7 +59,14 @@ class Session:
     """One ``bst build``, from its start to what became of its elements."""
 
     def __init__(
-        self, project: Project, build: Build, *, log_directory: Path, progress: Progress, on_event: OnEvent
+        self,
+        project: Project,
+        build: Build,
+        *,
+        log_directory: Path,
+        progress: Progress,
+        on_event: OnEvent,
+        queue_timeout: float,
     ) -> None:
         self.log = Log()
         self.unbuilt: tuple[str, ...] = build.elements
@@ -60,6 +75,7 @@ class Session:
         self._progress = progress
         self._log_directory = log_directory
         self._on_event = on_event
+        self._queue_timeout = queue_timeout
         self._faults: dict[str, list[Fault]] = {}
         self._counted = False
         output = log_directory / f"build-{build.architecture}.log"
@@ -72,15 +88,17 @@ class Session:
         for earlier in (output, *self._log_directory.glob(f"failed-{architecture}-*.log")):
             earlier.unlink(missing_ok=True)
         try:
-            ended = run_bst(
-                self._project,
-                *("--on-error", "continue", "--error-lines", "20", "--verbose", "--strict"),
-                *(*format_options(self._build.options), "build", "--retry-failed", *self._build.elements),
-                attempt=f"build for {architecture} in",
-                timeout=timeout,
-                log=output,
-                watch=Watch(self.log, find_cache(self._project.config), self._read_line),
-            )
+            with _follow_jobs(self._project, self._queue_timeout) as program:
+                ended = run_bst(
+                    self._project,
+                    *("--on-error", "continue", "--error-lines", "20", "--verbose", "--strict"),
+                    *(*format_options(self._build.options), "build", "--retry-failed", *self._build.elements),
+                    attempt=f"build for {architecture} in",
+                    timeout=timeout,
+                    log=output,
+                    watch=Watch(self.log, find_cache(self._project.config), self._read_line),
+                    program=program,
+                )
         except SlipwayError as error:
             self._general = Fault("", str(error), output)
             return [f"{architecture}: {error}", *self._explain_failures({})]
@@ -107,6 +125,7 @@ class Session:
             log_directory=self._log_directory,
             progress=self._progress,
             on_event=self._on_event,
+            queue_timeout=self._queue_timeout,
         )
         again._counted = self._counted
         return again
@@ -126,14 +145,26 @@ class Session:
             was = element in self.log.listed and self.log.listed[element].state == "cached"
             yield BuiltElement(element, self._build.architecture, nodes[element].key, artifact, was)
 
-    def find_unpushed(self) -> list[str]:
-        """A sentence for each wanted element that a server did not get."""
+    def list_artifacts(self) -> list[Artifact]:
+        """What the elements of the pipeline are built to, those of other projects as far as this host has them."""
+        nodes = self.log.listed or show_elements(self._project, self._build)
+        names = list_names(self._project.config) if any(":" in element for element in nodes) else {}
+        listed = []
+        for element, node in nodes.items():
+            name = names.get(node.key) if ":" in element else name_artifact(self._project, element, node.key)
+            if name is not None:
+                listed.append(Artifact(self._build.architecture, element, name))
+        return listed
+
+    def find_unpushed(self, asked: Set[str]) -> list[str]:
+        """A sentence for each wanted element that a server did not get, but for those that are asked themselves."""
         if self.log.push_servers is None:
             return [f"{self._build.architecture}: the output of bst does not say to which servers it pushes"]
         return [
             f"{self._build.architecture}: {element} is not on {server}"
             + (f" ({self.log.remote_faults[server]})" if server in self.log.remote_faults else "")
             for server in self.log.push_servers
+            if server not in asked
             for element in self._build.elements
             if server not in self.log.pushed.get(element, ())
         ]
@@ -142,6 +173,8 @@ class Session:
         event = self.log.read(line)
         if event is not None:
             self._on_event(self._build.architecture, event)
+        if event is not None and event.action == "remote":
+            self._report_job(event)
         if event is None or event.action not in ("fetch", "pull", "build"):
             return
         if not self._counted:
@@ -156,6 +189,18 @@ class Session:
             self._progress.step(f"{what} is built")
         elif event.outcome == "done":
             self._progress.report(f"{what} is {'fetched' if event.action == 'fetch' else 'pulled'}")
+
+    def _report_job(self, event: Event) -> None:
+        counted = Counter(self.log.remote.values())
+        farm = ", ".join(f"{counted[stage]} {word}" for stage, word in STAGES.items() if counted[stage])
+        by = f" on {event.reason}" if event.reason else ""
+        what = {
+            "queued": f"waits for a worker with {event.reason}",
+            "executing": f"runs{by}",
+            "completed": f"has run{by}",
+            "known": "has been built there before",
+        }[event.outcome]
+        self._progress.report(f"{self._build.architecture}: {event.element} {what} (the farm: {farm})")
 
     def _show_elements(self) -> Mapping[str, Node]:
         """What is known of the elements; nothing when not even that can be asked any more, as on a full disk."""
@@ -187,6 +232,18 @@ class Session:
         except OSError:
             return Path(failure.log)
         return kept
+
+
+@contextlib.contextmanager
+def _follow_jobs(project: Project, queue_timeout: float) -> Iterator[Sequence[str]]:
+    """What runs bst: where it builds on a farm, a program that tells what becomes of its jobs there."""
+    if not builds_remotely(project.config):
+        yield ()
+        return
+    with make_scratch("slipway-follow-") as scratch:
+        program = write_program(follow.__name__, scratch)
+        bst = shutil.which(project.bst) or project.bst
+        yield [find_interpreter(project.bst), str(program), f"{queue_timeout:.0f}", bst]
 
 
 def ignore_event(_architecture: str, _event: Event) -> None:

@@ -12,10 +12,12 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway.buildstrea
 from ansible_collections.slipway.release.plugins.module_utils.slipway.buildstream.command import Build, Project
 from ansible_collections.slipway.release.plugins.module_utils.slipway.buildstream.push import (
     DIRECTORY_SETTINGS,
-    Server,
-    find_interpreter,
     isolate_configuration,
     publish_artifacts,
+)
+from ansible_collections.slipway.release.plugins.module_utils.slipway.buildstream.servers import (
+    Server,
+    find_interpreter,
 )
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
 
