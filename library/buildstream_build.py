@@ -16,8 +16,8 @@ description:
     each failed element, its architecture, the wanted elements that it kept from being built, and its log.
   - The builds end when the module ends, however it ends.
   - An artifact server to which O(config) says to push is asked in the end, and whenever the module is called, whether
-    it holds the wanted elements whole, and what they were built from. What it lacks is pushed once more. What it does not
-    get is a failure.
+    it holds the wanted elements whole, and what they were built from. What it lacks is pushed once more. What it does
+    not get is a failure.
 requirements:
   - bubblewrap and fuse3, unless all is built by remote execution
 extends_documentation_fragment:

@@ -84,13 +84,10 @@ def read_servers(config: Path | None, project: str) -> list[Server]:
     of_project = _find(_find(settings, "projects"), project)
     listed = [each for stated in (settings, of_project) for each in _list_stated(stated)]
     pushed = [each for each in listed if str(each.get("push")).lower() in TRUE]
-    kinds = {
-        kind: [each for each in pushed if (each.get("type") or "all") == kind] for kind in ("all", "index", "storage")
-    }
-    stores = [_make_server(each) for each in kinds["storage"]]
-    found = [_make_server(each) for each in kinds["all"]]
-    # BuildStream gives each index all files of each store.
-    found += [_make_server(each, files=store) for each in kinds["index"] for store in stores]
+    stores = [_make_server(each) for each in pushed if each.get("type") == "storage"]
+    found = [_make_server(each) for each in pushed if each.get("type") in (None, "all")]
+    # What is pushed is named in each index, and its files go to each store.
+    found += [_make_server(each, files=store) for each in pushed if each.get("type") == "index" for store in stores]
     return list(dict.fromkeys(found))
 
 

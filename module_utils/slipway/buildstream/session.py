@@ -88,7 +88,7 @@ class Session:
         for earlier in (output, *self._log_directory.glob(f"failed-{architecture}-*.log")):
             earlier.unlink(missing_ok=True)
         try:
-            with _follow_jobs(self._project, self._queue_timeout) as program:
+            with _follow_jobs(self._project, self._queue_timeout, self._progress) as program:
                 ended = run_bst(
                     self._project,
                     *("--on-error", "continue", "--error-lines", "20", "--verbose", "--strict"),
@@ -235,15 +235,23 @@ class Session:
 
 
 @contextlib.contextmanager
-def _follow_jobs(project: Project, queue_timeout: float) -> Iterator[Sequence[str]]:
+def _follow_jobs(project: Project, queue_timeout: float, progress: Progress) -> Iterator[Sequence[str]]:
     """What runs bst: where it builds on a farm, a program that tells what becomes of its jobs there."""
     if not builds_remotely(project.config):
+        yield ()
+        return
+    try:
+        interpreter = find_interpreter(project.bst)
+    except SlipwayError as error:
+        progress.report(
+            f"what becomes of jobs on the farm is not told, and a job that no worker takes is kept: {error}"
+        )
         yield ()
         return
     with make_scratch("slipway-follow-") as scratch:
         program = write_program(follow.__name__, scratch)
         bst = shutil.which(project.bst) or project.bst
-        yield [find_interpreter(project.bst), str(program), f"{queue_timeout:.0f}", bst]
+        yield [interpreter, str(program), f"{queue_timeout:.0f}", bst]
 
 
 def ignore_event(_architecture: str, _event: Event) -> None:
