@@ -10,8 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..errors import refuse
-
 #: The services of a farm. A farm has one that executes, or a cache, or both.
 SERVICES = ("execution", "storage", "action_cache", "artifacts", "index", "sources")
 #: What proves who asks whom, and what in a text shows that it is that; each is a text or, with ``_file``, a path.
@@ -64,8 +62,8 @@ class Farm:
     texts: Mapping[str, str] = field(default_factory=dict)
 
 
-def read_farm(given: Any, directory: str) -> Farm:
-    """What an inventory says of a farm; all that is wrong with it is refused at once, and no secret is told.
+def read_farm(given: Any, directory: str) -> tuple[Farm, list[str]]:
+    """What an inventory says of a farm, and a sentence for each fault of it; none of them tells a secret.
 
     Certificates, keys and tokens that are given as texts are to be written to files in ``directory``. What stands
     beside the services holds for each of them that does not say otherwise.
@@ -104,13 +102,7 @@ def read_farm(given: Any, directory: str) -> Farm:
         faults.append("storage is missing, where the files are")
     if "action_cache" in services and "execution" not in services:
         faults.append("action_cache is given without execution")
-    refuse(
-        "use",
-        "the farm",
-        list(dict.fromkeys(faults)),
-        do_next="Correct release_build_farm in the inventory; docs/farm.md describes it.",
-    )
-    return Farm(services, texts)
+    return Farm(services, texts), list(dict.fromkeys(faults))
 
 
 def configure_farm(farm: Farm, *, push: bool, build: bool) -> dict[str, Any]:

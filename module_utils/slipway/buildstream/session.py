@@ -243,9 +243,7 @@ def _follow_jobs(project: Project, queue_timeout: float, progress: Progress) -> 
     try:
         interpreter = find_interpreter(project.bst)
     except SlipwayError as error:
-        progress.report(
-            f"what becomes of jobs on the farm is not told, and a job that no worker takes is kept: {error}"
-        )
+        progress.report(f"what becomes of jobs on the farm is not known, and one that no worker takes is kept: {error}")
         yield ()
         return
     with make_scratch("slipway-follow-") as scratch:

@@ -20,7 +20,7 @@ HOSTS = (
     "mason",
     "trove",
 )
-SHARED = ("build_tools", "packages", "upload_account", "web_site")
+SHARED = ("build_tools", "farm_access", "packages", "upload_account", "web_site")
 STEPS = ["preflight", "install", "configure", "verify"]
 
 
