@@ -163,3 +163,19 @@ def play(project: Project, verb: str, architecture: str, text: str, *, status: i
 
 def for_architecture(architecture: str, *elements: str) -> Build:
     return Build(architecture, elements, {"arch": architecture})
+
+
+#: An element on a farm: the job is queued, its worker dies, and another one has it. A second one was built there before.
+REMOTELY = """\
+[--:--:--][81c9dfa1][   build:one.bst                       ] START   mini/one/81c9dfa1-build.20261121-032257.log
+[--:--:--][81c9dfa1][   build:one.bst                       ] START   Waiting for the remote build to complete
+[--:--:--][81c9dfa1][   build:one.bst                       ] INFO    Remote job is queued: ISA=x86-64 OSFamily=linux
+[--:--:--][81c9dfa1][   build:one.bst                       ] INFO    Remote job is executing: worker-1
+[--:--:--][81c9dfa1][   build:one.bst                       ] INFO    Remote job is queued: ISA=x86-64 OSFamily=linux
+[--:--:--][9f6d8a1c][   build:systems/good.bst] INFO    Action result found in action cache
+[--:--:--][81c9dfa1][   build:one.bst                       ] INFO    Remote job is executing:\x20
+[--:--:--][81c9dfa1][   build:one.bst                       ] INFO    Remote job is completed: worker-2
+[00:00:00][81c9dfa1][   build:one.bst                       ] SUCCESS Waiting for the remote build to complete
+[00:00:01][81c9dfa1][   build:one.bst                       ] SUCCESS mini/one/81c9dfa1-build.20261121-032257.log
+[--:--:--][da4571f6][   build:bad.bst                       ] INFO    Remote job is queued: ISA=aarch32 OSFamily=linux
+"""

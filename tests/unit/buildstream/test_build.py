@@ -29,6 +29,7 @@ from bstlogs import (
     LACKING,
     PUSHED,
     PUSHED_BEFORE,
+    REMOTELY,
     SHOWN,
     STUMBLED,
     UNKNOWN,
@@ -63,6 +64,30 @@ def test_everything_that_was_built_is_returned_by_architecture(project: Project,
         "1/4 x86_64: one.bst is built",
     ]
     assert said[-1] == "2/4 x86_64: systems/good.bst is built"
+
+
+def test_what_becomes_of_elements_on_a_farm_is_told_and_counted(project: Project, tmp_path: Path) -> None:
+    play(project, "build", "x86_64", HEADING + REMOTELY + BAD, status=255)
+    play(project, "show", "x86_64", SHOWN)
+    progress = Progress(tmp_path / "progress")
+    with pytest.raises(BuildError):
+        build_all(
+            project,
+            [for_architecture("x86_64", "systems/good.bst", "systems/broken.bst")],
+            log_directory=tmp_path / "logs",
+            timeout=60,
+            progress=progress,
+        )
+    said = [line.split(" ", 2)[2] for line in (tmp_path / "progress").read_text().splitlines()]
+    assert [line.removeprefix("x86_64: ") for line in said if "farm" in line] == [
+        "one.bst waits for a worker with ISA=x86-64 OSFamily=linux (the farm: 1 waiting)",
+        "one.bst runs on worker-1 (the farm: 1 running)",
+        "one.bst waits for a worker with ISA=x86-64 OSFamily=linux (the farm: 1 waiting)",
+        "systems/good.bst has been built there before (the farm: 1 waiting, 1 known before)",
+        "one.bst runs (the farm: 1 running, 1 known before)",
+        "one.bst has run on worker-2 (the farm: 1 done, 1 known before)",
+        "bad.bst waits for a worker with ISA=aarch32 OSFamily=linux (the farm: 1 waiting, 1 done, 1 known before)",
+    ]
 
 
 def test_options_and_elements_reach_bst(project: Project, tmp_path: Path) -> None:
