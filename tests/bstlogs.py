@@ -165,7 +165,7 @@ def for_architecture(architecture: str, *elements: str) -> Build:
     return Build(architecture, elements, {"arch": architecture})
 
 
-#: An element on a farm: the job is queued, its worker dies, and another one has it. A second one was built there before.
+#: An element on a farm: its job is queued, its worker dies, and another one has it. A second was built there before.
 REMOTELY = """\
 [--:--:--][81c9dfa1][   build:one.bst                       ] START   mini/one/81c9dfa1-build.20261121-032257.log
 [--:--:--][81c9dfa1][   build:one.bst                       ] START   Waiting for the remote build to complete
