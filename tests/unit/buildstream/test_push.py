@@ -8,18 +8,23 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ansible_collections.slipway.release.plugins.module_utils.slipway.buildstream import push
 from ansible_collections.slipway.release.plugins.module_utils.slipway.buildstream.ask import BATCH_BYTES, _split_batches
 from ansible_collections.slipway.release.plugins.module_utils.slipway.buildstream.command import Build, Project
 from ansible_collections.slipway.release.plugins.module_utils.slipway.buildstream.push import (
     DIRECTORY_SETTINGS,
+    complete_artifacts,
     isolate_configuration,
     publish_artifacts,
 )
 from ansible_collections.slipway.release.plugins.module_utils.slipway.buildstream.servers import (
+    Artifact,
+    AwayError,
     Server,
     find_interpreter,
 )
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
+from ansible_collections.slipway.release.plugins.module_utils.slipway.progress import Progress
 
 CONFIG = """\
 # Written by the provisioning.
@@ -115,3 +120,71 @@ def test_an_answer_never_grows_over_its_limit():
     batches = list(_split_batches(many))
     assert [digest for batch in batches for digest in batch] == many
     assert max(len(batch) for batch in batches) * 200 <= BATCH_BYTES
+
+
+SYSTEM, PART, OTHER = (
+    Artifact("x86_64", f"{name}.bst", f"mini/{name}/{'0' * 64}") for name in ("sys", "part", "other")
+)
+
+
+@pytest.fixture
+def completed(tmp_path, monkeypatch):
+    """Completes what a server has of a system; the caller says what the server and this host have, before and after."""
+    (tmp_path / "project.conf").write_text("name: mini\n")
+    pushed = []
+
+    def complete(answers, *, here, away=0.0):
+        left = list(answers)
+
+        def find(*_words):
+            answer = left.pop(0)
+            if isinstance(answer, Exception):
+                raise answer
+            return {artifact.name: "gone" for artifact in answer}
+
+        monkeypatch.setattr(push, "find_missing", find)
+        monkeypatch.setattr(push, "explain_refusal", lambda *_words: ["its disk is full"])
+        monkeypatch.setattr(push, "is_cached", lambda _config, name: name in [artifact.name for artifact in here])
+        monkeypatch.setattr(
+            push, "_push_elements", lambda _project, _build, elements, *_, **__: pushed.append(elements) or []
+        )
+        found = complete_artifacts(
+            Project(tmp_path),
+            [Build("x86_64", (SYSTEM.element,))],
+            [PART, OTHER, SYSTEM],
+            Server("http://cache:1"),
+            log_directory=tmp_path,
+            timeout=1,
+            away_timeout=away,
+            progress=Progress(tmp_path / "progress"),
+            sleep=lambda _seconds: None,
+        )
+        return found, pushed
+
+    return complete
+
+
+def away():
+    return AwayError("ask which artifacts are in", "http://cache:1", "UNAVAILABLE: refused", do_next="Wait.")
+
+
+def test_a_server_gets_what_this_host_has_and_need_not_get_what_nobody_needed(completed):
+    assert completed([[]], here=[SYSTEM]) == ([], [])
+    found, pushed = completed([[PART, OTHER, SYSTEM], [OTHER]], here=[PART, SYSTEM])
+    assert (found, pushed) == ([PART, SYSTEM], [["part.bst", "sys.bst"]])
+
+
+def test_a_server_that_comes_back_in_the_middle_is_waited_for(completed):
+    answers = [away(), [SYSTEM], away(), [SYSTEM], []]
+    assert completed(answers, here=[SYSTEM], away=60)[1] == [["sys.bst"], ["sys.bst"]]
+
+
+def test_what_a_server_does_not_get_is_named(completed):
+    with pytest.raises(SlipwayError, match="neither the server nor the cache of this host has all of them"):
+        completed([[SYSTEM]], here=[])
+    with pytest.raises(SlipwayError, match=r"push 1 of 2 artifacts to http://cache:1: its disk is full") as caught:
+        completed([[PART, SYSTEM], [PART]], here=[PART, SYSTEM])
+    assert caught.value.findings == [f"{PART}: gone"]
+    with pytest.raises(SlipwayError, match="was waited for 0 s and does not answer: UNAVAILABLE: refused") as caught:
+        completed([away()], here=[SYSTEM])
+    assert caught.value.findings == [f"{SYSTEM} may not be there"]
