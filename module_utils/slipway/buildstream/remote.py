@@ -148,7 +148,10 @@ def _read_service(
     if not isinstance(instance, str) or not INSTANCE.fullmatch(instance):
         faults.append(f"the instance of {name} is not a name of letters, digits and ._/-")
     files: dict[str, str] = {}
+    plain = match is not None and match["scheme"] == "http"
     for credential, form in CREDENTIALS.items():
+        if plain and credential != "token" and stated[""] & {credential, f"{credential}_file"}:
+            continue  # the certificates are for the others, which speak TLS
         text, file = stated.get(credential) or "", stated.get(f"{credential}_file") or ""
         if text and file:
             faults.append(f"both {credential} and {credential}_file are given for {name}")
@@ -166,7 +169,7 @@ def _read_service(
             files[credential] = path
     if ("client_cert" in files) != ("client_key" in files):
         faults.append(f"only one of client_cert and client_key is given for {name}")
-    if match is not None and match["scheme"] == "http" and files:
+    if plain and files:
         faults.append(f"the address of {name} is http, which protects no {' and '.join(files)}: give one with https")
     minutes = stated.get("token_reload_minutes") or 0
     if isinstance(minutes, bool) or not re.fullmatch(r"[0-9]{1,6}", str(minutes)):

@@ -101,6 +101,12 @@ def test_a_service_may_have_credentials_of_its_own() -> None:
     }
 
 
+def test_certificates_for_all_are_not_for_a_service_without_tls() -> None:
+    farm, faults = read_farm({"artifacts": "https://a:1", "sources": "http://s:2", "server_cert": CERTIFICATE}, "/d")
+    assert faults == []
+    assert [farm.services[name].files for name in ("artifacts", "sources")] == [{"server_cert": "/d/server_cert"}, {}]
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [
