@@ -1,5 +1,8 @@
 # On the scheduler: BuildGrid with its database, and a cache of artifacts behind nginx. Both speak TLS and want a token.
-apt-get install -qq -y --no-install-recommends postgresql nginx-light openssl python3-venv > /dev/null
+[ -x /usr/bin/buildbox-casd ] || {
+  apt-get install -qq -y --no-install-recommends postgresql nginx-light openssl python3-venv > /dev/null
+  install_buildbox
+}
 id buildgrid > /dev/null 2>&1 || useradd --system --create-home --home-dir /srv/buildgrid buildgrid
 cd /
 runuser -u postgres -- psql -qc 'CREATE ROLE buildgrid LOGIN' 2> /dev/null || true

@@ -1,4 +1,5 @@
 # On a worker: it asks the scheduler for jobs, and keeps the files that they need.
+[ -x /usr/bin/buildbox-worker ] || install_buildbox
 (umask 077 && printf '%s\n' "$CA" > /etc/farm/ca.crt && printf %s "$TOKEN" > /etc/farm/token)
 install -d /srv/files
 write_unit files '' root "/usr/bin/buildbox-casd --cas-remote=https://scheduler:50051 --cas-instance=main \
