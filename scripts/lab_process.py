@@ -114,13 +114,13 @@ def list_children(pid: int) -> list[int]:
 
 
 def is_init(pid: int) -> bool:
-    """Whether the process is PID 1 of a namespace below ours."""
+    """Whether the process is PID 1 of a namespace right below ours: a host's own, not that of a sandbox on it."""
     try:
         status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
     except OSError:
         return False
     inner = next((line.split()[1:] for line in status.splitlines() if line.startswith("NSpid:")), [])
-    return len(inner) > 1 and inner[-1] == "1"
+    return inner[1:] == ["1"]
 
 
 def run_command(*argv: str, attempt: str, on: str, ok_codes: Sequence[int] = (0,), timeout: float = 60.0) -> str:

@@ -48,6 +48,21 @@ def test_each_host_is_a_whole_system_that_ansible_reaches(fleet: Lab) -> None:
 
 
 @root_only
+def test_of_all_that_are_the_first_of_a_namespace_a_crash_kills_the_host_alone() -> None:
+    """The first of a sandbox would be seen to end by what runs on the host."""
+    process = importlib.import_module("scripts.lab_process")
+    with subprocess.Popen(["unshare", "-pf", "sh", "-c", "unshare -pf sleep 60; :"]) as outside:
+        deadline = time.monotonic() + 30
+        found: list[list[int]] = []
+        while len(found) < 4 and time.monotonic() < deadline:
+            found = [[outside.pid]]
+            while below := [child for pid in found[-1] for child in process.list_children(pid)]:
+                found.append(below)
+        assert [[process.is_init(pid) for pid in pids] for pids in found] == [[False], [True], [False], [False]]
+        os.kill(found[1][0], signal.SIGKILL)
+
+
+@root_only
 def test_hosts_that_are_up_stay_as_they_are(fleet: Lab) -> None:
     before = boot(fleet, "trove")
     fleet.up()

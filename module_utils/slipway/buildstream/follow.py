@@ -102,7 +102,7 @@ class Follower:
                     f"No worker of the farm took it for {self._waiting.describe()}: it wants {self._wanted}"
                 ) from None
             if not self._stage and error.code().name in REFUSALS:
-                raise self._failure(f"The farm does not take it: {error.code().name}: {error.details()}") from None
+                raise self._failure(f"The farm does not take it: {_describe_refusal(error)}") from None
             raise
         finally:
             ended.set()
@@ -146,13 +146,28 @@ class Follower:
 def follow_jobs(waiting: Waiting) -> None:
     """Have BuildStream's remote sandboxes go through followers."""
     sandbox = importlib.import_module("buildstream.sandbox._sandboxremote").SandboxRemote
+    remote = importlib.import_module("buildstream.sandbox._reremote").RERemote
     failure = importlib.import_module("buildstream._exceptions").SandboxError
-    execute, run = sandbox._execute_action, sandbox.run_remote_command
+    refused = importlib.import_module("grpc").RpcError
+    execute, run, init = sandbox._execute_action, sandbox.run_remote_command, remote.init
 
     @functools.wraps(execute)
     def execute_action(self: Any, action: Any, *more: Any, **named: Any) -> Any:
         self._wanted_properties = " ".join(f"{each.name}={each.value}" for each in action.platform.properties)
-        return execute(self, action, *more, **named)
+        try:
+            return execute(self, action, *more, **named)
+        except failure as error:
+            if isinstance(error.__cause__, refused):
+                what = str(error).partition(": <")[0]
+                raise failure(f"{what}: {_describe_refusal(error.__cause__)}") from None
+            raise
+
+    @functools.wraps(init)
+    def init_remote(self: Any) -> None:
+        try:
+            init(self)
+        except refused as error:
+            raise failure(f"The farm does not answer as it should: {_describe_refusal(error)}") from None
 
     @functools.wraps(run)
     def run_remote_command(self: Any, action_digest: Any) -> Any:
@@ -167,6 +182,12 @@ def follow_jobs(waiting: Waiting) -> None:
             self.re_remote.exec_service = service
 
     sandbox._execute_action, sandbox.run_remote_command = execute_action, run_remote_command
+    remote.init = init_remote
+
+
+def _describe_refusal(error: Any) -> str:
+    """What a service answered, as one line: BuildStream tells it in many, of which the first says nothing."""
+    return f"{error.code().name}: {' '.join(str(error.details()).split())}"
 
 
 def main() -> None:

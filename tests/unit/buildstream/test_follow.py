@@ -138,9 +138,11 @@ def test_a_connection_that_breaks_later_is_left_to_buildstream() -> None:
 
 
 def test_buildstream_still_is_as_it_is_followed(monkeypatch: pytest.MonkeyPatch) -> None:
+    from buildstream.sandbox._reremote import RERemote
     from buildstream.sandbox._sandboxremote import SandboxRemote
 
-    for name in ("_execute_action", "run_remote_command"):
-        monkeypatch.setattr(SandboxRemote, name, getattr(SandboxRemote, name))
+    methods = [(SandboxRemote, "_execute_action"), (SandboxRemote, "run_remote_command"), (RERemote, "init")]
+    for where, name in methods:
+        monkeypatch.setattr(where, name, getattr(where, name))
     follow.follow_jobs(Waiting(1))
-    assert SandboxRemote.run_remote_command.__wrapped__
+    assert all(hasattr(getattr(where, name), "__wrapped__") for where, name in methods)
