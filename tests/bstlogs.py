@@ -179,3 +179,18 @@ REMOTELY = """\
 [00:00:01][81c9dfa1][   build:one.bst                       ] SUCCESS mini/one/81c9dfa1-build.20261121-032257.log
 [--:--:--][da4571f6][   build:bad.bst                       ] INFO    Remote job is queued: ISA=aarch32 OSFamily=linux
 """
+#: The server went away in the middle of a build, which went well.
+UNPUSHED = """\
+[--:--:--][9f6d8a1c][    push:systems/good.bst] START   mini/systems-good/9f6d8a1c-push.20261121-072125.log
+[--:--:--][9f6d8a1c][    push:systems/good.bst] STATUS  Pushing data from artifact 9f6d8a1c -> http://cache:50051
+[00:00:09][9f6d8a1c][    push:systems/good.bst] BUG     Push
+
+    An unhandled exception occured:
+
+    Traceback (most recent call last):
+        raise self
+    grpc._channel._MultiThreadedRendezvous: <_MultiThreadedRendezvous of RPC that terminated with:
+    >
+
+[00:00:12][        ][    main:core activity                 ] FAILURE Build
+"""

@@ -4,8 +4,10 @@
 
 A remote execution service tells at which stage a job is, and which worker has it. BuildStream drops both: it waits,
 and a job whose properties no worker has is waited for for ever. So this program takes its place: it is run by the
-Python that runs ``bst``, imports nothing of Slipway, and looks at the answers on their way. Its arguments are the
-seconds that a job may be queued while none that wants the same runs, and then the program ``bst`` with its words.
+Python that runs ``bst``, imports nothing of Slipway, and looks at the answers on their way. A failure that the farm
+remembers, such as that of a worker whose memory was full, is not taken for an answer: the job is run again. Its
+arguments are the seconds that a job may be queued while none that wants the same runs, and then the program ``bst``
+with its words.
 
 When BuildStream is made otherwise than it knows, it only runs it: nothing is told and nothing given up.
 """
@@ -80,8 +82,14 @@ class Follower:
         self._cancel = cancel
 
     def Execute(self, request: Any) -> Iterator[Any]:  # noqa: N802  # what the service calls it
-        """Begin a job, and tell what it answers."""
-        return self._follow(self._service.Execute(request))
+        """Begin a job, and tell what it answers; begin it anew if that is a failure which is remembered."""
+        for operation in self._follow(self._service.Execute(request)):
+            if request.skip_cache_lookup or not self._is_remembered_failure(operation):
+                yield operation
+                continue
+            request.skip_cache_lookup = True
+            yield from self._follow(self._service.Execute(request))
+            return
 
     def WaitExecution(self, request: Any) -> Iterator[Any]:  # noqa: N802
         """Go on with a job after its connection broke."""
@@ -109,6 +117,12 @@ class Follower:
             looker.join()
             if self._stage == EXECUTING:
                 self._enter(0)
+
+    def _is_remembered_failure(self, operation: Any) -> bool:
+        response = self._response()
+        if not operation.done or not operation.response.Unpack(response):
+            return False
+        return bool(response.cached_result and response.result.exit_code)
 
     def _look(self, call: Any, ended: threading.Event) -> None:
         """Give the job up when it has been queued for too long."""
@@ -150,6 +164,7 @@ def follow_jobs(waiting: Waiting) -> None:
     failure = importlib.import_module("buildstream._exceptions").SandboxError
     refused = importlib.import_module("grpc").RpcError
     execute, run, init = sandbox._execute_action, sandbox.run_remote_command, remote.init
+    check = sandbox._check_action_cache
 
     @functools.wraps(execute)
     def execute_action(self: Any, action: Any, *more: Any, **named: Any) -> Any:
@@ -161,6 +176,11 @@ def follow_jobs(waiting: Waiting) -> None:
                 what = str(error).partition(": <")[0]
                 raise failure(f"{what}: {_describe_refusal(error.__cause__)}") from None
             raise
+
+    @functools.wraps(check)
+    def check_action_cache(self: Any, action_digest: Any) -> Any:
+        result = check(self, action_digest)
+        return None if result is not None and result.exit_code else result
 
     @functools.wraps(init)
     def init_remote(self: Any) -> None:
@@ -182,7 +202,7 @@ def follow_jobs(waiting: Waiting) -> None:
             self.re_remote.exec_service = service
 
     sandbox._execute_action, sandbox.run_remote_command = execute_action, run_remote_command
-    remote.init = init_remote
+    sandbox._check_action_cache, remote.init = check_action_cache, init_remote
 
 
 def _describe_refusal(error: Any) -> str:

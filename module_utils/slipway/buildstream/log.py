@@ -69,6 +69,8 @@ class Log:
         self.failures: dict[str, Event] = {}
         #: The servers that have an element's artifact, and what is wrong with a server.
         self.pushed: dict[str, set[str]] = {}
+        #: The elements whose artifacts could not be pushed to some server, which BuildStream takes for its own bug.
+        self.unpushed: set[str] = set()
         self.remote_faults: dict[str, str] = {}
         #: The servers to which the project's artifacts go, out of all its configuration; None until they are listed.
         self.push_servers: list[str] | None = None
@@ -151,6 +153,8 @@ class Log:
         if kind == "INFO" and (event := self._read_remote(element, text)) is not None:
             return event
         if kind in ("FAILURE", "ERROR", "BUG"):
+            if action == "push":
+                self.unpushed.add(element)
             self._failing = (element, action, text)
         elif kind in ("START", "SUCCESS") and text.endswith(".log") and f"-{action}." in text:
             if kind == "SUCCESS" and element in self.failures and self.failures[element].action == action:

@@ -105,6 +105,9 @@ class Session:
         if ended.returncode == 0:
             self.unbuilt = ()
             return []
+        if self._failed_only_to_push():
+            self.unbuilt = ()
+            return []
         if self.log.failures:
             return self._explain_failures(self._show_elements())
         complaint = self.log.explain_end() or f"bst ended with status {ended.returncode}"
@@ -115,6 +118,13 @@ class Session:
     def failed_to_fetch(self) -> bool:
         """Whether the sources of an element could not be had."""
         return any(failure.action == "fetch" for failure in self.log.failures.values())
+
+    def _failed_only_to_push(self) -> bool:
+        """Whether all that is wanted is built, and only a server did not take it, which is asked again anyway."""
+        if not self.log.unpushed or any(failure.action != "push" for failure in self.log.failures.values()):
+            return False
+        nodes = self._show_elements()
+        return all(element in nodes and nodes[element].state == "cached" for element in self._build.elements)
 
     def retry_alone(self) -> Session:
         """Run the same session once more while no other one runs."""

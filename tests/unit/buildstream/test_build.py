@@ -33,6 +33,7 @@ from bstlogs import (
     SHOWN,
     STUMBLED,
     UNKNOWN,
+    UNPUSHED,
     for_architecture,
     play,
 )
@@ -145,6 +146,17 @@ def test_what_the_server_for_all_hosts_did_not_get_is_a_failure(project: Project
         play(project, "build", "x86_64", heading + GOOD + pushed)
         built, _version = build_all(project, [build], log_directory=tmp_path / "logs", timeout=60)
         assert [each.element for each in built] == ["systems/good.bst"]
+
+
+def test_a_server_that_goes_away_while_it_is_pushed_to_costs_no_system(project: Project, tmp_path: Path) -> None:
+    heading = HEADING.replace("Pipeline\n", SERVERS)
+    play(project, "build", "x86_64", heading + GOOD + UNPUSHED, status=255)
+    play(project, "show", "x86_64", SHOWN)
+    with pytest.raises(SlipwayError, match="everything was built, but not everything was pushed") as caught:
+        build_all(
+            project, [for_architecture("x86_64", "systems/good.bst")], log_directory=tmp_path / "logs", timeout=60
+        )
+    assert caught.value.findings == ["x86_64: systems/good.bst is not on http://cache:50051"]
 
 
 def test_an_output_that_does_not_say_where_it_pushes_is_a_failure(project: Project, tmp_path: Path) -> None:

@@ -52,23 +52,27 @@ class Call:
 
 
 class Service:
-    def __init__(self, call: Call) -> None:
+    def __init__(self, call: Call, *again: Call) -> None:
         self.call = call
+        self.calls = [call, *again]
+        self.requests: list[Any] = []
 
-    def Execute(self, _request: Any) -> Call:  # noqa: N802
-        return self.call
+    def Execute(self, request: Any) -> Call:  # noqa: N802
+        self.requests.append(request.skip_cache_lookup)
+        return self.calls.pop(0)
 
     def WaitExecution(self, _request: Any) -> Call:  # noqa: N802
         return self.call
 
 
-def operation(stage: int, worker: str = "") -> Any:
+def operation(stage: int, worker: str = "", *, failed: bool = False, remembered: bool = False) -> Any:
     made = operations_pb2.Operation(name="job", done=stage == follow.COMPLETED)
     metadata = messages.ExecuteOperationMetadata(stage=stage)
     metadata.partial_execution_metadata.worker = worker
     made.metadata.Pack(metadata)
     if made.done:
-        response = messages.ExecuteResponse()
+        response = messages.ExecuteResponse(cached_result=remembered)
+        response.result.exit_code = int(failed)
         response.result.execution_metadata.worker = worker
         made.response.Pack(response)
     return made
@@ -78,12 +82,25 @@ def followed(call: Call, waiting: Waiting, told: Callable[[str], None]) -> Follo
     return Follower(Service(call), WANTED, waiting=waiting, tell=told, failure=FailedError)
 
 
+@pytest.mark.parametrize(
+    ("failed", "remembered", "again"), [(True, True, True), (True, False, False), (False, True, False)]
+)
+def test_a_failure_that_the_farm_remembers_is_tried_again(*, failed: bool, remembered: bool, again: bool) -> None:
+    first = operation(follow.COMPLETED, "one", failed=failed, remembered=remembered)
+    second = operation(follow.COMPLETED, "two", failed=True)
+    service = Service(Call([operation(follow.QUEUED), first], ends=True), Call([second], ends=True))
+    follower = Follower(service, WANTED, waiting=Waiting(60), tell=lambda _text: None, failure=FailedError)
+    answers = list(follower.Execute(messages.ExecuteRequest()))
+    assert answers[-1] == (second if again else first)
+    assert service.requests == ([False, True] if again else [False])
+
+
 def test_each_stage_is_told_once_with_the_worker_and_all_answers_pass() -> None:
     stages = [follow.QUEUED, follow.QUEUED, follow.EXECUTING, follow.QUEUED, follow.EXECUTING, follow.COMPLETED]
     answers = [operation(stage, "worker 1\n" if stage > follow.QUEUED else "") for stage in stages]
     told: list[str] = []
     follower = followed(Call(answers, ends=True), Waiting(60), told.append)
-    assert list(follower.Execute(None)) == answers
+    assert list(follower.Execute(messages.ExecuteRequest())) == answers
     assert told == [
         f"Remote job is queued: {WANTED}",
         "Remote job is executing: worker 1",
@@ -99,7 +116,7 @@ def test_a_job_that_no_worker_takes_is_given_up_and_leaves_the_queue(monkeypatch
     follower = followed(Call([operation(follow.QUEUED)], ends=False), Waiting(0.05), lambda _text: None)
     follower.on_give_up(lambda: left.append("the queue"))
     with pytest.raises(FailedError, match=f"No worker of the farm took it for 0 s: it wants {WANTED}"):
-        list(follower.Execute(None))
+        list(follower.Execute(messages.ExecuteRequest()))
     assert left == ["the queue"]
 
 
@@ -108,7 +125,7 @@ def test_a_job_that_runs_for_long_is_not_given_up(monkeypatch: pytest.MonkeyPatc
     call = Call([operation(follow.EXECUTING, "one")], ends=False)
     threading.Timer(0.3, call.cancel).start()
     with pytest.raises(grpc.RpcError):
-        list(followed(call, Waiting(0.05), lambda _text: None).Execute(None))
+        list(followed(call, Waiting(0.05), lambda _text: None).Execute(messages.ExecuteRequest()))
 
 
 def test_a_job_may_wait_while_another_that_wants_the_same_runs() -> None:
@@ -128,7 +145,11 @@ def test_a_job_may_wait_while_another_that_wants_the_same_runs() -> None:
 @pytest.mark.parametrize("code", [grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.UNAVAILABLE])
 def test_a_farm_that_refuses_a_job_is_quoted(code: grpc.StatusCode) -> None:
     with pytest.raises(FailedError, match=f"The farm does not take it: {code.name}: as it says"):
-        list(followed(Call([], ends=RefusedError(code)), Waiting(60), lambda _text: None).Execute(None))
+        list(
+            followed(Call([], ends=RefusedError(code)), Waiting(60), lambda _text: None).Execute(
+                messages.ExecuteRequest()
+            )
+        )
 
 
 def test_a_connection_that_breaks_later_is_left_to_buildstream() -> None:
@@ -141,7 +162,8 @@ def test_buildstream_still_is_as_it_is_followed(monkeypatch: pytest.MonkeyPatch)
     from buildstream.sandbox._reremote import RERemote
     from buildstream.sandbox._sandboxremote import SandboxRemote
 
-    methods = [(SandboxRemote, "_execute_action"), (SandboxRemote, "run_remote_command"), (RERemote, "init")]
+    methods = [(SandboxRemote, name) for name in ("_execute_action", "run_remote_command", "_check_action_cache")]
+    methods.append((RERemote, "init"))
     for where, name in methods:
         monkeypatch.setattr(where, name, getattr(where, name))
     follow.follow_jobs(Waiting(1))
