@@ -97,6 +97,7 @@ def complete_artifacts(
             if missing:
                 progress.report(f"{count_of(len(missing), 'artifact')} did not get to {server.url} yet")
                 _require_local(project, missing)
+                progress.total += len(missing)
                 _push_missing(
                     project, builds, missing, server, log_directory=log_directory, timeout=timeout, progress=progress
                 )
