@@ -15,7 +15,7 @@ description:
     the archive has the same bytes as long as the mirror offers the same packages.
   - A base has no device nodes. Owners and modes that a content store does not keep are listed in its file
     C(usr/share/image/permissions), one line C(<octal mode> <uid> <gid> <path>) each.
-  - A base is the file C(<name>-<12 hex digits>.tar.gz), by its SHA-256, and stays when another one is made.
+  - A base is the file C(<suite>-<name>-<12 hex digits>.tar.gz), by its SHA-256, and stays when another one is made.
 extends_documentation_fragment:
   - slipway.release.apt.sources
   - slipway.release.progress
@@ -33,7 +33,7 @@ options:
     required: true
     suboptions: &base
       name:
-        description: The name of the archive.
+        description: The name of the archive, which the suite is put before unless it begins with that.
         type: str
         required: true
       architectures:
@@ -78,11 +78,15 @@ options:
     type: str
     default: bases
   suite:
-    description: The Debian suite.
+    description: The Debian suite, by default that of the machine.
     type: str
-    default: bookworm
+    default: ""
   sources:
-    default: [deb machine bookworm main]
+    description:
+      - Where packages come from, lines as in C(sources.list). The word C(machine) in the place of an address stands for
+        the mirror from which the host's own apt takes that suite.
+      - Without any, O(suite) comes from there.
+    default: []
   epoch:
     description: Seconds since 1970 that no time in an archive exceeds.
     type: int
@@ -103,7 +107,7 @@ EXAMPLES = r"""
     directory: /var/cache/slipway/bases
     epoch: 1700000000
     bases:
-      - name: bookworm-build-x86_64
+      - name: build-x86_64
         architectures: [amd64]
         method: extract
         packages: [gcc, libc6-dev, make, dash, coreutils]
@@ -118,7 +122,9 @@ bases:
   type: list
   elements: dict
 pins:
-  description: For each base that is there, what M(slipway.release.definitions_publish) needs to pin it.
+  description:
+    - For each base that is there, what M(slipway.release.definitions_publish) needs to pin it, whether the definitions
+      name it with its suite or without.
   returned: always
   type: list
   elements: dict
@@ -133,7 +139,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ..module_utils.slipway.apt.sources import resolve_mirrors
+from ..module_utils.slipway.apt.sources import name_sources, read_own_suite, resolve_mirrors
 from ..module_utils.slipway.host.base import Recipe, check_recipes, ensure_bases
 from ..module_utils.slipway.module.options import APT_SOURCES, PROGRESS
 from ..module_utils.slipway.module.report import run_module
@@ -141,7 +147,8 @@ from ..module_utils.slipway.progress import Progress
 
 
 def act(options: dict[str, Any], *, write: bool) -> dict[str, Any]:
-    wanted = {**options, "sources": resolve_mirrors(options["sources"])}
+    suite = options["suite"] or read_own_suite()
+    wanted = {**options, "suite": suite, "sources": resolve_mirrors(name_sources(options["sources"], suite))}
     directory = Path(wanted["directory"])
     recipes = [make_recipe(base, wanted) for base in wanted["bases"]]
     known = [make_recipe(base, wanted) for base in wanted["known"]]
@@ -156,16 +163,18 @@ def act(options: dict[str, Any], *, write: bool) -> dict[str, Any]:
         "changed": bool(absent) or any(base["made"] for base in bases),
         "bases": bases,
         "pins": [
-            {"match": f"{alias}:{base['name']}-*", "url": f"{alias}:{base['file']}", "ref": base["sha256"]}
+            {"match": f"{alias}:{name}-*", "url": f"{alias}:{base['file']}", "ref": base["sha256"]}
             for base in bases
+            for name in (base["name"], base["name"].removeprefix(f"{suite}-"))
         ],
         "absent": absent,
     }
 
 
 def make_recipe(base: dict[str, Any], options: dict[str, Any]) -> Recipe:
+    label = f"{options['suite']}-"
     return Recipe(
-        name=base["name"],
+        name=label + base["name"].removeprefix(label),
         suite=options["suite"],
         sources=tuple(options["sources"]),
         architectures=tuple(base["architectures"]),
@@ -192,12 +201,12 @@ def main() -> None:
         act,
         {
             **PROGRESS,
-            "sources": {**APT_SOURCES["sources"], "default": ["deb machine bookworm main"]},
+            "sources": {**APT_SOURCES["sources"], "default": []},
             "directory": {"type": "path", "required": True},
             "bases": {"type": "list", "elements": "dict", "required": True, "options": base},
             "known": {"type": "list", "elements": "dict", "default": [], "options": base},
             "alias": {"type": "str", "default": "bases"},
-            "suite": {"type": "str", "default": "bookworm"},
+            "suite": {"type": "str", "default": ""},
             "epoch": {"type": "int", "required": True},
             "jobs": {"type": "int", "default": 2},
         },

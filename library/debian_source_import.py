@@ -47,8 +47,16 @@ options:
     description: Where tarballs are kept. One that lies there already is used.
     type: path
     required: true
+  suite:
+    description: The Debian suite, by default that of the machine.
+    type: str
+    default: ""
   sources:
-    default: [deb-src machine bookworm main]
+    description:
+      - Where source packages come from, lines as in C(sources.list). The word C(machine) in the place of an address
+        stands for the mirror from which the host's own apt takes that suite.
+      - Without any, O(suite) comes from there.
+    default: []
   alias:
     description: The alias by which BuildStream elements name O(toplevel), for RV(pins).
     type: str
@@ -97,6 +105,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from ..module_utils.slipway.apt.sources import name_sources, read_own_suite
 from ..module_utils.slipway.module.options import APT_SOURCES, PROGRESS
 from ..module_utils.slipway.module.report import run_module
 from ..module_utils.slipway.progress import Progress
@@ -107,12 +116,13 @@ from ..module_utils.slipway.trove.sources import Archive, SourceRequest, ensure_
 def act(options: dict[str, Any], *, write: bool) -> dict[str, Any]:
     wanted = [SourceRequest(**one) for one in options["imports"]]
     toplevel = Path(options["toplevel"])
+    sources = name_sources(options["sources"], options["suite"] or read_own_suite(), kind="deb-src")
     found = run_as_owner(
         toplevel,
         lambda: ensure_imports(
             wanted,
             toplevel,
-            archive=Archive(tuple(options["sources"]), Path(options["cache"])),
+            archive=Archive(tuple(sources), Path(options["cache"])),
             progress=Progress(options["progress"] if write else None),
             refresh=options["refresh"],
             write=write,
@@ -138,7 +148,8 @@ def main() -> None:
         act,
         {
             **PROGRESS,
-            "sources": {**APT_SOURCES["sources"], "default": ["deb-src machine bookworm main"]},
+            "suite": {"type": "str", "default": ""},
+            "sources": {**APT_SOURCES["sources"], "default": []},
             "toplevel": {"type": "path", "required": True},
             "imports": {"type": "list", "elements": "dict", "required": True, "options": one},
             "cache": {"type": "path", "required": True},

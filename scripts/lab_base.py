@@ -7,12 +7,15 @@ import hashlib
 import json
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from ansible_collections.slipway.release.plugins.module_utils.slipway.apt.sources import resolve_mirrors
+from ansible_collections.slipway.release.plugins.module_utils.slipway.apt.sources import (
+    read_own_suite,
+    resolve_mirrors,
+)
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
 from ansible_collections.slipway.release.plugins.module_utils.slipway.host.venv import make_pip_environment
 from ansible_collections.slipway.release.plugins.module_utils.slipway.locks import hold_flock
@@ -20,7 +23,6 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway.process im
 
 from scripts.lab_fleet import ROOT, SUITES
 
-SUITE = SUITES[0]
 SIGNED = "[signed-by=/usr/share/keyrings/debian-archive-keyring.gpg]"
 #: A server as Debian's own images have it, and what Ansible needs.
 PACKAGES = (
@@ -43,8 +45,9 @@ CHANGES = 3  # of prepare(), so that trees of before are not used
 
 @dataclass(frozen=True)
 class Mirror:
-    """Package sources: as this machine takes them, and as the hosts do, through the gateway."""
+    """Package sources: as this machine takes those of its own suite, and as hosts do, through the gateway."""
 
+    suite: str
     outside: tuple[str, ...]
     inside: tuple[str, ...]
     upstreams: dict[str, str]
@@ -53,20 +56,21 @@ class Mirror:
     def of(self, suite: str) -> Mirror:
         """The same mirror's sources of another suite: a mirror of Debian has them all."""
         outside, inside = (
-            tuple(line.replace(f" {SUITE}", f" {suite}") for line in lines) for lines in (self.outside, self.inside)
+            tuple(line.replace(f" {self.suite}", f" {suite}") for line in lines)
+            for lines in (self.outside, self.inside)
         )
-        return replace(self, outside=outside, inside=inside)
+        return replace(self, suite=suite, outside=outside, inside=inside)
 
 
 def read_mirror() -> Mirror:
-    """This machine's own mirror of the suite, and of its updates where it has them."""
-    wanted = [SUITE, f"{SUITE}-updates", f"{SUITE}-security"]
+    """This machine's own mirror of its suite, and of its updates where it has them."""
+    own = read_own_suite()
     outside = []
-    for suite in wanted:
+    for suite in (own, f"{own}-updates", f"{own}-security"):
         try:
             outside += resolve_mirrors([f"deb {SIGNED} machine {suite} main"])
         except SlipwayError:
-            if suite == SUITE:
+            if suite == own:
                 raise
     inside, upstreams = [], {}
     for line in outside:
@@ -77,14 +81,14 @@ def read_mirror() -> Mirror:
                 "reach from inside the lab",
                 url,
                 "only mirrors that are reached by HTTP can be passed on",
-                do_next=f"Give this machine's apt an http source of {SUITE} and run again.",
+                do_next=f"Give this machine's apt an http source of {own} and run again.",
             )
         upstreams[parts.hostname] = f"{parts.scheme}://{parts.netloc}"
         inside.append(line.replace(url, f"http://{parts.hostname}{parts.path}"))
     proxy = run(
         ["apt-config", "shell", "said", "Acquire::http::Proxy"], attempt="ask for the proxy of", on="apt"
     ).stdout
-    return Mirror(tuple(outside), tuple(inside), upstreams, proxy.strip().removeprefix("said=").strip("'"))
+    return Mirror(own, tuple(outside), tuple(inside), upstreams, proxy.strip().removeprefix("said=").strip("'"))
 
 
 def ensure_base(cache: Path, sources: Mirror, suite: str) -> Path:
@@ -131,28 +135,39 @@ def prepare(tree: Path) -> None:
         archive.unlink()
 
 
-def ensure_wheels(cache: Path) -> Path:
-    """The wheels of requirements.txt, in the versions of constraints.txt, for hosts that have no way out."""
+def ensure_wheels(cache: Path, suites: Collection[str]) -> Path:
+    """The wheels of requirements.txt, in the versions of constraints.txt, for hosts that have no way out.
+
+    They are made for this machine's Python, and those of other suites' Pythons are fetched.
+    """
+    own = ".".join(map(str, sys.version_info[:2]))
+    others = sorted({SUITES[suite] for suite in suites} - {own})
     needed = [ROOT / "requirements.txt", ROOT / "constraints.txt"]
     texts = [path.read_text(encoding="utf-8") for path in needed]
-    directory = cache / f"wheels-{_digest_parts([*texts, sys.implementation.cache_tag])}"
+    directory = cache / f"wheels-{_digest_parts([*texts, sys.implementation.cache_tag, *others])}"
     with _hold_lock(cache, directory, "the wheels for the hosts"):
         if not directory.is_dir():
             print("Fetching the Python packages that hosts need", flush=True)
             making = _make_empty(cache / f"making-{directory.name}")
             making.chmod(0o755)
-            run(
-                [
-                    *(sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", "wheel"),
-                    *("--use-pep517", "-w", str(making), "-r", str(needed[0]), "-c", str(needed[1])),
-                ],
-                attempt="fetch",
-                on=str(directory),
-                do_next="Check whether pip finds its packages and run again.",
-                env=make_pip_environment(sys.executable),
-            )
+            wanted = ["-r", str(needed[0]), "-c", str(needed[1])]
+            _run_pip("wheel", "--use-pep517", "-w", str(making), *wanted, on=directory)
+            for python in others:
+                # What has no wheel anywhere is pure Python, and made already.
+                only = ["--only-binary=:all:", "--find-links", str(making), "--python-version", python]
+                _run_pip("download", "--dest", str(making), *only, *wanted, on=directory)
             making.rename(directory)
     return directory
+
+
+def _run_pip(*words: str, on: Path) -> None:
+    run(
+        [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", *words],
+        attempt="fetch",
+        on=str(on),
+        do_next="Check whether pip finds its packages and run again.",
+        env=make_pip_environment(sys.executable),
+    )
 
 
 @contextlib.contextmanager

@@ -39,7 +39,7 @@ def up(directory: Path, cache: Path, given: argparse.Namespace) -> None:
     for host in lab.hosts:
         lab_host.make_key(lab_host.host_key_path(lab, host), host.name)
     lab_settings.write_ssh(lab)
-    lab_services.ensure(lab, cache, sources=sources, wheels=ensure_wheels(cache))
+    lab_services.ensure(lab, cache, sources=sources, wheels=ensure_wheels(cache, {host.suite for host in lab.hosts}))
     for host in wanted:
         if not lab_host.is_running(lab, host):
             lab_host.launch(lab, host, base=trees[host.suite], sources=sources)

@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from ansible_collections.slipway.release.plugins.module_utils.slipway.apt.sources import read_own_suite
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
 
 ROOT = Path(__file__).resolve().parent.parent
 INVENTORY = ROOT / "inventory/lab/hosts.yml"
 GATEWAY = 1
-#: What hosts may run; the first is what they do unless `lab_suite` says otherwise.
-SUITES = ("bookworm", "trixie")
+#: What hosts may run, each with its version of Python.
+SUITES = {"bookworm": "3.11", "trixie": "3.13"}
+KNOWN = " or ".join(SUITES)
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class Host:
     number: int
     binds: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
-    suite: str = SUITES[0]
+    suite: str = "bookworm"
 
 
 @dataclass(frozen=True)
@@ -121,6 +123,18 @@ def _choose_directory(ours: str, everybodys: str, otherwise: str) -> Path:
     return Path(os.environ.get(everybodys) or Path.home() / otherwise).resolve() / "slipway"
 
 
+def default_suite() -> str:
+    """What hosts run that have no `lab_suite`: what SLIPWAY_LAB_SUITE says, else what this machine does, if they can."""
+    if named := os.environ.get("SLIPWAY_LAB_SUITE"):
+        if named not in SUITES:
+            raise SlipwayError(
+                "make hosts with", named, "SLIPWAY_LAB_SUITE names no suite of the lab", do_next=f"Name {KNOWN}."
+            )
+        return named
+    own = read_own_suite()
+    return own if own in SUITES else next(iter(SUITES))
+
+
 def read_hosts(inventory: Path) -> tuple[Host, ...]:
     """The hosts of a YAML inventory that have a ``lab_number``, in the order of their numbers."""
     try:
@@ -130,7 +144,8 @@ def read_hosts(inventory: Path) -> tuple[Host, ...]:
     variables: dict[str, dict[str, Any]] = {}
     for group in (groups or {}).values():
         _collect(group, variables)
-    hosts = [_make_host(inventory, name, found) for name, found in variables.items() if "lab_number" in found]
+    suite = default_suite()
+    hosts = [_make_host(inventory, name, found, suite) for name, found in variables.items() if "lab_number" in found]
     if not hosts:
         raise _inventory_error(inventory, "no host has a lab_number")
     numbers = [host.number for host in hosts]
@@ -146,14 +161,14 @@ def _collect(group: Any, variables: dict[str, dict[str, Any]]) -> None:
         _collect(child, variables)
 
 
-def _make_host(inventory: Path, name: str, found: dict[str, Any]) -> Host:
+def _make_host(inventory: Path, name: str, found: dict[str, Any], default: str) -> Host:
     number = found["lab_number"]
     if not isinstance(number, int) or not GATEWAY < number < 255:
         raise _inventory_error(inventory, f"the lab_number of {name} is {number!r}, not a number from 2 to 254")
     if not name.replace("-", "").isalnum() or len(name) > 40 or not name.isascii():
         raise _inventory_error(inventory, f"{name!r} is not a name for a host")
-    if (suite := found.get("lab_suite", SUITES[0])) not in SUITES:
-        raise _inventory_error(inventory, f"the lab_suite of {name} is {suite!r}, not one of {', '.join(SUITES)}")
+    if (suite := found.get("lab_suite", default)) not in SUITES:
+        raise _inventory_error(inventory, f"the lab_suite of {name} is {suite!r}, not {KNOWN}")
     binds, packages = (tuple(map(str, found.get(key) or [])) for key in ("lab_binds", "lab_packages"))
     return Host(name, number, binds, packages, suite)
 

@@ -200,7 +200,7 @@ def test_only_the_process_that_was_started_is_ended_not_another_with_its_number(
         ("all: {hosts: {a: {}}}", "no host has a lab_number"),
         (
             "all: {hosts: {a: {lab_number: 7, lab_suite: potato}}}",
-            "the lab_suite of a is 'potato', not one of bookworm",
+            "the lab_suite of a is 'potato', not bookworm or trixie",
         ),
     ],
 )

@@ -9,6 +9,7 @@ suite, as in ``deb machine bookworm main``: a site that has a mirror of its own 
 from __future__ import annotations
 
 import os
+import platform
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,10 +29,29 @@ MACHINE_SETTINGS, DROPPED_SETTINGS = (
 MACHINE = re.compile(r"(?P<before>deb(?:-src)?\s+(?:\[[^]]*\]\s+)?)machine(?P<after>\s+(?P<suite>\S+).*)")
 #: Where the list of a suite is, as apt says before it fetches it.
 RELEASE = re.compile(r"'(?P<url>[^']+?)/+dists/(?P<suite>[^']+)/InRelease' ")
-
+#: An address that stands for a file with a list of mirrors, as Debian's images for clouds have it.
+LISTED = re.compile(r"mirror\+file:/*(?P<path>/.+)")
 
 #: How many packages one call of apt is given.
 FETCHED_AT_ONCE = 500
+
+
+def read_own_suite() -> str:
+    """The suite of the Debian that this machine runs, such as ``trixie``."""
+    attempt, on = "find out the suite of", "this machine"
+    do_next = "Name the suite in the settings."
+    try:
+        suite = platform.freedesktop_os_release().get("VERSION_CODENAME", "")
+    except OSError as error:
+        raise SlipwayError(attempt, on, f"it has no os-release: {error}", do_next=do_next) from error
+    if not suite:
+        raise SlipwayError(attempt, on, "its os-release has no VERSION_CODENAME", do_next=do_next)
+    return suite
+
+
+def name_sources(sources: Sequence[str], suite: str, *, kind: str = "deb") -> list[str]:
+    """``sources``; without any, the suite from the machine's own mirror."""
+    return list(sources) or [f"{kind} machine {suite} main"]
 
 
 def resolve_mirrors(sources: Sequence[str]) -> list[str]:
@@ -64,7 +84,24 @@ def _resolve_mirror(line: str) -> str:
         )
     if len(urls) > 1:
         urls = [url for url in urls if url in _find_debian_mirrors()] or urls
-    return f"{match['before']}{urls[0]}{match['after']}"
+    return f"{match['before']}{_choose_listed(urls[0])}{match['after']}"
+
+
+def _choose_listed(url: str) -> str:
+    """The first mirror of the file that ``url`` stands for, which no chroot has; or ``url`` itself."""
+    match = LISTED.fullmatch(url)
+    if match is None:
+        return url
+    try:
+        lines = Path(match["path"]).read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise SlipwayError("read the mirrors in", match["path"], str(error), do_next="Correct apt's sources.") from error
+    mirrors = [line.split()[0].rstrip("/") for line in lines if line.strip() and not line.startswith("#")]
+    if not mirrors:
+        raise SlipwayError(
+            "find a mirror in", match["path"], "it names none", do_next="Add one, or correct apt's sources."
+        )
+    return mirrors[0]
 
 
 def _find_debian_mirrors() -> set[str]:

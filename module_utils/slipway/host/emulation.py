@@ -14,6 +14,9 @@ from ..errors import SlipwayError
 from ..process import run, summarise_output
 
 BINFMT = Path("/proc/sys/fs/binfmt_misc")
+#: What systemd tells the kernel of interpreters, from Debian 13 on; before, the package binfmt-support does.
+SYSTEMD = Path("/usr/lib/systemd/systemd-binfmt")
+RULES = Path("/usr/lib/binfmt.d")
 #: Baserock's names of architectures by what a machine calls itself.
 NATIVE = {
     "x86_64": ("x86_64", "x86_32"),
@@ -86,9 +89,15 @@ def enable_as_root(interpreter: str, binfmt: Path = BINFMT) -> str:
     if not (binfmt / "register").exists():
         _try_command(["mount", "-t", "binfmt_misc", "binfmt_misc", str(binfmt)])
     if find_fault(interpreter, binfmt):
-        complaint = _try_command(["update-binfmts", "--enable", interpreter])
+        complaint = _try_command(format_command(interpreter))
         return complaint if find_fault(interpreter, binfmt) else ""
     return ""
+
+
+def format_command(interpreter: str, *, rules: Path = RULES) -> list[str]:
+    """The command that registers an interpreter, as the release of Debian has it."""
+    rule = f"{interpreter}.conf"
+    return [str(SYSTEMD), rule] if (rules / rule).exists() else ["update-binfmts", "--enable", interpreter]
 
 
 def _check_emulated(architecture: str, *, binfmt: Path) -> Offer:

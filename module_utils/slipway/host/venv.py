@@ -48,11 +48,11 @@ class Environment:
 
 def find_missing(wanted: Environment) -> list[str]:
     """What an environment lacks, each as a word or two, found out without starting anything."""
-    if not os.access(wanted.directory / "bin/python", os.X_OK):
+    if not _is_usable(wanted.directory):
         return ["the environment"]
     there = {
         normalise_name(path.name.split("-")[0])
-        for path in wanted.directory.glob("lib/python3*/site-packages/*.dist-info")
+        for path in wanted.directory.glob(f"lib/{_name_python(wanted.directory)}/site-packages/*.dist-info")
     }
     found = [package for package in wanted.packages if normalise_name(re.split(r"[^\w.-]", package)[0]) not in there]
     try:
@@ -60,6 +60,17 @@ def find_missing(wanted: Environment) -> list[str]:
     except (OSError, ValueError, KeyError, TypeError):
         noted = ""
     return found if found or noted == wanted.key() else ["these versions"]
+
+
+def _name_python(directory: Path) -> str:
+    """How the Python is called that an environment has now, such as ``python3.13``; any, if its name does not say."""
+    name = (directory / "bin/python").resolve().name
+    return name if re.fullmatch(r"python3\.\d+", name) else "python3*"
+
+
+def _is_usable(directory: Path) -> bool:
+    """Whether there is an environment, and its packages are those of its Python, which a newer Debian replaces."""
+    return os.access(directory / "bin/python", os.X_OK) and any(directory.glob(f"lib/{_name_python(directory)}"))
 
 
 def install_packages(wanted: Environment, *, timeout: float) -> None:
@@ -85,9 +96,10 @@ def _install(wanted: Environment, timeout: float) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     log.unlink(missing_ok=True)
     (directory / NOTE).unlink(missing_ok=True)
-    if not os.access(directory / "bin/python", os.X_OK):
+    if not _is_usable(directory):
+        replaced = ["--clear"] if any(directory.glob("lib/python3*")) else []
         run(
-            [wanted.python, "-I", "-m", "venv", str(directory)],
+            [wanted.python, "-I", "-m", "venv", *replaced, str(directory)],
             attempt="make the Python environment",
             on=str(directory),
             do_next="Install Debian's package python3-venv and run again.",

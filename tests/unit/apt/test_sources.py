@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from ansible_collections.slipway.release.plugins.module_utils.slipway.apt.sources import (
     fetch_package_lists,
+    name_sources,
+    read_own_suite,
     resolve_mirrors,
 )
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
@@ -94,3 +96,38 @@ def test_a_suite_that_the_machine_has_not_is_named(machine: Path) -> None:
     (machine / "sources.list").write_text("deb http://mirror.example/debian bookworm main\n")
     with pytest.raises(SlipwayError, match="no source of this machine's apt has that suite"):
         resolve_mirrors(["deb machine trixie main"])
+
+
+def test_a_list_of_mirrors_is_its_first_one(machine: Path) -> None:
+    listed = machine / "mirrors.list"
+    (machine / "sources.list").write_text(f"deb mirror+file://{listed} trixie main\n")
+    listed.write_text("# Debian's\nhttps://deb.example/debian/\thttp\nhttps://other.example/debian\n")
+    assert resolve_mirrors(["deb machine trixie main"]) == ["deb https://deb.example/debian trixie main"]
+    listed.write_text("# none\n")
+    with pytest.raises(SlipwayError, match="it names none"):
+        resolve_mirrors(["deb machine trixie main"])
+    listed.unlink()
+    with pytest.raises(SlipwayError, match="Could not read the mirrors in"):
+        resolve_mirrors(["deb machine trixie main"])
+
+
+def test_without_sources_they_are_the_machines_of_the_suite() -> None:
+    assert name_sources([], "trixie", kind="deb-src") == ["deb-src machine trixie main"]
+    assert name_sources(["deb copy:/a b c"], "trixie") == ["deb copy:/a b c"]
+
+
+@pytest.mark.parametrize(
+    ("found", "answer"), [({"VERSION_CODENAME": "trixie"}, "trixie"), ({}, None), (OSError("none"), None)]
+)
+def test_the_suite_of_the_machine_is_what_it_says(found: object, answer: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read() -> object:
+        if isinstance(found, OSError):
+            raise found
+        return found
+
+    monkeypatch.setattr("platform.freedesktop_os_release", read)
+    if answer:
+        assert read_own_suite() == answer
+    else:
+        with pytest.raises(SlipwayError, match="Could not find out the suite of this machine: .*Name the suite"):
+            read_own_suite()

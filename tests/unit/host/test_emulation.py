@@ -7,6 +7,7 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway.host.emula
     Offer,
     enable_emulation,
     find_fault,
+    format_command,
     list_offers,
 )
 
@@ -79,3 +80,9 @@ def test_what_cannot_be_switched_on_is_told_with_both_reasons(binfmt, refusal):
 def test_an_unknown_architecture_is_left_out(binfmt):
     (offer,) = list_offers(["z80"], machine="x86_64", binfmt=binfmt)
     assert (offer.offered, offer.why) == (False, "neither the machine nor a known qemu runs its programs")
+
+
+def test_whoever_tells_the_kernel_of_interpreters_is_asked(tmp_path):
+    assert format_command("qemu-arm", rules=tmp_path) == ["update-binfmts", "--enable", "qemu-arm"]
+    (tmp_path / "qemu-arm.conf").touch()
+    assert format_command("qemu-arm", rules=tmp_path) == ["/usr/lib/systemd/systemd-binfmt", "qemu-arm.conf"]
