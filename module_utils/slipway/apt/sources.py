@@ -95,7 +95,9 @@ def _choose_listed(url: str) -> str:
     try:
         lines = Path(match["path"]).read_text(encoding="utf-8").splitlines()
     except OSError as error:
-        raise SlipwayError("read the mirrors in", match["path"], str(error), do_next="Correct apt's sources.") from error
+        raise SlipwayError(
+            "read the mirrors in", match["path"], str(error), do_next="Correct apt's sources."
+        ) from error
     mirrors = [line.split()[0].rstrip("/") for line in lines if line.strip() and not line.startswith("#")]
     if not mirrors:
         raise SlipwayError(

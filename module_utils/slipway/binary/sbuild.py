@@ -13,9 +13,9 @@ from ..deb.control import Control, decode_control
 from ..files import open_regular
 from .job import Job
 
-#: Nothing of the person's or the host's settings counts; where chroots are unpacked is the job's own directory. From 0.87 on
-#: sbuild would make a chroot of its own, from Debian's mirrors, instead of one that is older than a week. Before it has no such
-#: setting, and its settings are strict.
+#: Nothing of the person's or the host's settings counts; where chroots are unpacked is the job's own directory.
+#: From 0.87 on sbuild would make a chroot of its own, from Debian's mirrors, instead of one that is older than a week.
+#: Before, it has no such setting, and its settings are strict.
 SETTINGS = """\
 {{ no strict 'vars'; no warnings 'once'; $unshare_mmdebstrap_auto_create = 0; }}
 $chroot_mode = 'unshare';
