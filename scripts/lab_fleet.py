@@ -124,7 +124,7 @@ def _choose_directory(ours: str, everybodys: str, otherwise: str) -> Path:
 
 
 def default_suite() -> str:
-    """What hosts run that have no `lab_suite`: what SLIPWAY_LAB_SUITE says, else what this machine does, if they can."""
+    """What hosts without a `lab_suite` run: what SLIPWAY_LAB_SUITE says, else what this machine does, if they can."""
     if named := os.environ.get("SLIPWAY_LAB_SUITE"):
         if named not in SUITES:
             raise SlipwayError(

@@ -27,7 +27,7 @@ APT = (
     *("-o", "Dpkg::Options::=--force-confdef", "-o", "Dpkg::Options::=--force-confold"),
 )
 LOCKED = re.compile(
-    r"^E: Could not get lock (?P<lock>\S+?)\.?(?: |$)(?:.*held by process (?P<process>\d+))?", re.MULTILINE
+    r"^(?:E|Error): Could not get lock (?P<lock>\S+?)\.?(?: |$)(?:.*held by process (?P<process>\d+))?", re.MULTILINE
 )
 CANDIDATE = re.compile(r"^(?P<package>\S+):\n.*\n  Candidate: (?P<version>.*)$", re.MULTILINE)
 

@@ -21,7 +21,9 @@ PROGRAMS = {
         for name in "$@"; do grep -qx "$name" installed && echo "installed $name"; done
         echo "not-installed removed"; exit 1
     """,
-    "apt-cache": 'for n in $3 $2; do printf "%s:\\n  Installed: (none)\\n  Candidate: %s\\n" $n "$(cat candidate)"; done',
+    "apt-cache": """
+        shift; for name in "$@"; do printf "%s:\\n  Installed: (none)\\n  Candidate: %s\\n" $name "$(cat candidate)"; done
+    """,
     "apt-get": """
         echo "$* $DEBIAN_FRONTEND" >> calls
         if [ -s locks ]; then
