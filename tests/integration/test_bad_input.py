@@ -146,3 +146,27 @@ def test_make_refuses_a_version_before_it_sets_anything_up(tmp_path: Path, versi
     assert done.returncode != 0
     assert why in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+SITE = """
+all:
+  vars: {ansible_connection: local, ansible_python_interpreter: "{{ ansible_playbook_python }}"}
+  children:
+    coordinator: {hosts: {here: }}
+    build_hosts: {hosts: {here: , there: }}
+    download_servers: {hosts: {second: }}
+    readers: {hosts: {reader: }}
+"""
+
+
+@pytest.mark.parametrize(
+    ("limit", "left_out"),
+    [("here,second", "there"), ("reader", "here, second, there"), ("all:!reader", ""), (None, "")],
+)
+def test_a_limit_that_leaves_out_hosts_of_the_release_is_refused(tmp_path: Path, limit: str | None, left_out: str):
+    (tmp_path / "hosts.yml").write_text(SITE)
+    words = ["ansible-playbook", "-i", tmp_path / "hosts.yml", ROOT / "playbooks/whole.yml", "--tags", "tag"]
+    words += ["--limit", limit] if limit else []
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+    said = " ".join(done.stdout.split())
+    assert (done.returncode != 0, f"--limit {limit} leaves out {left_out}. A release" in said) == (bool(left_out),) * 2

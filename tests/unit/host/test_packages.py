@@ -22,7 +22,8 @@ PROGRAMS = {
         echo "not-installed removed"; exit 1
     """,
     "apt-cache": """
-        shift; for name in "$@"; do printf "%s:\\n  Installed: (none)\\n  Candidate: %s\\n" $name "$(cat candidate)"; done
+        shift
+        for name in "$@"; do printf "%s:\\n  Installed: (none)\\n  Candidate: %s\\n" $name "$(cat candidate)"; done
     """,
     "apt-get": """
         echo "$* $DEBIAN_FRONTEND" >> calls
