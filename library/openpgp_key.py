@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: openpgp_key
-short_description: Create an OpenPGP key that signs releases
+short_description: Create or import an OpenPGP key that signs releases
 version_added: "0.1.0"
 author: The Slipway developers (@slipway)
 description:
@@ -33,6 +33,13 @@ options:
     description: When the key expires, such as V(2y), V(90d), V(2030-01-31), or V(0) for never.
     type: str
     default: 2y
+  secret_key:
+    description:
+      - The secret key of that name and address, as C(gpg --armor --export-secret-keys) writes it, to import instead of
+        creating one. Keep it in a vault. It is given to GnuPG on its standard input.
+      - Where the directory has a signing key of that name, this is not looked at.
+    type: str
+    version_added: "0.3.0"
   public_key:
     description: A file to export the armoured public key to, for those who verify.
     type: path
@@ -79,7 +86,11 @@ def act(options: dict[str, Any], *, write: bool) -> dict[str, Any]:
     key = openpgp.find_secret_key(home, user_id)
     made = key is None
     if key is None and write:
-        key = openpgp.find_signing_key(home, openpgp.make_key(home, user_id, expires=options["expires"]))
+        if options["secret_key"]:
+            openpgp.import_secret_key(home, user_id, options["secret_key"])
+            key = openpgp.find_secret_key(home, user_id)
+        else:
+            key = openpgp.find_signing_key(home, openpgp.make_key(home, user_id, expires=options["expires"]))
     result = {
         "changed": made,
         "fingerprint": key.fingerprint if key else "",
@@ -100,6 +111,7 @@ def main() -> None:
             "name": {"type": "str", "required": True},
             "email": {"type": "str", "required": True},
             "expires": {"type": "str", "default": "2y"},
+            "secret_key": {"type": "str", "no_log": True},
             "public_key": {"type": "path", "no_log": False},
         },
     )

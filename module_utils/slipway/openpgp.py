@@ -448,6 +448,29 @@ def make_key(gnupghome: str | os.PathLike[str], user_id: str, *, expires: str = 
     return created.group(1)
 
 
+def import_secret_key(gnupghome: str | os.PathLike[str], user_id: str, secret: str) -> None:
+    """Import the armoured secret key of that user id into ``gnupghome`` (made with mode 0700).
+
+    It is looked at in a home of its own first, so that a key of somebody else is refused, and none is left.
+    """
+    attempt, do_next = "import the signing key of", "Give what `gpg --armor --export-secret-keys` writes of that key."
+    with tempfile.TemporaryDirectory(prefix="slipway-key-") as scratch:
+        _import_secret(Path(scratch), secret, attempt=attempt, on=user_id, do_next=do_next)
+        if find_secret_key(scratch, user_id) is None:
+            found = ", ".join(name for entry in _list_secret_keys(scratch) for name in entry.user_ids)
+            came_back = f"it is of {found}" if found else "GnuPG finds no secret key in what was given"
+            raise SlipwayError(attempt, user_id, came_back, do_next=do_next)
+    home = Path(gnupghome)
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    home.chmod(0o700)
+    _import_secret(home, secret, attempt=attempt, on=user_id, do_next=do_next)
+
+
+def _import_secret(home: Path, secret: str, *, attempt: str, on: str, do_next: str) -> None:
+    with _open_home(home) as opened:
+        opened.run_gpg(["--import"], attempt=attempt, on=on, do_next=do_next, stdin=secret.encode())
+
+
 def find_secret_key(gnupghome: str | os.PathLike[str], user_id: str, *, now: float | None = None) -> Key | None:
     """The secret signing key of that user id; None if there is none, a failure if it cannot sign any more."""
     if not _has_keyring(Path(gnupghome)):
@@ -577,7 +600,9 @@ class _Home:
     path: Path
     agent_runs: bool
 
-    def run_gpg(self, words: Sequence[str], *, attempt: str, on: str, do_next: str | None = None) -> Completed:
+    def run_gpg(
+        self, words: Sequence[str], *, attempt: str, on: str, do_next: str | None = None, stdin: bytes | None = None
+    ) -> Completed:
         """Run gpg with an agent that ends when gpg does, unless one was there already."""
         agent = ["gpg-agent", "--homedir", str(self.path), "--quiet", "--log-file", os.devnull, "--daemon"]
         return run(
@@ -585,6 +610,7 @@ class _Home:
             attempt=attempt,
             on=on,
             do_next=do_next or "Look at the message above and run the same command again.",
+            stdin=stdin,
             timeout=120,
         )
 

@@ -368,6 +368,25 @@ def test_the_module_makes_one_key_once_and_exports_it(tmp_path: Path) -> None:
     assert "not of the form" in refused["msg"]
 
 
+def test_the_module_imports_a_key_that_there_is(home: Path, tmp_path: Path) -> None:
+    words = ["gpg", "--homedir", home, "--batch", "--armor", "--export-secret-keys"]
+    secret = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    name, address = ANNE.removesuffix(">").split(" <")
+    arguments = {"gnupghome": str(tmp_path / "g"), "name": name, "email": address, "secret_key": secret}
+    assert run_module("openpgp_key", arguments, check=True)["changed"]
+    assert tree(tmp_path) == {}
+    for change, why in (({"name": "Ben"}, f"it is of {ANNE}"), ({"secret_key": "none"}, "no valid OpenPGP data found")):
+        refused = run_module("openpgp_key", {**arguments, **change})
+        assert why in refused["msg"]
+        assert tree(tmp_path) == {}
+    made = run_module("openpgp_key", arguments)
+    assert (made["changed"], made["fingerprint"]) == (True, openpgp.find_signing_key(home).fingerprint)
+    again = run_module("openpgp_key", {**arguments, "secret_key": "none"})
+    assert (again["changed"], again["fingerprint"]) == (False, made["fingerprint"])
+    openpgp.try_signing(tmp_path / "g", made["fingerprint"])
+    assert agents_of(tmp_path / "g") == []
+
+
 def test_a_signed_text_is_opened_by_a_home_and_by_a_file_of_keys(home: Path, tmp_path: Path) -> None:
     fingerprint = openpgp.find_signing_key(home).fingerprint
     text = b"Source: one\n- a line that begins with a dash\n"
