@@ -1,4 +1,4 @@
-"""Builds the image of a Containerfile as a plain tree, where there is no engine: each stage is a directory, each RUN a systemd-nspawn.
+"""The image of a Containerfile as a plain tree, where no engine is: a stage is a directory, a RUN a systemd-nspawn.
 
 What ansible-builder writes is understood, and nothing else: an instruction that is not known fails.
 """
@@ -15,8 +15,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-#: Where the network's names are found, for as long as something runs.
-RESOLVER = Path("/etc/resolv.conf")
+from ansible_collections.slipway.release.plugins.module_utils.slipway.apt.sources import resolve_mirrors
+
+#: How servers are reached is this machine's affair, for as long as something runs.
+REACH = ("/etc/resolv.conf", "/etc/ssl/certs/ca-certificates.crt")
+REACHES = re.compile(r"PIP_(CERT|INDEX_URL|EXTRA_INDEX_URL|PROXY|DEFAULT_TIMEOUT)|(?i:https?|no)_proxy")
 #: What has no meaning in a tree.
 IGNORED = ("LABEL", "EXPOSE")
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
@@ -33,32 +36,20 @@ class Image:
     entrypoint: tuple[str, ...] = ()
 
     def start(
-        self, words: Sequence[str], *, user: str | None = None, binds: Sequence[str] = (), timeout: float = 3600
+        self, words: Sequence[str], *, binds: Sequence[str] = (), timeout: float = 3600
     ) -> subprocess.CompletedProcess[str]:
         """Run words in the tree as an engine would, with this machine's network."""
-        who = user or self.user
-        numeric = "" if not who.isdecimal() else who
-        command = ["setpriv", f"--reuid={numeric}", "--regid=0", "--clear-groups", *words] if numeric else list(words)
-        return subprocess.run(
-            [
-                *("systemd-nspawn", "--quiet", f"--directory={self.tree}", "--register=no", "--keep-unit", "--as-pid2"),
-                *(
-                    "--pipe",
-                    "--timezone=off",
-                    f"--bind-ro={RESOLVER}",
-                    "--resolv-conf=off",
-                    f"--chdir={self.directory}",
-                ),
-                *(f"--setenv={name}={value}" for name, value in self.environment.items()),
-                *(f"--bind={bind}" for bind in binds),
-                *command,
-            ],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-            timeout=timeout,
-        )
+        account = ["setpriv", f"--reuid={self.user}", "--regid=0", "--clear-groups"] if self.user.isdecimal() else []
+        reach = {name: value for name, value in os.environ.items() if REACHES.fullmatch(name)}
+        nspawn = [
+            *("systemd-nspawn", "--quiet", f"--directory={self.tree}", "--register=no", "--keep-unit", "--as-pid2"),
+            *("--pipe", "--timezone=off", "--resolv-conf=off", f"--chdir={self.directory}"),
+            *(f"--bind-ro={path}" for path in REACH if Path(path).exists()),
+            *(f"--bind={bind}" for bind in binds),
+            *(f"--setenv={name}={value}" for name, value in {**reach, **self.environment}.items()),
+        ]
+        output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        return subprocess.run([*nspawn, *account, *words], check=False, timeout=timeout, **output)  # type: ignore[call-overload,no-any-return]
 
 
 @dataclass
@@ -105,7 +96,7 @@ class Build:
             self.arguments[name] = value if separator else self.defaults.get(name, "")
 
     def do_from(self, rest: str) -> None:
-        outside, self.name = self.name, ""
+        self.name = ""
         source, _as, name = self.expand(rest).split()
         tree = self.top / name
         if source in self.stages:
@@ -115,7 +106,6 @@ class Build:
             self.bases(source, tree)
             self.stages[name] = Image(tree)
         self.name, self.arguments = name, {}
-        del outside
 
     def do_env(self, rest: str) -> None:
         pairs = dict(word.split("=", 1) for word in shlex.split(self.expand(rest)))
@@ -156,14 +146,10 @@ class Build:
 
 
 def make_debian(name: str, tree: Path) -> None:
-    """The tree of ``docker.io/library/debian:N``: Debian's essential packages and apt, with the machine's own mirror."""
-    from ansible_collections.slipway.release.plugins.module_utils.slipway.apt.sources import resolve_mirrors
-
+    """The tree of ``docker.io/library/debian:N``: essential packages and apt, from the machine's own mirror."""
     suite = {"12": "bookworm", "13": "trixie"}[name.rpartition(":")[2]]
     lines = resolve_mirrors([f"deb machine {suite} main"])
     words = ["mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", "--include=ca-certificates", suite, tree]
     subprocess.run([*words, *lines], check=True)
     (tree / "etc/resolv.conf").unlink(missing_ok=True)
     (tree / "etc/resolv.conf").touch()
-    if bundle := os.environ.get("SSL_CERT_FILE"):
-        shutil.copy(bundle, tree / "etc/ssl/certs/ca-certificates.crt")
