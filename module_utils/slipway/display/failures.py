@@ -13,6 +13,9 @@ TAIL = 20
 #: What may be seen of the variables of a command line. Others may be secrets.
 PLAIN = re.compile(r"@.+|(version|distro|stack|from_tag|phase|drain|resume)=\S*|\{\"version\": \"[^\"]*\"\}")
 VARIABLES = ("-e", "--extra-vars")
+#: What another host's role would have found out, such as its public key: how Ansible says that it did not.
+FACT = re.compile(r"'HostVarsVars' has no attribute '(?P<name>(?P<role>coordinator|build_host|apt_archive)_\w+)'")
+GROUPS = {"coordinator": "coordinator", "build_host": "build_hosts", "apt_archive": "apt_archives"}
 
 
 class Found(NamedTuple):
@@ -30,6 +33,9 @@ def read_failure(result: Mapping[str, Any], *, ours: bool, item: object = None, 
     """
     message = str(result.get("msg") or result.get("censored") or "no reason was given").strip()
     lines = [f"{item}: {message}" if item is not None else message]
+    if fact := FACT.search(message):
+        group = GROUPS[fact["role"]]
+        lines.append(f"{fact['name']} is known when {group} takes part: name it too, as in --limit {group},THIS_HOST")
     if not ours:
         lines += _list_more(result)
         written_for_it = "assertion" in result or set(result) <= {"msg", "changed", "_ansible_no_log", "exception"}

@@ -33,6 +33,13 @@ def test_what_was_written_for_the_task_needs_no_more() -> None:
     )
 
 
+def test_a_fact_of_a_host_that_was_left_out_names_the_group_to_include() -> None:
+    said = "Task failed: object of type 'HostVarsVars' has no attribute 'coordinator_ssh_public_key'"
+    assert read_failure({"msg": said}, ours=True).reason.splitlines()[1] == (
+        "coordinator_ssh_public_key is known when coordinator takes part: name it too, as in --limit coordinator,THIS_HOST"
+    )
+
+
 def test_an_item_is_named_and_a_secret_is_not() -> None:
     assert read_failure({"censored": "hidden"}, ours=True, item="b.gz").reason == "b.gz: hidden"
 
