@@ -35,8 +35,9 @@ def test_what_was_written_for_the_task_needs_no_more() -> None:
 
 def test_a_fact_of_a_host_that_was_left_out_names_the_group_to_include() -> None:
     said = "Task failed: object of type 'HostVarsVars' has no attribute 'coordinator_ssh_public_key'"
-    assert read_failure({"msg": said}, ours=True).reason.splitlines()[1] == (
-        "coordinator_ssh_public_key is known when coordinator takes part: name it too, as in --limit coordinator,THIS_HOST"
+    told = read_failure({"msg": said}, ours=True).reason.splitlines()[1]
+    assert told.startswith(
+        "coordinator_ssh_public_key is known when coordinator takes part: name it too, as in --limit"
     )
 
 
