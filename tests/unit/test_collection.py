@@ -46,3 +46,9 @@ def test_an_execution_environment_has_the_python_packages_of_a_release_as_they_a
     versions = {line.partition("==")[0].lower(): line.partition("==")[2] for line in names("constraints.txt")}
     wanted = names("requirements.txt") - {"ansible-core"}  # the image's own
     assert names("meta/ee-requirements.txt") == {f"{name}=={versions[name.lower()]}" for name in wanted}
+
+
+def test_an_execution_environment_has_ansible_as_it_is_tested() -> None:
+    said = yaml.safe_load((ROOT / "examples/environment/execution-environment.yml").read_text())["dependencies"]
+    tools = {said[name]["package_pip"] for name in ("ansible_core", "ansible_runner")}
+    assert tools <= names("constraints.txt")
