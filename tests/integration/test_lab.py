@@ -215,6 +215,16 @@ def test_an_inventory_of_no_use_is_refused_in_a_sentence(tmp_path: Path, invento
 
 
 @root_only
+def test_a_suite_that_hosts_cannot_run_is_refused(tmp_path: Path) -> None:
+    made = Lab(tmp_path, {"all": {"a": {"lab_number": 7}}})
+    made.environment["SLIPWAY_LAB_SUITE"] = "potato"
+    refused = made.call("up", "--inventory", str(made.inventory / "hosts.yml"))
+    assert refused.returncode == 1
+    assert "SLIPWAY_LAB_SUITE names no suite of the lab. Name bookworm or trixie." in refused.stderr
+    assert made.call("down").returncode == 0
+
+
+@root_only
 def test_a_missing_program_is_named_with_its_package(tmp_path: Path) -> None:
     for program in ("dirname", "readlink", "python3"):
         (tmp_path / program).symlink_to(f"/usr/bin/{program}")

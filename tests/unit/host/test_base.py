@@ -9,6 +9,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
+from ansible_collections.slipway.release.plugins.module_utils.slipway.apt.sources import read_own_suite
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
 from ansible_collections.slipway.release.plugins.module_utils.slipway.host.base import (
     PERMISSIONS,
@@ -19,6 +20,7 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway.host.base 
     write_canonical,
 )
 from ansible_collections.slipway.release.plugins.module_utils.slipway.progress import Progress
+from publishing import run_module
 
 EPOCH = 1_600_000_000
 
@@ -230,3 +232,18 @@ def test_every_fault_of_the_recipes_is_told_at_once(recipe):
         "bookworm-build-x86_64: it is there twice",
         "a/b: a name is one path component",
     ]
+
+
+@pytest.mark.parametrize("before", ["", f"{read_own_suite()}-"])
+def test_the_module_takes_the_machines_suite_and_pins_bases_by_either_name(tmp_path, mmdebstrap, before):
+    suite = read_own_suite()
+    base = {"name": f"{before}build-x86_64", "architectures": ["amd64"], "packages": ["gcc"], "method": "extract"}
+    arguments = {"directory": str(tmp_path / "bases"), "bases": [base], "epoch": EPOCH}
+    said = run_module("debian_base", {**arguments, "sources": ["deb http://deb.example.org/debian stable main"]})
+    (made,) = said["bases"]
+    assert made["file"].startswith(f"{suite}-build-x86_64-")
+    assert [(pin["match"], pin["url"]) for pin in said["pins"]] == [
+        (f"bases:{suite}-build-x86_64-*", f"bases:{made['file']}"),
+        ("bases:build-x86_64-*", f"bases:{made['file']}"),
+    ]
+    assert f" {suite} " in mmdebstrap[0].read_text()
