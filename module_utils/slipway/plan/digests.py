@@ -38,29 +38,20 @@ def hash_deployments(
     reporter = progress or Progress(None)
     present = [deployment for deployment in deployments if deployment["path"]]
     reporter.total, reporter.total_bytes = len(present), sum(deployment["size"] for deployment in present)
-    faults: list[str] = []
-    advice: set[str] = set()
+    faults: dict[str, str] = {}
 
     def hash_one(deployment: Mapping[str, Any]) -> Artifact:
-        name, path = deployment["file"], deployment["path"]
-        if not path:
-            return recorded[name]
+        if not deployment["path"]:
+            return recorded[deployment["file"]]
         try:
-            found = _hash_file(directory, name, path)
+            found = _hash_file(directory, deployment["file"], deployment["path"])
+            fault = _find_fault(deployment, found, recorded.get(deployment["file"]))
         except OSError as error:
-            faults.append(f"{path!r} could not be read: {error.strerror or error}")
-            advice.add(READABLE)
-            return Artifact(name, None, None)
-        if found.sha256 is None:
-            faults.append(f"{path!r} changed while it was read, so something still writes it")
-            advice.add(WAIT)
-        elif deployment.get("expected") not in {None, found.sha256}:
-            faults.append(f"{path!r} has sha256 {found.sha256} instead of {deployment['expected']}, which came with it")
-            advice.add(ANEW)
-        elif name in recorded and (fault := recorded[name].describe_difference(found.size or 0, found.sha256)):
-            faults.append(fault if path == name else f"{fault}; its file is {path!r}")
-            advice.add(NEVER)
-        reporter.step(f"hashed {name}", size=found.size)
+            found = Artifact(deployment["file"], None, None)
+            fault = f"{deployment['path']!r} could not be read: {error.strerror or error}", READABLE
+        if fault is not None:
+            faults[fault[0]] = fault[1]
+        reporter.step(f"hashed {found.name}", size=found.size)
         return found
 
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
@@ -70,12 +61,25 @@ def hash_deployments(
         str(directory),
         sorted(faults),
         summary="" if len(faults) == 1 else f"{len(faults)} of {len(deployments)} files are not as they should be",
-        do_next=" ".join(sorted(advice)),
+        do_next=" ".join(sorted({*faults.values()})),
     )
     return [
         {"deployment": deployment["name"], **file.as_dict()}
         for deployment, file in zip(deployments, files, strict=True)
     ]
+
+
+def _find_fault(deployment: Mapping[str, Any], found: Artifact, recorded: Artifact | None) -> tuple[str, str] | None:
+    """What is wrong with a file that was read, and what to do about it."""
+    path, expected = deployment["path"], deployment.get("expected")
+    if found.sha256 is None:
+        return f"{path!r} changed while it was read, so something still writes it", WAIT
+    if expected not in {None, found.sha256}:
+        return f"{path!r} has sha256 {found.sha256} instead of {expected}, which came with it", ANEW
+    fault = recorded.describe_difference(found.size or 0, found.sha256) if recorded else None
+    if fault is None:
+        return None
+    return (fault if path == found.name else f"{fault}; its file is {path!r}"), NEVER
 
 
 def _hash_file(directory: Path, name: str, path: str) -> Artifact:
