@@ -39,6 +39,7 @@ COMPRESSED = ("gz", "xz", "zst", "bz2", "lz4")
 _SUFFIX = re.compile(rf"\.(?P<last>{'|'.join([*TYPES, *COMPRESSED, 'tgz', 'txz', 'hybrid', 'zip'])})\Z", re.IGNORECASE)
 #: A partition of a disk image beside the whole one, as mkosi and systemd-repart name it.
 _PARTITION = re.compile(r"\.(?:esp|xbootldr|verity|swap|(?:root|usr|home|srv|var|tmp)(?:-[\w-]+)?)\.raw(?:\.\w+)?\Z")
+_VERSION = r"[0-9]+(?:\.[0-9]+)+(?:[.-]?(?:alpha|beta|rc)[0-9]*)?"
 #: A kernel or its initramfs as Debian names them, with the version behind.
 _BOOT = (("vmlinuz", "kernel"), ("initrd", "initramfs"), ("initramfs", "initramfs"))
 
@@ -58,6 +59,12 @@ def name_public_file(location: str, names: Names) -> str:
     if any(begins_with_label(location, begin) for begin in begins):
         return location
     return make_file_name(names.label, location)
+
+
+def find_other_version(location: str, names: Names) -> str | None:
+    """The version of the project that begins a file's name, if it is not this one."""
+    found = re.match(rf"{re.escape(names.project)}[-_](?P<version>{_VERSION})(?![0-9A-Za-z])", location)
+    return found["version"] if found and found["version"] != names.version else None
 
 
 def find_location_fault(location: str, name: str) -> str | None:

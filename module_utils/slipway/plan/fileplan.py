@@ -17,8 +17,8 @@ from ..errors import SlipwayError, refuse
 from ..escape import escape_line
 from ..release import names
 from ..release.records import Record, load_record, load_records
-from .filenames import find_facts, find_location_fault, name_public_file
-from .found import MOST, Found, Selection, Wanted, clip_faults, open_directory, select_files
+from .filenames import find_facts, find_location_fault, find_other_version, name_public_file
+from .found import MAGIC, MOST, Found, Selection, Wanted, clip_faults, open_directory, select_files
 from .records import FILE_FACTS
 from .request import Plan, PlanResult, name_directories
 from .sums import read_sums
@@ -59,21 +59,9 @@ def make_file_plan(request: FileRequest) -> PlanResult:
     records = load_records(Path(directories["records"]))
     _refuse_definitions(label, records)
     known = _read_packaged(records)
-    if known and not Path(request.directory).is_dir():
-        selection, source = Selection(), request.directory
-    else:
-        place = open_directory(request.directory, label=label)
-        exclude = [*request.exclude, *([glob.escape(request.sums)] if request.sums else [])]
-        selection, source = select_files(place, request.wanted, exclude), str(place)
-    deployments = _describe_files(selection, release_names)
-    if known:
-        _refuse_faults(f"confirm {label} by the files in", source, selection.faults)
-        deployments = _match_packaged(label, source, deployments, known)
-    else:
-        faults = _find_faults(selection, deployments)
-        if request.sums:
-            faults += _expect_sums(deployments, read_sums(Path(source), request.sums), request.sums)
-        _refuse_faults(f"plan {label} from the files in", source, faults)
+    source, deployments, remarks = (
+        _confirm_packaged(request, release_names, known) if known else _choose_files(request, release_names)
+    )
     plan = {
         "project": release_names.project,
         "version": release_names.version,
@@ -89,7 +77,37 @@ def make_file_plan(request: FileRequest) -> PlanResult:
         "remote": {},
         "previous": find_previous_files(Path(directories["release"]).parent, release_names),
     }
-    return PlanResult(plan, records, [] if known else _list_remarks(selection, source))
+    return PlanResult(plan, records, remarks)
+
+
+def _choose_files(request: FileRequest, release_names: names.Names) -> tuple[str, list[Plan], list[str]]:
+    """Where the files are, what is released of them, and what is odd."""
+    selection, source = _select(request, release_names)
+    deployments = _describe_files(selection, release_names)
+    faults = [*_find_faults(selection, deployments), *_find_others(selection, release_names)]
+    if request.sums:
+        faults += _expect_sums(deployments, read_sums(Path(source), request.sums), request.sums)
+    _refuse_faults(f"plan {release_names.label} from the files in", source, faults)
+    return source, deployments, _list_remarks(selection, source)
+
+
+def _confirm_packaged(
+    request: FileRequest, release_names: names.Names, known: Mapping[str, Plan]
+) -> tuple[str, list[Plan], list[str]]:
+    """The same of a release that is packaged: what lies in its directory may be gone, or be of other versions."""
+    selection, source = Selection(), request.directory
+    if Path(request.directory).is_dir():
+        selection, source = _select(request, release_names)
+        selection.files = [each for each in selection.files if not _find_other_version(each, release_names)]
+    _refuse_faults(f"confirm {release_names.label} by the files in", source, selection.faults)
+    deployments = _describe_files(selection, release_names)
+    return source, _match_packaged(release_names.label, source, deployments, known), []
+
+
+def _select(request: FileRequest, release_names: names.Names) -> tuple[Selection, str]:
+    directory = open_directory(request.directory, label=release_names.label)
+    exclude = [*request.exclude, *([glob.escape(request.sums)] if request.sums else [])]
+    return select_files(directory, request.wanted, exclude), str(directory)
 
 
 def find_previous_files(releases: Path, wanted: names.Names) -> Plan | None:
@@ -165,6 +183,22 @@ def _find_faults(selection: Selection, deployments: Sequence[Plan]) -> list[str]
             )
         taken |= claims
     return faults
+
+
+def _find_other_version(found: Found, release_names: names.Names) -> str | None:
+    """The version that a file is of by its name, if that is another one and nobody asked for this very file."""
+    asked_for = found.wanted.name or not MAGIC & set(found.wanted.path)
+    return None if asked_for else find_other_version(found.path.rpartition("/")[2], release_names)
+
+
+def _find_others(selection: Selection, release_names: names.Names) -> list[str]:
+    """What an earlier version left beside the files of this one is not released once more under its name."""
+    return [
+        f"{found.path!r} is of the version {other}: name what is of this one, such as "
+        f"{release_names.project + '_{{ version }}*'!r}, or leave it out with release_files_exclude"
+        for found in selection.files
+        if (other := _find_other_version(found, release_names))
+    ]
 
 
 def _expect_sums(deployments: Sequence[Plan], sums: Mapping[str, str], path: str) -> list[str]:

@@ -7,6 +7,7 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway.plan.filen
     Facts,
     find_facts,
     find_location_fault,
+    find_other_version,
     name_public_file,
 )
 from ansible_collections.slipway.release.plugins.module_utils.slipway.release.names import make_names
@@ -59,6 +60,24 @@ def test_the_label_is_put_before_a_name_that_does_not_begin_with_this_very_versi
 )
 def test_a_name_says_system_architecture_and_type(path: str, facts: Facts) -> None:
     assert find_facts(path, NAMES) == facts
+
+
+@pytest.mark.parametrize(
+    ("location", "version"),
+    [
+        ("acme-1.0.iso", None),
+        ("acme_1.0_x86-64.raw", None),
+        ("acme_0.9.raw", "0.9"),
+        ("acme-1.0.1-arm64.iso", "1.0.1"),
+        ("acme-1.0rc1.iso", "1.0rc1"),
+        ("acme-1.0.7z", None),
+        ("acme-12.raw", None),
+        ("acme.raw", None),
+        ("other-2.0.raw", None),
+    ],
+)
+def test_a_name_that_begins_with_another_version_is_known(location: str, version: str | None) -> None:
+    assert find_other_version(location, NAMES) == version
 
 
 @pytest.mark.parametrize("location", ["a b", "a\nb", "a\\b", "-rf", ".x", "ä", "\udcff", "a;b", "$(x)", "*", "x" * 192])

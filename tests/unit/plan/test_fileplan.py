@@ -53,8 +53,9 @@ def package(output: Path) -> None:
     """Record that all that is there is packaged."""
     keep(output, "preflight", inputs={"made_from": "files"})
     images = [
-        {"name": f"acme-1.0-{path.name}", "deployment": path.name, "size": path.stat().st_size, "sha256": "0", **FACTS}
+        {"name": name, "deployment": path.name, "size": path.stat().st_size, "sha256": "0", **FACTS}
         for path in output.iterdir()
+        for name in [path.name if path.name.startswith("acme_") else f"acme-1.0-{path.name}"]
     ]
     keep(output, "package", inputs={"images": images})
 
@@ -193,3 +194,19 @@ def test_checksums_that_came_with_the_files_are_expected_of_them_and_not_release
     (output / "more.raw").write_bytes(b"x")
     with pytest.raises(SlipwayError, match="'more.raw' is not listed in 'SUMS'"):
         plan(output, sums="SUMS")
+
+
+def test_what_an_earlier_version_left_is_not_released_again(output: Path) -> None:
+    """Also not when that version is looked at once more, beside what a later one left."""
+    for name in ("acme_0.9.raw", "acme_1.0.raw"):
+        (output / name).write_bytes(b"x")
+    with pytest.raises(
+        SlipwayError, match="'acme_0.9.raw' is of the version 0.9: name what is of this one, such as 'acme_"
+    ):
+        plan(output)
+    made = plan(output, Wanted("acme_0.9.raw"), Wanted("*_1.0*")).plan["deployments"]
+    assert [each["file"] for each in made] == ["acme-1.0-acme_0.9.raw", "acme_1.0.raw"]
+    (output / "acme_0.9.raw").unlink()
+    package(output)
+    (output / "acme_1.1.raw").write_bytes(b"x")
+    assert len(plan(output).plan["deployments"]) == 3
