@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import platform
 import shutil
 import sys
 from collections.abc import Collection, Iterator
@@ -65,6 +66,13 @@ class Mirror:
 def read_mirror() -> Mirror:
     """This machine's own mirror of its suite, and of its updates where it has them."""
     own = read_own_suite()
+    if (system := platform.freedesktop_os_release()["ID"]) != "debian":
+        raise SlipwayError(
+            "make hosts with Debian on",
+            "this machine",
+            f"it is no Debian ({system}), and its mirror has none",
+            do_next="Bring the lab up on a Debian.",
+        )
     outside = []
     for suite in (own, f"{own}-updates", f"{own}-security"):
         try:

@@ -24,3 +24,15 @@ def export(directory: Path) -> Path:
     ):
         subprocess.run(command, cwd=ROOT, check=True)
     return directory
+
+
+def build_collection(directory: Path) -> Path:
+    """The tarball of the collection, as `make dist` builds it, below ``directory``."""
+    tree = export(directory / "collection")
+    for link in sorted((tree / "plugins").iterdir()):
+        real = link.resolve()
+        link.unlink()
+        real.rename(link)
+    words = ["ansible-galaxy", "collection", "build", "--output-path", str(directory), str(tree)]
+    subprocess.run(words, check=True, capture_output=True)
+    return next(directory.glob("slipway-release-*.tar.gz"))
