@@ -39,17 +39,22 @@ class Image:
         self, words: Sequence[str], *, binds: Sequence[str] = (), timeout: float = 3600
     ) -> subprocess.CompletedProcess[str]:
         """Run words in the tree as an engine would, with this machine's network."""
-        account = ["setpriv", f"--reuid={self.user}", "--regid=0", "--clear-groups"] if self.user.isdecimal() else []
+        nameless = self.user.isdecimal()
+        account = ["setpriv", f"--reuid={self.user}", "--regid=0", "--clear-groups"] if nameless else []
         reach = {name: value for name, value in os.environ.items() if REACHES.fullmatch(name)}
+        environment = {**reach, "HOME": "/" if nameless else "/root", **self.environment}
         nspawn = [
             *("systemd-nspawn", "--quiet", f"--directory={self.tree}", "--register=no", "--keep-unit", "--as-pid2"),
             *("--pipe", "--timezone=off", "--resolv-conf=off", f"--chdir={self.directory}"),
             *(f"--bind-ro={path}" for path in REACH if Path(path).exists()),
             *(f"--bind={bind}" for bind in binds),
-            *(f"--setenv={name}={value}" for name, value in {**reach, **self.environment}.items()),
+            *(f"--setenv={name}={value}" for name, value in environment.items()),
         ]
         output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-        return subprocess.run([*nspawn, *account, *words], check=False, timeout=timeout, **output)  # type: ignore[call-overload,no-any-return]
+        # What one RUN leaves in /tmp the next one finds.
+        kept = {**os.environ, "SYSTEMD_NSPAWN_TMPFS_TMP": "0"}
+        words = [*nspawn, *account, *words]
+        return subprocess.run(words, check=False, timeout=timeout, env=kept, **output)  # type: ignore[call-overload,no-any-return]
 
 
 @dataclass
