@@ -40,7 +40,9 @@ class Image:
     ) -> subprocess.CompletedProcess[str]:
         """Run words in the tree as an engine would, with this machine's network."""
         nameless = self.user.isdecimal()
-        account = ["setpriv", f"--reuid={self.user}", "--regid=0", "--clear-groups"] if nameless else []
+        # An engine names nobody.
+        account = ["env", "--unset=USER", "--unset=LOGNAME"]
+        account += ["setpriv", f"--reuid={self.user}", "--regid=0", "--clear-groups"] if nameless else []
         reach = {name: value for name, value in os.environ.items() if REACHES.fullmatch(name)}
         environment = {**reach, "HOME": "/" if nameless else "/root", **self.environment}
         nspawn = [
