@@ -75,10 +75,11 @@ class Follower:
         self._stage = 0
         self._since = 0.0
         self._given_up = False
-        self._cancel: Callable[[], None] = lambda: None
+        self._name = ""
+        self._cancel: Callable[[str], None] = lambda _name: None
 
-    def on_give_up(self, cancel: Callable[[], None]) -> None:
-        """Call ``cancel`` when the job is given up, so that it leaves the queue."""
+    def on_give_up(self, cancel: Callable[[str], None]) -> None:
+        """Call ``cancel`` with the job's name when it is given up, so that it leaves the queue."""
         self._cancel = cancel
 
     def Execute(self, request: Any) -> Iterator[Any]:  # noqa: N802  # what the service calls it
@@ -105,7 +106,7 @@ class Follower:
                 yield operation
         except self._refused as error:
             if self._given_up:
-                self._cancel()
+                self._cancel(self._name)
                 raise self._failure(
                     f"No worker of the farm took it for {self._waiting.describe()}: it wants {self._wanted}"
                 ) from None
@@ -134,6 +135,7 @@ class Follower:
 
     def _note(self, operation: Any) -> None:
         metadata, response = self._metadata(), self._response()
+        self._name = operation.name
         operation.metadata.Unpack(metadata)
         stage, worker = metadata.stage, metadata.partial_execution_metadata.worker
         if operation.done:
@@ -177,6 +179,10 @@ def follow_jobs(waiting: Waiting) -> None:
                 raise failure(f"{what}: {_describe_refusal(error.__cause__)}") from None
             raise
 
+    def cancel(self: Any, name: str) -> None:
+        self.operation_name = name
+        self.cancel_operation()
+
     @functools.wraps(check)
     def check_action_cache(self: Any, action_digest: Any) -> Any:
         result = check(self, action_digest)
@@ -194,7 +200,7 @@ def follow_jobs(waiting: Waiting) -> None:
         service = self.re_remote.exec_service
         tell = functools.partial(self._get_context().messenger.info, element_name=self._get_element_name())
         follower = Follower(service, self._wanted_properties, waiting=waiting, tell=tell, failure=failure)
-        follower.on_give_up(self.cancel_operation)
+        follower.on_give_up(functools.partial(cancel, self))
         self.re_remote.exec_service = follower
         try:
             return run(self, action_digest)

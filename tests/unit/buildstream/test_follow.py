@@ -114,10 +114,10 @@ def test_a_job_that_no_worker_takes_is_given_up_and_leaves_the_queue(monkeypatch
     monkeypatch.setattr(follow, "INTERVAL", 0.01)
     left: list[str] = []
     follower = followed(Call([operation(follow.QUEUED)], ends=False), Waiting(0.05), lambda _text: None)
-    follower.on_give_up(lambda: left.append("the queue"))
+    follower.on_give_up(left.append)
     with pytest.raises(FailedError, match=f"No worker of the farm took it for 0 s: it wants {WANTED}"):
         list(follower.Execute(messages.ExecuteRequest()))
-    assert left == ["the queue"]
+    assert left == ["job"]
 
 
 def test_a_job_that_runs_for_long_is_not_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
