@@ -95,7 +95,7 @@ RELATION = re.compile(r"([a-z0-9][a-z0-9.+-]+)(?: \(= ([^)\s]+)\))?")
 #: The account that builds on hosts of a lab.
 ACCOUNT = "slipway-build"
 #: Seconds that a run, and what is left of killed workers, may last.
-LONGEST, AFTERWARDS = 3600.0, 60.0
+LONGEST, AFTERWARDS = 3 * 3600.0, 60.0
 
 Index = dict[str, Control]
 
