@@ -223,7 +223,7 @@ def main() -> None:
         follow_jobs(Waiting(limit))
     except (ImportError, AttributeError) as error:
         sys.stderr.write(f"Slipway cannot follow the jobs of this BuildStream: {error}\n")
-    sys.exit(importlib.import_module("buildstream._frontend").cli())
+    raise SystemExit(importlib.import_module("buildstream._frontend").cli())
 
 
 if __name__ == "__main__":
