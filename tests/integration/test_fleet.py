@@ -309,7 +309,7 @@ FAULTS = [
         r"local-trove",
         lambda fleet: fleet.lab("crash", "local-trove"),
         restart("local-trove"),
-        when=says(r"TASK \[.*release_promote : Validating"),
+        when=says(r"TASK \[.*release_branch : Write the branch record"),  # promotion takes no longer than the crash
         then="promotion",
     ),
     Fault(

@@ -48,8 +48,9 @@ def test_each_host_is_a_whole_system_that_ansible_reaches(fleet: Lab) -> None:
 
 
 @root_only
-def test_of_all_that_are_the_first_of_a_namespace_a_crash_kills_the_host_alone() -> None:
+def test_of_all_that_are_the_first_of_a_namespace_a_crash_kills_the_host_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first of a sandbox would be seen to end by what runs on the host."""
+    monkeypatch.syspath_prepend(str(LAB.parents[1]))
     process = importlib.import_module("scripts.lab_process")
     with subprocess.Popen(["unshare", "-pf", "sh", "-c", "unshare -pf sleep 60; :"]) as outside:
         deadline = time.monotonic() + 30
