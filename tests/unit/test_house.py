@@ -125,3 +125,10 @@ def test_the_architecture_draws_the_floors_that_are_kept(monkeypatch):
 
 def height_of(name, floors):
     return 1 + max((height_of(below, floors) for below in floors[name]), default=0)
+
+
+@pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
+def test_what_describes_a_role_is_no_template(role):
+    # Ansible renders all of it before it judges the arguments.
+    described = re.findall(r"description:(?:(?!\n +\w+:).)*", (role / "meta/argument_specs.yml").read_text(), re.DOTALL)
+    assert [text for text in described if "{{" in text] == []

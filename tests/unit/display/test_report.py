@@ -74,7 +74,7 @@ def test_files_that_something_else_made_lack_no_stage_of_definitions(tmp_path: P
     assert write_report(release)
     page = (release / "report.html").read_text()
     assert "Public; not done: deploy, package, announce." in page
-    assert "<td>notes</td><td><code>baserock-26.47.html</code></td>" in page
+    assert "<dt>notes</dt><dd><code>baserock-26.47.html</code></dd>" in page
 
 
 def test_it_is_one_correct_file_and_runs_nothing(release: Path, tmp_path: Path) -> None:
