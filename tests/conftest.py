@@ -40,6 +40,8 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["ANSIBLE_CALLBACKS_ENABLED"] = "payloads_once"
     # What tests read of runs is what Ansible says of each task. Those of what a user sees ask for it.
     os.environ["ANSIBLE_STDOUT_CALLBACK"] = "ansible.builtin.default"
+    # `make` names this tree's settings. A test that runs where a user's own are says so itself, by where it runs.
+    os.environ.pop("ANSIBLE_CONFIG", None)
 
 
 class LongAndShort(LoadScopeScheduling):
