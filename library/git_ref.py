@@ -58,25 +58,18 @@ before:
   type: str
 """
 
-import contextlib
 from typing import Any
 
-from ..module_utils.slipway import openpgp
-from ..module_utils.slipway.git.remote import Annotation, Person, ensure_ref
+from ..module_utils.slipway.git.annotation import provide_annotation
+from ..module_utils.slipway.git.remote import Person, ensure_ref
 from ..module_utils.slipway.module.options import GIT_AUTHOR, OPENPGP
 from ..module_utils.slipway.module.report import run_module
 
 
 def act(wanted: dict[str, Any], *, write: bool) -> dict[str, Any]:
-    with contextlib.ExitStack() as stack:
-        annotation, home = None, wanted["gnupghome"]
-        if wanted["annotation"]:
-            annotation = Annotation(
-                wanted["annotation"],
-                Person(wanted["name"], wanted["email"], wanted["epoch"]),
-                signing_key=openpgp.find_signing_key(home, wanted["signing_key"]).fingerprint if home else None,
-                environment=stack.enter_context(openpgp.provide_environment(home)) if home else {},
-            )
+    author = Person(wanted["name"], wanted["email"], wanted["epoch"])
+    keys = {name: wanted[name] for name in OPENPGP}
+    with provide_annotation(wanted["ref"], wanted["annotation"], author, **keys) as annotation:
         before, changed = ensure_ref(
             wanted["repository"], wanted["ref"], commit=wanted["commit"], annotation=annotation, write=write
         )

@@ -74,11 +74,10 @@ object:
   type: str
 """
 
-import contextlib
 from typing import Any
 
-from ..module_utils.slipway import openpgp
-from ..module_utils.slipway.git.remote import Annotation, Person
+from ..module_utils.slipway.git.annotation import provide_annotation
+from ..module_utils.slipway.git.remote import Person
 from ..module_utils.slipway.module.options import GIT_AUTHOR, OPENPGP, VCS
 from ..module_utils.slipway.module.report import run_module
 from ..module_utils.slipway.vcs.source import read_source
@@ -89,15 +88,8 @@ def act(wanted: dict[str, Any], *, write: bool) -> dict[str, Any]:
     source = read_source(wanted["kind"], wanted["values"])
     person = Person(wanted["name"], wanted["email"], wanted["epoch"])
     revision, text = wanted["revision"], wanted["annotation"]
-    with contextlib.ExitStack() as stack:
-        annotation, home = None, wanted["gnupghome"] if wanted["kind"] == "git" else None
-        if text:
-            annotation = Annotation(
-                text,
-                person,
-                signing_key=openpgp.find_signing_key(home, wanted["signing_key"]).fingerprint if home else None,
-                environment=stack.enter_context(openpgp.provide_environment(home)) if home else {},
-            )
+    keys = {name: wanted[name] if wanted["kind"] == "git" else None for name in OPENPGP}
+    with provide_annotation(f"{wanted['tag']} of {revision}", text, person, **keys) as annotation:
         message = text or f"Tag revision {revision}"
         request = TagRequest(wanted["tag"], revision, message, person, annotation)
         done = ensure_tag(source, request, timeout=wanted["timeout"], write=write)
