@@ -10,14 +10,14 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.parsing.convert_bool import boolean
-from ansible.plugins.action import ActionBase
 
 from ..module_utils.slipway.errors import SlipwayError
 from ..module_utils.slipway.git.archive import pack_tree
 from ..module_utils.slipway.git.tree import read_tree
+from .in_process import InProcess
 
 
-class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no types
+class ActionModule(InProcess):
     """Run the module; before, with ``remote_src: false``, send the files of its ``source`` there as one archive."""
 
     TRANSFERS_FILES = True

@@ -13,15 +13,15 @@ import time
 from typing import Any
 
 from ansible.errors import AnsibleError
-from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ..module_utils.slipway.display.live import make_heading, make_line
+from .in_process import InProcess
 
 display = Display()
 
 
-class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no types
+class ActionModule(InProcess):
     """Run the module of the task's own name and show the lines it appends to its ``progress`` file."""
 
     #: Seconds between two looks at the progress file.

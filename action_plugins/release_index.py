@@ -12,7 +12,6 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
 from jinja2 import ChoiceLoader, FileSystemLoader, PrefixLoader, StrictUndefined, TemplateError, TemplateSyntaxError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
@@ -20,6 +19,7 @@ from markupsafe import Markup
 from ..module_utils.slipway.escape import escape_line, escape_mail
 from ..module_utils.slipway.publish.releases import seal_page
 from ..module_utils.slipway.statuspage import STYLE
+from .in_process import InProcess
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
@@ -36,7 +36,7 @@ FAULTS = (
 HIGHEST, LOWEST = 3, 6
 
 
-class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no types
+class ActionModule(InProcess):
     """Ask the module what is public, render a page for each release and the list, and have the module write them."""
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:

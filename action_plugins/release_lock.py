@@ -12,17 +12,17 @@ from dataclasses import asdict
 from typing import Any, NoReturn
 
 from ansible.errors import AnsibleError
-from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ..module_utils.slipway.release.lock import Held, Holder, format_renewal, read_held
+from .in_process import InProcess
 
 display = Display()
 
 __all__ = ["ActionModule"]
 
 
-class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no types
+class ActionModule(InProcess):
     """Pass the holder to the module; check from here whether another holder still runs."""
 
     INTERVAL = 2.0

@@ -8,16 +8,15 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from ansible.plugins.action import ActionBase
-
 from ..module_utils.slipway.release.records import find_drift
+from .in_process import InProcess
 
 __all__ = ["ActionModule"]
 
 FACTS = ("release_plan", "release_records", "release_stage_started")
 
 
-class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no types
+class ActionModule(InProcess):
     """Run the module for the plan's release, merge its records into the fact, and note when the next stage begins."""
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:

@@ -33,7 +33,9 @@ options:
 
 import atexit
 import gc
+import importlib
 import os
+import pkgutil
 import shlex
 import sys
 import threading
@@ -44,6 +46,7 @@ from typing import Any
 from ansible import constants, context
 from ansible.errors import AnsibleError
 from ansible.plugins.callback.default import CallbackModule as DefaultCallback
+from ansible.plugins.loader import filter_loader, test_loader
 
 from ..module_utils.slipway.display.failures import hide_values, read_failure
 from ..module_utils.slipway.display.live import LiveLine
@@ -52,7 +55,7 @@ from ..module_utils.slipway.display.screen import Screen, can_redraw, choose_wid
 from ..module_utils.slipway.display.stages import Board, Stage, is_selected, name_stage_of_role
 from ..module_utils.slipway.display.text import clip, fold
 
-__all__ = ["CallbackModule"]
+__all__ = ["CallbackModule", "prepare_forks"]
 
 OURS = "slipway.release."
 WARNINGS = ("[WARNING]: ", "[DEPRECATION WARNING]: ")
@@ -109,7 +112,7 @@ class CallbackModule(DefaultCallback):  # type: ignore[misc]  # ansible-core has
         """A play without stages is one by itself."""
         if self._verbose:
             super().v2_playbook_on_play_start(play)
-        gc.freeze()  # each task forks, and would look through all of this for garbage
+        prepare_forks()
         self._play = play
         with self._lock:
             self._play_uuid = play._uuid
@@ -537,3 +540,15 @@ def _measure_terminal() -> int:
     except (OSError, ValueError):
         columns = 0
     return choose_width(columns, os.environ)
+
+
+def prepare_forks() -> None:
+    """Load once what each task, which is a process of its own, would load again, and keep it out of their garbage."""
+    for loader in (filter_loader, test_loader):
+        loader.get("ansible.builtin.version")  # the first one that is asked for brings all
+    for kind in ("action", "filter", "lookup"):
+        package = importlib.import_module(f"{__name__.rpartition('.callback.')[0]}.{kind}")
+        for found in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+            importlib.import_module(found.name)
+    importlib.import_module("ansible.plugins.action.normal")
+    gc.freeze()

@@ -356,6 +356,7 @@ def main() -> None:
         },
         required_one_of=[("hosts", "debusine")],
         mutually_exclusive=[("hosts", "debusine")],
+        own_process=True,  # it ends when nobody reads what it says any more
     )
 
 

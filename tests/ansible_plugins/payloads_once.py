@@ -1,13 +1,15 @@
 # Copyright: The Slipway developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Ansible packs each module with what it imports once in a run of the tests, not once in every playbook.
+"""What makes Ansible quicker in tests: it packs each module with what it imports once, not once in every playbook.
 
 That is a third of a release that has nothing to do. Ansible keeps what it packed by the module's name in its temporary
-directory; here that place is a link to one for all runs, by the digest of all that could be packed.
+directory; here that place is a link to one for all runs, by the digest of all that could be packed. And runs that do not
+have the callback of users get what that one prepares for tasks.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from collections.abc import Iterator
@@ -42,6 +44,13 @@ class CallbackModule(CallbackBase):
         link = Path(constants.DEFAULT_LOCAL_TMP, "ansiballz_cache")
         if not link.is_symlink():  # else of the playbook before, of the same command
             link.symlink_to(where)
+
+    def v2_playbook_on_play_start(self, _play: Any) -> None:
+        """Prepare for its tasks, where the collection is."""
+        with contextlib.suppress(ImportError):
+            from ansible_collections.slipway.release.plugins.callback.stages import prepare_forks
+
+            prepare_forks()
 
 
 def digest(playbook: Path) -> str:

@@ -28,9 +28,9 @@ def collections(form: str, directory: Path) -> Path:
     return directory / "collections"
 
 
-def play(directory: Path, form: str, tasks: list[dict[str, object]], *options: str) -> str:
+def play(directory: Path, form: str, tasks: list[dict[str, object]], *options: str, progress: bool = True) -> str:
     """Run the tasks on this machine, with one default for all modules, and return what the terminal showed."""
-    defaults = {"group/slipway.release.all": {"progress": str(directory / "progress")}}
+    defaults = {"group/slipway.release.all": {"progress": str(directory / "progress")} if progress else {}}
     book = directory / "play.yml"
     (directory / "ansible.cfg").touch()
     plays = [{"hosts": "localhost", "gather_facts": False, "module_defaults": defaults, "tasks": tasks}]
@@ -91,3 +91,29 @@ def test_a_wait_for_others_is_not_silent(tmp_path: Path) -> None:
     }
     task = {"name": "Promote", "slipway.release.trove_promote": wanted, "failed_when": False}
     assert re.search("^    Promote: waiting for 1[0-3] s$", play(tmp_path, "checkout", [task]), re.MULTILINE)
+
+
+def test_only_what_comes_to_the_same_runs_in_the_process_of_its_task(tmp_path: Path) -> None:
+    """Ansible says which program it sends, and nothing of what it does not send."""
+    kinds: dict[str, dict[str, object]] = {
+        "here": {},
+        "delegated here": {"delegate_to": "localhost"},
+        "again and again": {"loop": [1, 2]},
+        "environment": {"environment": {"SOME": "thing"}},
+        "background": {"async": 60, "poll": 1},
+        "other user": {"become": True, "become_method": "su", "become_flags": "--shell /bin/sh"},
+        "other Python": {"vars": {"ansible_python_interpreter": "/usr/bin/python3"}},
+        "wrong arguments": {"ignore_errors": True},
+    }
+    tasks: list[dict[str, object]] = []
+    for kind, words in kinds.items():
+        files = [{"path": str(tmp_path / kind), "content": "{{ item | default('x') }}"}]
+        arguments = {"files": files, **({"no_such": 1} if kind == "wrong arguments" else {})}
+        tasks.append({"name": kind, "slipway.release.text_files": arguments, **words})
+    said = play(tmp_path, "checkout", tasks, "-vvv", progress=False)
+    parts = re.split(r"^TASK \[(.*?)\].*$", said, flags=re.MULTILINE)
+    sent = {kind for kind, text in zip(parts[1::2], parts[2::2], strict=True) if "Using module file" in text}
+    assert sent == {"environment", "background", "other user", "other Python", "wrong arguments"}
+    assert {kind for kind in kinds if (tmp_path / kind).is_file()} == kinds.keys() - {"wrong arguments"}
+    assert (tmp_path / "again and again").read_text() == "2"
+    assert "Unsupported parameters for (slipway.release.text_files) module: no_such" in said

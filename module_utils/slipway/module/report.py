@@ -7,7 +7,9 @@ from __future__ import annotations
 import errno
 import os
 import pwd
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ansible.module_utils.basic import AnsibleModule
@@ -17,6 +19,9 @@ from ..escape import escape_terminal
 from ..process import UMASK
 from .options import Options
 
+#: Who wants to know what a module consists of, instead of having it act.
+_reader: ContextVar[Callable[[Parts], None] | None] = ContextVar("reader", default=None)
+
 
 class Act(Protocol):
     """What a module does, in check mode without ``write``. Of its result, ``warnings`` are shown as such."""
@@ -25,8 +30,36 @@ class Act(Protocol):
         """The module's result for the options that it was given."""
 
 
-def run_module(act: Act, options: Options, **conditions: Any) -> None:
+@dataclass(frozen=True)
+class Parts:
+    """What a module consists of: its options, Ansible's conditions such as ``required_if`` on them, and what it does.
+
+    ``own_process`` is for what cannot be done within another process.
+    """
+
+    act: Act
+    options: Options
+    conditions: Mapping[str, Any]
+    own_process: bool = False
+
+
+def read_parts(main: Callable[[], None]) -> Parts:
+    """What the module consists of whose ``main`` calls :func:`run_module`."""
+    found: list[Parts] = []
+    token = _reader.set(found.append)
+    try:
+        main()
+    finally:
+        _reader.reset(token)
+    return found[0]
+
+
+def run_module(act: Act, options: Options, *, own_process: bool = False, **conditions: Any) -> None:
     """Be the module that takes ``options`` under Ansible's ``conditions`` such as ``required_if``, and ``act``."""
+    reader = _reader.get()
+    if reader is not None:
+        reader(Parts(act, options, conditions, own_process))
+        return
     module = AnsibleModule(argument_spec=options, supports_check_mode=True, **conditions)
 
     def run() -> dict[str, Any]:
@@ -39,18 +72,25 @@ def run_module(act: Act, options: Options, **conditions: Any) -> None:
 
 
 def report(module: AnsibleModule, act: Callable[[], dict[str, Any]]) -> None:
-    """Run ``act`` and exit with what it returns; a :class:`SlipwayError` becomes a clear failure.
+    """Run ``act`` and exit with what it returns, or with a clear failure."""
+    os.umask(UMASK)
+    result = answer(act)
+    if result.pop("failed", False):
+        module.fail_json(**result)
+    module.exit_json(**result)
+
+
+def answer(act: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What ``act`` returns; a :class:`SlipwayError` becomes a clear failure.
 
     So does what the operating system refuses and no logic foresaw.
     """
-    os.umask(UMASK)
     try:
-        result = act()
+        return act()
     except SlipwayError as error:
-        module.fail_json(msg=str(error), findings=error.findings, log=error.log)
+        return {"failed": True, "msg": str(error), "findings": error.findings, "log": error.log}
     except OSError as error:
-        module.fail_json(msg=str(explain_refusal(error)))
-    module.exit_json(**result)
+        return {"failed": True, "msg": str(explain_refusal(error))}
 
 
 def explain_refusal(error: OSError) -> SlipwayError:

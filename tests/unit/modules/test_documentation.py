@@ -98,9 +98,15 @@ def test_a_module_documents_how_it_behaves(name: str) -> None:
     assert texts["RETURN"]
 
 
-def test_what_modules_with_progress_do_is_shown() -> None:
-    long = {name for name in MODULES if "progress" in documentation(name)["options"]}
-    assert RUNTIME["plugin_routing"]["modules"] == {name: {"action_plugin": "slipway.release.live"} for name in long}
+def test_what_modules_with_progress_do_is_shown_and_the_others_need_no_process() -> None:
+    special = {path.stem for path in (ROOT / "action_plugins").glob("*.py")}
+    expected = {}
+    for name in MODULES:
+        if "progress" in documentation(name)["options"]:
+            expected[name] = {"action_plugin": "slipway.release.live"}
+        elif name not in special and "run_module(" in (ROOT / "library" / f"{name}.py").read_text():
+            expected[name] = {"action_plugin": "slipway.release.in_process"}
+    assert RUNTIME["plugin_routing"]["modules"] == expected
 
 
 def test_modules_are_in_the_groups_that_they_document_and_all_are_in_one() -> None:
