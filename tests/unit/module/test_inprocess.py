@@ -28,7 +28,7 @@ def act(options, *, write):
 
 
 def tell(**result):
-    return lambda _options, write: dict(result)
+    return lambda _options, **_: dict(result)
 
 
 def answered(act, arguments=None, *, options=OPTIONS, write=True, **more):
@@ -91,7 +91,7 @@ def test_errors_and_warnings_are_told(monkeypatch):
     told = answered(fail)
     assert (told["failed"], told["findings"], told["log"]) == (True, ["one"], "/x.log")
     assert told["msg"].startswith("Could not look at x: it is gone.")
-    told = answered(lambda _options, write: os.listdir("/nonexistent/x"))
+    told = answered(lambda _options, **_: os.listdir("/nonexistent/x"))
     assert (told["failed"], told["msg"][:30]) == (True, "Could not use /nonexistent/x: ")
     told = answered(tell(changed=False, warnings=["old \x1b[31m"]))
     assert told["warnings"] == ["old \\x1b[31m"]
