@@ -3,8 +3,8 @@
 """What makes Ansible quicker in tests: it packs each module with what it imports once, not once in every playbook.
 
 That is a third of a release that has nothing to do. Ansible keeps what it packed by the module's name in its temporary
-directory; here that place is a link to one for all runs, by the digest of all that could be packed. And runs without the
-callback of users get what that one prepares for tasks.
+directory; here that place is a link to one for all runs, by the digest of all that could be packed. And runs
+without the callback of users get what that one prepares for tasks.
 """
 
 from __future__ import annotations
