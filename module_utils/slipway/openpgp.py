@@ -19,7 +19,7 @@ from urllib.parse import unquote
 from .errors import SlipwayError, refuse
 from .files import make_scratch, read_regular, write_atomic
 from .locks import hold_flock
-from .process import Completed, run
+from .process import Completed, run, summarise_output
 from .wait import wait_for
 
 #: A UNIX socket's path has at most 107 bytes; gpg-agent's longest socket name is this.
@@ -604,15 +604,25 @@ class _Home:
         self, words: Sequence[str], *, attempt: str, on: str, do_next: str | None = None, stdin: bytes | None = None
     ) -> Completed:
         """Run gpg with an agent that ends when gpg does, unless one was there already."""
-        agent = ["gpg-agent", "--homedir", str(self.path), "--quiet", "--log-file", os.devnull, "--daemon"]
-        return run(
-            [*([] if self.agent_runs else agent), *_gpg_command(self.path), *words],
-            attempt=attempt,
-            on=on,
-            do_next=do_next or "Look at the message above and run the same command again.",
-            stdin=stdin,
-            timeout=120,
-        )
+        with make_scratch("slipway-agent-") as scratch:
+            log = scratch / "log"
+            agent = ["gpg-agent", "--homedir", str(self.path), "--quiet", "--log-file", str(log), "--daemon"]
+            try:
+                return run(
+                    [*([] if self.agent_runs else agent), *_gpg_command(self.path), *words],
+                    attempt=attempt,
+                    on=on,
+                    do_next=do_next or "Look at the message above and run the same command again.",
+                    stdin=stdin,
+                    timeout=120,
+                )
+            except SlipwayError as error:
+                said = summarise_output(log.read_text(errors="replace")) if log.exists() else ""
+                if said:
+                    error = SlipwayError(
+                        error.attempted, error.on, f"{error.came_back}; {said}", do_next=error.do_next, log=error.log
+                    )
+                raise error from None
 
 
 @contextlib.contextmanager

@@ -430,3 +430,11 @@ def test_a_text_that_was_signed_by_a_digest_which_can_be_forged_is_not_opened(ho
     keyring.write_bytes(openpgp.export_public_key(home, openpgp.find_signing_key(home).fingerprint))
     assert openpgp.open_clearsigned(signed, gnupghome=home) is None
     assert openpgp.open_clearsigned(signed, keyring=keyring) is None
+
+
+def test_why_an_agent_does_not_start_is_told(tmp_path):
+    home = tmp_path / "gnupg"
+    (home / "S.gpg-agent/in the way").mkdir(parents=True)
+    home.chmod(0o700)
+    with pytest.raises(SlipwayError, match=r"gpg-agent ended with status 2; .*S\.gpg-agent"):
+        openpgp.make_key(home, "Release <release@example.org>")
