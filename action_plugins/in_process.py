@@ -8,10 +8,13 @@ there already: a task takes a tenth of the time.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
+import signal
 import sys
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ansible import constants
@@ -22,6 +25,8 @@ from ..module_utils.slipway.module.report import read_parts
 
 __all__ = ["ActionModule", "InProcess"]
 
+#: Seconds in which a module must have ended what it began.
+PATIENCE = 10.0
 MODULES = f"{__name__.rpartition('.action.')[0]}.modules"
 
 
@@ -48,7 +53,9 @@ class InProcess(ActionBase):  # type: ignore[misc]  # ansible-core has no types
         module = importlib.import_module(f"{MODULES}.{self._task.action.rpartition('.')[2]}")
         if not hasattr(module, "run_module"):  # it has more to say to Ansible than a result
             return None
-        return run_in_process(read_parts(module.main), arguments, write=not self._task.check_mode)
+        parts = read_parts(module.main)
+        with _interruptible():
+            return run_in_process(parts, arguments, write=not self._task.check_mode)
 
     def _is_same_process(self, task_vars: dict[str, Any]) -> bool:
         """Whether the module would run here, by the same Python, as the same user and with the same environment."""
@@ -60,6 +67,34 @@ class InProcess(ActionBase):  # type: ignore[misc]  # ansible-core has no types
         of_host = (task_vars.get("ansible_delegated_vars") or {}).get(delegate, {}) if delegate else task_vars
         interpreter = constants.config.get_config_value("INTERPRETER_PYTHON", variables=of_host)
         return os.path.normpath(str(self._templar.template(interpreter))) == os.path.normpath(sys.executable)
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let a module end what it began when Ansible is told to end, as its program would; then this process ends.
+
+    Ansible's own process of a task ends at once, and the programs that a module started would go on. Ansible tells it
+    twice, one right after the other.
+    """
+    told: list[int] = []
+
+    def interrupt(number: int, _frame: object) -> None:
+        told.append(number)
+        for each in before:
+            signal.signal(each, signal.SIG_IGN)
+        last = threading.Timer(PATIENCE, os._exit, (1,))
+        last.daemon = True
+        last.start()
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+        for number in told:
+            os.kill(os.getpid(), number)
 
 
 class ActionModule(InProcess):

@@ -6,8 +6,11 @@ import json
 import os
 import re
 import shutil
+import signal
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -30,6 +33,16 @@ def collections(form: str, directory: Path) -> Path:
 
 def play(directory: Path, form: str, tasks: list[dict[str, object]], *options: str, progress: bool = True) -> str:
     """Run the tasks on this machine, with one default for all modules, and return what the terminal showed."""
+    words, environment = prepare(directory, form, tasks, *options, progress=progress)
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def prepare(
+    directory: Path, form: str, tasks: list[dict[str, object]], *options: str, progress: bool = True
+) -> tuple[list[str], dict[str, str]]:
+    """The command that runs them, and its environment."""
     defaults = {"group/slipway.release.all": {"progress": str(directory / "progress")} if progress else {}}
     book = directory / "play.yml"
     (directory / "ansible.cfg").touch()
@@ -44,12 +57,7 @@ def play(directory: Path, form: str, tasks: list[dict[str, object]], *options: s
         "ANSIBLE_ASYNC_DIR": str(directory / "async"),
     }
     program = Path(sys.executable).with_name("ansible-playbook")
-    done = subprocess.run(
-        [program, "-i", "localhost,", "-c", "local", *options, book],
-        env={**os.environ, **settings}, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    return [str(program), "-i", "localhost,", "-c", "local", *options, str(book)], {**os.environ, **settings}
 
 
 @pytest.mark.parametrize("form", ["checkout", "installed"])
@@ -117,3 +125,36 @@ def test_only_what_comes_to_the_same_runs_in_the_process_of_its_task(tmp_path: P
     assert {kind for kind in kinds if (tmp_path / kind).is_file()} == kinds.keys() - {"wrong arguments"}
     assert (tmp_path / "again and again").read_text() == "2"
     assert "Unsupported parameters for (slipway.release.text_files) module: no_such" in said
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_what_a_module_started_ends_with_ansible(tmp_path: Path, number: signal.Signals) -> None:
+    """A server that takes a connection and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"git://127.0.0.1:{server.getsockname()[1]}/x.git"
+        ref = {"repository": url, "ref": "refs/heads/x", "commit": "0" * 40}
+        words, environment = prepare(tmp_path, "checkout", [{"slipway.release.git_ref": ref}], progress=False)
+        with subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, text=True) as process:
+            server.settimeout(60)
+            server.accept()[0].detach()
+            assert list_programs(url)
+            process.send_signal(number)
+            process.communicate(timeout=60)
+    assert process.returncode != 0
+    limit = time.monotonic() + 10
+    while list_programs(url) and time.monotonic() < limit:
+        time.sleep(0.1)
+    assert list_programs(url) == []
+
+
+def list_programs(word: str) -> list[str]:
+    """The commands of all processes that have a word among theirs."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = path.read_bytes().decode(errors="replace").split("\0")
+        except OSError:
+            continue
+        if word in words:
+            found.append(" ".join(words))
+    return found
