@@ -22,8 +22,8 @@ from .locks import hold_flock
 from .process import Completed, run, summarise_output
 from .wait import wait_for
 
-#: A UNIX socket's path has at most 107 bytes; gpg-agent's longest socket name is this.
-SOCKET_PATH_BYTES = 107
+#: A UNIX socket's path has at most 107 bytes, of which gpg-agent leaves one free; its longest socket name is this.
+SOCKET_PATH_BYTES = 106
 LONGEST_SOCKET_NAME = "S.gpg-agent.browser"
 
 #: No questions, no settings of a person's gpg.conf, and no trust database: the caller names the key.

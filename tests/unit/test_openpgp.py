@@ -109,6 +109,15 @@ def test_a_gpg_conf_changes_no_byte(home: Path, signed: tuple[Path, Path, str]) 
     assert signature.read_bytes() == before
 
 
+@pytest.mark.parametrize("length", range(103, 110))
+def test_a_home_whose_path_is_about_as_long_as_sockets_may_be_works(tmp_path: Path, length: int) -> None:
+    room = length - len(f"{tmp_path}//S.gpg-agent.browser")
+    assert room > 0
+    home = tmp_path / ("h" * room)
+    assert len(f"{home}/S.gpg-agent.browser") == length
+    assert openpgp.make_key(home, "Release <release@example.org>")
+
+
 def test_a_home_whose_path_is_too_long_for_sockets_works_and_leaves_no_agent(tmp_path: Path) -> None:
     home = tmp_path / ("state" * 20) / ("gnupg" * 10)
     assert len(str(home)) > 150
