@@ -293,6 +293,7 @@ def main() -> None:
         required_one_of=[["morphology", "systems"]],
         mutually_exclusive=[["systems", name] for name in ("morphology", "controller", "handle")],
         required_by={"morphology": ["controller"], "systems": ["controllers"]},
+        own_process=True,  # it cancels its builds when nobody reads what it says any more, and tells the terminal
     )
 
 

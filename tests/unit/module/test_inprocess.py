@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import importlib
 import os
+from pathlib import Path
 
 import pytest
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
@@ -15,6 +16,7 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway.module.inp
 from ansible_collections.slipway.release.plugins.module_utils.slipway.module.report import Parts, read_parts, run_module
 from publishing import run_module as run_program
 
+ROOT = Path(__file__).resolve().parents[3]
 MODULES = "ansible_collections.slipway.release.plugins.modules"
 OPTIONS = {"name": {"type": "str", "required": True}, "size": {"type": "int", "default": 3}}
 
@@ -82,6 +84,13 @@ def test_secrets_are_left_to_the_program():
 
 def test_what_needs_a_process_of_its_own_gets_one():
     assert answered(act, own_process=True) is None
+
+
+def test_what_ends_with_those_who_read_it_needs_one():
+    modules = (importlib.import_module(f"{MODULES}.{path.stem}") for path in sorted((ROOT / "library").glob("*.py")))
+    parts = {each.__name__.rpartition(".")[2]: read_parts(each.main) for each in modules if hasattr(each, "run_module")}
+    assert {name for name, each in parts.items() if each.own_process} == {"deb_builds", "distbuild_submit"}
+    assert len(parts) > 60
 
 
 def test_errors_and_warnings_are_told(monkeypatch):
