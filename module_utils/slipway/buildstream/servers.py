@@ -146,10 +146,11 @@ def write_program(name: str, directory: Path) -> Path:
     """Write one of our own modules, which imports nothing of ours, to where another Python can run it."""
     spec = importlib.util.find_spec(name)
     source = getattr(spec and spec.loader, "get_source", lambda _name: None)(name)
-    if source is None:
+    if not source:
         raise AssertionError("the source of our own modules is always there")
     program = directory / f"{name.rpartition('.')[2]}.py"
-    program.write_text(str(source), encoding="utf-8")
+    # What loads collections for Ansible itself gives bytes.
+    program.write_bytes(source if isinstance(source, bytes) else str(source).encode())
     return program
 
 

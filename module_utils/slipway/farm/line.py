@@ -64,7 +64,9 @@ Line = Callable[[Host, Job, Sequence[Path], Path, Watch], Result]
 def make_command(host: Host) -> list[str]:
     """The words that start a worker there."""
     if not host.destination:
-        return [sys.executable, "-c", OWN_COMMAND, *sys.path]
+        # Where this collection is: what loads collections for Ansible itself does not look at sys.path.
+        place = Path(service.__file__).parents[service.__name__.count(".")]
+        return [sys.executable, "-c", OWN_COMMAND, str(place), *sys.path]
     words = [word for option in (*SSH_OPTIONS, "ControlPath=none", *host.options) for word in ("-o", option)]
     return ["ssh", "-T", *words, "--", host.destination, COMMAND]
 

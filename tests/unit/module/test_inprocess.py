@@ -5,6 +5,9 @@ from __future__ import annotations
 import datetime
 import importlib
 import os
+import subprocess
+import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -91,6 +94,27 @@ def test_what_ends_with_those_who_read_it_needs_one():
     parts = {each.__name__.rpartition(".")[2]: read_parts(each.main) for each in modules if hasattr(each, "run_module")}
     assert {name for name, each in parts.items() if each.own_process} == {"deb_builds", "distbuild_submit"}
     assert len(parts) > 60
+
+
+def test_what_looks_for_our_own_code_finds_it_where_ansible_loads_it_from(tmp_path):
+    """Ansible has a loader of its own for collections, which is none of Python's."""
+    script = """
+        import sys
+        from pathlib import Path
+        from ansible.plugins.loader import init_plugin_loader
+        init_plugin_loader([sys.argv[1]])
+        from ansible_collections.slipway.release.plugins.module_utils.slipway.buildstream import ask, follow, servers
+        from ansible_collections.slipway.release.plugins.module_utils.slipway.farm import line, schedule
+        for module in (ask, follow):
+            program = servers.write_program(module.__name__, Path(sys.argv[2]))
+            assert program.read_bytes() == Path(module.__file__).read_bytes(), module
+        told = line.ask_host(schedule.Host("here", slots=1, chroots={}), timeout=60)
+        assert "free" in told, told
+    """
+    words = ["-c", textwrap.dedent(script), str(ROOT / "collections"), str(tmp_path)]
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run([sys.executable, *words], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_errors_and_warnings_are_told(monkeypatch):
