@@ -13,7 +13,6 @@ import importlib
 import os
 import signal
 import sys
-import threading
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -26,7 +25,7 @@ from ..module_utils.slipway.module.report import read_parts
 __all__ = ["ActionModule", "InProcess"]
 
 #: Seconds in which a module must have ended what it began.
-PATIENCE = 10.0
+PATIENCE = 10
 MODULES = f"{__name__.rpartition('.action.')[0]}.modules"
 
 
@@ -82,9 +81,8 @@ def _interruptible() -> Iterator[None]:
         told.append(number)
         for each in before:
             signal.signal(each, signal.SIG_IGN)
-        last = threading.Timer(PATIENCE, os._exit, (1,))
-        last.daemon = True
-        last.start()
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)  # ends this process, whatever it waits for
+        signal.alarm(PATIENCE)
         raise KeyboardInterrupt
 
     before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}

@@ -154,6 +154,14 @@ def run(
     """
     words = tuple(str(word) for word in argv)
     merged = log is not None or on_line is not None
+    where = None if log is None else os.fspath(log)
+    expired = threading.Event()
+
+    def expire() -> None:
+        expired.set()
+        _kill_group(process)
+
+    timer = threading.Timer(timeout, expire)
     try:
         process = subprocess.Popen(
             words,
@@ -172,16 +180,8 @@ def run(
         ) from error
     except OSError as error:
         raise SlipwayError(attempt, on, f"{words[0]} did not start: {error}", do_next=do_next) from error
-    where = None if log is None else os.fspath(log)
-    expired = threading.Event()
-
-    def expire() -> None:
-        expired.set()
-        _kill_group(process)
-
-    timer = threading.Timer(timeout, expire)
-    timer.start()
     try:
+        timer.start()
         if merged:
             out, err = _stream_output(process, stdin=stdin, log=where, on_line=on_line), b""
         else:
