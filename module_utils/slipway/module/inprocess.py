@@ -27,7 +27,7 @@ def run_in_process(parts: Parts, arguments: Mapping[str, Any], *, write: bool) -
     if parts.own_process or is_secretive(parts.options):
         return None
     try:
-        plain = json.loads(json.dumps(dict(arguments), default=_write_date))
+        plain = json.loads(json.dumps(dict(arguments), default=_write_plainly))
     except (TypeError, ValueError):  # what only Ansible knows to write, such as a value of a vault
         return None
     read = ArgumentSpecValidator(parts.options, **parts.conditions).validate(plain)
@@ -42,7 +42,8 @@ def run_in_process(parts: Parts, arguments: Mapping[str, Any], *, write: bool) -
     result["warnings"] = [escape_terminal(warning) for warning in result.get("warnings", ())]
     if not result["warnings"]:
         del result["warnings"]
-    text = json.dumps({**result, "invocation": {"module_args": options}}, ensure_ascii=False)
+    told = {**result, "invocation": {"module_args": options}}
+    text = json.dumps(told, default=_write_plainly, ensure_ascii=False)
     made: dict[str, Any] = json.loads(text.encode(errors="surrogateescape").decode(errors="replace"))
     return made
 
@@ -58,7 +59,10 @@ def _walk(options: Options) -> Iterator[dict[str, Any]]:
         yield from _walk(option.get("options") or {})
 
 
-def _write_date(value: object) -> str:
+def _write_plainly(value: object) -> object:
+    """What a program of Ansible makes of values that JSON does not have."""
     if isinstance(value, datetime.date):
         return value.isoformat()
+    if isinstance(value, (set, frozenset)):
+        return list(value)
     raise TypeError(f"{type(value).__name__} is nothing that JSON has")

@@ -149,6 +149,11 @@ def test_a_name_that_is_no_text_reaches_ansible_as_one():
     assert told["name"] == "a\ufffd"
 
 
+def test_values_that_json_does_not_have_are_told_as_the_program_tells_them():
+    told = answered(tell(changed=False, days=[datetime.date(2026, 1, 2)], names={"a"}, pair=(1, 2)))
+    assert (told["days"], told["names"], told["pair"]) == (["2026-01-02"], ["a"], [1, 2])
+
+
 def test_a_module_that_is_read_does_nothing():
     def main():
         run_module(act, OPTIONS, required_together=[["name", "size"]])
