@@ -36,7 +36,8 @@ RETURN = r"""
 _value:
   description: >-
     For each deployment, in the plan's order, C(name), C(size) in bytes and C(sha256) of its file, and C(deployment),
-    C(system), C(architecture) and C(type). C(compression) as well, where the plan says it.
+    C(system), C(architecture) and C(type). C(compression) and C(compression_level) as well, where the plan says them,
+    and C(product) of what is of another one than the project's own.
   type: list
   elements: dict
 """
@@ -46,6 +47,7 @@ def deployed_files(records: Mapping[str, Any], plan: Mapping[str, Any]) -> list[
     """Join the plan's deployments with the digests of their files."""
     outputs = [record["outputs"] for stage, record in records.items() if stage.startswith("deploy-")]
     known = {file["name"]: file for file in outputs}
+    own = plan.get("project")
     return [
         {
             "name": deployment["file"],
@@ -53,7 +55,8 @@ def deployed_files(records: Mapping[str, Any], plan: Mapping[str, Any]) -> list[
             "sha256": known.get(deployment["file"], {}).get("sha256"),
             "deployment": deployment["name"],
             **{name: deployment[name] for name in ("system", "architecture", "type")},
-            **({"compression": deployment["compression"]} if "compression" in deployment else {}),
+            **{name: deployment[name] for name in ("compression", "compression_level") if name in deployment},
+            **({"product": deployment["product"]} if deployment.get("product", own) != own else {}),
         }
         for deployment in plan["deployments"]
     ]

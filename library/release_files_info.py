@@ -80,6 +80,13 @@ options:
         M(slipway.release.release_digests_info).
     type: str
     default: ""
+  policy:
+    description:
+      - What the site wants of its releases, such as its products. A file is of the product that names its system, or
+        its name where no system is known; those that no product names are of the one that is called as the project.
+    type: dict
+    default: {}
+    version_added: "0.3.0"
   state_directory:
     description: The directory below which each release has its own, V(releases/<version>).
     type: path
@@ -128,6 +135,13 @@ ansible_facts:
           type: list
           elements: dict
           returned: always
+        products:
+          description: The products with name, title, the names of their systems, and what else O(policy) says of each.
+          type: list
+          elements: dict
+          returned: always
+        left_out: {description: Empty; all products take part., type: list, returned: always}
+        policy: {description: What O(policy) says of all releases., type: dict, returned: always}
         directories:
           description: The absolute directories of this release. That of the images is the one with the files.
           type: dict
@@ -183,6 +197,7 @@ def main() -> None:
             "files": {"type": "list", "elements": "dict", "options": FILE, "default": [{"path": "*"}]},
             "exclude": {"type": "list", "elements": "str", "default": []},
             "sums": {"type": "str", "default": ""},
+            "policy": {"type": "dict", "default": {}},
             "state_directory": {"type": "path", "required": True},
             "coordinator": {"type": "str", "required": True},
         },

@@ -82,6 +82,20 @@ options:
     type: list
     elements: str
     default: []
+  policy:
+    description:
+      - What the site wants of its releases, such as its products. A system is of exactly one product; those that no
+        product names are of the one that is called as the project.
+    type: dict
+    default: {}
+    version_added: "0.3.0"
+  products:
+    description:
+      - The products that take part, as a list or as names with commas. When empty, all of them; or those that the
+        version was begun with.
+    type: raw
+    default: []
+    version_added: "0.3.0"
   timeout:
     description: Seconds to wait for the public Trove's answer.
     type: float
@@ -133,8 +147,8 @@ ansible_facts:
           returned: always
         deployments:
           description:
-            - Every file to make, with name, system, system_name, architecture, type, location, file, settings and
-              subsystems.
+            - Every file to make, with name, system, system_name, architecture, type, location, file, settings,
+              subsystems and product. Where the product says it, compression and compression_level as well.
           type: list
           elements: dict
           returned: always
@@ -143,6 +157,15 @@ ansible_facts:
           type: list
           elements: dict
           returned: always
+        products:
+          description:
+            - The products that take part, with name, title, the names of their systems, and what else O(policy) says of
+              each.
+          type: list
+          elements: dict
+          returned: always
+        left_out: {description: The names of products that do not take part., type: list, returned: always}
+        policy: {description: What O(policy) says of all releases., type: dict, returned: always}
         directories: {description: The absolute directories of this release., type: dict, returned: always}
         remote:
           description:
@@ -164,6 +187,7 @@ from pathlib import Path
 from typing import Any
 
 from ..module_utils.slipway.module.report import run_module
+from ..module_utils.slipway.plan.products import read_wanted
 from ..module_utils.slipway.plan.release import make_plan
 from ..module_utils.slipway.plan.request import ARCHITECTURES, Request, find_builders
 from ..module_utils.slipway.release.durations import find_last_durations
@@ -180,6 +204,7 @@ def act(options: dict[str, Any], **_: bool) -> dict[str, Any]:
     wanted = dict(options)
     definitions = wanted.pop("definitions")
     wanted["architectures"] = wanted["architectures"] or ARCHITECTURES
+    wanted["products"] = read_wanted(wanted["products"])
     wanted["build_hosts"] = find_builders(wanted["build_hosts"])
     planned = make_plan(Request(**definitions, **wanted))
     releases = Path(planned.plan["directories"]["release"]).parent
@@ -205,6 +230,8 @@ def main() -> None:
             "allow_missing_arches": {"type": "list", "elements": "str", "default": []},
             "architectures": {"type": "list", "elements": "str", "default": []},
             "deployment_types": {"type": "list", "elements": "str", "default": []},
+            "policy": {"type": "dict", "default": {}},
+            "products": {"type": "raw", "default": []},
             "timeout": {"type": "float", "default": 60},
         },
     )

@@ -20,8 +20,8 @@ import posixpath
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 
+from ..policy.values import suggest
 from ..release.names import FILE_NAME, MAX_FILE_NAME, begins_with_label, make_file_name
 from ..yamltext import Node, NotPlainError, read, to_plain
 
@@ -132,12 +132,6 @@ def read_system_architecture(file: str, data: bytes) -> tuple[str | None, list[s
 def canonicalise_architecture(name: str) -> str:
     """The one name of an architecture that has several."""
     return SAME_ARCHITECTURE.get(name, name)
-
-
-def suggest(word: str, known: Collection[str]) -> str:
-    """A question that names what may have been meant, or nothing."""
-    near = get_close_matches(word, list(known), n=1, cutoff=0.7)
-    return f" (did you mean {near[0]}?)" if near else ""
 
 
 @dataclass

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ..errors import SlipwayError
 from ..git.remote import fetch_commit, run_git
-from .cluster import suggest
+from ..policy.values import suggest
 
 
 @contextlib.contextmanager

@@ -19,6 +19,7 @@ from ..release import names
 from ..release.records import Record, load_record, load_records
 from .filenames import find_facts, find_location_fault, find_other_version, name_public_file
 from .found import MAGIC, MOST, Found, Selection, Wanted, clip_faults, open_directory, select_files
+from .products import share_systems
 from .records import FILE_FACTS
 from .request import Plan, PlanResult, name_directories
 from .sums import read_sums
@@ -31,7 +32,7 @@ MADE_FROM = "files"
 class FileRequest:
     """What to release from which directory; ``exclude`` are patterns for what is not.
 
-    ``sums`` is the path of a file there with the checksums that the files must have.
+    ``sums`` is the path of a file there with the checksums that the files must have; ``policy`` is what the site wants.
     """
 
     version: object
@@ -42,6 +43,7 @@ class FileRequest:
     coordinator: str
     exclude: Sequence[str] = ()
     sums: str = ""
+    policy: object = None
 
 
 def make_file_plan(request: FileRequest) -> PlanResult:
@@ -62,6 +64,14 @@ def make_file_plan(request: FileRequest) -> PlanResult:
     source, deployments, remarks = (
         _confirm_packaged(request, release_names, known) if known else _choose_files(request, release_names)
     )
+    marked = [{**each, "of": each["system"] or each["name"]} for each in deployments]
+    shares = share_systems(
+        request.policy,
+        project=release_names.project,
+        systems=list(dict.fromkeys(each["of"] for each in marked)),
+        records=records,
+    )
+    _refuse_faults("plan", label, shares.faults)
     plan = {
         "project": release_names.project,
         "version": release_names.version,
@@ -71,8 +81,11 @@ def make_file_plan(request: FileRequest) -> PlanResult:
         "build_hosts": {},
         "epoch": 0,
         "systems": [],
-        "deployments": deployments,
+        "deployments": [
+            {key: fact for key, fact in each.items() if key != "of"} for each in shares.mark(marked, system="of")
+        ],
         "skipped": [],
+        **shares.describe(),
         "directories": {**directories, "images": source},
         "remote": {},
         "previous": find_previous_files(Path(directories["release"]).parent, release_names),

@@ -15,11 +15,13 @@ from pathlib import Path, PurePosixPath
 from ..errors import SlipwayError, refuse
 from ..escape import redacted
 from ..image.writers import WRITERS
+from ..policy.values import suggest
 from ..release import names
 from ..release.records import Record, load_records
-from .cluster import read_cluster, sanitise_path, suggest
+from .cluster import read_cluster, sanitise_path
 from .definitions import Definitions, list_uncommitted, open_commit
 from .deployments import find_missing, find_setting_faults, list_deployments, list_systems
+from .products import share_systems
 from .request import PlanResult, Request, name_directories
 from .systems import resolve_systems
 from .trove import RemoteState, query_trove
@@ -41,6 +43,15 @@ def make_plan(request: Request) -> PlanResult:
         resolved, faults = resolve_systems(cluster, definitions, request.architectures)
         epoch = definitions.read_epoch()
     faults = [*cluster.faults, *(find_setting_faults(cluster) if ours else []), *faults]
+    shares = share_systems(
+        request.policy,
+        project=release_names.project,
+        systems=resolved.list_names(cluster),
+        records=records,
+        wanted=request.products,
+    )
+    faults += shares.faults
+    cluster = shares.limit(cluster, resolved)
     missing = find_missing(cluster, resolved, request, faults)
     deployments, skipped = list_deployments(cluster, resolved, release_names.label, missing)
     if not faults and not deployments:
@@ -73,8 +84,9 @@ def make_plan(request: Request) -> PlanResult:
         "cluster_sha256": hashlib.sha256(data).hexdigest(),
         "epoch": epoch,
         "systems": list_systems(deployments),
-        "deployments": deployments,
+        "deployments": shares.mark_compressed(deployments),
         "skipped": skipped,
+        **shares.describe(),
         "directories": directories,
         "remote": asdict(remote),
     }

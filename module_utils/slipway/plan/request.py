@@ -29,6 +29,8 @@ class Request:
     ``coordinator`` is the host that keeps the release.
 
     Without ``deployment_types``, deployments must be what Slipway itself can make of their type and settings.
+
+    ``policy`` is what the site wants of its releases; ``products`` are those that take part, all of them if empty.
     """
 
     version: object
@@ -44,6 +46,8 @@ class Request:
     allow_missing_arches: Collection[str] = ()
     architectures: Collection[str] = ARCHITECTURES
     deployment_types: Collection[str] = ()
+    policy: object = None
+    products: Sequence[str] = ()
     timeout: float = 60.0
 
 

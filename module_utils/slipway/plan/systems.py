@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from ..errors import refuse
+from ..policy.values import suggest
 from ..yamltext import Node, NotPlainError, read
-from .cluster import Cluster, read_cluster, read_system_architecture, sanitise_path, suggest
+from .cluster import Cluster, read_cluster, read_system_architecture, sanitise_path
 from .definitions import Definitions
 from .request import ARCHITECTURES, Plan
 
@@ -25,6 +26,14 @@ class ResolvedSystems:
     architecture: dict[str, str] = field(default_factory=dict)
     file: dict[str, str] = field(default_factory=dict)
     name: dict[tuple[str, str], str] = field(default_factory=dict)
+
+    def list_names(self, cluster: Cluster) -> list[str]:
+        """The names of the systems that files are made of, each once; not of those that are only parts of others."""
+        return list(dict.fromkeys(name for each in cluster.systems if (name := self.get_name(each.where))))
+
+    def get_name(self, where: str) -> str:
+        """The name of the system of an entry; empty if it has none because of its faults."""
+        return self.name[self.file[where], self.architecture[where]] if where in self.file else ""
 
 
 def list_systems_at(repository: Path, commit: str, *, cluster: str) -> list[Plan]:

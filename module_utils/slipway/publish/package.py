@@ -33,7 +33,7 @@ MANIFEST_FORMAT = 1
 REPORT_INTERVAL = 10.0
 GZIP, NONE = COMPRESSIONS = ("gzip", "none")
 #: What is said of an image and is no fact about it.
-NO_FACTS = {"name", "size", "sha256", "compression"}
+NO_FACTS = {"name", "size", "sha256", "compression", "compression_level"}
 
 RESTORE = (
     "Bytes that may be public never change: put the recorded bytes back, for example from where they are published, "

@@ -72,12 +72,14 @@ def test_each_file_is_a_deployment_with_what_is_known_of_it(output: Path) -> Non
             "architecture": "arm64",
             "type": "rawdisk",
             "compression": "gzip",
+            "product": "acme",
         },
         {
             "name": "live-amd64.iso",
             "file": "acme-1.0-live-amd64.iso",
             "path": "live-amd64.iso",
             "size": 5,
+            "product": "acme",
             **FACTS,
         },
     ]

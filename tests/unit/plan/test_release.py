@@ -65,6 +65,7 @@ def test_the_plan_says_everything_that_the_stages_need(trove, request_, tmp_path
                 "location": "minimal.tar",
                 "file": "baserock-26.47-minimal.tar",
                 "settings": {},
+                "product": "baserock",
                 **minimal,
             },
             {
@@ -73,6 +74,7 @@ def test_the_plan_says_everything_that_the_stages_need(trove, request_, tmp_path
                 "location": "minimal.img",
                 "file": "baserock-26.47-minimal.img",
                 "settings": {"DISK_SIZE": "1G"},
+                "product": "baserock",
                 **minimal,
             },
             {
@@ -85,9 +87,26 @@ def test_the_plan_says_everything_that_the_stages_need(trove, request_, tmp_path
                 "file": "baserock-26.47-board.tar",
                 "settings": {},
                 "subsystems": [],
+                "product": "baserock",
             },
         ],
         "skipped": [],
+        "products": [
+            {
+                "name": "baserock",
+                "title": "baserock",
+                "systems": ["minimal-x86_64", "board-armv7lhf"],
+                "schedule": {**dict.fromkeys(("start", "until", "systems", "components")), "kind": "always", "days": 0},
+                "supported": None,
+                "compression": None,
+                "gates": {},
+                "extras": [],
+                "lists": [],
+                "notes": {},
+            }
+        ],
+        "left_out": [],
+        "policy": {"waivers": [], "approval": {}, "rules": {}},
         "coordinator": "coordinator-1",
         "build_hosts": {architecture: list(hosts) for architecture, hosts in HOSTS.items()},
         "directories": {

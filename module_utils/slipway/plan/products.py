@@ -1,0 +1,128 @@
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Which products a release is of, by the site's policy, and what that means for each of its files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ..errors import SlipwayError
+from ..policy.schema import Policy, assign_systems, describe_product, read_policy
+from ..policy.values import suggest
+from ..release.records import Record
+from .cluster import Cluster
+from .request import Plan
+from .systems import ResolvedSystems
+
+
+@dataclass(frozen=True)
+class Shares:
+    """The product of each system by its name, and the names of the products that take part."""
+
+    policy: Policy
+    product_of: Mapping[str, str]
+    chosen: Sequence[str]
+    faults: Sequence[str]
+
+    def limit(self, cluster: Cluster, resolved: ResolvedSystems) -> Cluster:
+        """The cluster with the systems that take part, and with those that have faults of their own."""
+        names = {each.where: resolved.get_name(each.where) for each in cluster.systems}
+        left = {where for where, name in names.items() if name and self.product_of.get(name) not in self.chosen}
+        return replace(cluster, systems=tuple(each for each in cluster.systems if each.where not in left))
+
+    def mark(self, deployments: Sequence[Plan], *, system: str = "system_name") -> list[Plan]:
+        """The deployments with their products."""
+        return [{**each, "product": self.product_of[each[system]]} for each in deployments]
+
+    def mark_compressed(self, deployments: Sequence[Plan]) -> list[Plan]:
+        """The same, and with how their products compress them, if these say so."""
+        return [{**each, **self._describe_compression(each["product"])} for each in self.mark(deployments)]
+
+    def _describe_compression(self, name: str) -> Plan:
+        compression = next(each.compression for each in self.policy.products if each.name == name)
+        if compression is None:
+            return {}
+        level = {} if compression.level is None else {"compression_level": compression.level}
+        return {"compression": compression.method, **level}
+
+    def describe(self) -> dict[str, Any]:
+        """What a plan says: the products that take part, those that do not, and what counts for all."""
+        systems = {
+            product.name: [system for system, name in self.product_of.items() if name == product.name]
+            for product in self.policy.products
+        }
+        return {
+            "products": [
+                describe_product(product, systems=systems[product.name])
+                for product in self.policy.products
+                if product.name in self.chosen and systems[product.name]
+            ],
+            "left_out": [name for name, found in systems.items() if found and name not in self.chosen],
+            "policy": self.policy.describe(),
+        }
+
+
+def share_systems(
+    policy_value: object,
+    *,
+    project: str,
+    systems: Sequence[str],
+    records: Mapping[str, Record],
+    wanted: Sequence[str] = (),
+) -> Shares:
+    """Find each system's product, and which products take part.
+
+    ``wanted`` limits the release to some of them. A version that has begun goes on with those that it has begun with.
+    """
+    begun = _find_begun(records)
+    policy, faults = read_policy(policy_value if begun is None or begun else None, project=project)
+    product_of, wrong = assign_systems(policy, systems) if policy.products else ({}, [])
+    chosen, odd = _choose(policy, wanted, begun)
+    faults = [*faults, *wrong, *odd]
+    if systems and not faults and not any(product_of[system] in chosen for system in systems):
+        faults.append(f"no system of the cluster is of {' or '.join(chosen)}; leave release_products out")
+    return Shares(policy, product_of, chosen, faults)
+
+
+def read_wanted(value: object) -> list[str]:
+    """The products of ``-e products=a,b``, or of a list."""
+    listed = value.split(",") if isinstance(value, str) else value
+    if not isinstance(listed, list) or not all(isinstance(each, str) for each in listed):
+        raise SlipwayError(
+            "plan",
+            "the release",
+            f"release_products is {value!r}, not names of products",
+            do_next="Nothing was changed. Give a list, or names with commas, such as -e products=base,genivi.",
+        )
+    return [name.strip() for name in listed if name.strip()]
+
+
+def _find_begun(records: Mapping[str, Record]) -> list[str] | None:
+    """The products that a version has begun with: none if there were no products then; None if it has not begun."""
+    if "preflight" not in records or not {"branch", "package"} & records.keys():
+        return None
+    return list(records["preflight"]["inputs"].get("products") or [])
+
+
+def _choose(policy: Policy, wanted: Sequence[str], begun: Sequence[str] | None) -> tuple[list[str], list[str]]:
+    known = [product.name for product in policy.products]
+    faults = [
+        f"release_products: there is no product {name!r}{suggest(name, known)}; known are {', '.join(known)}"
+        for name in wanted
+        if name not in known
+    ]
+    if not begun:
+        return [name for name in known if name in wanted or not wanted], faults
+    if wanted and set(wanted) != set(begun):
+        faults.append(
+            f"release_products is {', '.join(sorted(wanted))} now, but this version was begun with "
+            f"{', '.join(sorted(begun))}; leave it out to go on with those, or release under another version"
+        )
+    faults += [
+        f"this version was begun with the product {name!r}, which is not in release_policy any more; put it back"
+        for name in begun
+        if name not in known
+    ]
+    return [name for name in known if name in begun], faults

@@ -1,0 +1,170 @@
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A release policy as a whole: its products, and what counts for all of them.
+
+A section is in a file of its own, with a function ``read_<section>(value, where)`` that returns what it
+says and the faults.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Any
+
+from .approval import read_approval
+from .compression import Compression, read_compression
+from .extras import read_extras
+from .gates import read_gates
+from .lists import read_lists
+from .notes import read_notes
+from .rules import read_rules
+from .schedule import Schedule, read_schedule
+from .supported import Support, read_supported
+from .values import describe_kind, find_key_faults, to_plain
+from .waivers import read_waivers
+
+NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}\Z")
+#: The sections of a product and of the whole; who adds one adds its field below.
+PRODUCT_SECTIONS: dict[str, Callable[[object, str], tuple[Any, list[str]]]] = {
+    "schedule": read_schedule,
+    "supported": read_supported,
+    "compression": read_compression,
+    "gates": read_gates,
+    "extras": read_extras,
+    "lists": read_lists,
+    "notes": read_notes,
+}
+SECTIONS: dict[str, Callable[[object, str], tuple[Any, list[str]]]] = {
+    "waivers": read_waivers,
+    "approval": read_approval,
+    "rules": read_rules,
+}
+PRODUCT_KEYS = ("title", "systems", *PRODUCT_SECTIONS)
+POLICY_KEYS = ("products", *SECTIONS)
+
+
+@dataclass(frozen=True)
+class Product:
+    """Some systems that are released together; without ``systems``, those that no other product names."""
+
+    name: str
+    title: str = ""
+    systems: tuple[str, ...] = ()
+    schedule: Schedule = field(default_factory=Schedule)
+    supported: Support | None = None
+    compression: Compression | None = None
+    gates: Any = field(default_factory=dict)
+    extras: Any = field(default_factory=list)
+    lists: Any = field(default_factory=list)
+    notes: Any = field(default_factory=dict)
+
+    def matches(self, system: str) -> bool:
+        """Whether one of its patterns is for this system."""
+        return any(fnmatchcase(system, pattern) for pattern in self.systems)
+
+
+@dataclass(frozen=True)
+class Policy:
+    """All products, the one of the project's other systems among them, and what counts for every release."""
+
+    project: str
+    products: tuple[Product, ...] = ()
+    waivers: Any = field(default_factory=list)
+    approval: Any = field(default_factory=dict)
+    rules: Any = field(default_factory=dict)
+
+    def describe(self) -> dict[str, Any]:
+        """What counts for every release, as plain data."""
+        return {name: to_plain(getattr(self, name)) for name in SECTIONS}
+
+
+def read_policy(value: object, *, project: str) -> tuple[Policy, list[str]]:
+    """Read ``release_policy`` and list every fault.
+
+    Systems that no product names are of the one that is called as the project.
+    """
+    where = "release_policy"
+    if not value:
+        return Policy(project, (Product(project, project),)), []
+    if not isinstance(value, dict):
+        return Policy(project), [f"{where}: it is {describe_kind(value)}, not a mapping"]
+    faults = find_key_faults(value, POLICY_KEYS, where)
+    products, wrong = _read_products(value.get("products"), f"{where}.products", project=project)
+    faults += wrong
+    sections = {}
+    for name, reader in SECTIONS.items():
+        sections[name], wrong = reader(value.get(name), f"{where}.{name}")
+        faults += wrong
+    return Policy(project, tuple(products), **sections), faults
+
+
+def _read_products(value: object, where: str, *, project: str) -> tuple[list[Product], list[str]]:
+    if value is not None and not isinstance(value, dict):
+        return [], [f"{where}: it is {describe_kind(value)}, not a mapping of products by their names"]
+    products, faults = [], []
+    for name, said in (value or {}).items():
+        product, wrong = _read_product(name, said, f"{where}.{name}", project=project)
+        products.append(product)
+        faults += wrong
+    if all(product.name != project for product in products):
+        products.append(Product(project, project))
+    return products, faults
+
+
+def _read_product(name: object, value: object, where: str, *, project: str) -> tuple[Product, list[str]]:
+    own = name == project
+    faults = []
+    if not own and (not isinstance(name, str) or not NAME.match(name)):
+        faults.append(f"{where}: {name!r} is no name of a product; use small letters, digits and hyphens")
+    if value is None:
+        value = {}
+    if not isinstance(value, dict):
+        return Product(str(name)), [*faults, f"{where}: it is {describe_kind(value)}, not a mapping"]
+    faults += find_key_faults(value, PRODUCT_KEYS, where)
+    title = value.get("title") or str(name)
+    if not isinstance(title, str) or not title.isprintable():
+        faults.append(f"{where}.title: it is {describe_kind(title)}, not one line of text")
+        title = str(name)
+    systems, wrong = _read_patterns(value.get("systems"), f"{where}.systems", own=own)
+    faults += wrong
+    sections = {}
+    for section, reader in PRODUCT_SECTIONS.items():
+        sections[section], wrong = reader(value.get(section), f"{where}.{section}")
+        faults += wrong
+    return Product(str(name), title, tuple(systems), **sections), faults
+
+
+def _read_patterns(value: object, where: str, *, own: bool) -> tuple[list[str], list[str]]:
+    if own:
+        wrong = [] if value is None else [f"{where}: leave it out; the project's own product has what no other names"]
+        return [], wrong
+    patterns = [value] if isinstance(value, str) else value
+    if not isinstance(patterns, list) or not patterns or not all(isinstance(each, str) and each for each in patterns):
+        found = "missing" if value is None else describe_kind(value)
+        return [], [f"{where}: it is {found}, not a list of names or patterns of systems, such as [genivi-*]"]
+    return patterns, []
+
+
+def assign_systems(policy: Policy, systems: Collection[str]) -> tuple[dict[str, str], list[str]]:
+    """The product of each system by its name, and the faults: systems of two products, products without systems."""
+    found, faults = {}, []
+    for system in systems:
+        names = [product.name for product in policy.products if product.matches(system)]
+        if len(names) > 1:
+            faults.append(f"the system {system} is of the products {' and '.join(names)}; it can be of one only")
+        found[system] = names[0] if names else policy.project
+    faults += [
+        f"release_policy.products.{product.name}.systems: no system of the cluster is called "
+        f"{' or '.join(product.systems)}; there are {', '.join(sorted(systems))}"
+        for product in policy.products
+        if product.systems and not any(product.matches(system) for system in systems)
+    ]
+    return found, faults
+
+
+def describe_product(product: Product, *, systems: Sequence[str]) -> dict[str, Any]:
+    """A product with the names of its systems, as plain data."""
+    return {**to_plain(product), "systems": list(systems)}

@@ -1,0 +1,38 @@
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Until when a product's releases are supported."""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import dataclass
+
+from .values import describe_kind, find_key_faults, read_count, read_date
+
+
+@dataclass(frozen=True)
+class Support:
+    """For so many days after each release, or until a day."""
+
+    days: int | None = None
+    until: datetime.date | None = None
+
+    def find_end(self, released: datetime.date) -> datetime.date | None:
+        """The last day of a release's support."""
+        return self.until if self.days is None else released + datetime.timedelta(days=self.days)
+
+
+def read_supported(value: object, where: str) -> tuple[Support | None, list[str]]:
+    """Days after the release, or a last day; ``None`` when nothing is said."""
+    if value is None:
+        return None, []
+    if not isinstance(value, dict):
+        return None, [f"{where}: it is {describe_kind(value)}, not a mapping such as {{days: 180}}"]
+    faults = find_key_faults(value, ("days", "until"), where)
+    if faults or len(value) != 1:
+        return None, faults or [f"{where}: give either days or until"]
+    if "days" in value:
+        days, wrong = read_count(value["days"], f"{where}.days")
+        return Support(days=days), wrong
+    until, wrong = read_date(value["until"], f"{where}.until")
+    return Support(until=until), wrong

@@ -1,0 +1,69 @@
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What all sections of a policy share: how values are checked, and how they become plain data again."""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import fields, is_dataclass
+from difflib import get_close_matches
+from typing import Any
+
+DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")
+
+
+def suggest(word: str, known: Collection[str]) -> str:
+    """A question that names what may have been meant, or nothing."""
+    near = get_close_matches(word, list(known), n=1, cutoff=0.7)
+    return f" (did you mean {near[0]}?)" if near else ""
+
+
+def find_key_faults(value: Mapping[Any, Any], known: Collection[str], where: str) -> list[str]:
+    """One fault for each key that is not known, with the one that may have been meant."""
+    return [
+        f"{where}: the key {key!r} is not known{suggest(str(key), known)}; known are {', '.join(sorted(known))}"
+        for key in value
+        if key not in known
+    ]
+
+
+def describe_kind(value: object) -> str:
+    """What a value is, in the words of a YAML file."""
+    if value is None or value == "":
+        return "empty"
+    for kind, word in ((bool, "a truth value"), (dict, "a mapping"), (list, "a list"), (str, "text")):
+        if isinstance(value, kind):
+            return word
+    return "a number" if isinstance(value, (int, float)) else f"a {type(value).__name__}"
+
+
+def read_date(value: object, where: str) -> tuple[datetime.date | None, list[str]]:
+    """A date, whether YAML made one of it or it is text."""
+    text = value.isoformat() if isinstance(value, datetime.date) else value
+    if isinstance(text, str) and DATE.match(text):
+        try:
+            return datetime.date.fromisoformat(text), []
+        except ValueError as error:
+            return None, [f"{where}: {text!r} is no date: {error}"]
+    return None, [f"{where}: {text!r} is no date; write it as 2026-11-02"]
+
+
+def read_count(value: object, where: str, *, least: int = 1) -> tuple[int | None, list[str]]:
+    """A whole number; from the command line it may be text."""
+    number = int(value) if isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}", value) else value
+    if isinstance(number, bool) or not isinstance(number, int) or number < least:
+        return None, [f"{where}: {value!r} is no whole number of at least {least}"]
+    return number, []
+
+
+def to_plain(value: Any) -> Any:
+    """What a section was read to, as plain data: dataclasses are mappings, dates are text."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {each.name: to_plain(getattr(value, each.name)) for each in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): to_plain(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [to_plain(each) for each in value]
+    return value.isoformat() if isinstance(value, datetime.date) else value

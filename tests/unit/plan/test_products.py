@@ -1,0 +1,77 @@
+"""A release has the systems of the products that take part, and a version keeps to those that it has begun with."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
+from ansible_collections.slipway.release.plugins.module_utils.slipway.plan.products import read_wanted, share_systems
+from ansible_collections.slipway.release.plugins.module_utils.slipway.plan.release import make_plan
+from planning import HOSTS, refused
+
+POLICY = {"products": {"board": {"systems": ["board-*"], "compression": {"method": "xz", "level": 3}}}}
+BEGUN = {"preflight": {"inputs": {"products": ["board"]}}, "branch": {}}
+
+
+def share(**options):
+    return share_systems(
+        POLICY, project="baserock", systems=["board-armv7lhf", "minimal-x86_64"], **{"records": {}, **options}
+    )
+
+
+def test_a_release_of_one_product_has_its_systems_only(request_):
+    plan = make_plan(replace(request_, policy=POLICY, products=["board"])).plan
+    assert [(each["name"], each["product"]) for each in plan["deployments"]] == [("board", "board")]
+    assert (plan["deployments"][0]["compression"], plan["deployments"][0]["compression_level"]) == ("xz", 3)
+    assert [system["name"] for system in plan["systems"]] == ["board-armv7lhf"]
+    assert [product["name"] for product in plan["products"]] == ["board"]
+    assert plan["left_out"] == ["baserock"]
+
+
+def test_nobody_needs_to_build_for_what_is_left_out(request_):
+    hosts = {"x86_64": HOSTS["x86_64"]}
+    plan = make_plan(replace(request_, policy=POLICY, products=["baserock"], build_hosts=hosts)).plan
+    assert [each["name"] for each in plan["deployments"]] == ["minimal-tar", "minimal-disk"]
+    assert plan["skipped"] == []
+    assert "compression" not in plan["deployments"][0]
+
+
+def test_faults_of_the_policy_are_told_with_those_of_the_cluster(trove, request_):
+    trove.commit({"clusters/release.morph": "name: release\nkind: cluster\nsystem: []\n"})
+    message = str(refused(replace(request_, policy={"product": {}}, products=["bord"])))
+    assert "the key 'product' is not known" in message
+    assert "there is no product 'bord'" in message
+    assert "system: this key is not known in a cluster" in message
+
+
+def test_a_version_goes_on_with_the_products_that_it_has_begun_with():
+    shares = share(records=BEGUN)
+    assert (shares.chosen, shares.faults) == (["board"], [])
+
+
+def test_other_products_than_those_are_named_before_and_now():
+    (fault,) = share(records=BEGUN, wanted=["board", "baserock"]).faults
+    assert fault.startswith("release_products is baserock, board now, but this version was begun with board")
+
+
+def test_until_then_they_may_change():
+    shares = share(records={"preflight": BEGUN["preflight"]}, wanted=["baserock"])
+    assert (shares.chosen, shares.faults) == (["baserock"], [])
+
+
+def test_a_version_from_before_there_were_products_goes_on_without():
+    shares = share(records={"preflight": {"inputs": {}}, "branch": {}})
+    assert (shares.chosen, shares.faults) == (["baserock"], [])
+    assert set(shares.product_of.values()) == {"baserock"}
+
+
+def test_a_product_that_is_gone_from_the_policy_is_named():
+    (fault,) = share(records={"preflight": {"inputs": {"products": ["old"]}}, "branch": {}}).faults[:1]
+    assert "begun with the product 'old', which is not in release_policy any more" in fault
+
+
+def test_products_are_named_by_a_list_or_with_commas():
+    assert read_wanted("a, b,") == read_wanted(["a", "b"]) == ["a", "b"]
+    with pytest.raises(SlipwayError, match="release_products is 3, not names of products"):
+        read_wanted(3)
