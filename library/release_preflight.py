@@ -48,6 +48,12 @@ options:
     type: list
     elements: path
     default: []
+  unpublished:
+    description: Paths of a public directory that must not be there, because what the release is made of has changed.
+    type: list
+    elements: path
+    default: []
+    version_added: "0.6.0"
   key_warning_days:
     description: A key that expires in less than so many days is a warning.
     type: int
@@ -243,6 +249,7 @@ def run_checks(wanted: dict[str, Any]) -> tuple[preflight.Report, list[dict[str,
     found = preflight.Report(preflight.find_missing_programs(wanted["programs"]))
     plan = wanted["plan"]
     found.findings += preflight.find_unwritable(wanted["writable"])
+    found.findings += preflight.find_published(wanted["unpublished"])
     if wanted["directory"] and "package" not in wanted["records"]:
         found.findings += preflight.check_room(wanted["directory"], gib=wanted["min_free_gib"])
     reports: list[preflight.Report] = []
@@ -293,6 +300,7 @@ def main() -> None:
             "directory": {"type": "path"},
             "min_free_gib": {"type": "float", "default": 30},
             "writable": {"type": "list", "elements": "path", "default": []},
+            "unpublished": {"type": "list", "elements": "path", "default": []},
             "key_warning_days": {"type": "int", "default": 30, "no_log": False},
             "repositories": {"type": "list", "elements": "dict", "default": [], "options": REPOSITORY},
             "try_access": {"type": "bool", "default": False},

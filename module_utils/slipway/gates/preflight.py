@@ -85,6 +85,16 @@ def find_unwritable(directories: Iterable[str]) -> list[str]:
     return findings
 
 
+def find_published(paths: Iterable[str]) -> list[str]:
+    """A sentence for each path that is public, though the release's branch moved since it was made."""
+    return [
+        f"{path} is public already, and what is public never changes: put the release branch back to where it was, and "
+        "release the fix under another version"
+        for path in paths
+        if os.path.lexists(path)
+    ]
+
+
 def check_signing_key(gnupghome: str, fingerprint: str | None, *, warning_days: float, now: float) -> Report:
     """Whether the key signs, which is tried; that it soon cannot is a warning."""
     try:

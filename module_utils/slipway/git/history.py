@@ -6,12 +6,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TypedDict
 
 from ..escape import redacted
 from ..release.names import find_previous_version, find_tagged_versions
 from .remote import fetch_commit, list_remote_refs, run_git
 
+#: So many commits are listed of what was fixed on a branch.
+MOST_FIXES = 200
 #: Fields of one commit in the log. They and, by ``-z``, the commits are ended by NUL, which no field of a commit holds.
 FORMAT = "%H%x00%an%x00%s"
 
@@ -47,10 +50,30 @@ def list_changes(url: str, commit: str, *, project: str, version: str, limit: in
             run_here("fetch", "--quiet", "--no-tags", "--", url, before)
             wanted.append(f"^{before}")
         total = int(run_here("rev-list", "--count", "--no-merges", *wanted).stdout)
-        words = ("log", "-z", "--no-merges", f"--max-count={limit}", f"--format=tformat:{FORMAT}")
-        fields = run_here(*words, *wanted).stdout.split("\0")
-    changes: list[Change] = [
+        changes = _read_log(repository, url, *wanted, limit=limit)
+    return History(previous=tag, changes=changes, total=total)
+
+
+def list_between(url: str, commit: str, *, since: str) -> list[Change] | None:
+    """The commits that ``commit`` of ``url`` has and ``since`` has not, newest first; ``None`` if it lacks that one."""
+    with fetch_commit(url, commit, depth=None) as repository:
+        done = run_git(
+            *("merge-base", "--is-ancestor", since, commit),
+            attempt="read the history of",
+            on=redacted(url),
+            repository=repository,
+            ok_codes=(0, 1, 128),  # 128: the commit is not there at all
+        )
+        if done.returncode:
+            return None
+        return _read_log(repository, url, commit, f"^{since}", limit=MOST_FIXES)
+
+
+def _read_log(repository: Path, url: str, *wanted: str, limit: int) -> list[Change]:
+    words = ("log", "-z", "--no-merges", f"--max-count={limit}", f"--format=tformat:{FORMAT}")
+    done = run_git(*words, *wanted, attempt="read the history of", on=redacted(url), repository=repository)
+    fields = done.stdout.split("\0")
+    return [
         {"commit": commit, "author": author, "subject": subject}
         for commit, author, subject in zip(fields[0::3], fields[1::3], fields[2::3], strict=False)
     ]
-    return History(previous=tag, changes=changes, total=total)

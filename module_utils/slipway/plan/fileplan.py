@@ -88,6 +88,7 @@ def make_file_plan(request: FileRequest) -> PlanResult:
         **shares.describe(),
         "directories": {**directories, "images": source},
         "remote": {},
+        "move": None,
         "previous": find_previous_files(Path(directories["release"]).parent, release_names),
     }
     return PlanResult(plan, records, remarks)

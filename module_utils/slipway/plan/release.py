@@ -21,6 +21,7 @@ from ..release.records import Record, load_records
 from .cluster import read_cluster, sanitise_path
 from .definitions import Definitions, list_uncommitted, open_commit
 from .deployments import find_missing, find_setting_faults, list_deployments, list_systems
+from .moved import Move, judge_move
 from .products import share_systems
 from .request import PlanResult, Request, name_directories
 from .systems import resolve_systems
@@ -34,7 +35,8 @@ def make_plan(request: Request) -> PlanResult:
     directories = name_directories(request.state_directory, release_names.version)
     records = load_records(Path(directories["records"]))
     remote = query_trove(request.url, release_names, ref=request.ref, timeout=request.timeout)
-    commit = _choose_commit(request, release_names, remote, records)
+    move = _choose_commit(request, release_names, remote, records)
+    commit = move.commit
     with open_commit(request.url, commit) as repository:
         definitions = Definitions(repository, commit, f"{request.path} at {commit[:12]}")
         data = definitions.read_cluster(sanitise_path(request.cluster))
@@ -89,7 +91,9 @@ def make_plan(request: Request) -> PlanResult:
         **shares.describe(),
         "directories": directories,
         "remote": asdict(remote),
+        "move": asdict(move),
     }
+    records = {stage: record for stage, record in records.items() if stage not in move.outdated}
     remarks = [f"{plan['cluster']}: {remark}" for remark in cluster.remarks]
     if remote.branch_commit is None and (changed := list_uncommitted(request.url)):
         remarks.append(
@@ -137,29 +141,16 @@ def _check_settings(request: Request, release_names: names.Names) -> None:
 
 def _choose_commit(
     request: Request, release_names: names.Names, remote: RemoteState, records: Mapping[str, Record]
-) -> str:
+) -> Move:
     """The commit to release; branches, tags or records that contradict it are refused."""
-    trove = redacted(request.url)
-    previous = records.get("branch", {}).get("outputs", {}).get("commit")
-    commit = remote.branch_commit or previous or remote.ref_commit
-    if previous is not None and remote.branch_commit != previous:
-        moved = f"is at {remote.branch_commit}" if remote.branch_commit else "does not exist any more"
-        raise SlipwayError(
-            "go on with",
-            release_names.label,
-            f"the branch {release_names.branch} of {trove} was created at {previous}, but {moved}",
-            do_next="Nothing was changed. Put the branch back"
-            + (
-                ", or release under another version."
-                if "publication" in records
-                else "; or, if the change is wanted and nothing of this version is public, remove "
-                f"{name_directories(request.state_directory, release_names.version)['release']} and run again."
-            ),
-        )
+    move = judge_move(
+        request.url, release_names, remote=remote, records=records, state_directory=request.state_directory
+    )
+    commit = move.commit if move else remote.branch_commit or remote.ref_commit
     if commit is None:
         raise SlipwayError(
             "find",
-            f"{request.ref} in {trove}",
+            f"{request.ref} in {redacted(request.url)}",
             "it has no branch or tag of this name",
             do_next="Set release_definitions_ref to a branch, a tag or a whole commit, and run again.",
         )
@@ -168,8 +159,8 @@ def _choose_commit(
         raise SlipwayError(
             "release",
             release_names.label,
-            f"the tag {release_names.tag} of {trove} exists already on the commit {remote.tag_commit}, "
+            f"the tag {release_names.tag} of {redacted(request.url)} exists already on the commit {remote.tag_commit}, "
             f"and {branch} {commit}",
             do_next="Nothing was changed. A tag is never moved: release under another version.",
         )
-    return commit
+    return move or Move(commit)

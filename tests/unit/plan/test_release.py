@@ -122,6 +122,7 @@ def test_the_plan_says_everything_that_the_stages_need(trove, request_, tmp_path
             "previous_commit": None,
             "newer_tags": [],
         },
+        "move": {"commit": head(trove), "before": None, "fixes": [], "outdated": [], "earlier": []},
     }
     assert planned.records == {}
     assert planned.warnings == []
@@ -174,25 +175,82 @@ def test_a_tag_on_another_commit_is_refused_with_both_commits(trove, request_):
     assert f"on the commit {tagged}, and the head of the branch baserock/release/baserock-26.47 is {other}." in said
 
 
-def test_a_branch_that_moved_since_it_was_created_is_named_with_both_commits(trove, request_, tmp_path):
-    created = trove.push("HEAD:refs/heads/baserock/release/baserock-26.47")
-    record = {
-        "stage": "branch",
-        "project": "baserock",
-        "version": "26.47",
-        "inputs": {},
-        "outputs": {"commit": created},
+BRANCH = "baserock/release/baserock-26.47"
+
+
+@pytest.fixture
+def begun(trove, tmp_path):
+    """The commit of a release that has a branch and the records of its first stages; and how to add a record."""
+    commit = trove.push(f"HEAD:refs/heads/{BRANCH}")
+
+    def keep(stage, **outputs):
+        record = {"stage": stage, "project": "baserock", "version": "26.47", "inputs": {}, "outputs": outputs}
+        records.keep_record(tmp_path / "state/releases/26.47/records", record)
+
+    keep("branch", commit=commit)
+    keep("package", files=[])
+    return commit, keep
+
+
+def test_a_branch_that_moved_forward_before_publication_is_released_with_its_fixes(trove, request_, begun):
+    before, _keep = begun
+    assert make_plan(request_).records.keys() == {"branch", "package"}
+    now = trove.commit({"fix": "x"}, branch=BRANCH)
+    result = make_plan(request_)
+    assert result.plan["definitions"]["commit"] == now
+    assert result.plan["move"] == {
+        "commit": now,
+        "before": before,
+        "fixes": [{"commit": now, "author": "a b", "subject": "change"}],
+        "outdated": ["branch", "package"],
+        "earlier": [before],
     }
-    records.keep_record(tmp_path / "state/releases/26.47/records", record)
-    assert make_plan(request_).records["branch"]["outputs"] == {"commit": created}
-    moved = trove.commit({"clusters/release.morph": "broken"}, branch="baserock/release/baserock-26.47")
+    assert result.records == {}
+
+
+def test_fixes_are_counted_over_several_moves(trove, request_, begun, tmp_path):
+    first, keep = begun
+    (tmp_path / "state/releases/26.47/records/branch.json").unlink()
+    second = trove.commit({"fix": "x"}, branch=BRANCH)
+    keep("branch", commit=second, fixed_since=[first])
+    assert make_plan(request_).plan["move"]["earlier"] == [first]
+    third = trove.commit({"fix": "y"}, branch=BRANCH)
+    assert make_plan(request_).plan["move"]["earlier"] == [first, second]
+    assert make_plan(request_).plan["move"]["commit"] == third
+
+
+def test_a_branch_that_moved_back_or_elsewhere_is_refused_with_both_commits(trove, request_, begun):
+    before, _keep = begun
+    trove.run("checkout", "--quiet", "--orphan", "other")
+    other = trove.commit({"fix": "x"}, branch="other")
+    trove.run("push", "--quiet", "--force", str(trove.bare), f"{other}:refs/heads/{BRANCH}")
     said = str(refused(request_))
-    assert f"was created at {created}, but is at {moved}. Nothing was changed. Put the branch back; or, if the" in said
-    assert f"nothing of this version is public, remove {tmp_path}/state/releases/26.47 and run again." in said
-    records.keep_record(tmp_path / "state/releases/26.47/records", {**record, "stage": "publication"})
-    assert str(refused(request_)).endswith("Put the branch back, or release under another version.")
-    trove.run("push", "--quiet", "--delete", str(trove.bare), "baserock/release/baserock-26.47")
-    assert f"was created at {created}, but does not exist any more." in str(refused(request_))
+    assert f"was created at {before}, but is at {other}, which does not contain that commit" in said
+    assert "Put it back, or merge that commit into it" in said
+
+
+@pytest.mark.parametrize(("stage", "word"), [("publication", "public"), ("tag", "public"), ("announcement", "public")])
+def test_a_branch_that_moved_after_publication_is_refused(trove, request_, begun, stage, word):
+    before, keep = begun
+    keep(stage)
+    now = trove.commit({"fix": "x"}, branch=BRANCH)
+    assert str(refused(request_)).endswith(
+        f"was created at {before}, but is at {now}, and baserock-26.47 is {word} already. "
+        "Nothing was changed. Put the branch back, and release the fix under another version."
+    )
+
+
+def test_a_branch_that_moved_after_its_tag_was_made_elsewhere_is_refused(trove, request_, begun):
+    trove.tag("baserock-26.47")
+    trove.commit({"fix": "x"}, branch=BRANCH)
+    assert "and baserock-26.47 is tagged already" in str(refused(request_))
+
+
+def test_a_branch_that_is_gone_is_refused(trove, request_, begun, tmp_path):
+    trove.run("push", "--quiet", "--delete", str(trove.bare), BRANCH)
+    said = str(refused(request_))
+    assert f"was created at {begun[0]}, but does not exist any more. Nothing was changed. Put it back; or, if" in said
+    assert f"remove {tmp_path}/state/releases/26.47 and run again." in said
 
 
 def test_an_edited_record_is_refused_by_its_name(trove, request_, tmp_path):
