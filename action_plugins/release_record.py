@@ -47,7 +47,12 @@ def _read_plan(plan: Mapping[str, Any] | None) -> dict[str, Any]:
     """Which release the records are of, and where they are."""
     if plan is None:
         return {}
-    return {"directory": plan["directories"]["records"], "project": plan["project"], "version": plan["version"]}
+    return {
+        "directory": plan["directories"]["records"],
+        "project": plan["project"],
+        "version": plan["version"],
+        "outdated": (plan.get("move") or {}).get("outdated", []),
+    }
 
 
 def _find_standing(earlier: Mapping[str, Any], arguments: Mapping[str, Any]) -> dict[str, Any] | None:

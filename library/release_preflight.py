@@ -53,7 +53,6 @@ options:
     type: list
     elements: path
     default: []
-    version_added: "0.6.0"
   key_warning_days:
     description: A key that expires in less than so many days is a warning.
     type: int

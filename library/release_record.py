@@ -53,6 +53,13 @@ options:
     description: Whether records that differ are replaced. For a stage that nothing was built on yet.
     type: bool
     default: false
+  outdated:
+    description:
+      - Stages whose records are set aside when the release takes a fix. In check mode they are there yet, and replaced.
+        The action plugin knows them from the fact C(release_plan).
+    type: list
+    elements: str
+    default: []
   started:
     description: When the stage began, as ISO 8601. Set by the action plugin.
     type: str
@@ -113,7 +120,8 @@ def act(options: dict[str, Any], *, write: bool) -> dict[str, Any]:
             "ended": ended,
         }
         stage = part["stage"]
-        now, before = keep_record(directory, record, replace=options["replace"], write=write)
+        replace = options["replace"] or (not write and stage in options["outdated"])
+        now, before = keep_record(directory, record, replace=replace, write=write)
         kept[stage] = now
         if now != before:
             text = format_json(before).decode() if before else ""
@@ -132,6 +140,7 @@ def main() -> None:
             "version": {"type": "str"},
             "records": {"type": "list", "elements": "dict", "required": True, "options": RECORD},
             "replace": {"type": "bool", "default": False},
+            "outdated": {"type": "list", "elements": "str", "default": []},
             "started": {"type": "str"},
         },
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: release_set_aside
 short_description: Set aside what a fix on the release branch outdated
-version_added: "0.6.0"
+version_added: "0.1.0"
 author: The Slipway developers (@slipway)
 description:
   - Until a release is public, its branch may move forward. What was made of the commit before is then made anew.

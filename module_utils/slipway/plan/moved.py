@@ -20,6 +20,8 @@ from .trove import RemoteState
 
 #: The stages after which a release's branch may not move any more.
 PUBLIC = ("publication", "tag", "notes", "announcement")
+#: What is made anew before anything is set aside.
+REPLACED_ALREADY = {"preflight"}
 #: Where a release keeps the records that a fix outdated, by the commit that they were made of.
 REPLACED = "replaced"
 #: What is made of the commit, besides the records. Logs stay.
@@ -68,7 +70,7 @@ def judge_move(
     else:
         fixes = list_between(url, head, since=begun)
         if fixes is not None:
-            outdated = sorted(records)
+            outdated = sorted(records.keys() - REPLACED_ALREADY)
             return Move(head, before=begun, fixes=fixes, outdated=outdated, earlier=[*earlier, begun])
         came_back = f"but is at {head}, which does not contain that commit: a branch takes fixes, and goes no way back"
         do_next = f"Put it back, or merge that commit into it; or, {_start_anew(directory)}"
