@@ -45,8 +45,9 @@ options:
         description:
           - V(install) makes a configured system of Debian's essential packages and O(bases[].packages).
           - V(extract) unpacks O(bases[].packages) and what they need. Nothing of them is run.
+          - V(parts), since 0.2.0, takes of these only the files that O(bases[].keep) names.
         type: str
-        choices: [install, extract]
+        choices: [install, extract, parts]
         default: install
       packages:
         description: The packages in it.
@@ -59,10 +60,21 @@ options:
         elements: str
         default: []
       keep:
-        description: Patterns of paths to keep in spite of O(bases[].exclude).
+        description:
+          - Patterns of paths to keep in spite of O(bases[].exclude), or with V(parts) of all that is taken. There, each
+            of them has a file.
         type: list
         elements: str
         default: []
+      modules:
+        description:
+          - Names of the kernel modules to keep. Those that they need stay as well, all others are left out, and the
+            lists that C(modprobe) reads are written. A name may be that of a part of the kernel itself.
+          - Without any, modules are files like others.
+        type: list
+        elements: str
+        default: []
+        version_added: "0.2.0"
       links:
         description: Symbolic links to add, path below the tree to target.
         type: dict
@@ -184,6 +196,7 @@ def make_recipe(base: dict[str, Any], options: dict[str, Any]) -> Recipe:
         exclude=tuple(base["exclude"]),
         keep=tuple(base["keep"]),
         links=base["links"],
+        modules=tuple(base["modules"]),
     )
 
 
@@ -191,11 +204,12 @@ def main() -> None:
     base = {
         "name": {"type": "str", "required": True},
         "architectures": {"type": "list", "elements": "str", "required": True},
-        "method": {"type": "str", "choices": ["install", "extract"], "default": "install"},
+        "method": {"type": "str", "choices": ["install", "extract", "parts"], "default": "install"},
         "packages": {"type": "list", "elements": "str", "default": []},
         "exclude": {"type": "list", "elements": "str", "default": []},
         "keep": {"type": "list", "elements": "str", "default": []},
         "links": {"type": "dict", "default": {}},
+        "modules": {"type": "list", "elements": "str", "default": []},
     }
     run_module(
         act,

@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 import shutil
 import tarfile
 import tempfile
@@ -15,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from fnmatch import fnmatchcase
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ..errors import SlipwayError, refuse
@@ -26,6 +27,7 @@ from ..progress import Progress
 from ..release import pigz
 from ..release.records import format_json
 from ..tar import make_member, write_permissions
+from .modules import BUILTIN, MODULE, choose_modules, read_module
 
 #: Counts up when the same recipe gives other bytes than before.
 FORMAT = 1
@@ -51,6 +53,9 @@ LEFT_OUT = (
 #: The release's own way to a merged /usr without the package that pulls in all of Perl.
 MERGED_USR = "/usr/share/mmdebstrap/hooks/merged-usr"
 NO_USRMERGE = "Package: usrmerge\nPin: release *\nPin-Priority: -1\n"
+#: Directories that are links into /usr.
+MERGED = re.compile(r"^((?:s?bin|lib(?:32|64|x32)?)/)")
+MODULES = re.compile(r"(?:usr/)?lib/modules/")
 LEVEL = 6
 TIMEOUT = 3600.0
 LOCK_TIMEOUT = 7200.0
@@ -60,9 +65,11 @@ LOCK_TIMEOUT = 7200.0
 class Recipe:
     """What a base is made of.
 
-    ``method`` is ``install`` (a configured system of Debian's essential packages and ``packages``) or ``extract``
-    (``packages`` and what they need, unpacked and not configured: nothing of them runs). ``architectures`` are
-    Debian's, the first one is the base's own. ``exclude`` are dpkg's path patterns, ``links`` symbolic links to add.
+    ``method`` is ``install`` (a configured system of Debian's essential packages and ``packages``), ``extract``
+    (``packages`` and what they need, unpacked and not configured: nothing of them runs) or ``parts`` (of these only
+    the files that ``keep`` names). ``architectures`` are Debian's, the first one is the base's own. ``exclude`` and
+    ``keep`` are dpkg's path patterns, ``links`` symbolic links to add. With ``modules`` only these of a kernel's
+    modules are kept, and what they need.
     """
 
     name: str
@@ -75,11 +82,16 @@ class Recipe:
     exclude: tuple[str, ...] = ()
     keep: tuple[str, ...] = ()
     links: Mapping[str, str] = field(default_factory=dict)
+    modules: tuple[str, ...] = ()
 
     def key(self) -> str:
         """A digest of everything that goes in."""
-        content = json.dumps([FORMAT, asdict(self)], sort_keys=True)
+        content = json.dumps([FORMAT, self.describe()], sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()
+
+    def describe(self) -> dict[str, Any]:
+        """Everything that goes in; what came later only if it is used, so that older bases stay what they are."""
+        return {name: value for name, value in asdict(self).items() if value or name != "modules"}
 
 
 @dataclass(frozen=True)
@@ -149,7 +161,14 @@ def _make_base(recipe: Recipe, directory: Path, *, progress: Progress) -> Base:
         work.chmod(0o755)
         _run_mmdebstrap(recipe, work / "raw.tar", log=directory / f"{recipe.name}.log", progress=progress)
         progress.report(f"{recipe.name}: writing the archive")
-        write_canonical(work / "raw.tar", work / "base.tar", epoch=recipe.epoch, links=recipe.links)
+        parts = recipe.keep if recipe.method == "parts" else ()
+        write_canonical(
+            *(work / "raw.tar", work / "base.tar"),
+            epoch=recipe.epoch,
+            links=recipe.links,
+            parts=parts,
+            modules=recipe.modules,
+        )
         (work / "raw.tar").unlink()
         packed = pigz.compress_file(
             work / "base.tar", work / "base.tar.gz", level=LEVEL, threads=pigz.MIN_THREADS, accept=lambda _: None
@@ -157,7 +176,7 @@ def _make_base(recipe: Recipe, directory: Path, *, progress: Progress) -> Base:
         file = f"{recipe.name}-{packed.sha256[:12]}.tar.gz"
         (work / "base.tar.gz").replace(directory / file)
     note = {"name": recipe.name, "key": recipe.key(), "file": file, "sha256": packed.sha256, "size": packed.size}
-    write_atomic(directory / f"{recipe.name}.json", format_json(note | {"recipe": asdict(recipe)}))
+    write_atomic(directory / f"{recipe.name}.json", format_json(note | {"recipe": recipe.describe()}))
     return Base(recipe.name, file, packed.sha256, packed.size, made=True)
 
 
@@ -185,7 +204,7 @@ def _run_mmdebstrap(recipe: Recipe, target: Path, *, log: Path, progress: Progre
 
 def format_command(recipe: Recipe, target: Path) -> list[str]:
     """The mmdebstrap command that writes the raw base to ``target``."""
-    paths = [f"path-exclude={pattern}" for pattern in recipe.exclude]
+    paths = [f"path-exclude={pattern}" for pattern in (("/*",) if recipe.method == "parts" else recipe.exclude)]
     paths += [f"path-include={pattern}" for pattern in recipe.keep]
     hooks = []
     if recipe.method == "install":
@@ -214,11 +233,20 @@ def format_sources(sources: Sequence[str]) -> bytes:
     return "".join(f"{line}\n" for line in sources).encode()
 
 
-def write_canonical(source: Path, target: Path, *, epoch: int, links: Mapping[str, str]) -> None:
+def write_canonical(
+    source: Path,
+    target: Path,
+    *,
+    epoch: int,
+    links: Mapping[str, str],
+    parts: Sequence[str] = (),
+    modules: Sequence[str] = (),
+) -> None:
     """Write the tree in the tar file ``source`` to ``target`` so that equal trees are equal bytes.
 
     Names are sorted and plain, times at most ``epoch``; hard links become files of their own, as in any content store;
-    what no base has is left out; ``links`` (path -> target) and the list of permissions are added.
+    what no base has is left out; ``links`` (path -> target) and the list of permissions are added. With ``parts``,
+    which are patterns, only the files that they match are written, and no list; with ``modules`` only these.
     """
     with tarfile.open(source, "r:") as old, tarfile.open(target, "x:", format=tarfile.PAX_FORMAT) as new:
         members = {}
@@ -227,14 +255,69 @@ def write_canonical(source: Path, target: Path, *, epoch: int, links: Mapping[st
             left_out = any(fnmatchcase(name, pattern) for pattern in LEFT_OUT)
             if name not in ("", ".") and not left_out and not info.isdev():
                 members[name] = info
-        for name, info in sorted(members.items()):
+        if parts:
+            members = _select_parts(members, parts)
+        contents = _select_modules(old, members, modules, where=target.name) if modules else {}
+        for name in sorted(members.keys() | contents.keys()):
+            if name in contents:
+                stream = io.BytesIO(contents[name])
+                new.addfile(make_member(name, size=len(contents[name]), mode=0o644, mtime=epoch), stream)
+                continue
+            info = members[name]
             content = old.extractfile(info) if info.isreg() or info.islnk() else None
             size = old.getmember(info.linkname).size if info.islnk() else info.size
             new.addfile(_make_member(info, name, size=size, epoch=epoch), content)
         for name, aim in sorted(links.items()):
             if name not in members:
                 new.addfile(make_member(name, kind=tarfile.SYMTYPE, mode=0o777, mtime=epoch, linkname=aim))
-        _add_permissions(new, members, epoch=epoch)
+        if not parts:
+            _add_permissions(new, members, epoch=epoch)
+
+
+def _select_parts(members: Mapping[str, tarfile.TarInfo], parts: Sequence[str]) -> dict[str, tarfile.TarInfo]:
+    """The files that ``parts`` match, where a merged /usr has them; directories come with what is in them."""
+    patterns = [MERGED.sub(r"usr/\1", pattern.lstrip("/")) for pattern in parts]
+    files = {
+        name: info
+        for name, info in members.items()
+        if not info.isdir() and any(fnmatchcase(name, pattern) for pattern in patterns)
+    }
+    unmatched = [
+        part for part, pattern in zip(parts, patterns, strict=True) if not any(fnmatchcase(n, pattern) for n in files)
+    ]
+    refuse(
+        "take the parts of a base out of its packages",
+        "",
+        [f"no file is like {part}" for part in unmatched],
+        do_next="Correct the base's list keep, or its packages.",
+    )
+    parents = {str(parent) for name in files for parent in PurePosixPath(name).parents if parent.name}
+    return {name: info for name, info in members.items() if name in parents} | files
+
+
+def _select_modules(
+    tar: tarfile.TarFile, members: dict[str, tarfile.TarInfo], wanted: Sequence[str], *, where: str
+) -> dict[str, bytes]:
+    """Take all modules out of ``members``; return the files of those that are wanted."""
+
+    def read(name: str) -> bytes:
+        content = tar.extractfile(members[name])
+        return b"" if content is None else content.read()
+
+    found = {}
+    for path in [name for name, info in members.items() if info.isreg()]:
+        module = read_module(path, read(path)) if MODULE.match(path) else None
+        if module is not None:
+            found[module[0]] = module[1]
+            del members[path]
+    builtin = {name: read(name).decode("utf-8", "replace") for name in members if name.endswith(f"/{BUILTIN}")}
+    contents = choose_modules(found, wanted, builtin=builtin, where=where)
+    files = [*contents, *(name for name, info in members.items() if not info.isdir())]
+    used = {str(parent) for name in files for parent in PurePosixPath(name).parents}
+    empty = [name for name, info in members.items() if info.isdir() and MODULES.match(name) and name not in used]
+    for name in empty:
+        del members[name]
+    return contents
 
 
 def _add_permissions(tar: tarfile.TarFile, members: Mapping[str, tarfile.TarInfo], *, epoch: int) -> None:
@@ -275,8 +358,11 @@ def _read_proxies() -> dict[str, str]:
 def check_recipes(recipes: Sequence[Recipe]) -> None:
     """Raise with every fault of the recipes."""
     faults = [f"{one.name}: it has no architecture" for one in recipes if not one.architectures]
-    extracted = [one for one in recipes if one.method == "extract"]
-    faults += [f"{one.name}: the method extract needs packages" for one in extracted if not one.packages]
+    extracted = [one for one in recipes if one.method != "install"]
+    faults += [f"{one.name}: the method {one.method} needs packages" for one in extracted if not one.packages]
+    parts = [one for one in recipes if one.method == "parts"]
+    faults += [f"{one.name}: the method parts needs keep" for one in parts if not one.keep]
+    faults += [f"{one.name}: the method parts has no exclude" for one in parts if one.exclude]
     names = [one.name for one in recipes]
     faults += [f"{name}: it is there twice" for name in sorted(set(names)) if names.count(name) > 1]
     faults += [f"{name}: a name is one path component" for name in names if "/" in name or name.startswith(".")]

@@ -99,7 +99,8 @@ def find_faults(deployments: Iterable[Deployment]) -> list[str]:
             known = ", ".join(sorted(WRITERS))
             found.append(f"{deployment.name}: there is no deployment type {deployment.type!r}, known are {known}")
         else:
-            found += [f"{deployment.name}: {fault}" for fault in writer.faults(deployment.settings)]
+            faults = writer.faults(deployment.settings) or writer.unfit(deployment.architecture, deployment.settings)
+            found += [f"{deployment.name}: {fault}" for fault in faults]
     return found
 
 

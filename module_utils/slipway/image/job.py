@@ -5,12 +5,14 @@
 from __future__ import annotations
 
 import os
+import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 MIB = 1 << 20
+SIZE = re.compile(r"(\d{1,15})([KMGT]?)\Z", re.IGNORECASE | re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,12 @@ class Job:
     def make_uuid(self, purpose: str) -> str:
         """A UUID that is this deployment's own in every run."""
         return str(uuid.uuid5(uuid.NAMESPACE_URL, f"slipway:{self.label}:{self.name}:{purpose}"))
+
+
+def read_size(text: str) -> int | None:
+    """The bytes that a setting such as ``2G`` says; ``None`` if it says none."""
+    match = SIZE.match(text)
+    return None if match is None else int(match[1]) << {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}[match[2].upper()]
 
 
 def program_path() -> str:

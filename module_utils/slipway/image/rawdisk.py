@@ -1,11 +1,10 @@
 # Copyright: The Slipway developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Raw disks: one ext4 file system in one partition, made without root."""
+"""Raw disks: the system in an ext4 file system, and on request a partition to boot from, made without root."""
 
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import tarfile
 from collections.abc import Mapping
@@ -14,10 +13,10 @@ from pathlib import Path
 from ..errors import SlipwayError
 from ..process import run
 from ..tar import make_member
-from .job import MIB, Job, program_path
+from .esp import find_boot_faults, read_boot_sector, read_boot_size, write_esp
+from .job import MIB, Job, program_path, read_size
 from .tree import read_members
 
-SIZE = re.compile(r"(\d{1,15})([KMGT]?)\Z", re.IGNORECASE | re.ASCII)
 SMALLEST_DISK = 16 * MIB
 #: What the partition types of root file systems are called by the Discoverable Partitions Specification.
 ROOT_PARTITION = {
@@ -27,6 +26,7 @@ ROOT_PARTITION = {
     "armv7l": "69dad710-2ce4-4e3c-b16c-21a1d49abed3",
     "armv8l64": "b921b045-1df0-41c3-af44-4c6f280d3fae",
 }
+BOOT_PARTITION = "c12a7328-f81f-11d2-ba4b-00a0c93ec93b"
 LINUX_PARTITION = "0fc63daf-8483-4772-8e79-3d69d8477de4"
 #: Named one by one, so that the defaults of a machine's mke2fs.conf make no difference.
 EXT4_FEATURES = (
@@ -44,22 +44,20 @@ KINDS = {
 }
 
 
-def read_disk_size(settings: Mapping[str, str]) -> int | None:
-    """The bytes that ``DISK_SIZE`` says, such as ``2G``; ``None`` if it says none."""
-    match = SIZE.match(settings.get("DISK_SIZE", ""))
-    return None if match is None else int(match[1]) << {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}[match[2].upper()]
-
-
 def find_disk_faults(settings: Mapping[str, str]) -> list[str]:
     """What is wrong with the settings of a raw disk."""
     if "DISK_SIZE" not in settings:
         return ["a raw disk needs the setting DISK_SIZE, such as 2G"]
-    size = read_disk_size(settings)
+    size = read_size(settings["DISK_SIZE"])
     if size is None:
         return [f"DISK_SIZE is {settings['DISK_SIZE']!r}, not a number of bytes or one with K, M, G or T"]
     if size < SMALLEST_DISK or size % 512:
         return [f"DISK_SIZE is {settings['DISK_SIZE']}; it is at least 16M, and whole sectors of 512 bytes"]
-    return []
+    faults = find_boot_faults(settings)
+    boot = read_boot_size(settings)
+    if not faults and size < boot + SMALLEST_DISK:
+        faults.append(f"DISK_SIZE is {settings['DISK_SIZE']}, of which BOOT_SIZE leaves less than 16M for the system")
+    return faults
 
 
 def write_rawdisk(job: Job, target: Path) -> None:
@@ -67,32 +65,20 @@ def write_rawdisk(job: Job, target: Path) -> None:
 
     Needs no root. What would differ from run to run is fixed: UUIDs are derived, and times are written into
     every inode afterwards, because mke2fs takes over the access and change times of the files it copies.
+    With ``BOOT`` there is a partition before it that firmware boots from.
     """
-    size = read_disk_size(job.settings) or 0
+    size, boot = read_size(job.settings["DISK_SIZE"]) or 0, read_boot_size(job.settings)
     (job.work / "input").mkdir()
+    if boot:
+        identities = {"root_uuid": job.make_uuid("filesystem"), "root_partition": job.make_uuid("partition")}
+        write_esp(job, job.work / "input" / "boot.fat", **identities)
     image, staged = job.work / "input" / "root.ext4", job.work / "root"
     script = _stage_tree(job, staged)
-    _make_ext4(job, image, staged=staged, mebibytes=size // MIB - 2)
+    _make_ext4(job, image, staged=staged, mebibytes=(size - boot) // MIB - 2)
     _fix_inodes(job, image, script=script)
     shutil.rmtree(staged)
     config = job.work / "genimage.cfg"
-    config.write_text(
-        f"""image disk.img {{
-  size = {size}
-  hdimage {{
-    partition-table-type = "gpt"
-    disk-uuid = "{job.make_uuid("disk")}"
-    align = 1M
-  }}
-  partition root {{
-    partition-type-uuid = "{ROOT_PARTITION.get(job.architecture, LINUX_PARTITION)}"
-    partition-uuid = "{job.make_uuid("partition")}"
-    image = "root.ext4"
-    offset = 1M
-  }}
-}}
-"""
-    )
+    config.write_text(_format_disk(job, size=size, boot=boot))
     (job.work / "empty").mkdir()
     run(
         [
@@ -104,7 +90,38 @@ def write_rawdisk(job: Job, target: Path) -> None:
         cwd=job.work,
         do_next="Install Debian's package genimage, and check that the disk is not full.",
     )
-    os.replace(job.work / "output" / "disk.img", target)
+    disk = job.work / "output" / "disk.img"
+    if job.settings.get("BOOT") in ("bios", "both"):
+        with disk.open("r+b") as stream:
+            stream.write(read_boot_sector())
+    os.replace(disk, target)
+
+
+def _format_disk(job: Job, *, size: int, boot: int) -> str:
+    """What genimage makes the disk by."""
+    first = f"""  partition boot {{
+    partition-type-uuid = "{BOOT_PARTITION}"
+    partition-uuid = "{job.make_uuid("boot partition")}"
+    image = "boot.fat"
+    offset = 1M
+    bootable = true
+  }}
+"""
+    return f"""image disk.img {{
+  size = {size}
+  hdimage {{
+    partition-table-type = "gpt"
+    disk-uuid = "{job.make_uuid("disk")}"
+    align = 1M
+  }}
+{first if boot else ""}  partition root {{
+    partition-type-uuid = "{ROOT_PARTITION.get(job.architecture, LINUX_PARTITION)}"
+    partition-uuid = "{job.make_uuid("partition")}"
+    image = "root.ext4"
+    offset = {1 + boot // MIB}M
+  }}
+}}
+"""
 
 
 def _stage_tree(job: Job, root: Path) -> list[str]:

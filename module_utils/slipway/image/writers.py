@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from .esp import find_firmware_faults
 from .initramfs import write_initramfs
 from .job import Job
 from .rawdisk import find_disk_faults, write_rawdisk
@@ -20,16 +21,23 @@ def accept_settings(_settings: Mapping[str, str]) -> list[str]:
     return []
 
 
+def accept_architecture(_architecture: str, _settings: Mapping[str, str]) -> list[str]:
+    """Accept all architectures."""
+    return []
+
+
 @dataclass(frozen=True)
 class Writer:
     """How files of one type are made, and what is wrong with a deployment's settings for it.
 
-    ``programs`` are the commands that tell the versions of the programs it uses.
+    ``programs`` are the commands that tell the versions of the programs it uses; ``unfit`` says what is wrong with
+    settings for an architecture.
     """
 
     write: Callable[[Job, Path], None]
     faults: Callable[[Mapping[str, str]], list[str]] = accept_settings
     programs: tuple[tuple[str, str], ...] = ()
+    unfit: Callable[[str, Mapping[str, str]], list[str]] = accept_architecture
 
 
 def write_tar(job: Job, target: Path) -> None:
@@ -44,5 +52,7 @@ def write_tar(job: Job, target: Path) -> None:
 WRITERS: dict[str, Writer] = {
     "tar": Writer(write_tar),
     "initramfs": Writer(write_initramfs, programs=(("bsdtar", "--version"),)),
-    "rawdisk": Writer(write_rawdisk, find_disk_faults, (("genimage", "--version"), ("mke2fs", "-V"))),
+    "rawdisk": Writer(
+        write_rawdisk, find_disk_faults, (("genimage", "--version"), ("mke2fs", "-V")), find_firmware_faults
+    ),
 }
