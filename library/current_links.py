@@ -16,9 +16,10 @@ description:
     C(SHA256SUMS.asc) and C(manifest.json) through C(current). None ever dangles.
   - All of them lead through the link C(.current) and move by one rename of it, so that no two of them name two
     releases. Links that an earlier version of this module replaced one by one are put behind it first.
-  - A link of a deployment that this release does not have would name an old release for ever, and is removed.
-  - If C(current) names a newer version by numeric order, everything is left as it is, because publishing an older
-    version once more must not take readers back.
+  - A link of a deployment that this release does not have would name an old release for ever, and is removed. Those of
+    O(left_out) stay at their last release.
+  - If C(current) names a newer version by numeric order, it is left as it is, because publishing an older version once
+    more must not take readers back. So are the links of each product of which a newer version is current.
 extends_documentation_fragment:
   - slipway.release.artifacts.public
   - slipway.release.attributes
@@ -32,6 +33,14 @@ options:
     type: list
     elements: str
     required: true
+  left_out:
+    description:
+      - Products that take no part in this release. The manifests of the releases that links name say of which product
+        each file is; where they say none, it is the project's own one, which is called as the project.
+    type: list
+    elements: str
+    default: []
+    version_added: "0.3.0"
   allow_downgrade:
     description: Whether the links go back from a newer release to this one, to withdraw a bad release.
     type: bool
@@ -74,7 +83,7 @@ from ..module_utils.slipway.publish.links import Release, update_links
 
 
 def act(params: dict[str, Any], *, write: bool) -> dict[str, Any]:
-    release = Release(Path(params["public"]), params["project"], params["label"], params["files"])
+    release = Release(Path(params["public"]), params["project"], params["label"], params["files"], params["left_out"])
     done = update_links(release, allow_downgrade=params["allow_downgrade"], check=not write)
     result: dict[str, Any] = {
         "changed": bool(done.moves or done.moved_in),
@@ -98,6 +107,7 @@ def main() -> None:
             **ARTIFACTS_PUBLIC,
             "project": {"type": "str", "required": True},
             "files": {"type": "list", "elements": "str", "required": True},
+            "left_out": {"type": "list", "elements": "str", "default": []},
             "allow_downgrade": {"type": "bool", "default": False},
         },
     )

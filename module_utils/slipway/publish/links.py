@@ -7,20 +7,25 @@ takes them all to another release, in the same moment:
 
     current -> .current/release        .current -> .current-1a2b3c4d
     SHA256SUMS -> current/SHA256SUMS   .current-1a2b3c4d/release -> ../baserock-26.47
+
+A release may be of some of the project's products. Then the links of the others stay at the last release that has
+them, which they are known by: the manifest there says of which product each file is.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import secrets
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 from ..errors import SlipwayError, name_refusals, refuse
-from ..files import link_atomic, make_directory, remove_leftover, sync_directory
+from ..files import link_atomic, make_directory, read_regular, remove_leftover, sync_directory
 from ..release.artifact import check_name, find_name_fault
 from ..release.names import extract_version, version_key
 from .directory import lock_directory
@@ -60,12 +65,16 @@ class LinksUpdate:
 
 @dataclass(frozen=True)
 class Release:
-    """A published release that is to become current; ``files`` are its names in ``public/<label>/``."""
+    """A published release that is to become current; ``files`` are its names in ``public/<label>/``.
+
+    ``left_out`` are the products that are none of this release, and whose links stay.
+    """
 
     public: Path
     project: str
     label: str
     files: Sequence[str]
+    left_out: Collection[str] = ()
 
     @property
     def version(self) -> str:
@@ -74,17 +83,30 @@ class Release:
 
     def links(self) -> dict[str, str]:
         """Every link that names this release and what it leads to, in an order in which none ever dangles."""
-        prefix = f"{self.label}-"
-        deployed = [name for name in self.files if name.startswith(prefix) and not name.endswith(".sha256")]
         return {
-            **{f"{self.project}-{CURRENT}-{name[len(prefix) :]}": f"{self.label}/{name}" for name in deployed},
+            **{name: f"{self.label}/{file}" for file, name in self.deployed().items()},
             CURRENT: self.label,
             **{name: f"{CURRENT}/{name}" for name in SHARED if name in self.files},
         }
 
+    def deployed(self) -> dict[str, str]:
+        """The current links of its files, by the files' names."""
+        prefix = f"{self.label}-"
+        deployed = [name for name in self.files if name.startswith(prefix) and not name.endswith(".sha256")]
+        return {name: f"{self.project}-{CURRENT}-{name[len(prefix) :]}" for name in deployed}
+
+
+def read_products(public: Path, project: str, label: str) -> dict[str, str]:
+    """The product of each file of a public release, as its manifest says; the project's own one if it says none."""
+    try:
+        listed = json.loads(read_regular(public / label / "manifest.json"))["files"]
+        return {entry["name"]: str(entry.get("product") or project) for entry in listed}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return {}  # it is none of ours, or not there: all of it is of the project itself
+
 
 def update_links(release: Release, *, allow_downgrade: bool = False, check: bool = False) -> LinksUpdate:
-    """Update the links to name this release, unless they name a newer one.
+    """Update the links to name this release, unless they name a newer one, or one of products that it leaves out.
 
     All move in one step, to what exists before. A link of a deployment that this release does not have would name
     an old release for ever, and is removed before. ``check`` only says what would move.
@@ -106,25 +128,75 @@ def _check_release(release: Release) -> None:
 
 
 def _update_links(release: Release, *, allow_downgrade: bool, check: bool) -> LinksUpdate:
-    wanted = release.links()
-    now = {name: _read_target(release.public, name) for name in wanted}
-    current = now[CURRENT]
-    if current is not None and not allow_downgrade and _is_newer(release, current):
-        return LinksUpdate([], newer=current)
+    view = _View(release)
+    staying = set() if allow_downgrade else view.find_newer_products()
+    newer = None if allow_downgrade else view.find_newer_release()
+    wanted = {name: target for name, target in release.links().items() if view.product_of.get(name) not in staying}
+    if newer is not None:
+        wanted = {name: target for name, target in wanted.items() if name in view.product_of}
+    if not wanted:
+        return LinksUpdate([], newer=newer)
     if not check:
         _require_targets(release)
-    stale = {name: _read_target(release.public, name) for name in _find_own_links(release) if name not in wanted}
+    now = {**view.links, CURRENT: view.current, **{name: _read_target(release.public, name) for name in wanted}}
+    stale = [name for name in view.links if name not in wanted and view.is_gone(name, staying)]
     moves = [LinkChange(name, now[name], target) for name, target in wanted.items() if now[name] != target]
-    moves += [LinkChange(name, target, None) for name, target in stale.items()]
-    single = _find_single_links(release, {**now, **stale})
+    moves += [LinkChange(name, now[name], None) for name in stale]
+    single = _find_single_links(release, now)
     if not check:
         for leftover in release.public.glob(".*.tmp"):
             remove_leftover(leftover)
         if single:
-            _move_in(release, {**now, **stale}, single)
+            _move_in(release, now, single)
         if moves:
-            _move_links(release, list(stale))
-    return LinksUpdate(moves, moved_in=bool(single))
+            kept = {name: target for name, target in view.links.items() if target and name not in stale}
+            current = {CURRENT: newer} if newer is not None else {}
+            _move_links(release, {**kept, **current, **wanted}, stale)
+    return LinksUpdate(moves, newer=newer, moved_in=bool(single))
+
+
+@dataclass
+class _View:
+    """What the links lead to now, and of which product each of them is, now and in the release."""
+
+    release: Release
+    links: dict[str, str | None] = field(init=False)
+    product_of: dict[str, str] = field(init=False)
+    current: str | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        release = self.release
+        self.links = {name: _read_target(release.public, name) for name in _find_own_links(release)}
+        self.current = _read_target(release.public, CURRENT)
+        self._products = cache(lambda label: read_products(release.public, release.project, label))
+        mine = self._products(release.label)
+        self.product_of = {name: mine.get(file, release.project) for file, name in release.deployed().items()}
+
+    def find_newer_release(self) -> str | None:
+        """The current release, if it is newer."""
+        return self.current if self.current is not None and _is_newer(self.release, self.current) else None
+
+    def find_newer_products(self) -> set[str]:
+        """Those products of which a newer release is current."""
+        newer = {self._find_product(target) for target in self.links.values() if target and self._is_newer(target)}
+        if (label := self.find_newer_release()) is not None:
+            newer |= set(self._products(label).values()) or {self.release.project}
+        return newer
+
+    def is_gone(self, name: str, staying: Collection[str]) -> bool:
+        """Whether nothing of its name is in the newest release of its product, or of a product that is no more."""
+        product = self._find_product(self.links[name] or "")
+        if product in staying or product in self.release.left_out:
+            return False
+        return not self.release.left_out or product in self.product_of.values()
+
+    def _find_product(self, target: str) -> str:
+        label, _slash, file = target.partition("/")
+        return self._products(label).get(file, self.release.project)
+
+    def _is_newer(self, target: str) -> bool:
+        version = extract_version(target.partition("/")[0], self.release.project)
+        return version is not None and version_key(version) > version_key(self.release.version)
 
 
 def _move_in(release: Release, now: Mapping[str, str | None], single: Sequence[str]) -> None:
@@ -135,14 +207,14 @@ def _move_in(release: Release, now: Mapping[str, str | None], single: Sequence[s
         link_atomic(release.public / name, _lead_through(name))
 
 
-def _move_links(release: Release, stale: Sequence[str]) -> None:
-    """Have all links lead to the release by one rename; before it nothing is new, after it nothing is old."""
+def _move_links(release: Release, targets: Mapping[str, str], stale: Collection[str]) -> None:
+    """Have all links lead to these targets by one rename; before it nothing is new, after it nothing is old."""
     _remove_generations(release)
-    generation = _make_generation(release, release.links())
+    generation = _make_generation(release, targets)
     for name in stale:
         (release.public / name).unlink()
     _switch(release, generation)
-    for name, target in release.links().items():
+    for name, target in targets.items():
         through = target if name in SHARED else _lead_through(name)
         if not (release.public / name).is_symlink() or os.readlink(release.public / name) != through:
             link_atomic(release.public / name, through)
