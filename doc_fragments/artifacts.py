@@ -43,4 +43,11 @@ options:
         who know the files by their flat names. A name that is something else already is a failure.
     type: bool
     default: true
+  reinstate:
+    description:
+      - Whether a release that was withdrawn comes back. Without it that is a failure that names the reason; with other
+        bytes than those that were withdrawn it is one always.
+    type: bool
+    default: false
+    version_added: "0.3.0"
 """

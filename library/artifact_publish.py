@@ -67,6 +67,7 @@ def act(params: dict[str, Any], *, write: bool) -> dict[str, Any]:
         label=params["label"],
         files=read_artifacts(params["files"], attempt="publish the release", known=write),
         flat_links=params["flat_links"],
+        reinstate=params["reinstate"],
     )
     progress = Progress(params["progress"] if write else None, total=len(server.files))
     found = (publish_release if write else probe_release)(server, progress=progress)

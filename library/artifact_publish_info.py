@@ -76,6 +76,7 @@ def act(params: dict[str, Any], *, write: bool) -> dict[str, Any]:
             label=params["label"],
             files=read_artifacts(params["files"], attempt="publish the release", known=write),
             flat_links=params["flat_links"],
+            reinstate=params["reinstate"],
         )
     )
     return {

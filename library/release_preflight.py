@@ -144,6 +144,18 @@ options:
   public:
     description: The directory of public files, if it is on this host.
     type: path
+  withdrawn_label:
+    description: The label of the release, if it is to be looked whether it was withdrawn.
+    type: str
+    version_added: "0.3.0"
+  withdrawn_public:
+    description: The directory of public files that may have its tombstone.
+    type: path
+    version_added: "0.3.0"
+  withdrawn_record:
+    description: The outputs of its record C(withdrawal), if there is one.
+    type: dict
+    version_added: "0.3.0"
   masons:
     description:
       - Addresses of the pages of masons, which build with the previous release's tools. Each must have built the plan's
@@ -249,6 +261,9 @@ def run_checks(wanted: dict[str, Any]) -> tuple[preflight.Report, list[dict[str,
     plan = wanted["plan"]
     found.findings += preflight.find_unwritable(wanted["writable"])
     found.findings += preflight.find_published(wanted["unpublished"])
+    if wanted["withdrawn_label"]:
+        record, public = wanted["withdrawn_record"], wanted["withdrawn_public"]
+        found.findings += preflight.find_withdrawal(wanted["withdrawn_label"], record, public=public)
     if wanted["directory"] and "package" not in wanted["records"]:
         found.findings += preflight.check_room(wanted["directory"], gib=wanted["min_free_gib"])
     reports: list[preflight.Report] = []
@@ -306,6 +321,9 @@ def main() -> None:
             "tag": {"type": "dict", "options": TAG},
             "relays": {"type": "list", "elements": "dict", "default": [], "options": RELAY},
             "public": {"type": "path"},
+            "withdrawn_label": {"type": "str"},
+            "withdrawn_public": {"type": "path"},
+            "withdrawn_record": {"type": "dict"},
             "masons": {"type": "list", "elements": "str", "default": []},
             "mason_max_age": {"type": "int", "default": 3600},
             "mason_override": {"type": "str", "default": ""},

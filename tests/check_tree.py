@@ -38,8 +38,9 @@ FLOORS: dict[str, set[str]] = {
     "vcs": {"deb", "git", "release"},
     "jobs": {"stack"},
     "mason": {"buildstream", "git", "plan"},
-    "gates": {"git", "mason", "policy", "publish"},
+    "gates": {"git", "mason", "policy", "publish", "release"},
     "watch": {"deb", "distro", "git"},
+    "undo": {"publish", "release"},
     "farm": {"apt", "binary", "deb", "distro", "release"},
 }
 #: How task names must not begin, and what says the same in words that engineers use.

@@ -73,6 +73,7 @@ padding: .1rem .65rem; font-size: .8rem; font-weight: 600; line-height: 1.4; let
 white-space: nowrap }
 .main { font-weight: 600 }
 .failed, .blocked { color: var(--bad); font-weight: 600 }
+.badge.failed { background: var(--page) }
 .passed, .released, .ok, .mirrored, .published { color: var(--good) }
 .building, .queued, .waiting, .built, .running { color: var(--busy) }
 .wide { overflow-x: auto }

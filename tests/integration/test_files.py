@@ -40,8 +40,16 @@ class Site:
         (self.output / name).write_bytes(content)
 
     def run(self, version: str, *words: str) -> subprocess.CompletedProcess[str]:
+        return self.play("release.yml", "-e", f"version={version}", *words)
+
+    def plays(self, playbook: str, *words: str) -> str:
+        ran = self.play(f"slipway.release.{playbook}", *words)
+        assert ran.returncode == 0, ran.stdout + ran.stderr
+        return ran.stdout
+
+    def play(self, *words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [BIN / "ansible-playbook", "release.yml", "-e", f"version={version}", *words],
+            [BIN / "ansible-playbook", *words],
             cwd=self.top,
             env={
                 **os.environ,
@@ -180,3 +188,46 @@ def test_other_bytes_under_the_same_version_are_named_and_the_next_version_tells
         "* `acme-1.1-image.vmlinuz` is new, 11 B\n* 1 file is the same\n"
     )
     assert "<h3>Changes</h3>" in (site.public / "acme-1.1.html").read_text()
+
+
+def test_a_withdrawn_release_is_named_everywhere_and_does_not_come_back_by_itself(site: Site) -> None:
+    reason, before = "The disk does not boot.", tree(site.state)
+    said = site.plays("withdraw", "-e", "version=1.1", "-e", f"reason={reason}", "--check", "--diff")
+    assert "acme-current-image.efi -> acme-1.0/acme-1.0-image.efi" in said
+    assert reason in said
+    assert tree(site.state).keys() == before.keys()
+    said = site.plays("withdraw", "-e", "version=1.1", "-e", f"reason={reason}")
+    assert "acme-1.1 is withdrawn.\n" in said
+    assert (site.public / "current").resolve().name == "acme-1.0"
+    listed = json.loads((site.public / "releases.json").read_text())
+    assert (listed["current"], listed["releases"][0]["withdrawn"]["reason"]) == ("1.0", reason)
+    mail = (site.state / "releases/1.1/withdrawal.txt").read_text()
+    assert f"Why: {reason}\n" in mail
+    before = site.content()
+    assert "changed nothing" in site.plays("withdraw", "-e", "version=1.1")
+    assert site.content() == before
+    said = site.fails("1.1", "--tags", "preflight,publish")
+    assert f"was withdrawn on {listed['releases'][0]['withdrawn']['date'][:10]} by acme release team: {reason}" in said
+    assert site.content() == before
+
+
+def test_what_was_withdrawn_in_error_comes_back_with_the_same_bytes(site: Site) -> None:
+    kept = {name: (site.public / name).read_bytes() for name in ("acme-1.0/SHA256SUMS", "acme-1.0/acme-1.0-image.efi")}
+    how = json.dumps({"reason": "It's wrong: a=b.", "release_withdraw_remove": True, "release_withdraw_by": "Ada"})
+    assert "It's wrong: a=b." in site.plays("withdraw", "-e", "version=1.0", "-e", how)
+    assert sorted(path.name for path in site.public.iterdir() if path.is_symlink() and "1.1" not in path.name) == [
+        ".current"
+    ]
+    assert not (site.public / "acme-1.0").exists()
+    for name in ("SHA256SUMS", "image.vmlinuz"):
+        (site.output / name).unlink()
+    site.put("image.efi", b"kernel")
+    site.done("1.0", "-e", "release_reinstate=true")
+    assert {name: (site.public / name).read_bytes() for name in kept} == kept
+    assert (site.public / "current").resolve().name == "acme-1.0"
+    assert [
+        each["withdrawn"] is None for each in json.loads((site.public / "releases.json").read_text())["releases"]
+    ] == [
+        False,
+        True,
+    ]

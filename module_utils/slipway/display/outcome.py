@@ -114,13 +114,19 @@ class Outcome:
             # The key lies beside the releases, and is read with them.
             found = find_places(result.get("verified") or [])
             self.places = [place for place in found if place.endswith(f"/{self.label}/")] or self.places
-        elif action == "current_links":
+        elif action == "current_links" or (action == "release_withdrawal" and result.get("moves")):
             self.moves[host] = list(result.get("moves") or [])
         elif action == "git_files":
             self.wiki = str(arguments.get("repository") or "")
         elif action == "announcement_mail":
             self.mail = str(arguments.get("maildir") or arguments.get("host") or "")
             self.mailed = bool(result.get("changed"))
+
+    @property
+    def withdrawal(self) -> dict[str, Any]:
+        """By whom, when and why the release was withdrawn; empty if it was not."""
+        found = (self.records.get("withdrawal") or {}).get("outputs") or {}
+        return dict(found) if found.get("withdrawn") else {}
 
     @property
     def label(self) -> str:
@@ -192,10 +198,20 @@ def _tell(outcome: Outcome, run: Run) -> str:
         where = (
             f"{first.stage} failed on {name_hosts(first.hosts)}" if first.stage else f"it failed on {first.hosts[0]}"
         )
-        state = "is public, but not done" if public else "is not released" if outcome.label else "is not done"
+        state = (
+            "is withdrawn"
+            if outcome.withdrawal
+            else "is public, but not done"
+            if public
+            else "is not released"
+            if outcome.label
+            else "is not done"
+        )
         return f"{subject} {state}: {where}."
     if run.check:
         return f"{subject}: nothing was changed, since this was a check."
+    if outcome.withdrawal:
+        return f"{subject} is withdrawn."
     if "announcement" in outcome.records:
         return f"{subject} is released."
     done = outcome.list_done()
@@ -220,7 +236,9 @@ def _list_rows(outcome: Outcome, run: Run) -> list[tuple[str, str]]:
 
 def _list_release(outcome: Outcome) -> list[tuple[str, str]]:
     rows: list[tuple[str, str]] = []
-    files = outcome.list_files()
+    files = [] if outcome.withdrawal.get("files") == "removed" else outcome.list_files()
+    if found := outcome.withdrawal:
+        rows += [("by", f"{found['by']}, {str(found['date'])[:10]}"), ("because", str(found["reason"]))]
     if files:
         size = format_size(sum(int(file.get("size") or 0) for file in files))
         directory = str(outcome.records["publication"]["outputs"].get("directory"))
@@ -283,7 +301,7 @@ def _list_next(outcome: Outcome, run: Run) -> list[tuple[str, str]]:
         return [
             ("go on", f"fix that, and give the same command again: {run.command}" if run.command else "same command")
         ]
-    if run.check or "publication" not in outcome.records:
+    if run.check or "publication" not in outcome.records or outcome.withdrawal:
         return []
     rows = []
     place = outcome.places[0] if outcome.places else ""

@@ -108,6 +108,9 @@ def format_report(
 
 
 def _tell_state(records: Mapping[str, Record]) -> str:
+    withdrawal = _read(records, "withdrawal")
+    if withdrawal.get("withdrawn"):
+        return f"Withdrawn on {withdrawal['date'][:10]} by {withdrawal['by']}: {withdrawal['reason']}"
     done = {name_stage(name) for name in records}
     left = [stage for stage in list_stages(records) if stage not in done]
     if not left:
@@ -137,7 +140,7 @@ def _format_facts(records: Mapping[str, Record]) -> str:
 
 def _format_timeline(records: Mapping[str, Record], last: Mapping[str, Record]) -> str:
     took, before = measure_stages(records), measure_stages(last)
-    begins = _find_begins(records)
+    begins = {stage: begun for stage, begun in _find_begins(records).items() if stage in ORDER}
     if not begins:
         return ""
     first = min(begins.values())

@@ -18,6 +18,7 @@ from typing import Any
 from ..errors import SlipwayError, count_of
 from ..git.remote import list_remote_refs
 from ..openpgp import find_signing_key, try_signing
+from ..release.tombstone import find_tombstone, parse_tombstone
 
 GIB = 1 << 30
 DAY = 86400
@@ -92,6 +93,19 @@ def find_published(paths: Iterable[str]) -> list[str]:
         "release the fix under another version"
         for path in paths
         if os.path.lexists(path)
+    ]
+
+
+def find_withdrawal(label: str, record: Mapping[str, Any] | None, *, public: str | None) -> list[str]:
+    """Why a release may not be made again: it was withdrawn, by the coordinator's record or by a server's tombstone."""
+    tombstone = find_tombstone(Path(public), label) if public else None
+    if tombstone is None and record and record["withdrawn"]:
+        tombstone = parse_tombstone(record["tombstone"], label)
+    if tombstone is None:
+        return []
+    return [
+        f"{tombstone.explain()}. Release the change under another version; or, if it was withdrawn in error, bring the "
+        "same files back with -e release_reinstate=true"
     ]
 
 

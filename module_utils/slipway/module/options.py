@@ -29,6 +29,7 @@ ARTIFACTS_PUBLIC: Options = {"public": {"type": "path", "required": True}, "labe
 ARTIFACTS_SERVER: Options = {
     "private": {"type": "path", "required": True, "no_log": False},
     "flat_links": {"type": "bool", "default": True},
+    "reinstate": {"type": "bool", "default": False},
 }
 BUILDSTREAM: Options = {"config": {"type": "path"}, "bst": {"type": "str", "default": "bst"}}
 BUILDSTREAM_SYSTEMS: Options = {

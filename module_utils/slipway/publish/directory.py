@@ -30,6 +30,7 @@ from ..files import CHUNK, hash_file, make_directory, open_regular, replace_file
 from ..locks import hold_flock
 from ..progress import Progress
 from ..release.artifact import Artifact, check_name, explain_missing, find_differences, inspect_files, select_missing
+from ..release.tombstone import find_tombstone, lift_tombstone, refuse_withdrawn
 
 #: Where an interrupted rsync keeps what it has of a file.
 PARTIAL_DIRECTORY = ".partial"
@@ -39,6 +40,8 @@ SESSION_DIRECTORY = ".arriving"
 NO_COPIES = (errno.EXDEV, errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS, errno.EPERM)
 #: Temporary files of ours (``.name.1a2b3c4d.tmp``) and of rsync (``.name.Xy12aB``).
 TEMPORARY = re.compile(r"\.(?P<name>.+)\.(?:[0-9a-f]{8}\.tmp|[A-Za-z0-9]{6})\Z")
+#: The digests of all other files of a release.
+SUMS = "SHA256SUMS"
 LOCK_WAIT = 600.0
 COPY = 1 << 30
 
@@ -61,6 +64,8 @@ class Server:
     label: str
     files: Sequence[Artifact]
     flat_links: bool = True
+    #: Whether a release that was withdrawn comes back, with the bytes that it had.
+    reinstate: bool = False
 
     @property
     def incoming(self) -> Path:
@@ -92,11 +97,12 @@ class PublicationState:
     missing: list[str] = field(default_factory=list)
     links: list[str] = field(default_factory=list)
     leftovers: bool = False
+    withdrawn: bool = False
 
     @property
     def changes(self) -> bool:
         """Whether there is something to do."""
-        return bool(self.unpublished or self.links or self.leftovers)
+        return bool(self.unpublished or self.links or self.leftovers or self.withdrawn)
 
 
 def probe_release(server: Server, *, progress: Progress | None = None) -> PublicationState:
@@ -133,6 +139,8 @@ def publish_release(server: Server, *, progress: Progress | None = None) -> Publ
         sync_directory(server.public)
         if unpublished:
             _verify_published(server, reporter)
+        if found.withdrawn:
+            lift_tombstone(server.public, server.label)
         _remove_private(server)
         return found
 
@@ -155,6 +163,7 @@ def _describe_state(
         missing=[file.name for file in missing],
         links=[name for name in server.links() if not (server.public / name).is_symlink()],
         leftovers=server.incoming.exists() or server.staging.exists(),
+        withdrawn=find_tombstone(server.public, server.label) is not None,
     )
 
 
@@ -172,6 +181,24 @@ def _check_server(server: Server) -> None:
     ):
         if path.is_symlink() or (path.exists() and not path.is_dir()):
             raise SlipwayError("publish", str(path), "it exists and is not a directory", do_next=do_next)
+    _refuse_withdrawn(server)
+
+
+def _refuse_withdrawn(server: Server) -> None:
+    """What was withdrawn comes back only when that is asked for, and never with other bytes."""
+    tombstone = find_tombstone(server.public, server.label)
+    if tombstone is None:
+        return
+    if not server.reinstate:
+        refuse_withdrawn(server.public, server.label, attempt="publish")
+    sums = next((file.sha256 for file in server.files if file.name == SUMS), None)
+    if None not in (sums, tombstone.sums) and sums != tombstone.sums:
+        raise SlipwayError(
+            "bring back",
+            server.label,
+            f"its {SUMS} has sha256 {sums}, and when it was withdrawn it had {tombstone.sums}",
+            do_next=NEVER,
+        )
 
 
 def _inspect_files(directory: Path, files: Sequence[Artifact], progress: Progress | None) -> dict[str, Artifact]:

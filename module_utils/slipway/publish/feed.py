@@ -15,7 +15,8 @@ from urllib.parse import quote
 
 from ..errors import count_of
 from ..escape import escape_xml
-from .releases import KEY, format_moment, name_notes
+from ..release.tombstone import format_moment
+from .releases import KEY, name_notes
 
 LISTING, FEED = "releases.json", "releases.atom"
 GENERATOR = "Slipway release_index"
@@ -39,7 +40,7 @@ ENTRY = """\
 <title>{title}</title>
 <id>{id}</id>
 <published>{time}</published>
-<updated>{time}</updated>
+<updated>{updated}</updated>
 <link rel="alternate" type="text/html" href="{page}"/>
 <summary>{summary}</summary>
 </entry>
@@ -67,7 +68,7 @@ def render_feed(site: Mapping[str, Any]) -> str:
     return TEXT.format(
         title=escape_xml(site["title"]),
         id=_make_id(project),
-        updated=max((release["time"] for release in dated), default=format_moment(0)),
+        updated=max((_find_update(release) for release in dated), default=format_moment(0)),
         generator=GENERATOR,
         project=escape_xml(project),
         feed=FEED,
@@ -86,6 +87,7 @@ def _list_release(release: Mapping[str, Any]) -> dict[str, Any]:
         "notes": quote(name_notes(release["label"])) if release["notes"] is not None else None,
         "notes_url": release["notes_url"],
         "signed_by": release["key"]["fingerprint"] if release["key"] else None,
+        "withdrawn": _list_withdrawal(release["withdrawn"]),
         "commit": next((fact["value"] for fact in release["facts"] if fact["name"] == "commit"), None),
         "size": release["size"],
         "files": [
@@ -95,17 +97,39 @@ def _list_release(release: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _list_withdrawal(found: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    return {
+        "date": found["time"],
+        "by": found["by"],
+        "reason": found["reason"],
+        "files": found["files"],
+        "url": found["url"],
+        "signature_url": found["signature_url"],
+    }
+
+
+def _find_update(release: Mapping[str, Any]) -> str:
+    """When there was something new of a release: readers of feeds show what was updated."""
+    withdrawn = release["withdrawn"]
+    return str(max(release["time"], withdrawn["time"]) if withdrawn else release["time"])
+
+
 def _render_entry(project: str, release: Mapping[str, Any]) -> str:
     return ENTRY.format(
-        title=escape_xml(f"{project} {release['version']}"),
+        title=escape_xml(f"{project} {release['version']}{' (withdrawn)' if release['withdrawn'] else ''}"),
         id=_make_id(project, release["label"]),
         time=release["time"],
+        updated=_find_update(release),
         page=escape_xml(quote(release["page"])),
         summary=escape_xml(_summarise(release)),
     )
 
 
 def _summarise(release: Mapping[str, Any]) -> str:
+    if withdrawn := release["withdrawn"]:
+        return f"Withdrawn on {withdrawn['date']} by {withdrawn['by']}: {withdrawn['reason']}"
     architectures: Sequence[str] = release["architectures"]
     parts = [count_of(release["count"], "file"), release["size_text"]]
     parts += [f"for {', '.join(architectures)}"] if architectures else []

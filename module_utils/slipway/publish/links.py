@@ -28,6 +28,7 @@ from ..errors import SlipwayError, name_refusals, refuse
 from ..files import link_atomic, make_directory, read_regular, remove_leftover, sync_directory
 from ..release.artifact import check_name, find_name_fault
 from ..release.names import extract_version, version_key
+from ..release.tombstone import find_tombstone, refuse_withdrawn
 from .directory import lock_directory
 
 CURRENT = "current"
@@ -112,6 +113,8 @@ def update_links(release: Release, *, allow_downgrade: bool = False, check: bool
     an old release for ever, and is removed before. ``check`` only says what would move.
     """
     _check_release(release)
+    if not check:  # in check mode it is withdrawn still if it is to be brought back
+        refuse_withdrawn(release.public, release.label, attempt="point to")
     lock = lock_directory(release.public, attempt="point to", on=release.label, check=check)
     with name_refusals("point to", release.label), lock:
         return _update_links(release, allow_downgrade=allow_downgrade, check=check)
@@ -197,6 +200,73 @@ class _View:
     def _is_newer(self, target: str) -> bool:
         version = extract_version(target.partition("/")[0], self.release.project)
         return version is not None and version_key(version) > version_key(self.release.version)
+
+
+def withdraw_links(public: Path, project: str, label: str, *, check: bool = False) -> LinksUpdate:
+    """Take the links that name a withdrawn release back to the newest one before it that is not withdrawn.
+
+    Each product goes back to the last release that has it. What no such release has loses its link; without any
+    release all links go, so that none dangles. Links that name another release stay. ``check`` only says what would
+    move.
+    """
+    release = Release(public, project, label, ())
+    _check_release(release)
+    lock = lock_directory(public, attempt="take the links back from", on=label, check=check)
+    with name_refusals("take the links back from", label), lock:
+        return _withdraw_links(release, check=check)
+
+
+def _withdraw_links(release: Release, *, check: bool) -> LinksUpdate:
+    names = [*_find_own_links(release), *SHARED, CURRENT]
+    now = {name: target for name in names if (target := _read_target(release.public, name)) is not None}
+    left = {name for name, target in now.items() if target.partition("/")[0] == release.label}
+    if not left:
+        return LinksUpdate([])
+    others = _list_standing(release)
+    expected = _lead_products(others)
+    wanted = {name: target for name, target in now.items() if name not in left and name not in SHARED}
+    wanted |= {name: expected[name] for name in left & expected.keys()}
+    if CURRENT in left and others:
+        latest = others[0].links()
+        wanted |= {name: target for name, target in latest.items() if name not in wanted and name not in SHARED}
+    if CURRENT in wanted:
+        wanted |= {name: f"{CURRENT}/{name}" for name in SHARED if (release.public / wanted[CURRENT] / name).is_file()}
+    stale = [name for name in now if name not in wanted]
+    moves = [LinkChange(name, now.get(name), target) for name, target in wanted.items() if now.get(name) != target]
+    moves += [LinkChange(name, now[name], None) for name in stale]
+    if not check:
+        _move_links(release, wanted, stale)
+    return LinksUpdate(moves)
+
+
+def _list_standing(release: Release) -> list[Release]:
+    """The releases before this one that are not withdrawn, the newest first; if there are none, those after it."""
+    found = []
+    for path in release.public.iterdir():
+        version = extract_version(path.name, release.project)
+        if version is None or path.name == release.label or path.is_symlink() or not path.is_dir():
+            continue
+        if find_tombstone(release.public, path.name) is None:
+            files = sorted(each.name for each in path.iterdir() if find_name_fault(each.name) is None)
+            found.append(Release(release.public, release.project, path.name, files))
+    found.sort(key=lambda other: version_key(other.version), reverse=True)
+    before = [other for other in found if version_key(other.version) < version_key(release.version)]
+    return before or found
+
+
+def _lead_products(releases: Sequence[Release]) -> dict[str, str]:
+    """Where links go that lead to the last release of each product; the releases are given newest first."""
+    links: dict[str, str] = {}
+    seen: set[str] = set()
+    for release in releases:
+        known = read_products(release.public, release.project, release.label)
+        products = {file: known.get(file, release.project) for file in release.deployed()}
+        targets = {
+            name: f"{release.label}/{file}" for file, name in release.deployed().items() if products[file] not in seen
+        }
+        links |= {name: target for name, target in targets.items() if name not in links}
+        seen |= set(products.values())
+    return links
 
 
 def _move_in(release: Release, now: Mapping[str, str | None], single: Sequence[str]) -> None:

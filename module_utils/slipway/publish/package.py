@@ -22,10 +22,10 @@ from ..progress import Progress
 from ..release import pigz
 from ..release.artifact import Artifact, check_name, find_differences, inspect_files, read_artifacts
 from ..release.records import format_json
+from .directory import SUMS as SUMS
 from .directory import lock_directory
 
 MANIFEST = "manifest.json"
-SUMS = "SHA256SUMS"
 SIGNATURE = "SHA256SUMS.asc"
 #: What was compressed by a run that did not end, and from what; gone when the package is whole.
 JOURNAL = ".unfinished.json"

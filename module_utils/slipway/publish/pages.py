@@ -127,8 +127,12 @@ def _list_texts(site: Site, described: Mapping[str, Any], pages: Mapping[str, st
 
 def _point_current(site: Site, due: Collection[str], done: PagesUpdate, *, check: bool) -> None:
     """``current.html`` leads to the page of the current release."""
-    target, path = name_page(find_current(site) or ""), site.public / CURRENT_PAGE
-    now = str(path.readlink()) if path.is_symlink() else None
+    current, path = find_current(site), site.public / CURRENT_PAGE
+    target, now = name_page(current or ""), str(path.readlink()) if path.is_symlink() else None
+    if current is None and now is not None:  # every release is withdrawn
+        done.before[CURRENT_PAGE], done.after[CURRENT_PAGE] = f"-> {now}\n", None
+        if not check:
+            path.unlink()
     if target not in due or now == target:
         return
     if now is None and path.exists():

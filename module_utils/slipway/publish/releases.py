@@ -8,7 +8,6 @@ import hashlib
 import json
 import os
 import re
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
@@ -21,6 +20,16 @@ from ..escape import escape_line
 from ..files import open_regular, read_regular
 from ..release.artifact import find_name_fault
 from ..release.names import check_project, extract_version, version_key
+from ..release.tombstone import (
+    REMOVED,
+    Tombstone,
+    find_tombstone,
+    format_moment,
+    list_tombstones,
+    name_tombstone,
+    name_tombstone_signature,
+    parse_moment,
+)
 from .links import CURRENT
 from .package import MANIFEST, SIGNATURE, SUMS
 from .packets import MOST_BYTES, KeyWords, SignatureWords, read_keys, read_signature
@@ -101,6 +110,7 @@ class Release:
     files: list[File]
     manifest: Mapping[str, Any]
     signature: SignatureWords
+    tombstone: Tombstone | None = None
 
 
 def name_page(label: str) -> str:
@@ -148,9 +158,22 @@ def list_releases(site: Site) -> list[Release]:
     for path in site.public.iterdir() if site.public.is_dir() else ():
         version = extract_version(path.name, site.project)
         if version is not None and path.is_dir() and not path.is_symlink():
-            signature = read_signature(_read_text(path / SIGNATURE) or "")
-            found.append(Release(path.name, version, _list_files(path), _read_manifest(path), signature))
+            tombstone = find_tombstone(site.public, path.name)
+            if tombstone is None or tombstone.files != REMOVED:
+                signature = read_signature(_read_text(path / SIGNATURE) or "")
+                manifest = _read_manifest(path)
+                found.append(Release(path.name, version, _list_files(path), manifest, signature, tombstone))
+    there = {release.label for release in found}
+    found += [_recall(each) for each in list_tombstones(site.public, site.project) if each.label not in there]
     return sorted(found, key=lambda release: version_key(release.version), reverse=True)
+
+
+def _recall(tombstone: Tombstone) -> Release:
+    """What is known still of a release whose files are gone."""
+    made = None if tombstone.released is None else parse_moment(tombstone.released)
+    facts = {name: value for name in FACTS if (value := getattr(tombstone, name, None)) is not None}
+    signature = SignatureWords(made, tombstone.signed_by)
+    return Release(tombstone.label, tombstone.version, [], facts, signature, tombstone)
 
 
 def read_key_file(public: Path) -> str:
@@ -168,11 +191,6 @@ def format_size(size: int) -> str:
     """A number of bytes for people, in thousands."""
     least, digits, unit = next(unit for unit in UNITS if size >= unit[0])
     return f"{size / least if least else size:,.{digits}f} {unit}"
-
-
-def format_moment(moment: int) -> str:
-    """A time as RFC 3339 has it, in Greenwich."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(moment))
 
 
 def _is_day(text: str) -> bool:
@@ -247,7 +265,8 @@ def _describe_release(site: Site, release: Release, keys: list[KeyWords], curren
         "current": release.label == current,
         "time": format_moment(made) if made is not None else None,
         "date": format_moment(made)[:10] if made is not None else None,
-        "supported_until": site.support.get(release.version),
+        "supported_until": None if release.tombstone else site.support.get(release.version),
+        "withdrawn": _describe_tombstone(release.tombstone),
         "notes_url": site.find_notes_url(release),
         "notes": site.read_notes(release),
         "key": _find_key(release.signature, keys),
@@ -263,6 +282,20 @@ def _describe_release(site: Site, release: Release, keys: list[KeyWords], curren
         **_describe_systems(files),
         "signed": {SUMS, SIGNATURE} <= names,
         "summed": SUMS in names,
+    }
+
+
+def _describe_tombstone(tombstone: Tombstone | None) -> dict[str, Any] | None:
+    if tombstone is None:
+        return None
+    return {
+        "time": tombstone.withdrawn,
+        "date": tombstone.withdrawn[:10],
+        "by": escape_line(tombstone.by),
+        "reason": escape_line(tombstone.reason),
+        "files": tombstone.files,
+        "url": quote(name_tombstone(tombstone.label)),
+        "signature_url": quote(name_tombstone_signature(tombstone.label)),
     }
 
 

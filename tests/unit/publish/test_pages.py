@@ -428,6 +428,7 @@ def test_words_from_outside_stay_words(commit: str, title: str, name: str) -> No
             "time": "t",
             "date": "d",
             "supported_until": "s",
+            "withdrawn": None,
             "signed": True,
             "summed": True,
             "source": None,
