@@ -42,7 +42,7 @@ options:
     default: []
     version_added: "0.3.0"
   allow_downgrade:
-    description: Whether the links go back from a newer release to this one, when a newer one is not to be current after all.
+    description: Whether the links go back from a newer release to this one, when that is not to be current after all.
     type: bool
     default: false
 attributes:
