@@ -93,7 +93,8 @@ def render_pages(templates: Sequence[str], found: Mapping[str, Any]) -> dict[str
             notes = render_notes(release["notes"]) if release["notes"] else None
             text = page.render(release={**release, "notes_html": notes}, **shared, **style)
             pages[release["page"]] = seal_page(text, source)
-    return {**pages, TOP: top.render(releases=found["releases"], **{**shared, "current": found["current"]}, **style)}
+    listed = {name: found[name] for name in ("releases", "products", "current")}
+    return {**pages, TOP: top.render(**{**shared, **listed}, **style)}
 
 
 def render_notes(text: str) -> Markup:

@@ -141,6 +141,13 @@ ansible_facts:
           elements: dict
           returned: always
         left_out: {description: Empty; all products take part., type: list, returned: always}
+        published:
+          description:
+            - What the manifest says of these products, with name, title and support. Empty where there is but the
+              project itself, as it is by default; and of a version that has begun, what its record says.
+          type: list
+          elements: dict
+          returned: always
         policy: {description: What O(policy) says of all releases., type: dict, returned: always}
         directories:
           description: The absolute directories of this release. That of the images is the one with the files.

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..errors import SlipwayError
-from ..policy.schema import Policy, assign_systems, describe_product, read_policy
-from ..policy.values import suggest
+from ..policy.schema import Policy, Product, assign_systems, describe_product, read_policy
+from ..policy.values import suggest, to_plain
 from ..release.records import Record
 from .cluster import Cluster
 from .request import Plan
@@ -19,12 +19,16 @@ from .systems import ResolvedSystems
 
 @dataclass(frozen=True)
 class Shares:
-    """The product of each system by its name, and the names of the products that take part."""
+    """The product of each system by its name, and the names of the products that take part.
+
+    ``begun`` is what the version's record says of its products; None if it has not begun.
+    """
 
     policy: Policy
     product_of: Mapping[str, str]
     chosen: Sequence[str]
     faults: Sequence[str]
+    begun: Sequence[Plan] | None = None
 
     def limit(self, cluster: Cluster, resolved: ResolvedSystems) -> Cluster:
         """The cluster with the systems that take part, and with those that have faults of their own."""
@@ -53,15 +57,31 @@ class Shares:
             product.name: [system for system, name in self.product_of.items() if name == product.name]
             for product in self.policy.products
         }
+        left_out = [name for name, found in systems.items() if found and name not in self.chosen]
         return {
             "products": [
                 describe_product(product, systems=systems[product.name])
                 for product in self.policy.products
                 if product.name in self.chosen and systems[product.name]
             ],
-            "left_out": [name for name, found in systems.items() if found and name not in self.chosen],
+            "left_out": left_out,
+            "published": self._describe_published(left_out),
             "policy": self.policy.describe(),
         }
+
+    def _describe_published(self, left_out: Sequence[str]) -> list[Plan]:
+        """What a manifest says of the products; nothing where there is but the project itself, as it is by default."""
+        if self.begun is not None:
+            return list(self.begun)
+        own = Product(self.policy.project, self.policy.project)
+        taking = [product for product in self.policy.products if product.name in set(self.product_of.values())]
+        said = [
+            {"name": product.name, "title": product.title, "supported": to_plain(product.supported)}
+            for product in taking
+            if product.name in self.chosen
+        ]
+        plain = [{"name": own.name, "title": own.title, "supported": None}]
+        return said if said != plain or left_out else []
 
 
 def share_systems(
@@ -77,13 +97,13 @@ def share_systems(
     ``wanted`` limits the release to some of them. A version that has begun goes on with those that it has begun with.
     """
     begun = _find_begun(records)
-    policy, faults = read_policy(policy_value if begun is None or begun else None, project=project)
+    policy, faults = read_policy(_keep_own(policy_value, project) if begun == [] else policy_value, project=project)
     product_of, wrong = assign_systems(policy, systems) if policy.products else ({}, [])
     chosen, odd = _choose(policy, wanted, begun)
     faults = [*faults, *wrong, *odd]
     if systems and not faults and not any(product_of[system] in chosen for system in systems):
         faults.append(f"no system of the cluster is of {' or '.join(chosen)}; leave release_products out")
-    return Shares(policy, product_of, chosen, faults)
+    return Shares(policy, product_of, chosen, faults, begun)
 
 
 def read_wanted(value: object) -> list[str]:
@@ -99,15 +119,24 @@ def read_wanted(value: object) -> list[str]:
     return [name.strip() for name in listed if name.strip()]
 
 
-def _find_begun(records: Mapping[str, Record]) -> list[str] | None:
-    """The products that a version has begun with: none if there were no products then; None if it has not begun."""
+def _find_begun(records: Mapping[str, Record]) -> list[Plan] | None:
+    """The products that a version has begun with: none if there were no others then; None if it has not begun."""
     if "preflight" not in records or not {"branch", "package"} & records.keys():
         return None
     return list(records["preflight"]["inputs"].get("products") or [])
 
 
-def _choose(policy: Policy, wanted: Sequence[str], begun: Sequence[str] | None) -> tuple[list[str], list[str]]:
+def _keep_own(value: object, project: str) -> object:
+    """The policy as it is for a version that has no product but the project itself."""
+    products = value.get("products") if isinstance(value, dict) else None
+    if not isinstance(value, dict) or not isinstance(products, dict):
+        return value
+    return {**value, "products": {name: said for name, said in products.items() if name == project}}
+
+
+def _choose(policy: Policy, wanted: Sequence[str], recorded: Sequence[Plan] | None) -> tuple[list[str], list[str]]:
     known = [product.name for product in policy.products]
+    begun = [product["name"] for product in recorded or ()]
     faults = [
         f"release_products: there is no product {name!r}{suggest(name, known)}; known are {', '.join(known)}"
         for name in wanted

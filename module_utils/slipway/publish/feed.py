@@ -57,6 +57,10 @@ def render_listing(site: Mapping[str, Any]) -> str:
         "project": site["project"],
         "title": site["title"],
         "current": next((release["version"] for release in site["releases"] if release["current"]), None),
+        "products": [
+            {name: product[name] for name in ("name", "title", "version", "label", "date", "supported_until")}
+            for product in site["products"]
+        ],
         "key": {"url": KEY, "fingerprints": [key["fingerprint"] for key in site["keys"]]} if site["keys"] else None,
     }
     return f'{json.dumps(head, indent=1, ensure_ascii=False)[:-2]},\n "releases": [\n{releases}\n]\n}}\n'
@@ -82,6 +86,7 @@ def _list_release(release: Mapping[str, Any]) -> dict[str, Any]:
         "label": release["label"],
         "date": release["time"],
         "supported_until": release["supported_until"],
+        "products": release["products"],
         "url": f"{quote(release['label'])}/",
         "page": quote(release["page"]),
         "notes": quote(name_notes(release["label"])) if release["notes"] is not None else None,
@@ -91,7 +96,10 @@ def _list_release(release: Mapping[str, Any]) -> dict[str, Any]:
         "commit": next((fact["value"] for fact in release["facts"] if fact["name"] == "commit"), None),
         "size": release["size"],
         "files": [
-            {name: file[name] for name in ("name", "url", "size", "sha256", "system", "architecture", "type")}
+            {
+                **{name: file[name] for name in ("name", "url", "size", "sha256", "system", "architecture", "type")},
+                "product": file["product"],
+            }
             for file in release["files"]
         ],
     }

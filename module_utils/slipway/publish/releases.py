@@ -4,13 +4,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -44,7 +45,7 @@ SIDECAR = ".sha256"
 LAST = (MANIFEST, SIGNATURE, SUMS)
 FACTS = ("project", "version", "commit", "branch", "tag")
 #: What the manifest says of a file, and pages show.
-FILE_FACTS = ("system", "architecture", "type")
+FILE_FACTS = ("system", "architecture", "type", "product")
 SOURCE_SUFFIX = re.compile(r"\.(?:bst|morph)\Z")
 UNITS = ((1e9, 2, "GB"), (1e6, 1, "MB"), (1e3, 0, "kB"), (0, 0, "B"))
 
@@ -133,8 +134,18 @@ def describe_site(site: Site) -> dict[str, Any]:
         "title": escape_line(site.title) or f"{site.project} releases",
         "current": current,
         "keys": [_describe_key(key) for key in keys],
-        "releases": [_describe_release(site, release, keys, current) for release in releases],
+        **_describe_all([_describe_release(site, release, keys, current) for release in releases]),
     }
+
+
+def _describe_all(releases: list[dict[str, Any]]) -> dict[str, Any]:
+    """The releases, and the last one of each product."""
+    last: dict[str, dict[str, Any]] = {}
+    for release in releases:
+        for product in [] if release.get("withdrawn") else release["products"]:
+            facts = {name: release[name] for name in ("version", "label", "page", "time", "date")}
+            last.setdefault(product["name"], {**product, **facts})
+    return {"releases": releases, "products": [last[name] for name in sorted(last)]}
 
 
 def seal_page(text: str, source: str) -> str:
@@ -251,7 +262,7 @@ def _group(fingerprint: str) -> str:
 def _describe_release(site: Site, release: Release, keys: list[KeyWords], current: str | None) -> dict[str, Any]:
     names, made = {file.name for file in release.files}, release.signature.made
     size = sum(file.size for file in release.files)
-    facts = _read_file_facts(release)
+    facts = _read_file_facts(site, release)
     files = [
         _describe_file(release, file, names, facts.get(file.name, {}))
         for file in release.files
@@ -265,8 +276,8 @@ def _describe_release(site: Site, release: Release, keys: list[KeyWords], curren
         "current": release.label == current,
         "time": format_moment(made) if made is not None else None,
         "date": format_moment(made)[:10] if made is not None else None,
-        "supported_until": None if release.tombstone else site.support.get(release.version),
         "withdrawn": _describe_tombstone(release.tombstone),
+        **_describe_products(site, release),
         "notes_url": site.find_notes_url(release),
         "notes": site.read_notes(release),
         "key": _find_key(release.signature, keys),
@@ -299,6 +310,43 @@ def _describe_tombstone(tombstone: Tombstone | None) -> dict[str, Any] | None:
     }
 
 
+def _describe_products(site: Site, release: Release) -> dict[str, Any]:
+    """The products that a release is of, and until when each of them and all of it is supported."""
+    said = release.manifest.get("products")
+    entries = [each for each in said if isinstance(each, dict)] if isinstance(said, list) else []
+    products = [
+        {
+            "name": escape_line(entry["name"]),
+            "title": escape_line(entry.get("title") or entry["name"]),
+            "supported_until": _find_support_end(site, release, entry.get("supported")),
+        }
+        for entry in entries
+        if isinstance(entry.get("name"), str)
+    ]
+    if not products:
+        end = _find_support_end(site, release, None)
+        products = [{"name": site.project, "title": site.project, "supported_until": end}]
+    ends = [end for product in products if (end := product["supported_until"]) is not None]
+    return {"products": products, "supported_until": max(ends) if len(ends) == len(products) else None}
+
+
+def _find_support_end(site: Site, release: Release, supported: object) -> str | None:
+    """The last day of a product, by the site, else by the manifest: a day, or how many days after the release."""
+    if release.tombstone is not None:
+        return None
+    if release.version in site.support:
+        return site.support[release.version]
+    said = supported if isinstance(supported, dict) else {}
+    until, days = said.get("until"), said.get("days")
+    if isinstance(until, str) and _is_day(until):
+        return until
+    if not isinstance(days, int) or release.signature.made is None:
+        return None
+    with contextlib.suppress(OverflowError):
+        return (date.fromisoformat(format_moment(release.signature.made)[:10]) + timedelta(days=days)).isoformat()
+    return None
+
+
 def _find_key(signature: SignatureWords, keys: list[KeyWords]) -> dict[str, Any] | None:
     """The key that a release names as its signer, as a public one that has the subkey says it, or as it is named."""
     if signature.key is None:
@@ -307,14 +355,13 @@ def _find_key(signature: SignatureWords, keys: list[KeyWords]) -> dict[str, Any]
     return _describe_key(whole)
 
 
-def _read_file_facts(release: Release) -> dict[str, dict[str, str]]:
-    """What the manifest says of each file: its system, architecture and type."""
+def _read_file_facts(site: Site, release: Release) -> dict[str, dict[str, str]]:
+    """What the manifest says of each file: its system, architecture, type, and product if it is not the project."""
     listed = release.manifest.get("files")
     entries = [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
     return {
-        entry["name"]: {
-            name: escape_line(entry[name]) for name in FILE_FACTS if isinstance(entry.get(name), str) and entry[name]
-        }
+        entry["name"]: {"product": site.project}
+        | {name: escape_line(entry[name]) for name in FILE_FACTS if isinstance(entry.get(name), str) and entry[name]}
         for entry in entries
         if isinstance(entry.get("name"), str)
     }

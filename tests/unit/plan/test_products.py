@@ -11,7 +11,8 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway.plan.relea
 from planning import HOSTS, refused
 
 POLICY = {"products": {"board": {"systems": ["board-*"], "compression": {"method": "xz", "level": 3}}}}
-BEGUN = {"preflight": {"inputs": {"products": ["board"]}}, "branch": {}}
+BOARD = {"name": "board", "title": "board", "supported": None}
+BEGUN = {"preflight": {"inputs": {"products": [BOARD]}}, "branch": {}}
 
 
 def share(**options):
@@ -27,6 +28,7 @@ def test_a_release_of_one_product_has_its_systems_only(request_):
     assert [system["name"] for system in plan["systems"]] == ["board-armv7lhf"]
     assert [product["name"] for product in plan["products"]] == ["board"]
     assert plan["left_out"] == ["baserock"]
+    assert plan["published"] == [BOARD]
 
 
 def test_nobody_needs_to_build_for_what_is_left_out(request_):
@@ -64,10 +66,27 @@ def test_a_version_from_before_there_were_products_goes_on_without():
     shares = share(records={"preflight": {"inputs": {}}, "branch": {}})
     assert (shares.chosen, shares.faults) == (["baserock"], [])
     assert set(shares.product_of.values()) == {"baserock"}
+    assert shares.describe()["published"] == []
+
+
+def test_a_version_keeps_what_its_record_says_of_products_whatever_the_policy_calls_them_later():
+    older = {**BOARD, "title": "Boards", "supported": {"days": 3, "until": None}}
+    shares = share(records={"preflight": {"inputs": {"products": [older]}}, "branch": {}})
+    assert shares.describe()["published"] == [older]
+
+
+def test_what_the_policy_says_of_the_project_itself_goes_on_counting_without_other_products():
+    policy = {"products": {**POLICY["products"], "baserock": {"lists": [{"to": "a@example.org"}]}}}
+    shares = share_systems(
+        policy, project="baserock", systems=["board-armv7lhf"], records={"preflight": {"inputs": {}}, "branch": {}}
+    )
+    assert shares.describe()["products"][0]["lists"] == [{"to": "a@example.org"}]
 
 
 def test_a_product_that_is_gone_from_the_policy_is_named():
-    (fault,) = share(records={"preflight": {"inputs": {"products": ["old"]}}, "branch": {}}).faults[:1]
+    (fault,) = share(records={"preflight": {"inputs": {"products": [{**BOARD, "name": "old"}]}}, "branch": {}}).faults[
+        :1
+    ]
     assert "begun with the product 'old', which is not in release_policy any more" in fault
 
 

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import subprocess
+from datetime import datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -208,6 +209,31 @@ def test_the_list_for_programs_keeps_its_schema_and_names_what_is_there(
     for broken in ({**listing, "format": 2}, {**listing, "releases": [{**release, "date": "today"}]}):
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.Draft202012Validator(SCHEMA).validate(broken)
+
+
+def test_pages_and_list_say_of_which_product_each_file_is_and_which_release_is_its_last(
+    site: Site, signed: tuple[str, bytes, bytes]
+) -> None:
+    devel = {"name": "devel", "title": "For <developers>", "supported": {"days": 30, "until": None}}
+    own = {"name": "baserock", "title": "Baserock", "supported": {"days": None, "until": "2028-01-31"}}
+    published(site.public, "1.11", signed[2], products=[devel, own])
+    published(site.public, "1.12", signed[2], products=[own])
+    renewed(site)
+    listing = json.loads((site.public / "releases.json").read_text())
+    jsonschema.Draft202012Validator(SCHEMA).validate(listing)
+    assert [(each["name"], each["version"]) for each in listing["products"]] == [
+        ("baserock", "1.12"),
+        ("devel", "1.11"),
+    ]
+    release = listing["releases"][1]
+    end = (datetime.fromisoformat(release["date"]) + timedelta(days=30)).date().isoformat()
+    assert [each["supported_until"] for each in release["products"]] == [end, "2028-01-31"]
+    assert release["supported_until"] == max(end, "2028-01-31")
+    assert [file["product"] for file in release["files"][:1]] == ["baserock"]
+    top, page = read(site, "index.html"), (site.public / "baserock-1.11.html").read_text()
+    assert "baserock-1.11.html" in top.links
+    assert "It is of For &lt;developers&gt; (supported until" in page
+    assert "<small>Baserock</small>" in page
 
 
 def test_the_feed_is_an_atom_feed_whose_ids_stay(site: Site, tmp_path: Path) -> None:
@@ -420,7 +446,9 @@ HOSTILE = st.text() | st.text("<>&\"'{}%#/ a")
 def test_words_from_outside_stay_words(commit: str, title: str, name: str) -> None:
     def pages(commit: str, title: str, name: str) -> list[list[str]]:
         file = {"name": name, "url": "u", "size": 1, "size_text": "1 B", "sha256": None, "system": name, "type": name}
-        file["sidecar"] = {"name": name, "url": "v"}
+        file |= {"sidecar": {"name": name, "url": "v"}, "product": f"x{name}"}
+        product = {"name": f"x{name}", "title": title, "version": name, "page": "p.html", "supported_until": "s"}
+        products = [{**product, "date": "d", "time": "t"}, {**product, "name": "q", "date": None}]
         key = {"fingerprint": "F", "grouped": "F", "names": [name]}
         said = {"label": "p-1.0", "page": "p-1.0.html", "version": name, "count": 1, "size": 1, "size_text": "1 B"}
         said |= {
@@ -434,8 +462,16 @@ def test_words_from_outside_stay_words(commit: str, title: str, name: str) -> No
             "source": None,
         }
         said |= {"facts": [{"name": "Commit", "value": commit}], "files": [file], "key": key, "notes": None}
+        said["products"] = products
         said |= {"notes_url": "https://x/", "architectures": [name], "systems": [{"name": name, "cells": [[file]]}]}
-        found = {"releases": [said], "current": None, "keys": [key], "title": title, "project": "p"}
+        found = {
+            "releases": [said],
+            "products": products,
+            "current": None,
+            "keys": [key],
+            "title": title,
+            "project": "p",
+        }
         return [[tag for tag, _ in Page(page).tags] for page in render_pages([TEMPLATES], found).values()]
 
     assert pages(commit, title, name) == pages("x", "x", "x")
