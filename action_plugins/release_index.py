@@ -9,20 +9,18 @@ import json
 import traceback
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from jinja2 import ChoiceLoader, FileSystemLoader, PrefixLoader, StrictUndefined, TemplateError, TemplateSyntaxError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
 
-from ..module_utils.slipway.escape import escape_line, escape_mail
+from ..module_utils.slipway.escape import escape_line
+from ..module_utils.slipway.notes.markdown import render_html
 from ..module_utils.slipway.publish.releases import seal_page
 from ..module_utils.slipway.statuspage import STYLE
 from .in_process import InProcess
-
-if TYPE_CHECKING:
-    from markdown_it import MarkdownIt
 
 __all__ = ["ActionModule", "render_notes", "render_pages"]
 
@@ -32,8 +30,6 @@ FAULTS = (
     *(OSError, TemplateError, ArithmeticError, AssertionError, AttributeError, LookupError, RecursionError),
     *(TypeError, ValueError),
 )
-#: Headings of notes are below that of the page that they are under.
-HIGHEST, LOWEST = 3, 6
 
 
 class ActionModule(InProcess):
@@ -98,13 +94,8 @@ def render_pages(templates: Sequence[str], found: Mapping[str, Any]) -> dict[str
 
 
 def render_notes(text: str) -> Markup:
-    """Notes in Markdown as HTML: what is HTML in them is shown as text, and no scripts or images come with them."""
-    reader = _make_reader()
-    tokens = reader.parse(escape_mail(text))
-    for token in tokens:
-        if token.type in {"heading_open", "heading_close"}:
-            token.tag = f"h{min(LOWEST, max(HIGHEST, int(token.tag[1:]) + 1))}"
-    return Markup(reader.renderer.render(tokens, reader.options, {}))  # noqa: S704  # markdown-it escapes what it is given
+    """Notes in Markdown as HTML for a part of a page, whose own heading stands above theirs."""
+    return Markup(render_html(text, lower=1, highest=3))  # noqa: S704  # markdown-it escapes what it is given
 
 
 def _read_template(environment: ImmutableSandboxedEnvironment, name: str) -> str:
@@ -130,13 +121,6 @@ def _make_environment(templates: tuple[str, ...]) -> ImmutableSandboxedEnvironme
         trim_blocks=True,
         undefined=StrictUndefined,
     )
-
-
-@cache
-def _make_reader() -> MarkdownIt:
-    from markdown_it import MarkdownIt  # needed only where there are notes
-
-    return MarkdownIt("commonmark", {"html": False, "xhtmlOut": False}).enable("table").disable("image")
 
 
 def _locate(error: BaseException) -> str:

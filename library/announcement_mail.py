@@ -42,7 +42,10 @@ options:
     description: The mail's date in seconds since the epoch. The default is now.
     type: int
   journal:
-    description: A file that keeps what is known of the mail to an SMTP server. Without it a mail may be sent twice.
+    description: A file that keeps what is known of the mail. Without it one to an SMTP server may be sent twice.
+    type: path
+  earlier_journal:
+    description: A journal of one mail to these recipients and others. It counts as long as there is no O(journal).
     type: path
   already_sent:
     description: Whether a record says that this mail was sent.
@@ -130,6 +133,7 @@ def main() -> None:
             "message_id": {"type": "str", "required": True},
             "date": {"type": "int"},
             "journal": {"type": "path"},
+            "earlier_journal": {"type": "path"},
             "already_sent": {"type": "bool", "default": False},
         },
         required_one_of=[("maildir", "host")],

@@ -38,6 +38,7 @@ FLOORS: dict[str, set[str]] = {
     "vcs": {"deb", "git", "release"},
     "jobs": {"stack"},
     "mason": {"buildstream", "git", "plan"},
+    "notes": {"git", "plan", "publish", "release"},
     "gates": {"git", "mason", "policy", "publish", "release"},
     "watch": {"deb", "distro", "git"},
     "undo": {"publish", "release"},

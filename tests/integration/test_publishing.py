@@ -1,6 +1,6 @@
 # Copyright: The Slipway developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The stages package, publish and announce by themselves, on files that stand for deployed images."""
+"""The stages package, publish, notes and announce by themselves, on files that stand for deployed images."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from sshd import sshd
 
 from integration.conftest import ROOT
 
+MESSAGE = "Message-ID: <baserock-26.47.announcement.announce=localhost@localhost>"
 LOCATIONS = ("tiny-system-x86_64.tar", "tiny-system-x86_32.img")
 #: A module of the tests: the facts that planning and building leave.
 KNOWN = """#!/usr/bin/python
@@ -46,8 +47,26 @@ PLAY = [
         "max_fail_percentage": 0,
         "roles": [{"role": f"slipway.release.release_{stage}", "tags": [stage]}],
     }
-    for stage, hosts in (("package", "coordinator"), ("publish", "download_servers"), ("announce", "coordinator"))
+    for stage, hosts in (
+        ("package", "coordinator"),
+        ("publish", "download_servers"),
+        ("notes", "coordinator"),
+        ("announce", "coordinator"),
+    )
 ]
+
+
+def make_history(bare: Path) -> str:
+    """A bare repository with one commit, on master."""
+    who = ["git", "-c", "user.name=T", "-c", "user.email=t@example.org"]
+    subprocess.run(["git", "init", "-q", "--bare", "-b", "master", bare], check=True)
+    tree = (
+        subprocess.run([*who, "mktree"], cwd=bare, input=b"", check=True, capture_output=True).stdout.decode().strip()
+    )
+    words = ["commit-tree", tree, "-m", "Begin"]
+    commit = subprocess.run([*who, *words], cwd=bare, check=True, capture_output=True).stdout.decode().strip()
+    subprocess.run(["git", "update-ref", "refs/heads/master", commit], cwd=bare, check=True)
+    return commit
 
 
 def play(*words: str | Path) -> Ran:
@@ -71,6 +90,8 @@ class Site:
         self.top, self.state = top, top / "state"
         self.public, self.private = self.state / "download/public", self.state / "download/private"
         openpgp.make_key(self.state / "gnupg", "Test <test@localhost>")
+        self.definitions = self.state / "trove/public/baserock/baserock/definitions.git"
+        self.commit = make_history(self.definitions)
 
     def release(self, version: str) -> Path:
         return self.state / "releases" / version
@@ -88,19 +109,21 @@ class Site:
             "tag": label,
             "definitions": {
                 "path": "baserock/baserock/definitions",
-                "url": str(self.state / "trove/public/baserock/baserock/definitions.git"),
+                "url": str(self.definitions),
                 "mirror_url": str(self.state / "trove/local/baserock/baserock/definitions.git"),
                 "ref": "master",
-                "commit": "c" * 40,
+                "commit": self.commit,
             },
             "cluster": "clusters/release.morph",
             "cluster_sha256": "d" * 64,
+            "epoch": 1_700_000_000,
             "systems": systems,
             "deployments": [
                 {
                     "name": image["name"],
                     "file": image["name"],
                     "system": "x.bst",
+                    "system_name": image["name"].removeprefix(f"{label}-"),
                     "architecture": "x86_64",
                     "type": "tar",
                 }
@@ -115,7 +138,8 @@ class Site:
                 **{name: str(release / name) for name in ("source", "records", "images", "artifacts", "logs")},
             },
         }
-        return plan, {f"deploy-{image['name']}": {"outputs": image} for image in images}
+        deployed = {f"deploy-{image['name']}": {"outputs": image} for image in images}
+        return plan, {**deployed, "tag": {"outputs": {"tag": label}}}
 
     def run(
         self,
@@ -176,9 +200,9 @@ def test_a_release_is_published_and_announced_once_and_drift_is_named(site: Site
     site.deploy("26.47")
     before = tree(site.state)
     would = site.done("26.47", "--check", "--diff")
-    assert would.changed == 10
+    assert would.changed == 12
     assert tree(site.state) == before
-    for word in ("current -> baserock-26.47", "SHA256SUMS.asc", "Message-ID: <baserock-26.47.announcement@localhost>"):
+    for word in ("current -> baserock-26.47", "SHA256SUMS.asc", MESSAGE):
         assert word in would.text
 
     ran = site.done()
@@ -234,22 +258,28 @@ def test_a_mail_that_may_have_been_sent_waits_for_a_person(site: Site) -> None:
         assert len(server.mails) == 1
 
 
-def test_a_mail_that_some_were_refused_goes_to_those_alone(site: Site) -> None:
+def test_a_list_whose_server_refuses_is_named_and_the_others_get_their_mail_once(site: Site) -> None:
     with smtpd() as server:
         by_smtp = {
             "release_announce_smtp_host": "127.0.0.1",
             "release_announce_smtp_port": server.port,
             "release_announce_smtp_tls": "none",
-            "release_announce_recipients": ["a@example.org", "b@example.org"],
+            "release_announce_recipients": ["b@example.org", "a@example.org"],
         }
         server.refuses = {"b@example.org"}
-        ran = site.done("26.47", **by_smtp)
-        assert "refused the announcement for b@example.org (550 nobody here)" in " ".join(ran.text.split())
+        ran = site.run("26.47", **by_smtp)
+        said = " ".join(ran.text.split())
+        assert ran.status != 0
+        assert "Could not announce baserock-26.47 to 1 of 2 lists." in said
+        assert "b@example.org: 550 nobody here" in said
+        assert not (site.release("26.47") / "records/announcement.json").exists()
         server.refuses = set()
-        site.done("26.47", "--tags", "announce", **by_smtp, release_announce_again="true")
+        site.done("26.47", "--tags", "announce", **by_smtp)
         assert [recipients for recipients, _ in server.mails] == [["a@example.org"], ["b@example.org"]]
         record = json.loads((site.release("26.47") / "records/announcement.json").read_text())
-        assert record["outputs"]["refused"] == []
+        assert [mail["to"] for mail in record["outputs"]["mails"]] == by_smtp["release_announce_recipients"]
+        ids = [mail["message_id"] for mail in record["outputs"]["mails"]]
+        assert [f"Message-ID: {each}".encode() in mail for each, (_, mail) in zip(ids, server.mails[::-1], strict=True)]
         assert site.done("26.47", **by_smtp).changed == 0
 
 
@@ -286,7 +316,7 @@ def test_a_stage_whose_predecessor_is_missing_names_it(site: Site) -> None:
     for tag, missing in (
         ("package", "deploy record"),
         ("publish", "package record"),
-        ("announce", "publication record"),
+        ("announce", "notes record"),
     ):
         ran = site.run("26.47", "--tags", tag, deployed=False)
         assert ran.status != 0
@@ -304,7 +334,7 @@ def test_files_go_to_a_server_by_rsync_over_ssh(site: Site, tmp_path: Path) -> N
             "port": server.port,
             "ssh_options": server.options,
         }
-        assert site.done("26.47", "--check", release_publish_upload=upload).changed == 10
+        assert site.done("26.47", "--check", release_publish_upload=upload).changed == 12
         site.done("26.47", release_publish_upload=upload)
         assert "Accepted publickey" in server.log.read_text()
     assert_public(site)

@@ -15,34 +15,41 @@ from ..escape import redacted
 from .remote import REFS_TIMEOUT, TIMEOUT, Person, fetch_commit, find_remote_commit, push_ref, run_git
 from .tree import FILE, PROGRAM
 
+#: Path -> (text before, text after).
+Texts = Mapping[str, tuple[str, str]]
+
 
 @dataclass(frozen=True)
 class BranchUpdate:
-    """The branch's head, and what a commit changed or would change: path -> (text before, text after)."""
+    """The branch's head, and what a commit changed or would change."""
 
     head: str | None
-    changed: Mapping[str, tuple[str, str]]
+    changed: Texts
 
 
 def ensure_files(
-    url: str, branch: str, *, files: Mapping[str, str], message: str, person: Person, write: bool = True
+    url: str,
+    branch: str,
+    *,
+    files: Mapping[str, str],
+    message: str,
+    person: Person,
+    attempts: int = 5,
+    write: bool = True,
 ) -> BranchUpdate:
     """Ensure ``files`` (path -> text) at the head of ``branch`` of the remote ``url`` by one commit of what differs.
 
-    Other files of the branch stay. If somebody else pushes meanwhile, the push is refused and nothing is lost.
+    Other files of the branch stay, also those that somebody else pushes meanwhile: then it is done anew, as with
+    :func:`edit_branch`. The branch is made if it is absent.
     """
     for path in files:
         _check_path(path)
-    ref = f"refs/heads/{branch}"
-    head = find_remote_commit(url, ref)
-    with fetch_commit(url, head) as repository:
+
+    def compare(repository: Path, head: str | None) -> Texts:
         before = {path: _read_content(repository, head, path) for path in files}
-        changed = {path: (before[path] or "", text) for path, text in files.items() if before[path] != text}
-        if not changed or not write:
-            return BranchUpdate(head, changed)
-        new = _commit_files(repository, head, changed=changed, message=message, person=person)
-        push_ref(url, ref, source=new, expected=head or "", repository=repository)
-    return BranchUpdate(new, changed)
+        return {path: (before[path] or "", text) for path, text in files.items() if before[path] != text}
+
+    return edit_branch(url, branch, edit=compare, message=message, person=person, attempts=attempts, write=write)
 
 
 def edit_file(
@@ -56,23 +63,45 @@ def edit_file(
     attempts: int = 5,
     write: bool = True,
 ) -> BranchUpdate:
-    """Commit what ``edit`` makes of the file at the head of ``branch`` of the remote ``url``.
+    """Commit what ``edit`` makes of the file at the head of ``branch`` of the remote ``url``, as :func:`edit_branch`.
 
-    Nothing that is pushed meanwhile is lost: the file is read again then and edited anew, ``attempts`` times in all.
     ``edit`` decides whether what it sees may still be edited.
     """
     _check_path(path)
+
+    def edit_one(repository: Path, head: str | None) -> Texts:
+        if head is None:
+            raise _no_branch_error(url, branch, path)
+        text = _read_text(repository, head, path, on=f"{path} of {redacted(url)}")
+        edited = edit(text)
+        return {path: (text, edited)} if edited != text else {}
+
+    return edit_branch(url, branch, edit=edit_one, message=message, person=person, attempts=attempts, write=write)
+
+
+def edit_branch(
+    url: str,
+    branch: str,
+    *,
+    edit: Callable[[Path, str | None], Texts],
+    message: str,
+    person: Person,
+    attempts: int = 5,
+    write: bool = True,
+) -> BranchUpdate:
+    """Commit what ``edit`` makes of a repository and the head of its ``branch`` (None if it is absent).
+
+    Nothing that is pushed meanwhile is lost: the head is read again then and edited anew, ``attempts`` times in all.
+    """
     for number in range(1, attempts + 1):
-        head = _find_head(url, branch, path)
+        head = find_remote_commit(url, f"refs/heads/{branch}")
         with fetch_commit(url, head) as repository:
-            text = _read_text(repository, head, path, on=f"{path} of {redacted(url)}")
-            edited = edit(text)
-            changed = {path: (text, edited)} if edited != text else {}
+            changed = edit(repository, head)
             if not changed or not write:
                 return BranchUpdate(head, changed)
             new = _commit_files(repository, head, changed=changed, message=message, person=person)
             try:
-                push_ref(url, f"refs/heads/{branch}", source=new, expected=head, repository=repository)
+                push_ref(url, f"refs/heads/{branch}", source=new, expected=head or "", repository=repository)
             except SlipwayError:
                 if number == attempts or not _has_moved(url, branch, head):
                     raise
@@ -92,12 +121,16 @@ def read_file(url: str, branch: str, path: str, *, timeout: float = TIMEOUT) -> 
 def _find_head(url: str, branch: str, path: str, *, timeout: float = REFS_TIMEOUT) -> str:
     head = find_remote_commit(url, f"refs/heads/{branch}", timeout=timeout)
     if head is None:
-        do_next = "Correct the branch's name, or push it, and run again."
-        raise SlipwayError("read", f"{path} of {redacted(url)}", f"there is no branch {branch}", do_next=do_next)
+        raise _no_branch_error(url, branch, path)
     return head
 
 
-def _has_moved(url: str, branch: str, head: str) -> bool:
+def _no_branch_error(url: str, branch: str, path: str) -> SlipwayError:
+    do_next = "Correct the branch's name, or push it, and run again."
+    return SlipwayError("read", f"{path} of {redacted(url)}", f"there is no branch {branch}", do_next=do_next)
+
+
+def _has_moved(url: str, branch: str, head: str | None) -> bool:
     """Whether the branch is elsewhere by now; not, if the server does not say so."""
     try:
         return find_remote_commit(url, f"refs/heads/{branch}") != head
@@ -131,16 +164,14 @@ def _read_blob(repository: Path, head: str, path: str) -> bytes | None:
     return run_here("cat-file", "blob", f"{head}:{path}").raw if listed.strip() else None
 
 
-def _commit_files(
-    repository: Path, head: str | None, *, changed: Mapping[str, tuple[str, str]], message: str, person: Person
-) -> str:
+def _commit_files(repository: Path, head: str | None, *, changed: Texts, message: str, person: Person) -> str:
     """Commit on top of ``head`` through an index of its own; no work tree is needed."""
     index = {"GIT_INDEX_FILE": str(repository / "slipway-index")}
     run_here = partial(run_git, attempt="commit to", on=", ".join(sorted(changed)), repository=repository)
     if head is not None:
         run_here("read-tree", head, env=index)
     for path, (_unused, text) in sorted(changed.items()):
-        blob = run_here("hash-object", "-w", "--stdin", stdin=text.encode()).stdout.strip()
+        blob = run_here("hash-object", "-w", "--stdin", stdin=text.encode(errors="surrogateescape")).stdout.strip()
         # It stays a program if it was one.
         mode = run_here("ls-files", "--stage", "--", f":(literal){path}", env=index).stdout[:6]
         mode = mode if mode == PROGRAM else FILE

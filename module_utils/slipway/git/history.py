@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -36,22 +38,35 @@ class History:
     total: int
 
 
+@dataclass(frozen=True)
+class Releases:
+    """The commits of the project's releases before this one, by version, and their tags."""
+
+    commits: Mapping[str, str]
+    tags: Mapping[str, str]
+
+    def find_before(self, version: str, among: Collection[str] | None = None) -> str | None:
+        """The release before this version, of all or of some."""
+        return find_previous_version(version, [each for each in self.tags if among is None or each in among])
+
+
 def list_changes(url: str, commit: str, *, project: str, version: str, limit: int = 200) -> History:
     """The commits that ``commit`` of ``url`` has and the release before has not, without merges, at most ``limit``."""
+    releases = list_releases(url, project)
+    before = releases.find_before(version)
+    with fetch_history(url, commit, [releases.commits[before]] if before else []) as repository:
+        changes, total = list_commits(
+            repository, commit, before=releases.commits[before] if before else None, limit=limit
+        )
+    return History(previous=releases.tags[before] if before else None, changes=changes, total=total)
+
+
+def list_releases(url: str, project: str) -> Releases:
+    """What is tagged as a release of the project."""
     refs = list_remote_refs(url, f"refs/tags/{project}-*")
     tags = find_tagged_versions(project, (ref.removeprefix("refs/tags/") for ref in refs if not ref.endswith("^{}")))
-    before_this = find_previous_version(version, tags)
-    tag = None if before_this is None else tags[before_this]
-    with fetch_commit(url, commit, depth=None) as repository:
-        run_here = partial(run_git, attempt="read the history of", on=redacted(url), repository=repository)
-        wanted = [commit]
-        if tag is not None:
-            before = refs.get(f"refs/tags/{tag}^{{}}", refs[f"refs/tags/{tag}"])
-            run_here("fetch", "--quiet", "--no-tags", "--", url, before)
-            wanted.append(f"^{before}")
-        total = int(run_here("rev-list", "--count", "--no-merges", *wanted).stdout)
-        changes = _read_log(repository, url, *wanted, limit=limit)
-    return History(previous=tag, changes=changes, total=total)
+    commits = {version: refs.get(f"refs/tags/{tag}^{{}}", refs[f"refs/tags/{tag}"]) for version, tag in tags.items()}
+    return Releases(commits, tags)
 
 
 def list_between(url: str, commit: str, *, since: str) -> list[Change] | None:
@@ -64,16 +79,40 @@ def list_between(url: str, commit: str, *, since: str) -> list[Change] | None:
             repository=repository,
             ok_codes=(0, 1, 128),  # 128: the commit is not there at all
         )
-        if done.returncode:
-            return None
-        return _read_log(repository, url, commit, f"^{since}", limit=MOST_FIXES)
+        return None if done.returncode else list_commits(repository, commit, before=since, limit=MOST_FIXES)[0]
 
 
-def _read_log(repository: Path, url: str, *wanted: str, limit: int) -> list[Change]:
+@contextlib.contextmanager
+def fetch_history(url: str, commit: str, others: Collection[str]) -> Iterator[Path]:
+    """A temporary bare repository that holds a commit and ``others`` of ``url``, with all that came before them."""
+    with fetch_commit(url, commit, depth=None) as repository:
+        if others:
+            run_git(
+                *("fetch", "--quiet", "--no-tags", "--", url, *dict.fromkeys(others)),
+                attempt="read the history of",
+                on=redacted(url),
+                repository=repository,
+            )
+        yield repository
+
+
+def list_commits(
+    repository: Path, commit: str, *, before: str | None, limit: int, paths: Collection[str] | None = None
+) -> tuple[list[Change], int]:
+    """The newest commits that ``commit`` has and ``before`` has not, without merges, and how many there are.
+
+    With ``paths`` they are those that changed one of these files, or something below.
+    """
+    if paths is not None and not paths:
+        return [], 0
+    run_here = partial(run_git, attempt="read the history of", on=commit, repository=repository)
+    wanted = [commit, *([f"^{before}"] if before else []), "--", *sorted(paths or ())]
+    literal = {"GIT_LITERAL_PATHSPECS": "1"}
+    total = int(run_here("rev-list", "--count", "--no-merges", *wanted, env=literal).stdout)
     words = ("log", "-z", "--no-merges", f"--max-count={limit}", f"--format=tformat:{FORMAT}")
-    done = run_git(*words, *wanted, attempt="read the history of", on=redacted(url), repository=repository)
-    fields = done.stdout.split("\0")
-    return [
+    fields = run_here(*words, *wanted, env=literal).stdout.split("\0")
+    changes: list[Change] = [
         {"commit": commit, "author": author, "subject": subject}
         for commit, author, subject in zip(fields[0::3], fields[1::3], fields[2::3], strict=False)
     ]
+    return changes, total

@@ -13,17 +13,17 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from email.message import EmailMessage
-from email.utils import formatdate, parseaddr
+from email.utils import formatdate
 from pathlib import Path
 
 from ..errors import SlipwayError, name_refusals, refuse
-from ..escape import escape_mail, escape_terminal
+from ..escape import escape_mail
 from ..files import write_atomic
 from ..locks import hold_flock
+from ..release.addresses import is_address, is_plain_line
 from .relay import MaybeSentError, Relay, explain_search, list_addresses, send_mail
 
 MESSAGE_ID = re.compile(r"<[A-Za-z0-9._+~=-]{1,120}@[A-Za-z0-9.-]{1,120}>\Z")
-ADDRESS = re.compile(r"[^\s<>@,;:\"()\[\]\\\x00-\x1f\x7f]+@[A-Za-z0-9.-]+\Z")
 #: A line of a mail may not be longer; beyond it the text is encoded.
 MAX_LINE = 900
 
@@ -32,12 +32,12 @@ def compose_mail(
     *, sender: str, recipients: Sequence[str], subject: str, body: str, message_id: str, date: int
 ) -> EmailMessage:
     """A plain text mail; ``date`` in seconds since the epoch. What could forge headers is refused."""
-    faults = [f"{text!r} is not a mail address" for text in (sender, *recipients) if not _is_address(text)]
+    faults = [f"{text!r} is not a mail address" for text in (sender, *recipients) if not is_address(text)]
     if not recipients:
         faults.append("there are no recipients")
     if not MESSAGE_ID.match(message_id):
         faults.append(f"{message_id!r} is not a Message-ID of the form <name@domain>")
-    if not subject.strip() or not _is_plain_line(subject):
+    if not subject.strip() or not is_plain_line(subject):
         faults.append(f"{subject!r} is not a subject of one line")
     if not body.strip():
         faults.append("the text is empty")
@@ -82,6 +82,22 @@ def deliver_mail(maildir: Path, mail: EmailMessage) -> bool:
     return True
 
 
+def deliver_once(maildir: Path, mail: EmailMessage, *, journal: Path, again: bool = False) -> bool:
+    """Deliver the mail unless ``journal`` or the maildir says that it was; whether it was new.
+
+    A maildir tells only as long as its reader leaves the mail there.
+    """
+    past = read_journal(journal)
+    if past is not None and past.sent and not again:
+        return False
+    is_new = deliver_mail(maildir, mail)
+    begun = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    _write_journal(
+        journal, Journal(str(mail["Message-ID"]), str(maildir), begun, sent=True, accepted=list_addresses(mail))
+    )
+    return is_new
+
+
 @dataclass(frozen=True)
 class Journal:
     """What is known of the mail to an SMTP server: ``sent`` is whether it answered; who was taken and who refused."""
@@ -107,16 +123,20 @@ def send_once(
     mail: EmailMessage,
     *,
     journal: Path,
+    earlier: Path | None = None,
     again: bool = False,
     arrived: bool = False,
     write: bool = True,
 ) -> Sending:
     """Send the mail unless ``journal`` says that it was sent; what it may have got is written there before.
 
+    ``earlier`` is a journal of one mail to these and others; it counts as long as this mail has none of its own.
+
     Where an earlier mail's fate is unknown, that is a failure, unless a person says that it ``arrived``, or to send it
     ``again``. What the server took is never sent again: then only those get it who did not.
     """
-    past, everyone = read_journal(journal), list_addresses(mail)
+    everyone = list_addresses(mail)
+    past = read_journal(journal) or (_read_earlier(earlier, everyone) if earlier is not None else None)
     accepted = list(past.accepted) if past is not None else []
     left = [address for address in everyone if address not in accepted]
     if past is not None and not past.sent:
@@ -165,6 +185,17 @@ def read_journal(path: Path) -> Journal | None:
         ) from error
 
 
+def _read_earlier(path: Path, everyone: Sequence[str]) -> Journal | None:
+    """What became, for these recipients, of one mail to them and others."""
+    past = read_journal(path)
+    if past is None:
+        return None
+    accepted = [address for address in everyone if address in past.accepted]
+    if past.sent and len(accepted) < len(everyone):
+        return None  # it was for others, or refused
+    return replace(past, accepted=accepted, refused={})
+
+
 def _write_journal(path: Path, journal: Journal | None) -> None:
     if journal is None:
         path.unlink(missing_ok=True)
@@ -187,13 +218,3 @@ def _unknown_error(relay: Relay, past: Journal, path: Path, recipients: Sequence
         f"write into {path}, what became of it",
         do_next=explain_search(relay, past.message_id, recipients),
     )
-
-
-def _is_address(text: str) -> bool:
-    name, address = parseaddr(text)
-    known = text in {address, f"{name} <{address}>", f'"{name}" <{address}>'}
-    return known and bool(ADDRESS.match(address)) and _is_plain_line(text)
-
-
-def _is_plain_line(text: str) -> bool:
-    return escape_terminal(text) == text and not {"\n", "\t"} & {*text}

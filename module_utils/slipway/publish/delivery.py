@@ -9,7 +9,7 @@ from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
-from .announcement import Sending, deliver_mail, find_mail, send_once
+from .announcement import Sending, deliver_mail, deliver_once, find_mail, read_journal, send_once
 from .relay import Relay, send_mail
 
 
@@ -17,14 +17,19 @@ def deliver(options: Mapping[str, Any], mail: EmailMessage, *, journal: Path | N
     """Deliver a mail once; an SMTP server needs a ``journal`` for that. Without ``write`` it is only looked at."""
     if options["maildir"]:
         maildir = Path(options["maildir"])
-        return Sending(
-            deliver_mail(maildir, mail) if write else find_mail(maildir, str(mail["Message-ID"])) is None,
-        )
+        past = read_journal(journal) if journal is not None else None
+        if not write:
+            known = past is not None and past.sent and not options["again"]
+            return Sending(not known and find_mail(maildir, str(mail["Message-ID"])) is None)
+        if journal is None:
+            return Sending(deliver_mail(maildir, mail))
+        return Sending(deliver_once(maildir, mail, journal=journal, again=bool(options["again"])))
     relay = make_relay(options)
     if journal is None:
         return Sending(True, send_mail(relay, mail) if write else {})
     again, arrived = options["again"], options["arrived"]
-    return send_once(relay, mail, journal=journal, again=again, arrived=arrived, write=write)
+    earlier = Path(options["earlier_journal"]) if options.get("earlier_journal") else None
+    return send_once(relay, mail, journal=journal, earlier=earlier, again=again, arrived=arrived, write=write)
 
 
 def make_relay(options: Mapping[str, Any]) -> Relay:

@@ -1,0 +1,209 @@
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Pages of wikis and websites in git that name the release before: rules move them to the new one, the rest is told.
+
+Bytes that are no UTF-8 stay as they are. A name is only found as a whole: ``acme-1.2`` is not in ``acme-1.25``.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from functools import partial
+from pathlib import Path
+from typing import Any, TypedDict
+
+from ..errors import SlipwayError
+from ..escape import escape_line, redacted
+from ..git.files import Texts, edit_branch
+from ..git.remote import Person, run_git
+
+#: How far a name may go on as another one, before it and after it.
+BEFORE, AFTER = r"(?<![A-Za-z0-9])(?<![0-9]\.)", r"(?![A-Za-z0-9]|\.[0-9])"
+MOST_BYTES, MOST_FINDINGS, MOST_LINE = 4 << 20, 100, 160
+REGULAR = ("100644", "100755")
+
+
+class Finding(TypedDict):
+    """A line that names the release before and that no rule moves."""
+
+    path: str
+    line: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What is replaced (from, to) in the pages of a repository that ``paths`` match, but for those of ``skip``.
+
+    ``review`` are patterns of the pages that are looked at for findings.
+    """
+
+    repository: str
+    branch: str
+    paths: Sequence[str]
+    replace: Sequence[tuple[str, str]]
+    skip: Sequence[str] = ()
+    review: Sequence[str] = ("**",)
+
+
+@dataclass(frozen=True)
+class Moved:
+    """What happened, or would, in a repository: its head, texts before and after by path, and what is left."""
+
+    repository: str
+    branch: str
+    head: str | None
+    changed: Texts
+    findings: list[Finding] = field(default_factory=list)
+    total: int = 0
+
+
+def fill_rules(rules: Iterable[Mapping[str, object]], names: Mapping[str, str], *, skip: Sequence[str]) -> list[Rule]:
+    """Rules as policy has them (``repository branch paths replace except review``), with names for placeholders.
+
+    ``skip`` are patterns of pages that no rule is for, such as the notes of all releases.
+    """
+    filled = []
+    for rule in rules:
+        pairs = [(_fill(each["from"], names), _fill(each["to"], names)) for each in _list(rule, "replace")]
+        for old, new in pairs:
+            if old != new and _compile(old).search(new):
+                raise SlipwayError(
+                    "move pages by the rule",
+                    f"{old!r} -> {new!r}",
+                    "what it makes holds what it replaces, so that it would never end",
+                    do_next="Correct release_policy.rules.pages and run again.",
+                )
+        filled.append(
+            Rule(
+                str(rule["repository"]),
+                str(rule.get("branch") or "main"),
+                [_fill(each, names) for each in _list(rule, "paths")],
+                pairs,
+                [*(_fill(each, names) for each in _list(rule, "except")), *skip],
+                [_fill(each, names) for each in _list(rule, "review") or ["**"]],
+            )
+        )
+    return filled
+
+
+def move_pages(
+    rules: Sequence[Rule],
+    mentions: Sequence[str],
+    *,
+    message: str,
+    person: Person,
+    attempts: int = 5,
+    write: bool = True,
+) -> list[Moved]:
+    """Move the pages of each repository by one commit, and list those that still hold one of ``mentions``.
+
+    What is pushed meanwhile is not lost: then pages are read and moved anew, ``attempts`` times in all.
+    """
+    places = dict.fromkeys((rule.repository, rule.branch) for rule in rules)
+    moved = []
+    for repository, branch in places:
+        own = [rule for rule in rules if (rule.repository, rule.branch) == (repository, branch)]
+        pages = _Pages(own, mentions, f"{branch} of {redacted(repository)}")
+        update = edit_branch(
+            repository, branch, edit=pages.edit, message=message, person=person, attempts=attempts, write=write
+        )
+        moved.append(
+            Moved(repository, branch, update.head, update.changed, pages.findings[:MOST_FINDINGS], len(pages.findings))
+        )
+    return moved
+
+
+class _Pages:
+    """The pages of one repository at a head, as rules change them."""
+
+    def __init__(self, rules: Sequence[Rule], mentions: Sequence[str], on: str) -> None:
+        self.rules, self.on = rules, on
+        self.mentions = [_compile(each) for each in mentions]
+        self.words = list(dict.fromkeys([*(old for rule in rules for old, _new in rule.replace), *mentions]))
+        self.findings: list[Finding] = []
+
+    def edit(self, repository: Path, head: str | None) -> dict[str, tuple[str, str]]:
+        """What the rules change at this head; findings are those of what it is afterwards."""
+        self.findings = []
+        if head is None:
+            raise SlipwayError(
+                "move the pages of",
+                self.on,
+                "there is no such branch",
+                do_next="Correct the rule's branch and run again.",
+            )
+        changed: dict[str, tuple[str, str]] = {}
+        for path, before in self._read(repository, head):
+            after = before
+            for rule in self.rules:
+                if _is_for(rule, path):
+                    for old, new in rule.replace:
+                        after = _compile(old).sub(lambda _found, new=new: new, after)  # type: ignore[misc]  # a constant
+            if after != before:
+                changed[path] = before, after
+            if any(_matches_any(path, rule.review) and not _matches_any(path, rule.skip) for rule in self.rules):
+                self.findings += self._find(path, after)
+        return changed
+
+    def _find(self, path: str, text: str) -> list[Finding]:
+        return [
+            {"path": escape_line(path), "line": number, "text": escape_line(line)[:MOST_LINE]}
+            for number, line in enumerate(text.splitlines(), 1)
+            if any(mention.search(line) for mention in self.mentions)
+        ]
+
+    def _read(self, repository: Path, head: str) -> list[tuple[str, str]]:
+        """The texts that hold a word that is looked for, by path."""
+        run_here = partial(run_git, attempt="look for pages in", on=self.on, repository=repository)
+        words = [each for word in self.words for each in ("-e", word)]
+        done = run_here("grep", "-I", "-l", "-z", "-F", *words, head, ok_codes=(0, 1)) if words else None
+        listed = os.fsdecode(done.raw).split("\0") if done else []
+        paths = [each.removeprefix(f"{head}:") for each in listed if each]
+        found = []
+        for path in paths:
+            if not any(_matches_any(path, [*rule.paths, *rule.review]) for rule in self.rules):
+                continue
+            mode, _kind, rest = run_here("ls-tree", "--long", head, "--", f":(literal){path}").stdout.split(maxsplit=2)
+            size = rest.split(maxsplit=2)[1]
+            if mode in REGULAR and int(size) <= MOST_BYTES:
+                data = run_here("cat-file", "blob", f"{head}:{path}").raw
+                found.append((path, data.decode(errors="surrogateescape")))
+        return found
+
+
+def _is_for(rule: Rule, path: str) -> bool:
+    return _matches_any(path, rule.paths) and not _matches_any(path, rule.skip)
+
+
+def _matches_any(path: str, patterns: Iterable[str]) -> bool:
+    return any(_matches(path.split("/"), pattern.split("/")) for pattern in patterns)
+
+
+def _matches(parts: Sequence[str], patterns: Sequence[str]) -> bool:
+    """Whether a pattern as shells have them matches a path; ``**`` stands for any directories, or for all below."""
+    if not patterns:
+        return not parts
+    if patterns[0] == "**":
+        return len(patterns) == 1 or any(_matches(parts[skip:], patterns[1:]) for skip in range(len(parts)))
+    return bool(parts) and fnmatchcase(parts[0], patterns[0]) and _matches(parts[1:], patterns[1:])
+
+
+def _compile(word: str) -> re.Pattern[str]:
+    """The word as a whole: where it begins or ends with a letter or a digit, no other goes on there."""
+    before = BEFORE if word[:1].isalnum() else ""
+    after = AFTER if word[-1:].isalnum() else ""
+    return re.compile(f"{before}{re.escape(word)}{after}")
+
+
+def _fill(text: object, names: Mapping[str, str]) -> str:
+    return re.sub(r"\{(\w+)\}", lambda found: names.get(found[1], found[0]), str(text))
+
+
+def _list(rule: Mapping[str, object], key: str) -> list[Any]:
+    value = rule.get(key)
+    return list(value) if isinstance(value, (list, tuple)) else []
