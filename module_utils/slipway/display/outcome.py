@@ -108,7 +108,9 @@ class Outcome:
             self.plan, self.last = dict(facts["release_plan"]), dict(result.get("last") or {})
         if isinstance(facts.get("release_records"), dict):
             self.records = dict(facts["release_records"])
-        arguments = (result.get("invocation") or {}).get("module_args") or {}
+        # Of a loop, what its items have in common is that of the first.
+        items = [each for each in result.get("results") or [] if isinstance(each, dict)] or [result]
+        arguments = next((each["invocation"].get("module_args") or {} for each in items if each.get("invocation")), {})
         self.packages.take(action, result, arguments)
         if action == "artifact_verify":
             # The key lies beside the releases, and is read with them.
@@ -117,7 +119,7 @@ class Outcome:
         elif action == "current_links" or (action == "release_withdrawal" and result.get("moves")):
             self.moves[host] = list(result.get("moves") or [])
         elif action == "git_files":
-            self.wiki = str(arguments.get("repository") or "")
+            self.wiki = self.wiki or str(arguments.get("repository") or "")
         elif action == "announcement_mail":
             self.mail = str(arguments.get("maildir") or arguments.get("host") or "")
             self.mailed = bool(result.get("changed"))

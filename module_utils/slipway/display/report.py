@@ -96,6 +96,7 @@ def format_report(
         _format_files(records, last or {}),
         _format_builds(records),
         _format_gates(records),
+        _format_pages(records),
         _format_uploads(logs),
         _format_logs(logs),
     ]
@@ -134,6 +135,7 @@ def _format_facts(records: Mapping[str, Record]) -> str:
         ("announced to", escape_html(", ".join(map(str, mail.get("recipients") or [])))),
         ("refused by", escape_html(", ".join(map(str, mail.get("refused") or [])))),
         ("message", _code(mail.get("message_id"))),
+        *(("message", _code(each.get("message_id"))) for each in mail.get("mails") or []),
     ]
     return _format_list("", [(name, value) for name, value in rows if value])
 
@@ -212,6 +214,21 @@ def _format_gates(records: Mapping[str, Record]) -> str:
     if "preflight" in records:
         rows.insert(0, ("preflight", "passed"))
     return _format_list("Gates", rows)
+
+
+def _format_pages(records: Mapping[str, Record]) -> str:
+    """Which pages were moved to this release, and which lines still name the one before."""
+    rows = []
+    for place in _read(records, "notes").get("pages") or []:
+        where = _code(place.get("repository"))
+        rows += [(where, _code(path), "moved") for path in place.get("paths") or []]
+        rows += [
+            (where, _code(f"{each.get('path')}:{each.get('line')}"), escape_html(f"not moved: {each.get('text')}"))
+            for each in place.get("findings") or []
+        ]
+        more = int(place.get("total") or 0) - len(place.get("findings") or [])
+        rows += [(where, "", f"{count(more, 'more line')} not moved")] if more > 0 else []
+    return _format_table("Pages that named the release before", ("repository", "page", ""), rows)
 
 
 def _format_uploads(logs: Iterable[Sent]) -> str:

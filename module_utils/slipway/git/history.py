@@ -30,15 +30,6 @@ class Change(TypedDict):
 
 
 @dataclass(frozen=True)
-class History:
-    """The release before (its tag, or ``None`` if this is the first), and the commits since, newest first."""
-
-    previous: str | None
-    changes: list[Change]
-    total: int
-
-
-@dataclass(frozen=True)
 class Releases:
     """The commits of the project's releases before this one, by version, and their tags."""
 
@@ -48,17 +39,6 @@ class Releases:
     def find_before(self, version: str, among: Collection[str] | None = None) -> str | None:
         """The release before this version, of all or of some."""
         return find_previous_version(version, [each for each in self.tags if among is None or each in among])
-
-
-def list_changes(url: str, commit: str, *, project: str, version: str, limit: int = 200) -> History:
-    """The commits that ``commit`` of ``url`` has and the release before has not, without merges, at most ``limit``."""
-    releases = list_releases(url, project)
-    before = releases.find_before(version)
-    with fetch_history(url, commit, [releases.commits[before]] if before else []) as repository:
-        changes, total = list_commits(
-            repository, commit, before=releases.commits[before] if before else None, limit=limit
-        )
-    return History(previous=releases.tags[before] if before else None, changes=changes, total=total)
 
 
 def list_releases(url: str, project: str) -> Releases:

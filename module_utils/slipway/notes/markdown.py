@@ -7,6 +7,8 @@ What is HTML in them is shown as text, and no scripts or images come with them.
 
 from __future__ import annotations
 
+import html
+import re
 import textwrap
 from collections.abc import Iterator, Sequence
 from functools import cache
@@ -16,9 +18,11 @@ from ..escape import escape_mail
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
+    from markdown_it.rules_inline import StateInline
     from markdown_it.token import Token
 
 WIDTH = 76
+CODE = re.compile(r"<code>([^<>]*)</code>")
 LOWEST = 6
 
 
@@ -44,7 +48,20 @@ def make_reader() -> MarkdownIt:
     """A reader of CommonMark with tables."""
     from markdown_it import MarkdownIt  # needed only where there are notes
 
-    return MarkdownIt("commonmark", {"html": False, "xhtmlOut": False}).enable("table").disable("image")
+    reader = MarkdownIt("commonmark", {"html": False, "xhtmlOut": False}).enable("table").disable("image")
+    reader.inline.ruler.before("autolink", "code_tag", _read_code)
+    return reader
+
+
+def _read_code(state: StateInline, silent: bool) -> bool:
+    """Names that cannot stand between backticks are between tags, and nothing else is."""
+    found = CODE.match(state.src, state.pos)
+    if found is None:
+        return False
+    if not silent:
+        state.push("code_inline", "code", 0).content = html.unescape(found[1])
+    state.pos = found.end()
+    return True
 
 
 class _Writer:

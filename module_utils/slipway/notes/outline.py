@@ -30,7 +30,7 @@ def outline_notes(plan: Plain, settings: Plain) -> list[dict[str, Any]]:
     """
     products = {product["name"]: product for product in plan.get("products") or []}
     own = _read(products.get(plan["project"]))
-    said = {"template": "notes.mdwn.j2", **settings, **_given(own)}
+    said: Plain = {"template": "notes.mdwn.j2", **settings, **_given(own)}
     main = _outline(plan, said, name=plan["project"], title=settings["title"], kind="main")
     outlines = [main]
     for name, product in products.items():
@@ -58,7 +58,6 @@ def fill_notes(
     for outline in outlines:
         name, is_main = outline["name"], outline["kind"] == "main"
         written = drafts.get(name) or {}
-        of_product = (changes.get("products") or {}).get(name)
         deployments = [each for each in _list_deployments(plan) if is_main or each.get("product") == name]
         names = [each["file"] for each in deployments]
         used = {each.get("system_name") for each in deployments}
@@ -68,7 +67,7 @@ def fill_notes(
                 "files": [each for each in published if is_main or _is_of(each["name"], names)],
                 "systems": [each for each in plan["systems"] if is_main or each["name"] in used],
                 "skipped": plan["skipped"] if is_main else [],
-                "changes": changes if is_main else of_product or {},
+                "changes": changes if is_main else _find_changes(changes, name, names),
                 "introduction": written.get("introduction", ""),
                 "sections": {key: _read_section(key, written[key]) for key in HEADINGS if written.get(key)},
                 "more": [_read_section(key, text) for key, text in sorted(written.items()) if key not in PLACED],
@@ -145,6 +144,13 @@ def _find_files(plan: Plain, records: Plain) -> list[dict[str, Any]]:
         if outputs.get("files"):
             return [dict(each) for each in outputs["files"]]
     return [{"name": each["file"], "size": None, "sha256": None} for each in _list_deployments(plan)]
+
+
+def _find_changes(changes: Plain, product: str, names: Sequence[str]) -> Plain:
+    """What changed in a product."""
+    if "files" not in changes:
+        return (changes.get("products") or {}).get(product) or {"previous": None, "changes": [], "total": 0}
+    return {**changes, "files": [each for each in changes["files"] if _is_of(each["name"], names)], "same": 0}
 
 
 def _is_of(published: str, names: Sequence[str]) -> bool:

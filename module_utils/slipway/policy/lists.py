@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from email.utils import parseaddr
 from typing import Any
 
-from ..errors import suggest
 from ..release.addresses import is_address, is_plain_line
 from .notes import PLACES, find_place_faults
-from .values import describe_kind, find_key_faults, read_count
+from .values import describe_kind, find_key_faults, read_count, suggest
 
 TEXTS = ("subject", "sender", "host", "user", "ca_path")
 TLS = ("starttls", "implicit", "none")
@@ -53,7 +52,9 @@ def read_lists(value: object, where: str) -> tuple[list[MailingList], list[str]]
 def _read_list(value: object, where: str) -> tuple[MailingList | None, list[str]]:
     given: Any = {"to": value} if isinstance(value, str) else value
     if not isinstance(given, dict):
-        return None, [f"{where}: it is {describe_kind(value)}, not an address or a mapping such as {{to: dev@example.org}}"]
+        return None, [
+            f"{where}: it is {describe_kind(value)}, not an address or a mapping such as {{to: dev@example.org}}"
+        ]
     faults = find_key_faults(given, ("to", "port", "tls", *TEXTS), where)
     to = given.get("to")
     if not isinstance(to, str) or not is_address(to):

@@ -9,8 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import suggest
-from .values import describe_kind, find_key_faults
+from .values import describe_kind, find_key_faults, suggest
 
 #: What the texts may have between braces.
 PLACES = ("label", "product", "project", "title", "version")

@@ -54,7 +54,9 @@ def _read_rule(value: object, where: str) -> tuple[dict[str, Any], list[str]]:
         patterns = value.get(key, ["**"] if key == "review" else [])
         patterns = [patterns] if isinstance(patterns, str) else patterns
         if not isinstance(patterns, list) or not all(isinstance(each, str) and each for each in patterns):
-            faults.append(f"{where}.{key}: it is {describe_kind(patterns)}, not a list of patterns, such as [guides/**]")
+            faults.append(
+                f"{where}.{key}: it is {describe_kind(patterns)}, not a list of patterns, such as [guides/**]"
+            )
             patterns = []
         for each in patterns:
             faults += find_place_faults(each, f"{where}.{key}", PLACES)

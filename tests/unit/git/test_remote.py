@@ -8,7 +8,6 @@ import pytest
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
 from ansible_collections.slipway.release.plugins.module_utils.slipway.escape import redacted
 from ansible_collections.slipway.release.plugins.module_utils.slipway.git.files import ensure_files
-from ansible_collections.slipway.release.plugins.module_utils.slipway.git.history import list_changes
 from ansible_collections.slipway.release.plugins.module_utils.slipway.git.remote import (
     Annotation,
     Person,
@@ -194,24 +193,6 @@ def test_a_repository_that_is_not_mirrored_is_named(mirror):
         promote_mirror(mirror, "baserock/other", ref=BRANCH, commit="b" * 40, timeout=1.0)
 
 
-def test_changes_are_those_since_the_release_before(trove):
-    bare, commits = trove
-    ensure_ref(str(bare), "refs/tags/baserock-26.9", commit=commits[0], annotation=Annotation("x\n", TEAM))
-    ensure_ref(str(bare), "refs/tags/baserock-26.48", commit=commits[2])
-    ensure_ref(str(bare), "refs/tags/other-26.46", commit=commits[1])
-    history = list_changes(str(bare), commits[2], project="baserock", version="26.47")
-    assert history.previous == "baserock-26.9"
-    assert [change["subject"] for change in history.changes] == ["Change 2", "Change 1"]
-    assert history.total == 2
-    assert history.changes[0] == {"commit": commits[2], "author": "Team", "subject": "Change 2"}
-
-
-def test_the_first_release_has_all_of_the_history(trove):
-    bare, commits = trove
-    history = list_changes(str(bare), commits[2], project="baserock", version="26.47", limit=2)
-    assert (history.previous, len(history.changes), history.total) == (None, 2, 3)
-
-
 def test_the_reason_of_git_is_not_its_boilerplate():
     assert extract_reason(
         "fatal: Could not read from remote repository.\n\n"
@@ -224,18 +205,3 @@ def test_the_reason_of_git_is_not_its_boilerplate():
         )
         == "ssh: connect to host trove port 22: No route to host"
     )
-
-
-@pytest.mark.parametrize(
-    "subject", ["good\x1eevil", "x\x1e" + "a" * 40 + "\x1fSomebody\x1fforged", "a\x1fb", "\x1b[31mred"]
-)
-def test_a_subject_cannot_break_or_forge_the_list_of_changes(trove, tmp_path, subject):
-    git("commit", "-q", "--allow-empty", "-m", subject, cwd=tmp_path / "work")
-    history = list_changes(
-        str(tmp_path / "work"), git("rev-parse", "HEAD", cwd=tmp_path / "work"), project="p", version="1.0"
-    )
-    assert [(each["author"], each["subject"]) for each in history.changes][:2] == [
-        ("Team", subject),
-        ("Team", "Change 2"),
-    ]
-    assert history.total == len(history.changes) == 4

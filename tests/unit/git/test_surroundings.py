@@ -16,7 +16,6 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway import ope
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
 from ansible_collections.slipway.release.plugins.module_utils.slipway.git.checkout import check_out
 from ansible_collections.slipway.release.plugins.module_utils.slipway.git.files import ensure_files
-from ansible_collections.slipway.release.plugins.module_utils.slipway.git.history import list_changes
 from ansible_collections.slipway.release.plugins.module_utils.slipway.git.remote import (
     Annotation,
     Person,
@@ -24,6 +23,7 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway.git.remote
     find_remote_commit,
 )
 from ansible_collections.slipway.release.plugins.module_utils.slipway.git.tree import FILE, Entry, commit_tree
+from ansible_collections.slipway.release.plugins.module_utils.slipway.notes.changes import find_changes
 from ansible_collections.slipway.release.plugins.module_utils.slipway.process import run
 from ansible_collections.slipway.release.plugins.module_utils.slipway.trove.definitions import publish_definitions
 from ansible_collections.slipway.release.plugins.module_utils.slipway.trove.grokmirror import promote_mirror
@@ -73,8 +73,8 @@ class Site:
         assert self.tag() == (None, True)
         ensure_ref(url, "refs/heads/proj/release/proj-1.3", commit=self.head)
         assert ensure_files(str(self.wiki), "main", files={"new.md": "# hello\n"}, message="Add\n", person=TEAM).changed
-        history = list_changes(url, self.head, project="proj", version="1.3")
-        assert [each["subject"] for each in history.changes] == ["last", "Größe geändert"]
+        history = find_changes(url, self.head, project="proj", version="1.3")
+        assert [each["subject"] for each in history["changes"]] == ["last", "Größe geändert"]
         promote_mirror(self.top / "local", "defs", ref="refs/heads/master", commit=self.head, timeout=20)
         made = [
             commit_tree(self.top / name, TREE, refs=["refs/heads/main"], message="m\n", person=TEAM) for name in "xy"

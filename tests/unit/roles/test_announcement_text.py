@@ -1,6 +1,6 @@
 # Copyright: The Slipway developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The announcement's template against texts that a person has read."""
+"""The announcement's template: the notes as a plain text, against a text that a person has read."""
 
 from __future__ import annotations
 
@@ -8,56 +8,20 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-import pytest
-from ansible_collections.slipway.release.plugins.module_utils.slipway.escape import escape_line
+from ansible_collections.slipway.release.plugins.module_utils.slipway.notes.markdown import render_text
 
 ROOT = Path(__file__).resolve().parents[3]
-GOLDEN = Path(__file__).with_name("data") / "announcement"
-
-PLAN: dict[str, Any] = {
-    "project": "baserock",
-    "version": "26.47",
-    "label": "baserock-26.47",
-    "tag": "baserock-26.47",
-    "definitions": {"path": "baserock/baserock/definitions", "commit": "6c1c4e0a4be8e0c2d2ef3d5c2a3b4c5d6e7f8091"},
-    "systems": [
-        {"name": "minimal-system-x86_64", "architecture": "x86_64"},
-        {"name": "minimal-system-x86_32", "architecture": "x86_32"},
-    ],
-    "skipped": [],
-}
-FILES: list[dict[str, Any]] = [
-    {"name": "baserock-26.47-minimal-system-x86_32.tar.gz", "size": 98765432, "sha256": "1" * 64},
-    {"name": "baserock-26.47-minimal-system-x86_64.img.gz", "size": 123456, "sha256": "2" * 64},
-    {"name": "manifest.json", "size": 4321, "sha256": "3" * 64},
-]
-RECORDS: dict[str, Any] = {
-    "package": {"outputs": {"signed_by": "0123456789ABCDEF0123456789ABCDEF01234567"}},
-    "publication": {"outputs": {"files": FILES}},
-}
+DATA = Path(__file__).with_name("data") / "announcement"
 SETTINGS: dict[str, Any] = {
-    "release_plan": PLAN,
-    "release_records": RECORDS,
+    "release_plan": {"project": "baserock"},
     "release_announce_introduction": "",
-    "release_announce_download_url": "",
     "release_announce_notes_url": "",
-}
-FULL = {
-    **SETTINGS,
-    "release_plan": {**PLAN, "skipped": [{"system": "minimal-system-armv7lhf", "architecture": "armv7lhf"}]},
-    "release_announce_introduction": "Dear all,\n\nthis release brings a newer kernel.",
-    "release_announce_download_url": "https://download.example.org/baserock",
-    "release_announce_notes_url": "https://wiki.example.org/releases/baserock-26.47",
-}
-UNPUBLISHED = {
-    **SETTINGS,
-    "release_records": {
-        "publication": {"outputs": {"files": [{**file, "size": None, "sha256": None} for file in FILES]}}
-    },
+    "mail": {"notes": "baserock"},
+    "text": (DATA / "notes.md").read_text(),
 }
 
 
-def render(settings: dict[str, Any]) -> str:
+def render(**changes: Any) -> str:
     """As Ansible's template lookup renders it."""
     environment = jinja2.Environment(  # noqa: S701  # it is a plain text
         loader=jinja2.FileSystemLoader(ROOT / "roles/release_announce/templates"),
@@ -65,41 +29,26 @@ def render(settings: dict[str, Any]) -> str:
         trim_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters["slipway.release.as_line"] = escape_line
-    return environment.get_template("announcement.txt.j2").render(settings)
+    environment.filters["slipway.release.markdown_text"] = render_text
+    return environment.get_template("announcement.txt.j2").render({**SETTINGS, **changes})
 
 
-#: Files that something else made: no systems, and no commit.
-FILES_ALONE = {
-    **SETTINGS,
-    "release_plan": {**PLAN, "systems": [], "definitions": None, "tag": None},
-    "release_records": {
-        **RECORDS,
-        "publication": {"outputs": {"files": [{**FILES[1], "name": "baserock_26.47_x86-64.raw"}, FILES[2]]}},
-    },
-}
-NOTED = {**FILES_ALONE, "release_announce_notes_url": "https://download.example.org/baserock-26.47.html#notes"}
+def test_the_announcement_is_the_notes_as_agreed() -> None:
+    assert render() == (DATA / "plain.txt").read_text()
 
 
-@pytest.mark.parametrize(
-    ("name", "settings"),
-    [
-        ("plain", SETTINGS),
-        ("full", FULL),
-        ("before_publication", UNPUBLISHED),
-        ("files", FILES_ALONE),
-        ("files_with_notes", NOTED),
-    ],
-)
-def test_the_announcement_reads_as_agreed(name: str, settings: dict[str, Any]) -> None:
-    assert render(settings) == (GOLDEN / f"{name}.txt").read_text()
+def test_it_says_where_else_the_notes_are_and_has_an_introduction_once() -> None:
+    address = "https://wiki.example.org/releases/baserock-26.47"
+    hello = "Dear all,\n\nthis release brings a newer kernel."
+    full = render(release_announce_notes_url=address, release_announce_introduction=hello)
+    assert full == f"{hello}\n\n{render()}\nThese notes are also at {address}.\n"
+    assert render(release_announce_introduction="It boots faster.\n") == render()
+    other = {"notes": "genivi"}
+    assert render(release_announce_notes_url=address, mail=other) == render()
 
 
-def test_a_name_makes_no_line_of_its_own_and_acts_on_no_terminal() -> None:
-    systems = [{"name": "a\n\nFrom: x\x1b[2J\u202e", "architecture": "x86_64"}]
-    said = render({**SETTINGS, "release_plan": {**PLAN, "systems": systems}})
-    assert "  * a From: x\ufffd[2J\ufffd (x86_64)\n" in said
-
-
-def test_no_line_is_too_long_for_a_mail() -> None:
-    assert max(map(len, render(FULL).splitlines())) <= 105
+def test_no_line_is_longer_than_eighty_characters_and_nothing_acts() -> None:
+    hostile = SETTINGS["text"] + "\n\x1b[2J <b>x</b>\u202e\n"
+    said = render(text=hostile)
+    assert max(map(len, said.splitlines())) <= 80
+    assert said.endswith("\n\ufffd[2J <b>x</b>\ufffd\n")

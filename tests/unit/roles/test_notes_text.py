@@ -17,45 +17,73 @@ HOSTILE = "<script>x</script> [[!meta redir=x]] [a](http://x) \x1b[2J"
 PLAN = {
     "branch": "baserock/release/baserock-26.47",
     "tag": "baserock-26.47",
-    "definitions": {"commit": "c" * 40},
+    "definitions": {"path": "baserock/definitions", "commit": "c" * 40},
     "systems": [
         {"name": "minimal-system-x86_64", "architecture": "x86_64"},
         {"name": "a`|[[b]]", "architecture": "x86_64"},
     ],
     "skipped": [],
 }
-VARIABLES = {
+VARIABLES: dict[str, Any] = {
     "release_plan": PLAN,
-    "release_records": {"publication": {"outputs": {"files": [{"name": "a.tar.gz", "size": 7, "sha256": "d" * 64}]}}},
-    "release_notes_title": "baserock 26.47",
+    "release_records": {},
     "release_notes_introduction": "",
     "release_notes_download_url": "",
-    "release_notes_changes": {
-        "previous": None,
-        "total": 2,
-        "changes": [
-            {"commit": "a" * 40, "author": "Zoë Müller", "subject": "Größe geändert"},
-            {"commit": "b" * 40, "author": "*Eve*", "subject": HOSTILE},
-        ],
+    "notes": {
+        "title": "baserock 26.47",
+        "introduction": "",
+        "sections": {},
+        "more": [],
+        "waived": [],
+        "products": [],
+        "files": [{"name": "a.tar.gz", "size": 7, "sha256": "d" * 64}],
+        "systems": PLAN["systems"],
+        "skipped": [],
+        "changes": {
+            "previous": None,
+            "total": 2,
+            "changes": [
+                {"commit": "a" * 40, "author": "Zoë Müller", "subject": "Größe geändert"},
+                {"commit": "b" * 40, "author": "*Eve*", "subject": HOSTILE},
+            ],
+        },
     },
 }
 
 
 FILES = {
     **VARIABLES,
-    "release_plan": {"definitions": None, "systems": [], "skipped": []},
-    "release_notes_changes": {
-        "previous": "baserock-26.46",
-        "files": [{"name": "a.raw", "text": "is new, 2.0 MB"}, {"name": "a`|[[b]]", "text": "has no successor"}],
-        "same": 2,
+    "release_plan": {"definitions": None},
+    "notes": {
+        **VARIABLES["notes"],
+        "systems": [],
+        "sections": {
+            "known-issues": {"title": "Known issues", "text": "* It does not boot.\n* On Mondays."},
+            "thanks": {"title": "Thanks", "text": "To Zoë."},
+        },
+        "more": [{"title": "Ports", "text": "Closed."}],
+        "waived": [{"gate": "boot", "subject": "a`b", "reason": "no *such* board"}],
+        "changes": {
+            "previous": "baserock-26.46",
+            "files": [{"name": "a.raw", "text": "is new, 2.0 MB"}, {"name": "a`|[[b]]", "text": "has no successor"}],
+            "same": 2,
+        },
     },
 }
+COMPONENTS = [
+    {"name": "one", "kind": "changed", "before": "1.0", "now": "1.1"},
+    {"name": "a`|b", "kind": "new", "before": "", "now": "*2*"},
+    {"name": "old", "kind": "gone", "before": "3", "now": ""},
+    {"name": "same", "kind": "rebuilt", "before": "4", "now": "4"},
+]
 
 
 def render(tmp_path: Path, variables: dict[str, Any]) -> str:
-    task = {"ansible.builtin.copy": {"dest": str(tmp_path / "notes"), "content": "{{ notes }}"}}
-    notes = f"{{{{ lookup('ansible.builtin.template', '{ROOT}/roles/release_notes/templates/notes.mdwn.j2') }}}}"
-    play = {"hosts": "localhost", "gather_facts": False, "vars": {"notes": notes}, "tasks": [task]}
+    task = {"ansible.builtin.copy": {"dest": str(tmp_path / "notes"), "content": "{{ page }}"}}
+    page = (
+        f"{{{{ lookup('ansible.builtin.template', '{ROOT}/roles/release_notes/templates/notes.mdwn.j2') | trim }}}}\n"
+    )
+    play = {"hosts": "localhost", "gather_facts": False, "vars": {"page": page}, "tasks": [task]}
     (tmp_path / "play.yml").write_text(json.dumps([play]))
     (tmp_path / "facts.json").write_text(json.dumps(variables))
     words = ["-i", "localhost,", "-c", "local", "-e", f"@{tmp_path}/facts.json", str(tmp_path / "play.yml")]
@@ -83,10 +111,25 @@ def test_the_notes_show_what_others_wrote_and_nothing_of_it_acts(tmp_path: Path)
     assert line.endswith("(`bbbbbbb`, \\*Eve\\*)")
 
 
-def test_the_notes_of_files_tell_what_changed_in_them(tmp_path: Path) -> None:
+def test_the_notes_of_files_tell_what_changed_in_them_and_what_people_wrote(tmp_path: Path) -> None:
     said = render(tmp_path, FILES)
-    assert said.startswith("# baserock 26.47\n\n## Files\n\n| file | size | SHA-256 |\n")
+    assert said.startswith(
+        "# baserock 26.47\n\n## Known issues\n\n* It does not boot.\n* On Mondays.\n\n"
+        "What checks of the release found, and was accepted:\n\n* <code>a&#96;b</code>, boot: no \\*such\\* board\n\n"
+        "## Ports\n\nClosed.\n\n## Files\n\n| file | size | SHA-256 |\n"
+    )
     assert said.endswith(
         "\n\n## Changes\n\nSince baserock-26.46:\n\n* `a.raw` is new, 2.0 MB\n"
-        "* <code>a&#96;&#124;&#91;&#91;b&#93;&#93;</code> has no successor\n* 2 files are the same\n"
+        "* <code>a&#96;&#124;&#91;&#91;b&#93;&#93;</code> has no successor\n* 2 files are the same\n\n"
+        "## Thanks\n\nTo Zoë.\n"
+    )
+
+
+def test_components_are_told_old_and_new(tmp_path: Path) -> None:
+    changes = {"previous": "baserock-26.46", "total": 250, "changes": [], "components": COMPONENTS}
+    said = render(tmp_path, {**VARIABLES, "notes": {**VARIABLES["notes"], "changes": changes}})
+    assert said.endswith(
+        "## Changes\n\nComponents since baserock-26.46:\n\n* `one`: `1.0` -> `1.1`\n"
+        "* <code>a&#96;&#124;b</code> is new, `*2*`\n* `old` is gone, it was `3`\n* built in another way: `same`\n\n"
+        "250 changes to the definitions since baserock-26.46:\n\n* and 250 more\n"
     )
