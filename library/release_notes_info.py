@@ -146,9 +146,14 @@ def _find_changes(wanted: dict[str, Any], products: list[str]) -> dict[str, Any]
             name: [system["file"] for system in plan["systems"] if product_of.get(system["name"]) == name]
             for name in products
         },
+        fixed_since=next(iter(_read(wanted["records"], "branch").get("fixed_since") or []), None),
         versions=read_products(Path(plan["directories"]["release"]).parent, plan["project"]),
         limit=wanted["limit"],
     )
+
+
+def _read(records: dict[str, Any], stage: str) -> dict[str, Any]:
+    return dict((records.get(stage) or {}).get("outputs") or {})
 
 
 def main() -> None:

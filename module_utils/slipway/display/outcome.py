@@ -109,8 +109,10 @@ class Outcome:
         if isinstance(facts.get("release_records"), dict):
             self.records = dict(facts["release_records"])
         # Of a loop, what its items have in common is that of the first.
-        items = [each for each in result.get("results") or [] if isinstance(each, dict)] or [result]
-        arguments = next((each["invocation"].get("module_args") or {} for each in items if each.get("invocation")), {})
+        items: list[Mapping[str, Any]] = [each for each in result.get("results") or [] if isinstance(each, dict)]
+        arguments = next(
+            (each["invocation"].get("module_args") or {} for each in items or [result] if each.get("invocation")), {}
+        )
         self.packages.take(action, result, arguments)
         if action == "artifact_verify":
             # The key lies beside the releases, and is read with them.

@@ -27,11 +27,13 @@ def find_changes(
     systems: Sequence[str] = (),
     products: Mapping[str, Sequence[str]] | None = None,
     versions: Versions | None = None,
+    fixed_since: str | None = None,
     limit: int = 200,
 ) -> dict[str, Any]:
     """What changed in all ``systems`` (their files), and for each of ``products`` in its own.
 
     A product's release before is the last one that it took part in, by ``versions``: the products of each version.
+    ``fixes`` are the commits on the release branch since ``fixed_since``.
     """
     products, versions = products or {}, versions or {}
     releases = list_releases(url, project)
@@ -53,7 +55,8 @@ def find_changes(
             | {"previous": releases.tags[previous] if previous else None}
             for name, previous in before.items()
         }
-    return {**found.pop(""), "products": found}
+        fixes = list_commits(repository, commit, before=fixed_since, limit=limit)[0] if fixed_since else []
+    return {**found.pop(""), "products": found, "fixes": fixes}
 
 
 def read_products(releases: Path, project: str) -> dict[str, list[str]]:

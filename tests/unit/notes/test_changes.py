@@ -81,6 +81,15 @@ def test_changes_are_those_since_the_release_before(tmp_path: Path, commit: Comm
     ]
 
 
+def test_fixes_are_what_came_to_the_branch_since_the_release_began(tmp_path: Path, commit: Commit) -> None:
+    commit({"f": "0"}, tag="p-1.9")
+    begun = commit({"f": "1"}, "Change")
+    commit({"f": "2"}, "Fix it")
+    history = find(tmp_path, commit({"f": "3"}, "Fix it well"), fixed_since=begun)
+    assert [each["subject"] for each in history["fixes"]] == ["Fix it well", "Fix it"]
+    assert history["total"] == 3
+
+
 def test_the_first_release_has_all_of_the_history_and_tells_no_components(tmp_path: Path, commit: Commit) -> None:
     commit(ELEMENTS)
     head = commit({}, "Second")
