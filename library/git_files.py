@@ -29,6 +29,11 @@ options:
     description: The wanted text of each file, by its path in the repository.
     type: dict
     required: true
+  keep:
+    description: Whether a file that is there stays, whatever is in it.
+    type: bool
+    default: false
+    version_added: "0.3.0"
   commit_message:
     description: The commit's message.
     type: str
@@ -67,6 +72,7 @@ def act(wanted: dict[str, Any], *, write: bool) -> dict[str, Any]:
         files=wanted["files"],
         message=wanted["commit_message"],
         person=Person(wanted["name"], wanted["email"], wanted["epoch"]),
+        keep=wanted["keep"],
         write=write,
     )
     return {"changed": bool(kept.changed), "commit": kept.head, "diff": diff_texts(kept.changed)}
@@ -80,6 +86,7 @@ def main() -> None:
             "repository": {"type": "str", "required": True},
             "branch": {"type": "str", "default": "main"},
             "files": {"type": "dict", "required": True},
+            "keep": {"type": "bool", "default": False},
             "commit_message": {"type": "str", "required": True},
         },
     )

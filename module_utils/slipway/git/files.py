@@ -35,19 +35,22 @@ def ensure_files(
     message: str,
     person: Person,
     attempts: int = 5,
+    keep: bool = False,
     write: bool = True,
 ) -> BranchUpdate:
     """Ensure ``files`` (path -> text) at the head of ``branch`` of the remote ``url`` by one commit of what differs.
 
     Other files of the branch stay, also those that somebody else pushes meanwhile: then it is done anew, as with
-    :func:`edit_branch`. The branch is made if it is absent.
+    :func:`edit_branch`. With ``keep`` those of ``files`` stay that are there, whatever they say. The branch is made if it
+    is absent.
     """
     for path in files:
         _check_path(path)
 
     def compare(repository: Path, head: str | None) -> Texts:
         before = {path: _read_content(repository, head, path) for path in files}
-        return {path: (before[path] or "", text) for path, text in files.items() if before[path] != text}
+        wanted = {path: text for path, text in files.items() if not (keep and before[path] is not None)}
+        return {path: (before[path] or "", text) for path, text in wanted.items() if before[path] != text}
 
     return edit_branch(url, branch, edit=compare, message=message, person=person, attempts=attempts, write=write)
 

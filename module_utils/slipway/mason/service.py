@@ -32,10 +32,13 @@ from ..locks import hold_flock
 from ..plan.systems import list_systems_at
 from ..process import run
 from ..statuspage import publish_status
-from .status import BUILDING, FAILED, FORMAT, PASSED, WAITING, format_time, parse_time, render_page
+from .morph import Morph, build_with_morph
+from .status import BUILDING, FAILED, FORMAT, PASSED, SKIPPED, WAITING, format_time, parse_time, render_page
 
 #: What may succeed later, since it depends on other machines.
 RETRIED_ACTIONS = frozenset({"fetch", "pull", "push", "track"})
+#: How a step of a site's own, and the program as a whole, say that there was nothing to do, or no network.
+NOTHING_CHANGED, NO_NETWORK = 33, 42
 LOG_DIRECTORY = re.compile(r"[0-9a-f]{12}-[0-9]{8}T[0-9]{6}Z\Z")
 
 Entry = dict[str, Any]
@@ -61,6 +64,14 @@ class Settings:
     retry: float = 600.0
     git_timeout: float = 300.0
     build_timeout: float = 86400.0
+    builder: str = "buildstream"
+    morph: Morph = field(default_factory=Morph)
+    steps: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def tool(self) -> str:
+        """What the build tool is called in the status."""
+        return "bst" if self.builder == "buildstream" else self.builder
 
 
 def read_settings(path: Path) -> Settings:
@@ -68,7 +79,12 @@ def read_settings(path: Path) -> Settings:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         paths = {name: Path(found[name]) for name in ("config", "work", "public")}
-        return Settings(**{**found, **paths, "architectures": tuple(found["architectures"])})
+        morph = {**found.pop("morph", {})}
+        if "command" in morph:
+            morph["command"] = tuple(morph["command"])
+        steps = {name: tuple(words) for name, words in found.pop("steps", {}).items() if words}
+        lists = {"architectures": tuple(found["architectures"]), "steps": steps, "morph": Morph(**morph)}
+        return Settings(**{**found, **paths, **lists})
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise SlipwayError(
             "read the settings", str(path), f"{type(error).__name__}: {error}", do_next="Provision this host again."
@@ -78,7 +94,7 @@ def read_settings(path: Path) -> Settings:
 def build_head(
     settings: Settings,
     *,
-    build: Callable[..., object] = build_all,
+    build: Callable[..., object] | None = None,
     clock: Callable[[], float] = time.time,
 ) -> Entry | None:
     """Read the branch once, and build its head if that is due; return its entry, or ``None``.
@@ -99,6 +115,19 @@ def build_head(
         with status.heartbeat():
             _build_commit(settings, status, entry, build)
         return entry
+
+
+def find_exit_status(settings: Settings, entry: Entry | None) -> int:
+    """The status with which the scripts of Baserock's masons ended: 0, 33 nothing changed, 42 no network, 1 failed."""
+    if entry is None:
+        try:
+            trouble = json.loads((settings.public / "status.json").read_text(encoding="utf-8"))["trouble"]
+        except (OSError, ValueError, TypeError, KeyError):
+            return 1
+        return NO_NETWORK if trouble else NOTHING_CHANGED
+    if entry["state"] == PASSED:
+        return 0
+    return NO_NETWORK if entry["retry"] else 1
 
 
 def is_due(entry: Mapping[str, Any] | None, *, release: str, retry: float, now: float) -> bool:
@@ -123,7 +152,7 @@ class StatusPublisher:
             "branch": settings.branch,
             "cluster": settings.cluster,
             "architectures": list(settings.architectures),
-            "tools": {"release": settings.release, "bst": ""},
+            "tools": {"release": settings.release, settings.tool: ""},
             "commit": "",
             "looked": "",
             "written": "",
@@ -156,11 +185,12 @@ class StatusPublisher:
             "state": WAITING,
             "started": format_time(now),
             "ended": None,
-            "tools": {"release": self._settings.release, "bst": ""},
+            "tools": {"release": self._settings.release, self._settings.tool: ""},
             "logs": f"logs/{commit[:12]}-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime(now))}/",
             "retry": False,
             "trouble": "",
             "systems": [],
+            **({"steps": []} if self._settings.steps else {}),
         }
         with self._lock:
             others = [each for each in self._status["builds"] if each["commit"] != commit]
@@ -169,10 +199,10 @@ class StatusPublisher:
             self._remove_old_logs({each["logs"] for each in builds})
         return entry
 
-    def set_tools(self, entry: Entry, bst: str) -> None:
-        """Publish the version of BuildStream."""
+    def set_tools(self, entry: Entry, version: str) -> None:
+        """Publish the version of the build tool."""
         for part in (self._status["tools"], entry["tools"]):
-            self.update(part, bst=bst)
+            self.update(part, **{self._settings.tool: version})
 
     def update(self, part: Entry, **values: object) -> None:
         """Change a part of the status, and publish it."""
@@ -209,7 +239,7 @@ class StatusPublisher:
             found = json.loads(path.read_text(encoding="utf-8"))
             if found["format"] == FORMAT:
                 earlier = {name: found[name] for name in ("commit", "looked", "builds")}
-                self._status["tools"]["bst"] = found["tools"]["bst"]
+                self._status["tools"][self._settings.tool] = found["tools"].get(self._settings.tool, "")
                 self._status |= earlier
         except (OSError, ValueError, TypeError, KeyError):
             pass  # the first look, or another version of ours
@@ -234,12 +264,14 @@ def _find_head(settings: Settings) -> str:
     return refs[ref]
 
 
-def _build_commit(settings: Settings, status: StatusPublisher, entry: Entry, build: Callable[..., object]) -> None:
+def _build_commit(
+    settings: Settings, status: StatusPublisher, entry: Entry, build: Callable[..., object] | None
+) -> None:
     """Check a commit out and build its systems; ``entry`` has the result."""
     try:
         source = settings.work / "definitions"
         check_out(settings.definitions, entry["commit"], source, discard=True, timeout=settings.git_timeout)
-        status.set_tools(entry, _read_bst_version(settings))
+        status.set_tools(entry, _read_version(settings))
     except SlipwayError as error:  # the Trove or this host is at fault, not the commit
         status.update(entry, state=FAILED, ended=status.now(), retry=True, trouble=str(error))
         return
@@ -260,20 +292,56 @@ def _build_commit(settings: Settings, status: StatusPublisher, entry: Entry, bui
         for architecture in settings.architectures
         if any(each["architecture"] == architecture for each in systems)
     ]
+    shared = {"log_directory": logs, "timeout": settings.build_timeout, "on_event": attempt.on_event}
     try:
-        build(
-            Project(source, settings.config, settings.bst),
-            builds,
-            log_directory=logs,
-            timeout=settings.build_timeout,
-            on_event=attempt.on_event,
-        )
+        if settings.builder == "morph":
+            build_with_morph(settings.morph, builds, directory=source, commit=entry["commit"], **shared)
+        else:
+            (build or build_all)(Project(source, settings.config, settings.bst), builds, **shared)
     except BuildError as error:
         attempt.finish(error.lost)
     except SlipwayError as error:  # no sandbox, or a server that does not take what was built
         attempt.finish({(each["architecture"], each["file"]): [Fault("push", str(error), logs)] for each in systems})
     else:
-        attempt.finish({})
+        attempt.finish({}, steps=lambda: _run_steps(settings, status, entry, source))
+
+
+def _run_steps(settings: Settings, status: StatusPublisher, entry: Entry, source: Path) -> str:
+    """What follows a build, in the order of the settings, until one fails; the state of the whole.
+
+    A step is a command of the site's. It ends with 0, with 33 where there was nothing to do, with 42 where there is no
+    network, and with anything else if it failed.
+    """
+    for name, command in settings.steps.items():
+        log = f"{entry['logs']}{quote(name)}.log"
+        step: Entry = {
+            "name": name,
+            "state": BUILDING,
+            "started": status.now(),
+            "ended": None,
+            "message": "",
+            "log": log,
+        }
+        status.update(entry, steps=[*entry["steps"], step])
+        facts = {"MASON_COMMIT": entry["commit"], "MASON_CLUSTER": settings.cluster, "MASON_RELEASE": settings.release}
+        try:
+            code = run(
+                command,
+                attempt=f"run the step {name} of",
+                on=entry["commit"],
+                cwd=source,
+                env=facts,
+                timeout=settings.build_timeout,
+                log=settings.public / entry["logs"] / f"{name}.log",
+                ok_codes=(0, NOTHING_CHANGED),
+            ).returncode
+            status.update(step, state=SKIPPED if code else PASSED, ended=status.now())
+        except SlipwayError as error:
+            away = f"ended with status {NO_NETWORK}" in error.came_back
+            status.update(step, state=FAILED, ended=status.now(), message=error.came_back)
+            status.update(entry, retry=away)
+            return FAILED
+    return PASSED
 
 
 class _Attempt:
@@ -303,8 +371,10 @@ class _Attempt:
         if system is not None and (event.action, event.outcome) in (("build", "done"), ("pull", "done")):
             self._status.update(system, state=PASSED, ended=self._status.now())
 
-    def finish(self, lost: Mapping[tuple[str, str], Sequence[Fault]]) -> None:
-        """All is done; ``lost`` says why systems are not built."""
+    def finish(
+        self, lost: Mapping[tuple[str, str], Sequence[Fault]], *, steps: Callable[[], str] = lambda: PASSED
+    ) -> None:
+        """All is built; ``lost`` says why systems are not, and ``steps`` does what follows if all are."""
         now = self._status.now()
         for key, system in self._systems.items():
             faults = lost.get(key)
@@ -315,12 +385,9 @@ class _Attempt:
                 system.update(state=FAILED, ended=now, message=message, log=name)
             else:
                 system.update(state=PASSED, ended=system["ended"] or now)
-        self._status.update(
-            self._entry,
-            state=FAILED if lost else PASSED,
-            ended=now,
-            retry=any(fault.action in RETRIED_ACTIONS for faults in lost.values() for fault in faults),
-        )
+        self._entry["retry"] = any(fault.action in RETRIED_ACTIONS for faults in lost.values() for fault in faults)
+        state = FAILED if lost else steps()
+        self._status.update(self._entry, state=state, ended=self._status.now())
 
     def _log_address(self, name: str) -> str:
         return f"{self._entry['logs']}{quote(name)}"
@@ -340,13 +407,15 @@ def _find_systems(settings: Settings, source: Path, commit: str) -> list[dict[st
     return wanted
 
 
-def _read_bst_version(settings: Settings) -> str:
-    """Which BuildStream this is."""
+def _read_version(settings: Settings) -> str:
+    """Which build tool this is."""
+    morph = settings.builder == "morph"
+    command = settings.morph.command if morph else (settings.bst,)
     done = run(
-        [settings.bst, "--version"],
+        [*command, "--version"],
         attempt="ask for the version of",
-        on=settings.bst,
+        on=command[0],
         timeout=60,
-        do_next="Give this host its build tools, or correct mason_bst.",
+        do_next=f"Give this host its build tools, or correct {'mason_morph' if morph else 'mason_bst'}.",
     )
     return done.stdout.strip()

@@ -17,7 +17,7 @@ from .. import statuspage
 from ..escape import escape_html
 from ..statuspage import render_cell, render_state, render_time_cell
 
-WAITING, BUILDING, PASSED, FAILED = "waiting", "building", "passed", "failed"
+WAITING, BUILDING, PASSED, FAILED, SKIPPED = "waiting", "building", "passed", "failed", "skipped"
 FORMAT = 1
 TIME = "%Y-%m-%dT%H:%M:%SZ"
 #: Of what a mason says, as much as belongs into a sentence.
@@ -41,18 +41,21 @@ def parse_time(text: object) -> int | None:
 
 INTRO = """\
 <p>Builds <code>{branch}</code> of <code>{definitions}</code> for {architectures} with the tools of {release}
-(BuildStream {bst}). It is at <code>{commit}</code>;
+({tool} {version}). It is at <code>{commit}</code>;
 last looked <span class="nowrap">{looked}</span>, written <span class="nowrap">{written}</span>.</p>"""
+TOOLS = {"bst": "BuildStream", "morph": "Morph"}
 COLUMNS = ("State", "System", "Architecture", "Started", "Ended", "Log", "Commit")
 
 
 def render_page(status: Status) -> str:
     """The status as a page for people."""
+    tool = "morph" if "morph" in status["tools"] else "bst"
     shown = {
         **{name: status[name] for name in ("branch", "definitions", "written")},
         "architectures": ", ".join(status["architectures"]),
         "release": status["tools"]["release"],
-        "bst": status["tools"]["bst"] or "not asked yet",
+        "tool": TOOLS[tool],
+        "version": status["tools"][tool] or "not asked yet",
         "commit": status["commit"] or "nothing yet",
         "looked": status["looked"] or "never",
     }
@@ -71,6 +74,7 @@ def _render_rows(build: Status) -> Iterator[list[str]]:
     systems = list(build["systems"])
     if build["trouble"] or not systems:
         systems.insert(0, {**build, "file": "", "architecture": "", "message": build["trouble"], "log": ""})
+    systems += [{**step, "file": step["name"], "architecture": ""} for step in build.get("steps", ())]
     for each in systems:
         log = f'<a href="{escape_html(each["log"])}">log</a>' if each["log"] else ""
         yield [
@@ -130,7 +134,21 @@ def find_faults(
             f"{sorted(previous)[-1]}: provision the mason with the tools of that one"
         ] * bool(wanted)
     found = [_find_fault(build, each, mason=mason, url=url, commit=commit, release=release) for each in wanted]
-    return [each for each in found if each is not None]
+    return [each for each in found if each is not None] or _find_step_faults(build, mason=mason, url=url, commit=commit)
+
+
+def _find_step_faults(build: Status, *, mason: str, url: str, commit: str) -> list[str]:
+    """What a mason did not pass of what it does with built systems, such as trying them."""
+    found = []
+    for step in _select_mappings(build.get("steps")):
+        name, state = _shorten_text(step.get("name")), step.get("state")
+        if state in (WAITING, BUILDING):
+            found.append(f"{mason} is not done with the step {name} of {commit}: wait until it is, and run again")
+        elif state not in (PASSED, SKIPPED):
+            log = f"; its log is {urljoin(url, _shorten_text(step.get('log')))}" if step.get("log") else ""
+            reason = _shorten_text(step.get("message")) or "it failed"
+            found.append(f"{commit} did not pass the step {name} on {mason}: {reason}{log}")
+    return found
 
 
 def covers(status: object, architecture: str) -> bool:

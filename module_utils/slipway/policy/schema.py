@@ -14,10 +14,11 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
-from .approval import read_approval
+from .approval import Approval, read_approval
 from .compression import Compression, read_compression
 from .extras import read_extras
 from .gates import read_gates
+from .held import Held, read_held
 from .lists import read_lists
 from .notes import read_notes
 from .rules import read_rules
@@ -40,6 +41,7 @@ PRODUCT_SECTIONS: dict[str, Callable[[object, str], tuple[Any, list[str]]]] = {
 SECTIONS: dict[str, Callable[[object, str], tuple[Any, list[str]]]] = {
     "waivers": read_waivers,
     "approval": read_approval,
+    "held": read_held,
     "rules": read_rules,
 }
 PRODUCT_KEYS = ("title", "systems", *PRODUCT_SECTIONS)
@@ -73,7 +75,8 @@ class Policy:
     project: str
     products: tuple[Product, ...] = ()
     waivers: Any = field(default_factory=list)
-    approval: Any = field(default_factory=dict)
+    approval: Approval = field(default_factory=Approval)
+    held: Sequence[Held] = ()
     rules: Any = field(default_factory=dict)
 
     def describe(self) -> dict[str, Any]:

@@ -1,0 +1,68 @@
+"""After a release what waited for it is merged, and the next version begins."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from .conftest import Site, git
+
+IDENTITY = ("-c", "user.name=Sam", "-c", "user.email=sam@example.org")
+
+
+def commit(work: Path, branch: str, name: str, text: str) -> None:
+    git("checkout", "-q", "-B", branch, "origin/master", cwd=work)
+    (work / name).write_text(text)
+    git("add", ".", cwd=work)
+    git(*IDENTITY, "commit", "-qm", f"Change {name}", cwd=work)
+    git("push", "-q", "origin", branch, cwd=work)
+
+
+def test_what_waited_is_merged_once_and_the_next_version_begins(released: Site, tmp_path: Path) -> None:
+    site = released.copied(tmp_path)
+    work = tmp_path / "work"
+    git("clone", "-q", str(site.definitions), str(work), cwd=tmp_path)
+    commit(work, "sam/next", "README.next", "next\n")
+    commit(work, "sam/project", "project.conf", "name: other\n")
+    commit(work, "master", "project.conf", (work / "project.conf").read_text() + "# changed\n")
+    before = git("rev-parse", "refs/heads/master", cwd=site.definitions)
+    held = [{"branch": f"sam/{name}", "until": "26.47", "why": "it waits"} for name in ("next", "project")]
+    asked = {"version": "26.47", "next": "26.48", "release_policy": {"held": held}}
+
+    said = site.play("playbooks/followup.yml", check=True, **asked)
+    assert "sam/next is merged into master" in said.text
+    assert git("rev-parse", "refs/heads/master", cwd=site.definitions) == before
+
+    ran = site.play("playbooks/followup.yml", **asked)
+    (message,) = ran.failures
+    assert message.endswith(
+        "see to the rest and run again:\n  - the held change sam/project is not merged into master: it conflicts with "
+        "master in project.conf"
+    )
+    shown = git("log", "--first-parent", "--format=%an|%s", f"{before}..master", cwd=site.definitions).splitlines()
+    assert shown == ["baserock release team|Begin 26.48", "baserock release team|Merge sam/next, which waited for 26.47"]
+    names = git("ls-tree", "-r", "--name-only", "master", "drafts", "held.yml", "README.next", cwd=site.definitions)
+    assert names.splitlines() == [
+        "README.next", "drafts/26.48/introduction.md", "drafts/26.48/known-issues.md", "drafts/26.48/thanks.md", "held.yml"
+    ]  # fmt: skip
+    record = json.loads((site.release_directory("26.47") / "records/followup.json").read_text())
+    assert {each["branch"]: each["state"] for each in record["outputs"]["held"]} == {
+        "sam/next": "merged", "sam/project": "conflict"
+    }  # fmt: skip
+    assert any("no mason is in this inventory" in each for each in record["outputs"]["reminders"])
+
+    git("push", "-q", "origin", ":sam/project", cwd=work)
+    head = git("rev-parse", "refs/heads/master", cwd=site.definitions)
+    again = site.play("playbooks/followup.yml", **asked)
+    assert again.status == 0, again.text
+    assert git("rev-parse", "refs/heads/master", cwd=site.definitions) == head
+
+
+@pytest.mark.parametrize("version", ["26.48"])
+def test_what_is_not_released_is_not_followed_up(released: Site, version: str) -> None:
+    ran = released.play("playbooks/followup.yml", version=version)
+    assert "there is no record here that it is tagged, so it is not released" in ran.message
+    assert subprocess.run(["test", "-e", released.release_directory(version)], check=False).returncode == 1
