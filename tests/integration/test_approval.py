@@ -16,11 +16,10 @@ def test_a_release_needs_the_approval_of_somebody_else_until_it_is_public(site: 
     shown = subprocess.run(["ssh-keygen", "-l", "-f", str(key)], check=True, capture_output=True, text=True)
     fingerprint = shown.stdout.split()[1]
     settings = tmp_path / "gitconfig"
-    settings.write_text(
-        f"[user]\nname = Anne\nemail = anne@example.org\nsigningKey = {key}.pub\n[gpg]\nformat = ssh\n"
-    )
+    settings.write_text(f"[user]\nname = Anne\nemail = anne@example.org\nsigningKey = {key}.pub\n[gpg]\nformat = ssh\n")
+    anne = {"name": "anne", "fingerprint": fingerprint, "accounts": ["anne1"]}
     asked: dict[str, Any] = {
-        "release_policy": {"approval": {"signers": [{"name": "anne", "fingerprint": fingerprint, "accounts": ["anne1"]}]}},
+        "release_policy": {"approval": {"signers": [anne]}},
         "release_approval_releaser": ["ben"],
     }
     commit = git("rev-parse", "refs/heads/master", cwd=site.definitions)

@@ -43,11 +43,14 @@ def test_what_waited_is_merged_once_and_the_next_version_begins(released: Site, 
         "master in project.conf"
     )
     shown = git("log", "--first-parent", "--format=%an|%s", f"{before}..master", cwd=site.definitions).splitlines()
-    assert shown == ["baserock release team|Begin 26.48", "baserock release team|Merge sam/next, which waited for 26.47"]
+    team = "baserock release team"
+    assert shown == [f"{team}|Begin 26.48", f"{team}|Merge sam/next, which waited for 26.47"]
     names = git("ls-tree", "-r", "--name-only", "master", "drafts", "held.yml", "README.next", cwd=site.definitions)
     assert names.splitlines() == [
-        "README.next", "drafts/26.48/introduction.md", "drafts/26.48/known-issues.md", "drafts/26.48/thanks.md", "held.yml"
-    ]  # fmt: skip
+        "README.next",
+        *(f"drafts/26.48/{name}.md" for name in ("introduction", "known-issues", "thanks")),
+        "held.yml",
+    ]
     record = json.loads((site.release_directory("26.47") / "records/followup.json").read_text())
     assert {each["branch"]: each["state"] for each in record["outputs"]["held"]} == {
         "sam/next": "merged", "sam/project": "conflict"
