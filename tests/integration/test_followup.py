@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from pathlib import Path
-
-import pytest
 
 from .conftest import Site, git
 
@@ -38,7 +35,7 @@ def test_what_waited_is_merged_once_and_the_next_version_begins(released: Site, 
 
     ran = site.play("playbooks/followup.yml", **asked)
     (message,) = ran.failures
-    assert message.endswith(
+    assert message.rstrip().endswith(
         "see to the rest and run again:\n  - the held change sam/project is not merged into master: it conflicts with "
         "master in project.conf"
     )
@@ -63,9 +60,6 @@ def test_what_waited_is_merged_once_and_the_next_version_begins(released: Site, 
     assert again.status == 0, again.text
     assert git("rev-parse", "refs/heads/master", cwd=site.definitions) == head
 
-
-@pytest.mark.parametrize("version", ["26.48"])
-def test_what_is_not_released_is_not_followed_up(released: Site, version: str) -> None:
-    ran = released.play("playbooks/followup.yml", version=version)
-    assert "there is no record here that it is tagged, so it is not released" in ran.message
-    assert subprocess.run(["test", "-e", released.release_directory(version)], check=False).returncode == 1
+    early = site.play("playbooks/followup.yml", version="26.48")
+    assert "there is no record here that it is tagged, so it is not released" in early.message
+    assert not site.release_directory("26.48").exists()
