@@ -6,16 +6,23 @@ and ``morph`` is a script that answers ``deploy`` and ``list-artifacts``.
 
 from __future__ import annotations
 
+import functools
+import http.server
 import json
 import shutil
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import ansible_runner
 import pytest
 import yaml
+from ansible_collections.slipway.release.plugins.module_utils.slipway.mason.morph import Morph
+from ansible_collections.slipway.release.plugins.module_utils.slipway.mason.service import Settings, build_head
 from peers.distbuild_replay import ReplayPeer, scene
 from peers.lorry_controller import LorryControllerPeer
 from peers.morph_cache import MorphCachePeer
@@ -90,7 +97,30 @@ class Baserock:
         """What a job of Lorry Controller does."""
         git("fetch", "--quiet", str(self.public), "+refs/*:refs/*", cwd=self.mirror)
 
-    def inventory(self, controller: int, lorry: str, caches: list[str]) -> Path:
+    def mason(self) -> Path:
+        """What a mason of this site publishes, after one look at the definitions."""
+        public = self.top / "mason"
+        public.mkdir()
+        settings = Settings(
+            name="Mason",
+            definitions=str(self.public),
+            branch="master",
+            cluster="clusters/release.morph",
+            architectures=("x86_64",),
+            release="baserock-26.46",
+            bst="",
+            config=Path(),
+            work=self.top / "mason-work",
+            public=public,
+            builder="morph",
+            morph=Morph((str(self.bin / "morph"),), repository="baserock:baserock/definitions"),
+        )
+        entry = build_head(settings)
+        assert entry is not None
+        assert entry["state"] == "passed", entry
+        return public
+
+    def inventory(self, controller: int, lorry: str, caches: list[str], masons: list[str] | None = None) -> Path:
         """The example with the addresses of this site: other hosts, other values of the same variables."""
         made = self.top / "inventory"
         shutil.rmtree(made, ignore_errors=True)
@@ -123,6 +153,7 @@ class Baserock:
             release_notes_repository=str(self.wiki),
             release_announce_smtp_host="",
             release_preflight_min_free_gib=0,
+            release_preflight_mason_urls=masons or [],
             coordinator_morph_conf=str(self.top / "morph.conf"),
             coordinator_wiki=str(self.wiki),
             coordinator_gnupghome=f"{state}/gnupg",
@@ -163,6 +194,21 @@ def baserock(tmp_path: Path) -> Baserock:
     return Baserock(tmp_path)
 
 
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@contextmanager
+def served(directory: Path) -> Iterator[str]:
+    """The address of a directory's files."""
+    handler = functools.partial(Quiet, directory=str(directory))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
 def test_a_baserock_site_releases_with_hosts_and_group_vars_alone(baserock: Baserock) -> None:
     lorry = LorryControllerPeer(["delta/linux", DEFINITIONS], watched=DEFINITIONS, results=[("0", baserock.fetch)])
     with (
@@ -170,8 +216,9 @@ def test_a_baserock_site_releases_with_hosts_and_group_vars_alone(baserock: Base
         lorry,
         MorphCachePeer(baserock.caches[0]) as local,
         MorphCachePeer(baserock.caches[1]) as public,
+        served(baserock.mason()) as mason,
     ):
-        inventory = baserock.inventory(controller.port, lorry.url, [local.url, public.url])
+        inventory = baserock.inventory(controller.port, lorry.url, [local.url, public.url], [mason])
         status, text = baserock.play(PROVISION[0], inventory, *PROVISION[1:])
         assert status == 0, text
         assert "trove-id = example" in (baserock.top / "morph.conf").read_text()
@@ -193,6 +240,8 @@ def test_a_baserock_site_releases_with_hosts_and_group_vars_alone(baserock: Base
         assert {path.name for path in baserock.caches[1].iterdir()} == {SYSTEM, CHUNK}
 
         release = baserock.state / "releases/26.47"
+        asked = json.loads((release / "records/preflight.json").read_text())["outputs"]["masons"]
+        assert asked == [{"url": mason, "passed": True, "override": ""}]
         built = json.loads((release / "records/build-test-system-x86_64.json").read_text())
         assert built["outputs"] == {"key": SYSTEM[:64], "artifact": SYSTEM}
         assert "checking for gcc" in (release / "logs/test-system-x86_64/build-step-stage1-chunk.log").read_text()

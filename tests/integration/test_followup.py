@@ -23,10 +23,10 @@ def test_what_waited_is_merged_once_and_the_next_version_begins(released: Site, 
     work = tmp_path / "work"
     git("clone", "-q", str(site.definitions), str(work), cwd=tmp_path)
     commit(work, "sam/next", "README.next", "next\n")
-    commit(work, "sam/project", "project.conf", "name: other\n")
-    commit(work, "master", "project.conf", (work / "project.conf").read_text() + "# changed\n")
+    commit(work, "sam/readme", "files/README", "of Sam\n")
+    commit(work, "master", "files/README", "of somebody else\n")
     before = git("rev-parse", "refs/heads/master", cwd=site.definitions)
-    held = [{"branch": f"sam/{name}", "until": "26.47", "why": "it waits"} for name in ("next", "project")]
+    held = [{"branch": f"sam/{name}", "until": "26.47", "why": "it waits"} for name in ("next", "readme")]
     asked = {"version": "26.47", "next": "26.48", "release_policy": {"held": held}}
 
     said = site.play("playbooks/followup.yml", check=True, **asked)
@@ -36,8 +36,8 @@ def test_what_waited_is_merged_once_and_the_next_version_begins(released: Site, 
     ran = site.play("playbooks/followup.yml", **asked)
     (message,) = ran.failures
     assert message.rstrip().endswith(
-        "see to the rest and run again:\n  - the held change sam/project is not merged into master: it conflicts with "
-        "master in project.conf"
+        "see to the rest and run again:\n  - the held change sam/readme is not merged into master: it conflicts with "
+        "master in files/README"
     )
     shown = git("log", "--first-parent", "--format=%an|%s", f"{before}..master", cwd=site.definitions).splitlines()
     team = "baserock release team"
@@ -50,11 +50,11 @@ def test_what_waited_is_merged_once_and_the_next_version_begins(released: Site, 
     ]
     record = json.loads((site.release_directory("26.47") / "records/followup.json").read_text())
     assert {each["branch"]: each["state"] for each in record["outputs"]["held"]} == {
-        "sam/next": "merged", "sam/project": "conflict"
+        "sam/next": "merged", "sam/readme": "conflict"
     }  # fmt: skip
     assert any("no mason is in this inventory" in each for each in record["outputs"]["reminders"])
 
-    git("push", "-q", "origin", ":sam/project", cwd=work)
+    git("push", "-q", "origin", ":sam/readme", cwd=work)
     head = git("rev-parse", "refs/heads/master", cwd=site.definitions)
     again = site.play("playbooks/followup.yml", **asked)
     assert again.status == 0, again.text
