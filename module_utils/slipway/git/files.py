@@ -41,8 +41,8 @@ def ensure_files(
     """Ensure ``files`` (path -> text) at the head of ``branch`` of the remote ``url`` by one commit of what differs.
 
     Other files of the branch stay, also those that somebody else pushes meanwhile: then it is done anew, as with
-    :func:`edit_branch`. With ``keep`` those of ``files`` stay that are there, whatever they say. The branch is made if it
-    is absent.
+    :func:`edit_branch`. With ``keep`` those of ``files`` stay that are there, whatever they say. The branch is made if
+    it is absent.
     """
     for path in files:
         _check_path(path)
