@@ -45,6 +45,11 @@ $(VENV)/release.stamp: requirements.txt constraints.txt $(VENV)/packages.stamp
 	@/usr/bin/python3 -IB scripts/set_up_python.py requirements.txt
 	@touch $@
 
+# What starts images, which the example's policy asks for.
+$(VENV)/boot.stamp: debian-packages-boot.txt $(VENV)/release.stamp
+	@scripts/install-packages debian-packages-boot.txt
+	@touch $@
+
 $(VENV)/debs.stamp: debian-packages-debs.txt scripts/ensure-subids $(VENV)/release.stamp
 	@scripts/install-packages debian-packages-debs.txt
 	@scripts/ensure-subids
@@ -55,20 +60,20 @@ $(VENV)/lab.stamp: debian-packages-lab.txt $(VENV)/release.stamp
 	@touch $@
 
 # On a fresh clone everything is missing: Debian packages and those of Python are installed at the same time, and each at once.
-TEST_LISTS := debian-packages-debs.txt debian-packages-lab.txt debian-packages-test.txt
+TEST_LISTS := $(addprefix debian-packages-,$(addsuffix .txt,boot debs lab test))
 $(VENV)/test.stamp: requirements.txt requirements-test.txt constraints.txt $(TEST_LISTS) $(VENV)/packages.stamp
 	@scripts/install-packages $(TEST_LISTS) & installing=$$!; failed=; \
 	  /usr/bin/python3 -IB scripts/set_up_python.py requirements.txt requirements-test.txt || failed=1; \
 	  wait $$installing && [ -z "$$failed" ]
 	@scripts/ensure-subids
-	@touch $(VENV)/release.stamp $(VENV)/debs.stamp $(VENV)/lab.stamp $@
+	@touch $(VENV)/release.stamp $(VENV)/boot.stamp $(VENV)/debs.stamp $(VENV)/lab.stamp $@
 
 .PHONY: release
 release: export VERSION := $(VERSION)
 release: export SLIPWAY_COMMAND := make release VERSION=$(VERSION)$(if $(ARGS), ARGS="$(ARGS)")
 release: ## Release on this machine: make release VERSION=X.Y [ARGS="--check --diff"]
 	@[ ! -x /usr/bin/python3 ] || /usr/bin/python3 -IB scripts/check_version.py
-	@$(MAKE) --no-print-directory --silent setup
+	@$(MAKE) --no-print-directory --silent setup $(VENV)/boot.stamp
 	@ansible-playbook playbooks/provision.yml release.yml $(ARGS) \
 	  -e "$$(python -c 'import json, os; print(json.dumps({"version": os.environ["VERSION"]}))')"
 

@@ -220,6 +220,7 @@ masons:
 """
 
 import time
+from datetime import UTC, datetime
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -227,6 +228,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.slipway.errors import refuse
 from ..module_utils.slipway.escape import escape_terminal
 from ..module_utils.slipway.gates import preflight
+from ..module_utils.slipway.gates.checks import find_obstacles
 from ..module_utils.slipway.gates.masons import fetch_mason_status, report_masons
 from ..module_utils.slipway.gates.tries import list_tries
 from ..module_utils.slipway.module.options import CONNECTION_HTTPS, OPENPGP
@@ -276,6 +278,8 @@ def run_checks(wanted: dict[str, Any]) -> tuple[preflight.Report, list[dict[str,
     if plan:
         reports.append(preflight.check_names(plan, wanted["records"], public_directory=wanted["public"]))
         found.warnings += preflight.list_left_out(plan)
+        if "publication" not in wanted["records"]:
+            reports.append(find_obstacles(plan, today=datetime.now(UTC).date()))
     if plan and plan["definitions"] is not None:
         mason_report, masons = report_masons(
             wanted["masons"],

@@ -88,7 +88,9 @@ def test_no_file_names_a_path_of_one_machine():
     assert found == []
 
 
-@pytest.mark.parametrize("name", ["debian-packages.txt", "debian-packages-debs.txt", "debian-packages-test.txt"])
+@pytest.mark.parametrize(
+    "name", ["debian-packages.txt", "debian-packages-boot.txt", "debian-packages-debs.txt", "debian-packages-test.txt"]
+)
 def test_the_lists_of_debian_packages_are_sorted_and_have_no_doubles(name):
     lines = [line.split("#")[0].strip() for line in (ROOT / name).read_text().splitlines()]
     packages = [line for line in lines if line]

@@ -26,6 +26,8 @@ from .text import count, format_seconds, format_size
 NAME = "report.html"
 #: A release has a record of one of these; others are of packages.
 FIRST = {"preflight", "branch"}
+#: What is shown of a console, from its beginning and from its end.
+END_OF_CONSOLE = 1 << 16
 #: The part of a log that is read; its last line is what counts.
 END_OF_LOG = 1 << 16
 #: What this page has besides that of all pages: the bars of stages.
@@ -56,7 +58,7 @@ def write_report(release: Path) -> bool:
             return False
         begun = min(str(record["started"]) for record in records.values())
         last = find_last_records(release.parent, version=release.name, before=begun)
-        page = format_report(records, last, list_logs(release / "logs")).encode()
+        page = format_report(records, last, list_logs(release / "logs"), read_consoles(release / "logs")).encode()
         path = release / NAME
         if path.is_file() and read_regular(path) == page:
             return False
@@ -75,6 +77,18 @@ def list_logs(directory: Path) -> list[Sent]:
     return found
 
 
+def read_consoles(directory: Path) -> dict[str, str]:
+    """What was said on the consoles of systems that gates started, by the log's name; of a long one its two ends."""
+    found = {}
+    for path in sorted(directory.glob("gate-*.log")):
+        if path.is_file() and not path.is_symlink():
+            text = read_regular(path).decode(errors="replace")
+            left_out = len(text) - 2 * END_OF_CONSOLE
+            gap = f"\n[... {left_out} characters are left out here ...]\n"
+            found[path.name] = text if left_out <= 0 else text[:END_OF_CONSOLE] + gap + text[-END_OF_CONSOLE:]
+    return found
+
+
 def _read_last_step(path: Path) -> Step | None:
     with open(path, "rb") as stream:
         stream.seek(max(0, path.stat().st_size - END_OF_LOG))
@@ -83,7 +97,10 @@ def _read_last_step(path: Path) -> Step | None:
 
 
 def format_report(
-    records: Mapping[str, Record], last: Mapping[str, Record] | None = None, logs: Sequence[Sent] = ()
+    records: Mapping[str, Record],
+    last: Mapping[str, Record] | None = None,
+    logs: Sequence[Sent] = (),
+    consoles: Mapping[str, str] | None = None,
 ) -> str:
     """The whole page."""
     some = next(iter(records.values()), {})
@@ -96,6 +113,8 @@ def format_report(
         _format_files(records, last or {}),
         _format_builds(records),
         _format_gates(records),
+        _format_judged(records),
+        _format_consoles(consoles or {}),
         _format_pages(records),
         _format_uploads(logs),
         _format_logs(logs),
@@ -214,6 +233,31 @@ def _format_gates(records: Mapping[str, Record]) -> str:
     if "preflight" in records:
         rows.insert(0, ("preflight", "passed"))
     return _format_list("Gates", rows)
+
+
+def _format_judged(records: Mapping[str, Record]) -> str:
+    rows = []
+    for each in _read(records, "gate").get("gates") or []:
+        facts = each.get("facts") or {}
+        came = str(each.get("result"))
+        result = came if came == "passed" else f'<span class="failed">{escape_html(came)}</span>'
+        why = [str(each[key]) for key in ("fault", "reason") if each.get(key)]
+        why += [f"until {each['until']}"] if each.get("until") else []
+        why += [str(facts["said"])] if "said" in facts else []
+        subject = _code(each.get("subject")) + escape_html(f" {facts.get('firmware', '')}".rstrip())
+        seconds = format_seconds(float(each.get("seconds") or 0))
+        rows.append((escape_html(str(each.get("gate"))), subject, result, seconds, escape_html("; ".join(why))))
+    return _format_table("Judged", ("gate", "file", "result", "#took", "because"), rows)
+
+
+def _format_consoles(consoles: Mapping[str, str]) -> str:
+    if not consoles:
+        return ""
+    parts = [
+        f"<details><summary>{escape_html(name)}</summary>\n<pre>{escape_html(text)}</pre>\n</details>"
+        for name, text in consoles.items()
+    ]
+    return "\n".join(["<h2>Consoles</h2>", *parts])
 
 
 def _format_pages(records: Mapping[str, Record]) -> str:

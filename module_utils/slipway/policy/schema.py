@@ -17,7 +17,7 @@ from typing import Any
 from .approval import Approval, read_approval
 from .compression import Compression, read_compression
 from .extras import read_extras
-from .gates import read_gates
+from .gates import Gates, read_gates
 from .held import Held, read_held
 from .lists import read_lists
 from .notes import read_notes
@@ -25,7 +25,7 @@ from .rules import read_rules
 from .schedule import Schedule, read_schedule
 from .supported import Support, read_supported
 from .values import describe_kind, find_key_faults, to_plain
-from .waivers import read_waivers
+from .waivers import Waiver, read_waivers
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}\Z")
 #: The sections of a product and of the whole; who adds one adds its field below.
@@ -58,7 +58,7 @@ class Product:
     schedule: Schedule = field(default_factory=Schedule)
     supported: Support | None = None
     compression: Compression | None = None
-    gates: Any = field(default_factory=dict)
+    gates: Gates = field(default_factory=Gates)
     extras: Any = field(default_factory=list)
     lists: Any = field(default_factory=list)
     notes: Any = field(default_factory=dict)
@@ -74,7 +74,7 @@ class Policy:
 
     project: str
     products: tuple[Product, ...] = ()
-    waivers: Any = field(default_factory=list)
+    waivers: Sequence[Waiver] = ()
     approval: Approval = field(default_factory=Approval)
     held: Sequence[Held] = ()
     rules: Any = field(default_factory=dict)

@@ -4,15 +4,87 @@
 
 from __future__ import annotations
 
-from typing import Any
+import datetime
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
-from .values import describe_kind
+from .values import describe_kind, find_key_faults, read_date
+
+KEYS = ("gate", "subject", "version", "reason", "until")
+#: Names of gates that can be waived: those that judge what was packaged, and what else calls itself a gate.
+NEEDED = ("gate", "subject", "reason", "until")
 
 
-def read_waivers(value: object, where: str) -> tuple[list[Any], list[str]]:
-    """What is asked for, as it was given, and the faults; ``None`` is what a policy has that says nothing."""
+@dataclass(frozen=True)
+class Waiver:
+    """Who trips ``gate`` passes up to the end of the day ``until``, perhaps in one version only.
+
+    ``subject`` is a deployment, or a pattern of deployments or systems.
+    """
+
+    gate: str
+    subject: str
+    reason: str
+    until: datetime.date
+    version: str = ""
+
+    def covers(self, gate: str, names: tuple[str, ...], version: str) -> bool:
+        """Whether it is about this gate and one of these names, in this version."""
+        if gate != self.gate or self.version not in ("", version):
+            return False
+        return any(fnmatchcase(name, self.subject) for name in names)
+
+    def describe(self) -> str:
+        """It, in a sentence about it."""
+        return f"the waiver of the gate {self.gate} for {self.subject}"
+
+
+def read_waivers(value: object, where: str) -> tuple[list[Waiver], list[str]]:
+    """The waivers, and the faults; ``None`` is what a policy has that says nothing."""
     if value is None:
         return [], []
     if not isinstance(value, list):
         return [], [f"{where}: it is {describe_kind(value)}, not a list of waivers"]
-    return value, []
+    found, faults = [], []
+    for number, each in enumerate(value, 1):
+        waiver, wrong = _read_waiver(each, f"{where}[{number}]")
+        found += [waiver] if waiver is not None else []
+        faults += wrong
+    return found, faults
+
+
+def _read_waiver(value: object, where: str) -> tuple[Waiver | None, list[str]]:
+    if not isinstance(value, dict):
+        return None, [f"{where}: it is {describe_kind(value)}, not a mapping"]
+    faults = find_key_faults(value, KEYS, where)
+    texts = {}
+    for key in ("gate", "subject", "reason"):
+        text = value.get(key)
+        if not isinstance(text, str) or not text.strip() or not text.isprintable():
+            faults.append(
+                f"{where}.{key}: it is {_describe(text)}, not one line of text; a waiver says {', '.join(NEEDED)}"
+            )
+        texts[key] = str(text).strip()
+    version = value.get("version")
+    if version is not None and not isinstance(version, str):
+        faults.append(f'{where}.version: {version!r} is {describe_kind(version)}; write it in quotes, as "{version}"')
+    until, wrong = (None, [f"{where}.until: it is missing; a waiver has an end"])
+    if value.get("until") is not None:
+        until, wrong = read_date(value["until"], f"{where}.until")
+    faults += wrong
+    if faults or until is None:
+        return None, faults
+    return Waiver(texts["gate"], texts["subject"], texts["reason"], until, version or ""), []
+
+
+def _describe(value: object) -> str:
+    return "missing" if value is None else describe_kind(value)
+
+
+def find_expired(waivers: list[Waiver], today: datetime.date, version: str) -> list[str]:
+    """A sentence for each waiver that has ended, and might count for this version."""
+    return [
+        f"{waiver.describe()} ended on {waiver.until}: mend what it is about, or decide anew and give it a later end"
+        for waiver in waivers
+        if waiver.until < today and waiver.version in ("", version)
+    ]

@@ -99,7 +99,7 @@ def test_the_plan_says_everything_that_the_stages_need(trove, request_, tmp_path
                 "schedule": {**dict.fromkeys(("start", "until", "systems", "components")), "kind": "always", "days": 0},
                 "supported": None,
                 "compression": None,
-                "gates": {},
+                "gates": {"boot": None, "upgrade": None, "difference": None},
                 "extras": [],
                 "lists": [],
                 "notes": {},

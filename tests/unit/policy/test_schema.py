@@ -53,7 +53,7 @@ def test_a_product_has_the_systems_that_its_patterns_name_and_the_project_has_th
         },
         "supported": {"days": 180, "until": None},
         "compression": {"method": "xz", "level": 6},
-        "gates": {},
+        "gates": {"boot": None, "upgrade": None, "difference": None},
         "extras": [],
         "lists": [],
         "notes": {},

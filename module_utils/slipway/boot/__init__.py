@@ -1,0 +1,1 @@
+"""Systems started under qemu, and what they say on their serial consoles."""

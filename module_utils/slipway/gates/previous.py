@@ -1,0 +1,79 @@
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The release before, as it was published: what a new one is compared with, and what it is upgraded from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import SlipwayError
+from ..release import names
+from ..release.records import Record, load_records
+from .unpacked import Packed, match_packed
+
+#: What lies beside the directory of a release that is public no more.
+WITHDRAWN = ".withdrawn.json"
+
+
+@dataclass(frozen=True)
+class Previous:
+    """One file of the release before: its deployment, as the records have it, and the published file."""
+
+    version: str
+    label: str
+    file: Packed
+    facts: Mapping[str, Any]
+    gates: Sequence[Mapping[str, Any]]
+
+
+class History:
+    """The releases of a project that were published before a version, newest first, read when they are asked for."""
+
+    def __init__(self, releases: Path, *, project: str, version: str, public: Sequence[Path] = ()) -> None:
+        self._releases = releases
+        self._project = project
+        self._public = public
+        published = {path.parent.parent.name for path in releases.glob("*/records/publication.json")}
+        self._versions = sorted(
+            (
+                each
+                for each in published
+                if names.VERSION.match(each) and names.version_key(each) < names.version_key(version)
+            ),
+            key=names.version_key,
+            reverse=True,
+        )
+        if names.is_final(version):
+            self._versions = [each for each in self._versions if names.is_final(each)]
+        self._records: dict[str, dict[str, Record]] = {}
+
+    def find(self, deployment: str) -> Previous | None:
+        """The file of the newest version that has this deployment; ``None`` if it is new."""
+        for version in self._versions:
+            records = self._read(version)
+            deployed = records.get(f"deploy-{deployment}")
+            label = f"{self._project}-{version}"
+            withdrawn = any((public / f"{label}{WITHDRAWN}").exists() for public in self._public)
+            if deployed is None or withdrawn or deployed["project"] != self._project:
+                continue
+            places = [*(public / label for public in self._public), self._releases / version / "artifacts"]
+            packaged = (records.get("package") or {"outputs": {}})["outputs"].get("files") or []
+            packed = match_packed([deployed["outputs"]], packaged, places[-1]).get(deployment)
+            if packed is None:
+                continue
+            place = next((place for place in places if (place / packed.packed).is_file()), places[-1])
+            file = Packed(packed.name, packed.sha256, packed.packed, packed.packed_sha256, place)
+            judged = (records.get("gate") or {"outputs": {}})["outputs"].get("gates") or []
+            return Previous(version, label, file, deployed["outputs"], judged)
+        return None
+
+    def _read(self, version: str) -> dict[str, Record]:
+        if version not in self._records:
+            try:
+                self._records[version] = load_records(self._releases / version / "records")
+            except (OSError, SlipwayError):
+                self._records[version] = {}  # it is the business of a run that is about it
+        return self._records[version]
