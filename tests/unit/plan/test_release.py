@@ -12,6 +12,8 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway import pro
 from ansible_collections.slipway.release.plugins.module_utils.slipway.git import remote
 from ansible_collections.slipway.release.plugins.module_utils.slipway.plan.release import make_plan
 from ansible_collections.slipway.release.plugins.module_utils.slipway.plan.request import ARCHITECTURES
+from ansible_collections.slipway.release.plugins.module_utils.slipway.policy.approval import Approval
+from ansible_collections.slipway.release.plugins.module_utils.slipway.policy.values import to_plain
 from ansible_collections.slipway.release.plugins.module_utils.slipway.release import records
 from planning import CLUSTER, HOSTS, head, refused
 
@@ -107,7 +109,7 @@ def test_the_plan_says_everything_that_the_stages_need(trove, request_, tmp_path
         ],
         "left_out": [],
         "published": [],
-        "policy": {"waivers": [], "approval": {}, "rules": {}},
+        "policy": {"waivers": [], "approval": to_plain(Approval()), "held": [], "rules": {}},
         "coordinator": "coordinator-1",
         "build_hosts": {architecture: list(hosts) for architecture, hosts in HOSTS.items()},
         "directories": {
