@@ -55,6 +55,12 @@ options:
     description: Seconds of silence after which rsync gives up.
     type: int
     default: 60
+  bwlimit:
+    description:
+      - How many bytes a second may be sent to O(host), such as V(500K) or V(2M), in units of 1024. Empty for no limit.
+    type: str
+    default: ""
+    version_added: "0.3.0"
 attributes:
   diff_mode:
     details: Lists the files that are sent.
@@ -101,6 +107,7 @@ def act(params: dict[str, Any], *, write: bool) -> dict[str, Any]:
         host=host if params["method"] == "rsync" else None,
         timeout=params["timeout"],
         idle_timeout=params["idle_timeout"],
+        limit=params["bwlimit"],
         progress=Progress(params["progress"] if write else None),
         check=not write,
     )
@@ -124,6 +131,7 @@ def main() -> None:
             "ssh_args": {"type": "str", "default": ""},
             "timeout": {"type": "int", "default": 14400},
             "idle_timeout": {"type": "int", "default": 60},
+            "bwlimit": {"type": "str", "default": ""},
         },
         required_if=[("method", "rsync", ["host"])],
     )

@@ -25,6 +25,10 @@ HOST = re.compile(
 USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\Z")
 SSH_OPTION = re.compile(r"[A-Za-z]+=[^\x00-\x1f]+\Z")
 
+#: How fast: bytes a second, in units of 1024 of them with a letter.
+LIMIT = re.compile(r"(?P<number>[0-9]{1,9})(?P<unit>[KMG]?)\Z")
+UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+
 SENT = "sent"
 #: What rsync says of the file that it sends: how many of its bytes are there.
 UNDER_WAY = re.compile(r" *(\d+) +\d+% ")
@@ -89,18 +93,21 @@ def upload_files(
     host: SshHost | None = None,
     timeout: float = 4 * 3600.0,
     idle_timeout: int = 60,
+    limit: str = "",
     progress: Progress | None = None,
     check: bool = False,
 ) -> list[str]:
     """Upload the files to ``directory`` (local, or on ``host``), only those that are missing; return the names sent.
 
     The sources' digests are checked first. ``timeout`` bounds all of it and ``idle_timeout`` a silence of
-    the other side, in seconds. ``check`` only says what would be sent.
+    the other side, in seconds. ``limit`` is how many bytes a second may go to a ``host``, such as ``2M``; none if
+    empty. ``check`` only says what would be sent.
     """
     reporter = progress or Progress(None)
     reporter.total, reporter.total_bytes = len(files), sum(file.size or 0 for file in files)
     if host is not None:
         host.check()
+    rate = _read_limit(limit)
     if not directory.is_absolute():
         raise SlipwayError("upload to", str(directory), "it is not an absolute path", do_next="Correct it.")
     if not files:
@@ -111,7 +118,21 @@ def upload_files(
     with name_refusals("upload to", str(directory)):
         if host is None:
             return _copy_files(source, files, directory, reporter, check=check)
-        return _Rsync(source, files, directory, host, timeout, idle_timeout, reporter).send(check=check)
+        return _Rsync(source, files, directory, host, timeout, idle_timeout, rate, reporter).send(check=check)
+
+
+def _read_limit(limit: str) -> int:
+    """KiB a second for rsync; 0 for no limit."""
+    found = LIMIT.match(limit)
+    rate = int(found["number"]) * UNITS[found["unit"]] >> 10 if found else 0
+    if limit and not rate:
+        raise SlipwayError(
+            "upload",
+            "the files",
+            f"the limit {limit!r} is none: give bytes a second, at least 1K, such as 500K or 2M",
+            do_next="Correct it (bwlimit in release_publish_upload) and run again.",
+        )
+    return rate
 
 
 def _check_sources(source: Path, files: Sequence[Artifact]) -> None:
@@ -161,6 +182,7 @@ class _Rsync:
     host: SshHost
     timeout: float
     idle_timeout: int
+    rate: int
     progress: Progress
 
     def send(self, *, check: bool) -> list[str]:
@@ -206,6 +228,7 @@ class _Rsync:
                 *("--no-s", "--no-old-args"),
                 *("--files-from=-", "--from0", "--checksum", "--perms", "--chmod=D755,F644", "--mkpath"),
                 *(f"--partial-dir={PARTIAL_DIRECTORY}", f"--timeout={self.idle_timeout}"),
+                *([f"--bwlimit={self.rate}"] if self.rate else []),
                 *("--info=progress1", "--no-human-readable"),
                 *("--rsh", self.host.format_remote_shell(), f"--out-format={SENT} %b %n"),
                 *options,

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Restrict an ssh key to one thing: sending files of a release to ``<directory>/<label>/`` with rsync.
 
-It is both the forced command of the key (``upload-guard <directory>``) and the login shell of the account, which
+It is both the forced command of the key (``upload-guard <directory> [<basis>]``) and the login shell of the account, which
 sshd starts as ``upload-guard -c "upload-guard <directory>"``. What the client asked for is in SSH_ORIGINAL_COMMAND.
 
 Allowed is the very command that Slipway's upload sends, and nothing that differs from it in more than the label: every
@@ -11,6 +11,9 @@ links. What the client sends is its own affair: rsync takes a file that it never
 directory of the session, ``.arriving``, and what is whole there is moved to the label's directory by us: a regular file
 of ours, with our permissions, under a name that is still free. What bears a name is finished, and is not replaced. What
 was cut off is in the label's directory ``.partial``, from where it is resumed.
+
+Where the guard was given a second directory, such as that of the release before, rsync takes what a new file has in
+common with the most similar one there from it, so that only the rest is sent. The client has no say in that.
 
 One question is answered: ``slipway-room <directory>/<label>`` tells the room and the rights there and which files have
 arrived, because a client whose transfer fails often hears of it only that the connection broke.
@@ -46,6 +49,7 @@ PARTIAL = ".partial"
 ARRIVING = ".arriving"
 ROOM = "slipway-room"
 NUMBER = re.compile(r"[0-9]{1,5}\Z")
+LIMIT = re.compile(r"[0-9]{1,12}\Z")
 #: What a client is that says nothing about it.
 IDLE_TIMEOUT = 600
 LOCK_WAIT = 30.0
@@ -66,8 +70,11 @@ class UploadRequest:
     timeout: int = IDLE_TIMEOUT
 
 
-def make_command(directory: str, asked: str | None) -> tuple[str, list[str], bool]:
-    """The release's directory, the rsync command for it without the place to write to, and whether it only looks."""
+def make_command(directory: str, asked: str | None, basis: str = "") -> tuple[str, list[str], bool]:
+    """The release's directory, the rsync command for it without the place to write to, and whether it only looks.
+
+    ``basis`` is a directory with files that new ones may resemble.
+    """
     request = parse_request(directory, asked)
     target = os.path.join(directory, request.label)
     dry = "n" in request.letters
@@ -80,6 +87,8 @@ def make_command(directory: str, asked: str | None) -> tuple[str, list[str], boo
         *([] if dry else ["--ignore-existing"]),
         f"--partial-dir={target}/{PARTIAL}",
         "--mkpath",
+        # What is the same under the same name is copied, and not left out as with --compare-dest.
+        *(["--fuzzy", "--fuzzy", f"--copy-dest={os.path.realpath(basis)}"] if basis and os.path.isdir(basis) else []),
     ]
     return target, options, dry
 
@@ -106,6 +115,8 @@ def parse_request(directory: str, asked: str | None) -> UploadRequest:
             request.timeout = min(int(value), IDLE_TIMEOUT)
         elif option in REPORTS:
             request.report = option
+        elif name == "--bwlimit" and LIMIT.match(value):
+            continue  # the client keeps it
         elif option != "--mkpath" and not (name == "--partial-dir" and value == PARTIAL):
             raise RefusedError(f"rsync's option {option!r} is not allowed")
     if not {"c", "R"} <= set(request.letters):
@@ -268,28 +279,31 @@ def _take_ownership(name: str, directory: int) -> bool:
         os.close(descriptor)
 
 
-def parse_arguments(arguments: Sequence[str], program: str) -> str:
-    """The directory that the key may send to; as a login shell only our own forced command is known."""
+def parse_arguments(arguments: Sequence[str], program: str) -> tuple[str, str]:
+    """The directory that the key may send to, and that of similar files, which may be none.
+
+    As a login shell only our own forced command is known.
+    """
     words = list(arguments)
     if words[:1] == ["-c"] and len(words) == 2:
         words = shlex.split(words[1])
         if words[:1] != [program]:
             raise RefusedError("there is no shell here")
         del words[0]
-    if len(words) != 1 or not os.path.isabs(words[0]):
+    if len(words) not in (1, 2) or not all(map(os.path.isabs, words)):
         raise RefusedError("there is no shell here")
-    return words[0].rstrip("/")
+    return words[0].rstrip("/"), words[1] if len(words) > 1 else ""
 
 
 def main(arguments: Sequence[str], program: str, environment: Mapping[str, str]) -> NoReturn:
     """Run rsync, or refuse with a sentence."""
     try:
-        directory = parse_arguments(arguments, program)
+        directory, basis = parse_arguments(arguments, program)
         asked = environment.get("SSH_ORIGINAL_COMMAND")
         if target := parse_room_request(directory, asked):
             print(*describe_room(target), sep="\n")
             sys.exit()
-        target, options, dry = make_command(directory, asked)
+        target, options, dry = make_command(directory, asked, basis)
         os.umask(0o022)
         status = run_rsync(options, target) if dry else receive(target, options, prepare(target))
     except (RefusedError, ValueError, OSError) as error:

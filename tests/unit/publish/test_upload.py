@@ -259,6 +259,24 @@ def test_rsync_reads_every_ssh_option_as_one_word(text: str) -> None:
     assert f"'Key=v{text.replace(chr(39), 2 * chr(39))}'" in command
 
 
+@pytest.mark.parametrize("limit", ["fast", "0", "1023", "-1K", "1.5M", "1T", "1K "])
+def test_a_limit_that_is_none_is_refused(tmp_path: Path, limit: str) -> None:
+    files = read_artifacts(put(tmp_path / "source", {"a": b"a"}), attempt="test")
+    with pytest.raises(SlipwayError, match="such as 500K or 2M"):
+        upload_files(tmp_path / "source", files, directory=tmp_path / "there", limit=limit)
+    assert not (tmp_path / "there").exists()
+
+
+@needs_ssh
+def test_an_upload_is_no_faster_than_its_limit(server: Sshd, tmp_path: Path) -> None:
+    files = read_artifacts(put(tmp_path / "source", {"a": content("a", 600_000)}), attempt="test")
+    host = SshHost(server.host, server.user, server.port, server.options)
+    began = time.monotonic()
+    upload_files(tmp_path / "source", files, directory=tmp_path / "there", host=host, limit="300K")
+    assert time.monotonic() - began > 1
+    assert (tmp_path / "there/a").stat().st_size == 600_000
+
+
 def test_a_relative_directory_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SlipwayError, match="it is not an absolute path"):
         upload_files(tmp_path, [], directory=Path("x"))

@@ -46,9 +46,16 @@ _spec.loader.exec_module(guard)
 class Account:
     """A private directory, and an sshd whose one key may only upload to it."""
 
-    def __init__(self, server: Sshd, top: Path, private: Path) -> None:
-        self.server, self.top, self.private = server, top, private
+    def __init__(self, server: Sshd, keys: Path, top: Path, private: Path) -> None:
+        self.server, self.keys, self.top, self.private = server, keys, top, private
         self.host = SshHost(server.host, server.user, server.port, server.options)
+        self.take_basis("")
+
+    def take_basis(self, basis: str | Path) -> None:
+        """Have the guard know of a directory with similar files."""
+        key = self.keys.read_text().split(" ssh-ed25519 ")[-1].removeprefix("ssh-ed25519 ").strip()
+        command = f"/usr/bin/python3 -I {GUARD} {self.private} {basis}".rstrip()
+        self.keys.write_text(f'restrict,command="{command}" ssh-ed25519 {key}\n')
 
     def send(self, contents: dict[str, bytes], label: str = "baserock-1.2", **options: Any) -> list[str]:
         source = self.top / f"source-{time.monotonic_ns()}"
@@ -85,9 +92,7 @@ def account(server: tuple[Sshd, Path], tmp_path: Path) -> Account:
     running, keys = server
     private = tmp_path / "private"
     private.mkdir()
-    key = keys.read_text().split(" ssh-ed25519 ")[-1].removeprefix("ssh-ed25519 ").strip()
-    keys.write_text(f'restrict,command="/usr/bin/python3 -I {GUARD} {private}" ssh-ed25519 {key}\n')
-    return Account(running, tmp_path, private)
+    return Account(running, keys, tmp_path, private)
 
 
 @needs_ssh
@@ -99,6 +104,30 @@ def test_an_upload_arrives_once_and_again_nothing_is_sent(account: Account) -> N
     assert {path.name: path.read_bytes() for path in (account.private / "baserock-1.2").iterdir()} == contents
     assert account.send(contents) == []
     assert account.send({**contents, "more": b"more"}) == ["more"]
+
+
+@needs_ssh
+def test_what_a_file_has_in_common_with_the_release_before_is_not_sent(account: Account, tmp_path: Path) -> None:
+    public, old = tmp_path / "public", content("image", 3_000_000)
+    put(public / "baserock-1.1", {"baserock-1.1-a.img": old, "same": b"same"})
+    (public / "current").symlink_to("baserock-1.1")
+    account.take_basis(public / "current")
+    new = {"baserock-1.2-a.img": old[:1_000_000] + b"a fix" + old[1_000_000:], "same": b"same", "other": b"other"}
+    put(tmp_path / "source", new)
+    names = "".join(f"{name}\n" for name in new)
+    (tmp_path / "names").write_text(names)
+    words = ("--checksum", "--perms", "--mkpath", "--partial-dir=.partial", "--out-format=%b %n", "--bwlimit=50000")
+    target = account.at(f"{account.private}/baserock-1.2/")
+    done = account.rsync(*words, f"--files-from={tmp_path / 'names'}", f"{tmp_path / 'source'}/", target)
+    assert done.returncode == 0, done.stderr
+    sent = {line.partition(" ")[2]: int(line.partition(" ")[0]) for line in done.stdout.splitlines()}
+    assert sent["baserock-1.2-a.img"] < 100_000
+    there = {path.name: path for path in (account.private / "baserock-1.2").iterdir()}
+    assert {name: path.read_bytes() for name, path in there.items()} == new
+    assert {path.stat().st_nlink for path in there.values()} == {1}
+    assert account.send(new) == []
+    (public / "current").unlink()
+    assert account.send(new, "baserock-1.3") == sorted(new)
 
 
 @needs_ssh
@@ -361,7 +390,8 @@ def test_as_a_login_shell_it_knows_only_its_own_command(arguments: list[str]) ->
 
 
 def test_the_forced_command_and_the_login_shell_agree() -> None:
-    assert guard.parse_arguments(["/p/q"], "/g") == guard.parse_arguments(["-c", "/g /p/q"], "/g") == "/p/q"
+    assert guard.parse_arguments(["/p/q"], "/g") == guard.parse_arguments(["-c", "/g /p/q"], "/g") == ("/p/q", "")
+    assert guard.parse_arguments(["-c", "/g /p/q /b"], "/g") == ("/p/q", "/b")
 
 
 def test_without_a_forced_command_nothing_is_done() -> None:
