@@ -2,8 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Restrict an ssh key to one thing: sending files of a release to ``<directory>/<label>/`` with rsync.
 
-It is both the forced command of the key (``upload-guard <directory> [<basis>]``) and the login shell of the account, which
-sshd starts as ``upload-guard -c "upload-guard <directory>"``. What the client asked for is in SSH_ORIGINAL_COMMAND.
+It is both the forced command of the key (``upload-guard <directory> [<basis>]``) and the login shell of the account,
+which sshd starts as ``upload-guard -c "upload-guard <directory>"``. What the client asked for is in SSH_ORIGINAL_COMMAND.
 
 Allowed is the very command that Slipway's upload sends, and nothing that differs from it in more than the label: every
 option is looked at, and rsync is started by us, without a shell. It cannot send anything back, delete, follow or make
