@@ -3,7 +3,8 @@
 """Restrict an ssh key to one thing: sending files of a release to ``<directory>/<label>/`` with rsync.
 
 It is both the forced command of the key (``upload-guard <directory> [<basis>]``) and the login shell of the account,
-which sshd starts as ``upload-guard -c "upload-guard <directory>"``. What the client asked for is in SSH_ORIGINAL_COMMAND.
+which sshd starts as ``upload-guard -c "upload-guard <directory>"``. What the client asked for is in
+SSH_ORIGINAL_COMMAND.
 
 Allowed is the very command that Slipway's upload sends, and nothing that differs from it in more than the label: every
 option is looked at, and rsync is started by us, without a shell. It cannot send anything back, delete, follow or make
