@@ -44,6 +44,7 @@ FLOORS: dict[str, set[str]] = {
     "mason": {"buildstream", "git", "plan"},
     "notes": {"git", "plan", "publish", "release"},
     "gates": {"boot", "cycle", "difference", "git", "image", "mason", "plan", "policy", "publish", "release"},
+    "train": {"git", "notes", "plan", "policy", "publish", "release"},
     "watch": {"deb", "distro", "git"},
     "undo": {"publish", "release"},
     "farm": {"apt", "binary", "deb", "distro", "release"},

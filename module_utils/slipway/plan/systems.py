@@ -38,6 +38,12 @@ class ResolvedSystems:
 
 def list_systems_at(repository: Path, commit: str, *, cluster: str) -> list[Plan]:
     """Every system (``name``, ``file``, ``architecture``) of a cluster at a commit that ``repository`` holds."""
+    parts = list_parts_at(repository, commit, cluster=cluster)
+    return list({system["name"]: system for systems in parts.values() for system in systems}.values())
+
+
+def list_parts_at(repository: Path, commit: str, *, cluster: str) -> dict[str, list[Plan]]:
+    """The same by the systems that files are made of: each with those that are parts of it."""
     definitions = Definitions(repository, commit, f"the definitions at {commit[:12]}")
     found = read_cluster(definitions.read_cluster(sanitise_path(cluster)), label=commit[:12], plain=False)
     resolved, faults = resolve_systems(found, definitions, ARCHITECTURES)
@@ -48,11 +54,17 @@ def list_systems_at(repository: Path, commit: str, *, cluster: str) -> list[Plan
         several="faults",
         do_next="Fix this and run again.",
     )
-    systems = {where: (resolved.file[where], resolved.architecture[where]) for where in resolved.file}
-    return [
-        {"name": resolved.name[system], "file": system[0], "architecture": system[1]}
-        for system in dict.fromkeys(systems.values())
-    ]
+    parts: dict[str, list[Plan]] = {}
+    for entry in found.systems:
+        parts.setdefault(resolved.get_name(entry.where), []).extend(
+            {
+                "name": resolved.get_name(each.where),
+                "file": resolved.file[each.where],
+                "architecture": resolved.architecture[each.where],
+            }
+            for each in entry.walk()
+        )
+    return parts
 
 
 def resolve_systems(
