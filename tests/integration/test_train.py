@@ -9,9 +9,9 @@ import shutil
 from pathlib import Path
 
 import pytest
+from publishing import tree
 
 from integration.conftest import Site, git
-from publishing import tree
 
 TRAIN = "playbooks/train.yml"
 #: A Monday to come, so that the keys of the site are older.
@@ -94,4 +94,3 @@ def test_each_product_is_released_when_it_is_due_and_keeps_its_links_when_it_is_
     records = weekly.release_directory(name(1)) / "records"
     assert not list(records.glob("*x86_32*"))
     assert git("tag", "--list", cwd=weekly.definitions).split() == [f"baserock-{name(week)}" for week in (0, 1)]
-
