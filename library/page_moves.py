@@ -88,8 +88,9 @@ EXAMPLES = r"""
 RETURN = r"""
 moved:
   description: >-
-    For each repository its C(repository) and C(branch), the C(paths) that were moved, or would be, the branch's C(head)
-    afterwards, the C(findings) with C(path), C(line) and C(text), at most 100, and their number in all, C(total).
+    For each repository its C(repository) and C(branch), the C(paths) that were moved, or would be, the C(lines) that
+    changed with C(path), C(line), C(before) and C(after), the branch's C(head) afterwards, and the C(findings) with
+    C(path), C(line) and C(text), and their number in all, C(total). At most 100 lines and findings are listed.
   returned: success
   type: list
   elements: dict
@@ -102,7 +103,7 @@ from ..module_utils.slipway.git.remote import Person
 from ..module_utils.slipway.module.diff import diff_texts
 from ..module_utils.slipway.module.options import GIT_AUTHOR
 from ..module_utils.slipway.module.report import run_module
-from ..module_utils.slipway.notes.moves import fill_rules, move_pages
+from ..module_utils.slipway.notes.moves import fill_rules, list_changed_lines, move_pages
 
 _NAMES = {"type": "list", "elements": "str", "default": []}
 RULE = {
@@ -139,6 +140,7 @@ def act(wanted: dict[str, Any], *, write: bool) -> dict[str, Any]:
             "branch": each.branch,
             "head": each.head,
             "paths": sorted(each.changed),
+            "lines": list_changed_lines(each.changed),
             "findings": each.findings,
             "total": each.total,
         }

@@ -55,6 +55,11 @@ options:
     description: Whether what changed is looked for, which needs the history of the definitions.
     type: bool
     default: true
+  rules:
+    description: Rules by which pages are moved, as the module M(slipway.release.page_moves) has them, for RV(places).
+    type: list
+    elements: dict
+    default: []
   file_changes:
     description: >-
       What changed in files that something else made, as the filter P(slipway.release.file_changes#filter) tells it.
@@ -91,6 +96,12 @@ drafts_commit:
   description: The commit of the drafts that were read. Null if there is none.
   returned: success
   type: str
+places:
+  description: >-
+    The C(url) and the C(branch) of every repository that notes, blogs and moved pages go to, and a C(name) for each.
+  returned: success
+  type: list
+  elements: dict
 findings:
   description: What is wrong with the drafts, one sentence each.
   returned: success
@@ -104,7 +115,7 @@ from typing import Any
 from ..module_utils.slipway.module.report import run_module
 from ..module_utils.slipway.notes.changes import find_changes, read_products
 from ..module_utils.slipway.notes.drafts import Drafts, Wanted, read_drafts
-from ..module_utils.slipway.notes.outline import fill_notes, outline_notes
+from ..module_utils.slipway.notes.outline import fill_notes, list_places, outline_notes
 
 SETTINGS = {
     **{name: {"type": "str", "required": True} for name in ("title", "path", "drafts")},
@@ -127,6 +138,7 @@ def act(wanted: dict[str, Any], **_: bool) -> dict[str, Any]:
         "changes": changes,
         "notes": fill_notes(outlines, plan, wanted["records"], changes=changes, drafts=drafts.texts),
         "drafts_commit": drafts.commit,
+        "places": list_places(outlines, wanted["rules"]),
         "findings": drafts.findings,
     }
 
@@ -166,6 +178,7 @@ def main() -> None:
             "drafts_repository": {"type": "str", "default": ""},
             "drafts_ref": {"type": "str", "default": "main"},
             "changes": {"type": "bool", "default": True},
+            "rules": {"type": "list", "elements": "dict", "default": []},
             "file_changes": {"type": "dict"},
             "limit": {"type": "int", "default": 200},
         },

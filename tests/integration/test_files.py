@@ -135,7 +135,7 @@ def test_page_list_mail_and_report_tell_of_it(site: Site) -> None:
     assert {file["type"] for file in release["files"]} >= {"rawdisk", "efi"}
     (mail,) = (site.state / "mail/new").iterdir()
     text = mail.read_text()
-    assert f"SHA-256 {hashlib.sha256(b'kernel').hexdigest()}" in text
+    assert f"SHA-256: {hashlib.sha256(b'kernel').hexdigest()}" in text
     assert "Systems" not in text
     assert "commit" not in text
     report = (site.state / "releases/1.0/report.html").read_text()

@@ -118,6 +118,21 @@ def move_pages(
     return moved
 
 
+def list_changed_lines(changed: Texts) -> list[dict[str, Any]]:
+    """The first lines that differ, each as it was and is."""
+    lines = [
+        {"path": escape_line(path), "line": number, "before": _clip(before), "after": _clip(after)}
+        for path, texts in sorted(changed.items())
+        for number, (before, after) in enumerate(zip(*(text.splitlines() for text in texts), strict=False), 1)
+        if before != after
+    ]
+    return lines[:MOST_FINDINGS]
+
+
+def _clip(line: str) -> str:
+    return escape_line(line)[:MOST_LINE]
+
+
 class _Pages:
     """The pages of one repository at a head, as rules change them."""
 
@@ -152,7 +167,7 @@ class _Pages:
 
     def _find(self, path: str, text: str) -> list[Finding]:
         return [
-            {"path": escape_line(path), "line": number, "text": escape_line(line)[:MOST_LINE]}
+            {"path": escape_line(path), "line": number, "text": _clip(line)}
             for number, line in enumerate(text.splitlines(), 1)
             if any(mention.search(line) for mention in self.mentions)
         ]

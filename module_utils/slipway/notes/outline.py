@@ -57,7 +57,7 @@ def fill_notes(
     filled: list[dict[str, Any]] = []
     for outline in outlines:
         name, is_main = outline["name"], outline["kind"] == "main"
-        written = drafts.get(name) or {}
+        written = {part: text.strip("\n") for part, text in (drafts.get(name) or {}).items() if text.strip()}
         deployments = [each for each in _list_deployments(plan) if is_main or each.get("product") == name]
         names = [each["file"] for each in deployments]
         used = {each.get("system_name") for each in deployments}
@@ -79,6 +79,22 @@ def fill_notes(
         each["products"] = [other for other in filled if other["kind"] == "product"] if each["kind"] == "main" else []
         each["main"] = {key: filled[0][key] for key in ("title", "url", "path")}
     return filled
+
+
+def list_places(outlines: Sequence[Plain], rules: Sequence[Plain]) -> list[dict[str, str]]:
+    """Each branch that notes, blogs and pages which rules move are committed to: ``name url branch``."""
+    blogs = [each["blog"] for each in outlines if each["blog"]]
+    named = (
+        [("wiki", each) for each in outlines]
+        + [("website", each) for each in rules]
+        + [("blog", each) for each in blogs]
+    )
+    places = {
+        (str(each["repository"]), str(each.get("branch") or "main")): name
+        for name, each in reversed(named)
+        if each["repository"]
+    }
+    return [{"name": name, "url": url, "branch": branch} for (url, branch), name in reversed(places.items())]
 
 
 def _outline(plan: Plain, said: Plain, *, name: str, title: str, kind: str) -> dict[str, Any]:
