@@ -408,3 +408,41 @@ def test_the_module_sends_by_smtp_unless_the_record_says_so(server: Smtpd) -> No
     assert len(server.mails) == 1
     assert "mutually exclusive" in run_module("announcement_mail", {**arguments, "maildir": "/x"})["msg"]
     assert "one of the following" in run_module("announcement_mail", MAIL)["msg"]
+
+
+def test_one_mail_to_all_of_an_earlier_version_counts_for_each_list(tmp_path: Path, server: Smtpd) -> None:
+    earlier, recipients = tmp_path / "announcement.json", ["a@example.org", "b@example.org"]
+    mail = announcement.compose_mail(**{**MAIL, "recipients": recipients})
+    server.refuses = {"b@example.org"}
+    announcement.send_once(relay(server), mail, journal=earlier)
+    server.refuses = set()
+    for address, changed in (("a@example.org", False), ("b@example.org", True), ("c@example.org", True)):
+        single = announcement.compose_mail(**{**MAIL, "recipients": [address]})
+        words: dict[str, Any] = {"journal": tmp_path / f"{address}.json", "earlier": earlier}
+        assert announcement.send_once(relay(server), single, **words).changed == changed
+        assert not announcement.send_once(relay(server), single, **words).changed
+    assert [to for to, _ in server.mails] == [["a@example.org"], ["b@example.org"], ["c@example.org"]]
+
+
+def test_one_mail_whose_fate_is_unknown_is_unknown_for_each_list(tmp_path: Path, server: Smtpd) -> None:
+    earlier = tmp_path / "announcement.json"
+    server.answers = {".": "gone"}
+    mail = announcement.compose_mail(**{**MAIL, "recipients": ["a@example.org"]})
+    with pytest.raises(SlipwayError, match="It may have been sent"):
+        announcement.send_once(relay(server), mail, journal=earlier)
+    server.answers = {}
+    words: dict[str, Any] = {"journal": tmp_path / "a.json", "earlier": earlier}
+    with pytest.raises(SlipwayError, match="it may have been sent at 20"):
+        announcement.send_once(relay(server), mail, **words)
+    announcement.send_once(relay(server), mail, **words, arrived=True)
+    assert not announcement.send_once(relay(server), mail, **words).changed
+    assert len(server.mails) == 1
+
+
+def test_a_mail_that_its_reader_took_away_is_not_delivered_again_to_a_maildir(tmp_path: Path) -> None:
+    mail, maildir = announcement.compose_mail(**MAIL), tmp_path / "mail"
+    assert announcement.deliver_once(maildir, mail, journal=tmp_path / "a.json")
+    (delivered,) = (maildir / "new").iterdir()
+    delivered.unlink()
+    assert not announcement.deliver_once(maildir, mail, journal=tmp_path / "a.json")
+    assert announcement.deliver_once(maildir, mail, journal=tmp_path / "a.json", again=True)
