@@ -27,6 +27,7 @@ POLICY = {
         },
     }
 }
+ON_CHANGE = {"schedule": {"on_change": {"systems": 1}}}
 
 
 @pytest.fixture
@@ -68,6 +69,16 @@ def bytes_of(site: Site) -> dict[str, str]:
     return {path: said for path, said in tree(site.public).items() if path.startswith("baserock-2") and "/" in path}
 
 
+def change_definitions(site: Site) -> None:
+    """A commit that makes other systems."""
+    work = site.base / "work"
+    git("clone", "--quiet", str(site.definitions), str(work), cwd=site.base)
+    hello = work / "elements/hello.bst"
+    hello.write_text(hello.read_text().replace("hello from", "good day from"))
+    git("-c", "user.name=a", "-c", "user.email=a@b", "commit", "--quiet", "--all", "--message=change", cwd=work)
+    git("push", "--quiet", "origin", "HEAD", cwd=work)
+
+
 def test_each_product_is_released_when_it_is_due_and_keeps_its_links_when_it_is_not(weekly: Site) -> None:
     said, changed = run(weekly, 0, check=True)
     assert f"baserock and small would be released as {name(0)}" in said
@@ -94,3 +105,12 @@ def test_each_product_is_released_when_it_is_due_and_keeps_its_links_when_it_is_
     records = weekly.release_directory(name(1)) / "records"
     assert not list(records.glob("*x86_32*"))
     assert git("tag", "--list", cwd=weekly.definitions).split() == [f"baserock-{name(week)}" for week in (0, 1)]
+
+    changing = {"products": {**POLICY["products"], "small": {**POLICY["products"]["small"], **ON_CHANGE}}}
+    said, _ = run(weekly, 1, check=True, release_policy=changing)
+    assert f"small {name(0)}" in said
+    assert f"0 systems changed since {name(0)}, 1 would be enough" in said
+    change_definitions(weekly)
+    said, _ = run(weekly, 1, check=True, release_policy=changing)
+    assert f"1 system changed since {name(0)} (tiny-system-x86_32)" in said
+    assert f"small would be released as {name(1)}.1" in said

@@ -1,0 +1,103 @@
+"""What changed of a product is found in the definitions, and by the artifact keys where a build tool tells them."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
+from ansible_collections.slipway.release.plugins.module_utils.slipway.policy.due import Changes
+from ansible_collections.slipway.release.plugins.module_utils.slipway.policy.schema import read_policy
+from ansible_collections.slipway.release.plugins.module_utils.slipway.train.changes import find_changes, open_snapshot
+from planning import Trove
+
+CLUSTER = """\
+name: release
+kind: cluster
+systems:
+- morph: systems/base.bst
+  arch: x86_64
+  deploy: {base: {type: tar, location: base.tar}}
+  subsystems:
+  - {morph: systems/initramfs.bst, arch: x86_64, deploy: {initramfs: {type: initramfs, location: boot/i}}}
+- {morph: systems/devel.bst, arch: x86_64, deploy: {devel: {type: tar, location: devel.tar}}}
+"""
+SYSTEM = "kind: compose\nbuild-depends: [{parts}]\n"
+SOURCE = "kind: manual\nsources:\n- {{kind: git, url: 'x:{name}', ref: {ref}}}\n"
+POLICY = {
+    "products": {
+        "acme": {"schedule": {"on_change": {"systems": 1, "components": 1}}},
+        "devel": {"systems": ["devel"], "schedule": {"on_change": {"components": 1}}},
+    }
+}
+
+
+def source(name: str, digit: str) -> dict[str, str]:
+    return {f"components/{name}.bst": SOURCE.format(name=name, ref=digit * 40)}
+
+
+@pytest.fixture
+def trove(tmp_path: Path) -> Trove:
+    made = Trove(tmp_path)
+    made.make()
+    files = {"clusters/release.morph": CLUSTER, "project.conf": "name: example\n"}
+    for system, parts in (("base", "zlib"), ("initramfs", "busybox"), ("devel", "gcc")):
+        files[f"systems/{system}.bst"] = SYSTEM.format(parts=f"components/{parts}.bst")
+        files |= source(parts, "1")
+    made.commit(files)
+    return made
+
+
+def compare(trove: Trove, before: str, now: str, product: str = "acme", **options: object) -> Changes:
+    policy, faults = read_policy(POLICY, project="acme")
+    assert not faults
+    wanted = next(each for each in policy.products if each.name == product)
+    with ExitStack() as stack:
+        old, new = (
+            stack.enter_context(open_snapshot(str(trove.bare), commit, cluster="clusters/release.morph", policy=policy))
+            for commit in (before, now)
+        )
+        return find_changes(wanted, old, new, **{"manifest": {}, "keys": None, **options})
+
+
+def test_a_product_changes_with_its_own_components_and_those_of_the_parts_of_its_systems(trove: Trove) -> None:
+    first = trove.run("rev-parse", "HEAD")
+    second = trove.commit(source("busybox", "2"))
+    third = trove.commit(source("gcc", "2"))
+    assert compare(trove, first, first) == Changes(systems=[], components=[])
+    assert compare(trove, first, second) == Changes(systems=["initramfs"], components=["busybox"])
+    assert compare(trove, first, third, "devel") == Changes(systems=None, components=["gcc"])
+    assert compare(trove, second, third) == Changes(systems=[], components=[])
+
+
+def test_keys_say_more_than_the_definitions_where_they_are_known(trove: Trove) -> None:
+    first = trove.run("rev-parse", "HEAD")
+    manifest = {"systems": [{"name": "base", "key": "a"}, {"name": "initramfs", "key": "b"}]}
+    same = compare(trove, first, first, manifest=manifest, keys={"base": "a", "initramfs": "b"})
+    assert same == Changes(systems=[], components=[])
+    other = compare(trove, first, first, manifest=manifest, keys={"base": "c", "initramfs": "b"})
+    assert other == Changes(systems=["base"], components=[])
+
+
+def test_a_system_that_is_new_or_gone_is_a_change(trove: Trove) -> None:
+    first = trove.run("rev-parse", "HEAD")
+    cluster = CLUSTER + "- {morph: systems/extra.bst, arch: x86_64, deploy: {e: {type: tar, location: e.tar}}}\n"
+    second = trove.commit({"clusters/release.morph": cluster, "systems/extra.bst": "kind: compose\n"})
+    assert compare(trove, first, second).systems == ["extra"]
+    assert compare(trove, second, first).systems == ["extra"]
+
+
+def test_products_that_do_not_fit_the_cluster_are_refused(trove: Trove) -> None:
+    policy, _faults = read_policy({"products": {"x": {"systems": ["nothing"]}}}, project="acme")
+    head = trove.run("rev-parse", "HEAD")
+    with open_snapshot(str(trove.bare), head, cluster="clusters/release.morph", policy=policy) as snapshot:
+        with pytest.raises(SlipwayError, match="no system of the cluster is called nothing; there are base, devel"):
+            snapshot.list_products()
+
+
+def test_a_commit_that_is_none_is_refused(trove: Trove) -> None:
+    policy, _faults = read_policy({}, project="acme")
+    with pytest.raises(SlipwayError, match="it is no commit"):
+        with open_snapshot(str(trove.bare), "--upload-pack=x", cluster="c", policy=policy):
+            pass
