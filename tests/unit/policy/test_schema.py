@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import datetime
+import re
+from pathlib import Path
 
 import pytest
+import yaml
 from ansible_collections.slipway.release.plugins.module_utils.slipway.policy.schema import (
     assign_systems,
     describe_product,
     read_policy,
 )
 
+ROOT = Path(__file__).parents[3]
+DOCS, EXAMPLES = ROOT / "docs/policy.md", ROOT / "examples/policies"
 WHOLE = {
     "products": {
         "genivi": {
@@ -109,3 +114,13 @@ def test_the_products_own_faults_are_told_of_each():
     assert "leave it out; the project's own product has what no other names" in own
     assert "is no name of a product" in name
     assert "it is a number, not a mapping" in kind
+
+
+@pytest.mark.parametrize("path", [DOCS, *sorted(EXAMPLES.glob("*.yml"))], ids=lambda path: path.name)
+def test_the_policies_that_are_shown_are_read_without_a_fault(path: Path):
+    text = path.read_text(encoding="utf-8")
+    texts = re.findall(r"^```yaml\n(.*?)^```$", text, re.MULTILINE | re.DOTALL) if path.suffix == ".md" else [text]
+    policies = [found["release_policy"] for each in texts if "release_policy" in (found := yaml.safe_load(each))]
+    assert policies
+    for policy in policies:
+        assert read(policy, project="acme")[1] == []

@@ -91,13 +91,14 @@ def test_a_system_that_is_new_or_gone_is_a_change(trove: Trove) -> None:
 def test_products_that_do_not_fit_the_cluster_are_refused(trove: Trove) -> None:
     policy, _faults = read_policy({"products": {"x": {"systems": ["nothing"]}}}, project="acme")
     head = trove.run("rev-parse", "HEAD")
-    with open_snapshot(str(trove.bare), head, cluster="clusters/release.morph", policy=policy) as snapshot:
-        with pytest.raises(SlipwayError, match="no system of the cluster is called nothing; there are base, devel"):
-            snapshot.list_products()
+    opened = open_snapshot(str(trove.bare), head, cluster="clusters/release.morph", policy=policy)
+    says = "no system of the cluster is called nothing; there are base, devel"
+    with opened as snapshot, pytest.raises(SlipwayError, match=says):
+        snapshot.list_products()
 
 
 def test_a_commit_that_is_none_is_refused(trove: Trove) -> None:
     policy, _faults = read_policy({}, project="acme")
-    with pytest.raises(SlipwayError, match="it is no commit"):
-        with open_snapshot(str(trove.bare), "--upload-pack=x", cluster="c", policy=policy):
-            pass
+    opened = open_snapshot(str(trove.bare), "--upload-pack=x", cluster="c", policy=policy)
+    with pytest.raises(SlipwayError, match="it is no commit"), opened:
+        pass
