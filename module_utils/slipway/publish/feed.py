@@ -91,6 +91,7 @@ def _list_release(release: Mapping[str, Any]) -> dict[str, Any]:
         "page": quote(release["page"]),
         "notes": quote(name_notes(release["label"])) if release["notes"] is not None else None,
         "notes_url": release["notes_url"],
+        "inputs": release["inputs"],
         "signed_by": release["key"]["fingerprint"] if release["key"] else None,
         "withdrawn": _list_withdrawal(release["withdrawn"]),
         "commit": next((fact["value"] for fact in release["facts"] if fact["name"] == "commit"), None),

@@ -124,6 +124,11 @@ def name_notes(label: str) -> str:
     return f"{label}.md"
 
 
+def name_inputs(label: str) -> str:
+    """What a release was made from and with."""
+    return f"{label}.inputs.json"
+
+
 def describe_site(site: Site) -> dict[str, Any]:
     """What pages, feed and list show, as plain values; the releases newest first, and the label of the current one."""
     releases, keys = list_releases(site), read_keys(read_key_file(site.public))
@@ -280,6 +285,7 @@ def _describe_release(site: Site, release: Release, keys: list[KeyWords], curren
         **_describe_products(site, release),
         "notes_url": site.find_notes_url(release),
         "notes": site.read_notes(release),
+        "inputs": quote(inputs) if (site.public / (inputs := name_inputs(release.label))).is_file() else None,
         "key": _find_key(release.signature, keys),
         "count": len(release.files),
         "size": size,

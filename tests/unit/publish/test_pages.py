@@ -457,6 +457,7 @@ def test_words_from_outside_stay_words(commit: str, title: str, name: str) -> No
             "date": "d",
             "supported_until": "s",
             "withdrawn": None,
+            "inputs": None,
             "signed": True,
             "summed": True,
             "source": None,

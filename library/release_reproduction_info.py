@@ -1,0 +1,111 @@
+#!/usr/bin/python
+
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: release_reproduction_info
+short_description: Query a published release, and whether what was made again is the same
+version_added: "0.3.0"
+author: The Slipway developers (@slipway)
+description:
+  - Reads C(SHA256SUMS) and C(manifest.json) in the directory of a published release, and C(<label>.inputs.json) beside
+    it. With O(directory), compares them with what was packaged there.
+  - That a file differs is a failure that names it, and each input that differs too.
+  - Does not look at the signature of the published release.
+extends_documentation_fragment:
+  - slipway.release.connection.https
+  - slipway.release.attributes.info_module
+  - slipway.release.attributes
+options:
+  reference:
+    description: The address (file, http or https) of the directory of the published release.
+    type: str
+    required: true
+  directory:
+    description: The directory in which the release was packaged again. Without it nothing is compared.
+    type: path
+  files:
+    description: What was packaged, as M(slipway.release.release_package) returned it.
+    type: list
+    elements: dict
+    default: []
+  inputs:
+    description: The text of C(release_inputs) for what was made now.
+    type: str
+    default: "{}"
+"""
+
+EXAMPLES = r"""
+- name: Compare what was made with what was published
+  slipway.release.release_reproduction_info:
+    reference: https://download.example.org/baserock-26.47
+    directory: "{{ release_plan.directories.artifacts }}"
+    files: "{{ release_records.package.outputs.files }}"
+"""
+
+RETURN = r"""
+commit:
+  description: The commit of the definitions that the published release was made of. Null if it was not of any.
+  returned: success
+  type: str
+products:
+  description: The products that its files are of, as its manifest says. Empty if it says none.
+  returned: success
+  type: list
+  elements: str
+same:
+  description: The files that are the same.
+  returned: success
+  type: list
+  elements: str
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from ..module_utils.slipway.errors import SlipwayError
+from ..module_utils.slipway.files import read_regular
+from ..module_utils.slipway.gates.reproduction import compare_release, fetch_reference
+from ..module_utils.slipway.module.options import CONNECTION_HTTPS
+from ..module_utils.slipway.module.report import run_module
+
+
+def act(params: dict[str, Any], **_: bool) -> dict[str, Any]:
+    reference = fetch_reference(params["reference"], ca_path=params["ca_path"])
+    same: list[str] = []
+    if params["directory"]:
+        path = Path(params["directory"]) / "manifest.json"
+        try:
+            manifest = json.loads(read_regular(path))
+        except (OSError, ValueError) as error:
+            raise SlipwayError("read", str(path), str(error), do_next="Package it first.") from error
+        same = compare_release(reference, params["files"], manifest, json.loads(params["inputs"]))
+    listed = reference.manifest.get("files") or []
+    commit = reference.manifest.get("commit")
+    return {
+        "changed": False,
+        "commit": commit if isinstance(commit, str) else None,
+        "products": sorted({each["product"] for each in listed if isinstance(each, dict) and each.get("product")}),
+        "same": same,
+    }
+
+
+def main() -> None:
+    run_module(
+        act,
+        {
+            **CONNECTION_HTTPS,
+            "reference": {"type": "str", "required": True},
+            "directory": {"type": "path"},
+            "files": {"type": "list", "elements": "dict", "default": []},
+            "inputs": {"type": "str", "default": "{}"},
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()

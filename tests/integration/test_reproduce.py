@@ -1,0 +1,36 @@
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A published release is made again from what it says of itself, and what differs is named."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from integration.conftest import Site, git, tree
+
+PLAYBOOK = "playbooks/reproduce.yml"
+
+
+def test_a_release_is_made_again_with_the_same_bytes_and_a_changed_input_is_named(
+    released: Site, tmp_path: Path
+) -> None:
+    site = released.copied(tmp_path)
+    said = json.loads((site.public / "baserock-26.47.inputs.json").read_text())
+    assert said["definitions"]["commit"] == git("rev-parse", "refs/tags/baserock-26.47^{commit}", cwd=site.definitions)
+    assert said["definitions"]["url"] is None, "a directory of this machine"
+    assert {"bst", "pigz"} <= said["tools"].keys()
+    assert all(system["key"] for system in said["systems"])
+    before = tree(site.public), git("for-each-ref", cwd=site.definitions)
+    ran = site.play(PLAYBOOK, version="26.47")
+    assert ran.status == 0, ran.text
+    assert "baserock-26.47 is reproduced: all " in ran.text.replace("\n", " ")
+    made = site.state / "reproduced/releases/26.47/artifacts/SHA256SUMS"
+    assert made.read_bytes() == (site.public / "baserock-26.47/SHA256SUMS").read_bytes()
+    assert (tree(site.public), git("for-each-ref", cwd=site.definitions)) == before
+    other = str(tmp_path / "other")
+    ran = site.play(PLAYBOOK, version="26.47", release_reproduce_directory=other, release_package_level=1)
+    assert ran.status != 0
+    assert "input: manifest.compression.level was 6, is 1" in ran.message
+    assert "baserock-26.47-" in ran.message
+    assert (tree(site.public), git("for-each-ref", cwd=site.definitions)) == before
