@@ -77,6 +77,12 @@ release: ## Release on this machine: make release VERSION=X.Y [ARGS="--check --d
 	@ansible-playbook playbooks/provision.yml release.yml $(ARGS) \
 	  -e "$$(python -c 'import json, os; print(json.dumps({"version": os.environ["VERSION"]}))')"
 
+.PHONY: train
+train: export SLIPWAY_COMMAND := make train$(if $(ARGS), ARGS="$(ARGS)")
+train: ## Release on this machine what is due [ARGS="--check" only tells]
+	@$(MAKE) --no-print-directory --silent setup $(VENV)/boot.stamp
+	@ansible-playbook playbooks/provision.yml playbooks/train.yml $(ARGS)
+
 .PHONY: new
 new: export PROJECT := $(PROJECT)
 new: export DIRECTORY := $(or $(DIRECTORY),../$(PROJECT))
