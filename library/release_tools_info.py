@@ -26,7 +26,7 @@ options:
     required: true
   understood:
     description:
-      - From which release on Morph understands which versions of the format.
+      - From which release on Morph understands which versions of the format. Empty is what Morph's own history says.
     type: list
     elements: dict
     default: []

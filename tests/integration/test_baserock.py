@@ -34,6 +34,7 @@ SYSTEM = "e50e2199a53186cd7c555fa52ae90280a4532900cacbca7c5d0fb7ae9a4e8b22.syste
 CHUNK = f"{'7' * 64}.chunk.test-chunk-runtime"
 PROVISION = ("playbooks/provision.yml", "--tags", "coordinator")
 FILES = {
+    "VERSION": "version: 8\n",
     "clusters/release.morph": """
 name: release
 kind: cluster

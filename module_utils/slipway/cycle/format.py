@@ -18,8 +18,25 @@ from ..escape import escape_line
 from ..release.names import VERSION, version_key
 from ..yamltext import NotPlainError, read
 
+#: What is said of definitions for Morph that do not say it, as its oldest.
+UNSAID = "no file VERSION"
 #: The files that say it.
 FILES = ("VERSION", "project.conf")
+#: From which of Baserock's releases on (year and week) Morph understands which versions, by its own history: the list
+#: of supported versions, in sourceresolver.py from March 2015 and in definitions_version.py from August 2015.
+UNDERSTOOD: tuple[dict[str, Any], ...] = (
+    {"from": "15.11", "versions": [0, 1]},
+    {"from": "15.15", "versions": [0, 1, 2]},
+    {"from": "15.18", "versions": [0, 1, 2, 3]},
+    {"from": "15.21", "versions": [0, 1, 2, 3, 4]},
+    {"from": "15.24", "versions": [0, 1, 2, 3, 4, 5]},
+    {"from": "15.30", "versions": [3, 4, 5]},
+    {"from": "15.31", "versions": [3, 4, 5, 6]},
+    {"from": "15.38", "versions": [6]},
+    {"from": "15.42", "versions": [6, 7]},
+    {"from": "16.12", "versions": [7]},
+    {"from": "16.13", "versions": [7, 8]},
+)
 _NUMBER = re.compile(r"[0-9]{1,6}\Z")
 _BUILDSTREAM = re.compile(r"([0-9]{1,6})\.([0-9]{1,6})")
 
@@ -72,18 +89,20 @@ def _make_error(file: str, on: str, found: str) -> SlipwayError:
     return SlipwayError("read the format of the definitions from", f"{file} of {on}", found, do_next="Correct it.")
 
 
-def find_format_fault(wanted: Format, release: str, *, table: Sequence[Mapping[str, Any]]) -> str | None:
+def find_format_fault(wanted: Format, release: str, *, table: Sequence[Mapping[str, Any]] = ()) -> str | None:
     """Why the build tool of ``release`` does not understand definitions of this format, as half a sentence.
 
-    ``release`` is a version of BuildStream, or the Baserock release whose Morph it is. The ``table`` has for Morph from
-    which release on which versions are understood; what it says nothing of is not refused.
+    ``release`` is a version of BuildStream, or the release whose Morph it is. The ``table`` is as :data:`UNDERSTOOD`,
+    which counts if it is empty; what it says nothing of is not refused.
     """
     if wanted.tool == "buildstream":
         return _find_buildstream_fault(wanted, release)
     if not VERSION.match(release):
         return None
     key = version_key(release)
-    rows = [row for row in table if VERSION.match(str(row["from"])) and version_key(str(row["from"])) <= key]
+    rows = [
+        row for row in table or UNDERSTOOD if VERSION.match(str(row["from"])) and version_key(str(row["from"])) <= key
+    ]
     if not rows:
         return None
     last = max(rows, key=lambda row: version_key(str(row["from"])))

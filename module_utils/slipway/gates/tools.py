@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..cycle.format import FILES, Format, find_format_fault, read_format
+from ..cycle.format import FILES, UNSAID, Format, find_format_fault, read_format
 from ..cycle.held import merge_lists, read_held_file
 from ..errors import SlipwayError
 from ..git.remote import list_remote_refs
@@ -67,6 +67,8 @@ def report_tools(plan: Mapping[str, Any], wanted: Surroundings) -> ToolReport:
         return ToolReport([str(error)])
     previous = _read_previous(plan)
     tools = _list_tools(plan, previous, wanted)
+    if stated is None and any(system["file"].endswith(".morph") for system in plan["systems"]):
+        stated = Format("morph", "0", UNSAID)
     if stated is not None:
         _judge_format(found, stated, tools, on=on, table=wanted.table)
     held = merge_lists(list(wanted.held), listed)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
-import yaml
 from ansible_collections.slipway.release.plugins.module_utils.slipway.cycle.format import (
     Format,
     find_format_fault,
@@ -13,8 +10,6 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway.cycle.form
 )
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
 
-ROOT = Path(__file__).resolve().parents[3]
-TABLE = yaml.safe_load((ROOT / "roles/release_preflight/defaults/main.yml").read_text())["release_preflight_understood"]
 EIGHT = Format("morph", "8", "VERSION")
 
 
@@ -60,7 +55,13 @@ def test_a_file_that_says_nothing_of_use_is_refused(files: dict[str, bytes], fau
     ],
 )
 def test_the_table_knows_which_morph_understands_what(release: str, version: str, fault: str | None) -> None:
-    assert find_format_fault(Format("morph", version, "VERSION"), release, table=TABLE) == fault
+    assert find_format_fault(Format("morph", version, "VERSION"), release) == fault
+
+
+def test_a_project_with_other_numbers_has_a_table_of_its_own() -> None:
+    table = [{"from": "1.2", "versions": [9]}]
+    assert find_format_fault(EIGHT, "1.3", table=table) == "it understands 9 only"
+    assert find_format_fault(EIGHT, "1.1", table=table) is None
 
 
 @pytest.mark.parametrize(
@@ -74,4 +75,4 @@ def test_the_table_knows_which_morph_understands_what(release: str, version: str
     ],
 )
 def test_buildstream_is_a_minimum_within_a_major_version(least: str, release: str, fault: str | None) -> None:
-    assert find_format_fault(Format("buildstream", least, "project.conf"), release, table=[]) == fault
+    assert find_format_fault(Format("buildstream", least, "project.conf"), release) == fault

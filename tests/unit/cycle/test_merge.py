@@ -191,7 +191,6 @@ def test_the_module_merges_what_file_and_policy_name_and_unlists_it(definitions:
         "version": "26.47",
         "held": [{"branch": "sam/format-9", "until": "26.47", "why": ""}],
         "file": "held.yml",
-        "understood": [{"from": "16.13", "versions": [7, 8]}],
         "name": "Team",
         "email": "team@example.org",
         "epoch": 1_700_000_000,

@@ -7,13 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from ansible_collections.slipway.release.plugins.module_utils.slipway.gates.tools import Surroundings, report_tools
 from ansible_collections.slipway.release.plugins.module_utils.slipway.policy.held import Held
 from ansible_collections.slipway.release.plugins.module_utils.slipway.release.records import keep_record
 
-ROOT = Path(__file__).resolve().parents[3]
-TABLE = yaml.safe_load((ROOT / "roles/release_preflight/defaults/main.yml").read_text())["release_preflight_understood"]
 PEOPLE = ["-c", "user.name=Anne", "-c", "user.email=anne@example.org"]
 
 
@@ -57,10 +54,11 @@ class Site:
                 "path": "baserock/definitions",
                 "commit": self.git("rev-parse", "master"),
             },
+            "systems": [{"file": "systems/base.morph"}],
             "remote": {"previous_tag": previous and f"baserock-{previous}"},
             "directories": {"release": str(self.base / "releases" / version)},
         }
-        return report_tools(plan, Surroundings(**{"table": TABLE, "same": "ignore", **more}))
+        return report_tools(plan, Surroundings(**{"same": "ignore", **more}))
 
 
 @pytest.fixture
@@ -93,6 +91,13 @@ def test_a_reason_makes_it_a_warning(site: Site) -> None:
     assert all(each.endswith("; ignored, because Morph of 16.13 was patched") for each in found.warnings)
     assert len(found.warnings) == 2
     assert found.facts["format"] == {"tool": "morph", "version": "9"}
+
+
+def test_definitions_without_a_version_are_those_of_the_oldest_morph(site: Site) -> None:
+    site.commit()
+    assert site.report("15.25", "15.24").findings == []
+    (finding,) = site.report("15.30", "15.29").findings
+    assert "is in version 0 of Morph's definitions format (no file VERSION), and the Morph of baserock-15.30" in finding
 
 
 def test_the_first_release_has_no_release_before(site: Site) -> None:
