@@ -106,6 +106,11 @@ def test_each_product_is_released_when_it_is_due_and_keeps_its_links_when_it_is_
     assert not list(records.glob("*x86_32*"))
     assert git("tag", "--list", cwd=weekly.definitions).split() == [f"baserock-{name(week)}" for week in (0, 1)]
 
+    again = weekly.release(name(1), tags="package")
+    assert (again.status, again.changed) == (0, []), again.text
+    other = weekly.release(name(1), tags="package", products="small")
+    assert "release_products is small now, but this version was begun with baserock" in other.message
+
     changing = {"products": {**POLICY["products"], "small": {**POLICY["products"]["small"], **ON_CHANGE}}}
     said, _ = run(weekly, 1, check=True, release_policy=changing)
     assert f"small {name(0)}" in said
