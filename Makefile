@@ -106,6 +106,10 @@ debs: $(VENV)/debs.stamp ## Take the example's stacks and packages from source t
 	@ansible-playbook examples/stacks/sources.yml $(ARGS)
 	@for distro in $$DISTROS; do ansible-playbook playbooks/debs_release.yml -e "distro=$$distro" $(ARGS); done
 
+.PHONY: release-vm
+release-vm: $(VENV)/release.stamp ## Make the disk of a machine that makes releases, see docs/release-vm.md
+	@ansible-playbook playbooks/release_vm.yml $(ARGS)
+
 .PHONY: lab
 lab: $(VENV)/lab.stamp ## Bring up several hosts on this machine, as root [HOSTS="coordinator download"]
 	@scripts/lab up $(HOSTS)
@@ -133,6 +137,10 @@ dist: $(VENV)/test.stamp ## Build the collection's tarball, install it and check
 .PHONY: test-ansible
 test-ansible: $(VENV)/test.stamp ## Try newer versions of Ansible on a Debian 13, as root
 	@pytest -n 0 tests/compatibility $(ARGS)
+
+.PHONY: test-release-vm
+test-release-vm: $(VENV)/test.stamp ## Make a release in a release VM, under qemu; by hand, some ten minutes without KVM
+	@pytest -n 0 tests/vm $(ARGS)
 
 .PHONY: release-collection
 release-collection: export VERSION := $(VERSION)
