@@ -13,8 +13,8 @@ author: The Slipway developers (@slipway)
 description:
   - Puts Slipway's checkout, Ansible and the build tools into a Debian base, and makes a disk of it that boots.
   - Needs no root. What is installed is installed in a sandbox of bubblewrap, by the base's own Python.
-  - The disk is the file C(release-vm-<12 hex digits>.img), by its SHA-256. It is made anew when something that goes in has
-    changed, and the old one stays.
+  - The disk is the file C(release-vm-<12 hex digits>.img), by its SHA-256. It is made anew when something that goes in
+    has changed, and the old one stays.
 extends_documentation_fragment:
   - slipway.release.progress
   - slipway.release.attributes.no_diff
@@ -26,7 +26,8 @@ options:
     required: true
   base:
     description:
-      - The base, an archive that M(slipway.release.debian_base) made. It has a kernel, an initramfs, systemd, sshd and Python.
+      - The base, an archive that M(slipway.release.debian_base) made, with a kernel, an initramfs, systemd, sshd and
+        Python.
       - In check mode it may be empty, for one that is not made yet.
     type: path
     required: true
@@ -69,7 +70,9 @@ options:
     type: str
     default: ""
   constraints:
-    description: The versions of the build tools, as the text of a constraints file. Without it those that this checkout is tested with.
+    description:
+      - The versions of the build tools, as the text of a constraints file. Without it those that this checkout is
+        tested with.
     type: str
     default: ""
   wheels:
@@ -100,7 +103,9 @@ EXAMPLES = r"""
 
 RETURN = r"""
 image:
-  description: The path, size in bytes, bytes on the disk (stored), sha256 and format of the disk; empty in check mode, if there is none.
+  description:
+    - The path, size in bytes, bytes on the disk (stored), sha256 and format of the disk.
+    - In check mode it is empty if there is none.
   returned: success
   type: dict
 """

@@ -1,4 +1,4 @@
-"""A release VM under qemu, for those who have no cloud: docs/release-vm.md. What is started here ends here, with its disk."""
+"""A release VM under qemu, for those who have no cloud: docs/release-vm.md. It ends here, disk and all."""
 
 from __future__ import annotations
 
@@ -105,13 +105,16 @@ def find_image(cache: Path) -> Path:
         return Path(json.loads((cache / "vm/release-vm.json").read_text(encoding="utf-8"))["path"])
     except (OSError, ValueError, KeyError) as error:
         raise SlipwayError(
-            "start", "a release VM", f"there is none in {cache}/vm", do_next="Make it: make release-vm, or name one by --image."
+            "start",
+            "a release VM",
+            f"there is none in {cache}/vm",
+            do_next="Make it: make release-vm, or name one by --image.",
         ) from error
 
 
 @functools.cache
 def has_kvm() -> bool:
-    """Whether a machine runs under KVM: that its device can be opened is not enough, a firmware has to say something."""
+    """Whether a machine runs under KVM: its device can be opened where it does not work, so a firmware has to speak."""
     if not os.access("/dev/kvm", os.R_OK | os.W_OK):
         return False
     words = [PROGRAM, "-accel", "kvm", "-cpu", "host", "-machine", "q35", "-m", "64", "-nodefaults", "-display", "none"]
@@ -122,7 +125,9 @@ def has_kvm() -> bool:
         try:
             with selectors.DefaultSelector() as selector:
                 selector.register(process.stdout or 0, selectors.EVENT_READ)
-                return bool(selector.select(PROBE)) and bool(os.read(process.stdout.fileno(), 1) if process.stdout else b"")
+                return bool(selector.select(PROBE)) and bool(
+                    os.read(process.stdout.fileno(), 1) if process.stdout else b""
+                )
         finally:
             process.kill()
 
@@ -143,7 +148,10 @@ def format_command(given: argparse.Namespace, place: Place, *, kvm: bool) -> lis
     for number, (path, kind, fixed) in enumerate(disks):
         about = f"if=none,id=disk{number},format={kind},file={_escape(path)},discard=unmap"
         words += ["-drive", f"{about}{',readonly=on' if fixed else ''}"]
-        words += ["-device", f"virtio-blk-pci,drive=disk{number}{',bootindex=0' if number == 0 and not given.kernel else ''}"]
+        words += [
+            "-device",
+            f"virtio-blk-pci,drive=disk{number}{',bootindex=0' if number == 0 and not given.kernel else ''}",
+        ]
     if given.kernel:
         words += ["-kernel", str(given.kernel), "-initrd", str(given.initrd), "-append", given.append]
     return words
@@ -157,20 +165,28 @@ def prepare(given: argparse.Namespace, place: Place) -> None:
     """Make what the machine needs; nothing of it is left if that fails."""
     for program, package in ((PROGRAM, "qemu-system-x86"), (IMAGES, "qemu-utils"), ("mke2fs", "e2fsprogs")):
         if shutil.which(program, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin") is None:
-            raise SlipwayError("start", "a release VM", f"{program} is not installed", do_next=f"Say: apt-get install {package}")
+            raise SlipwayError(
+                "start", "a release VM", f"{program} is not installed", do_next=f"Say: apt-get install {package}"
+            )
     if lab_process.find_running(place.record) is not None:
-        raise SlipwayError("start", "a release VM", f"one runs in {place.directory}", do_next="Say: scripts/release-vm stop")
+        raise SlipwayError(
+            "start", "a release VM", f"one runs in {place.directory}", do_next="Say: scripts/release-vm stop"
+        )
     image = (given.image or find_image(given.cache)).resolve()
     if not image.is_file():
         raise SlipwayError("start", str(image), "there is no such file", do_next="Make it: make release-vm")
     if not given.seed.exists():
-        raise SlipwayError("read", str(given.seed), "there is no such directory", do_next="Say who may log in: docs/release-vm.md")
+        raise SlipwayError(
+            "read", str(given.seed), "there is no such directory", do_next="Say who may log in: docs/release-vm.md"
+        )
     with contextlib.closing(socket.socket()) as tried:
         tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             tried.bind(("127.0.0.1", given.port))
         except OSError as error:
-            raise SlipwayError("use the port", str(given.port), error.strerror or "", do_next="Name another one by --port.") from error
+            raise SlipwayError(
+                "use the port", str(given.port), error.strerror or "", do_next="Name another one by --port."
+            ) from error
     place.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     place.forget()
     if given.seed.is_dir():
@@ -180,13 +196,28 @@ def prepare(given: argparse.Namespace, place: Place) -> None:
     if given.state:
         make_state(given.state, given.state_size)
     kind = "qcow2" if image.suffix == ".qcow2" else "raw"
-    _run(IMAGES, "create", "-q", "-f", "qcow2", "-F", kind, "-b", str(image), str(place.overlay), given.disk, what="make the disk of")
+    _run(
+        IMAGES,
+        "create",
+        "-q",
+        "-f",
+        "qcow2",
+        "-F",
+        kind,
+        "-b",
+        str(image),
+        str(place.overlay),
+        given.disk,
+        what="make the disk of",
+    )
 
 
 def follow(given: argparse.Namespace, place: Place, *, echo: bool) -> int:
     """Run a machine until it is off, or has had its hours; then throw it away."""
     kvm = has_kvm()
-    sys.stdout.write(f"Starting a release VM {'under KVM' if kvm else 'without KVM, which is slow'}; its console: {place.console}\n")
+    sys.stdout.write(
+        f"Starting a release VM {'under KVM' if kvm else 'without KVM, which is slow'}; its console: {place.console}\n"
+    )
     sys.stdout.flush()
     command = format_command(given, place, kvm=kvm)
     deadline = time.monotonic() + given.hours * 3600
@@ -206,7 +237,7 @@ def follow(given: argparse.Namespace, place: Place, *, echo: bool) -> int:
                     if log.tell() < LOG_BYTES:
                         log.write(data)
                     if echo:
-                        sys.stdout.buffer.raw.write(escape_terminal(data.decode("utf-8", "replace")).encode())
+                        os.write(1, escape_terminal(data.decode("utf-8", "replace")).encode())
                     if time.monotonic() > deadline and not stopping["at"]:
                         stop(0, None)
                     if stopping["at"] and time.monotonic() > stopping["at"]:
@@ -297,7 +328,16 @@ def start(given: argparse.Namespace) -> int:
 def _repeat(given: argparse.Namespace) -> list[str]:
     """The options once more, for the process that runs the machine; paths whole, since it is in another directory."""
     words = ["--directory", str(given.directory), "--cache", str(given.cache), "--seed", str(given.seed.resolve())]
-    words += ["--port", str(given.port), "--cpus", str(given.cpus), "--memory", str(given.memory), "--hours", str(given.hours)]
+    words += [
+        "--port",
+        str(given.port),
+        "--cpus",
+        str(given.cpus),
+        "--memory",
+        str(given.memory),
+        "--hours",
+        str(given.hours),
+    ]
     words += ["--isolated"] if given.isolated else []
     for name in ("state", "kernel", "initrd"):
         words += [f"--{name}", str(getattr(given, name).resolve())] if getattr(given, name) else []
@@ -346,9 +386,16 @@ def parse_arguments(words: Sequence[str]) -> argparse.Namespace:
     common = argparse.ArgumentParser(add_help=False)
     place = Path(os.environ.get("SLIPWAY_STATE") or home / "slipway") / "release-vm"
     common.add_argument("--directory", type=Path, default=place, help="of the machine while it runs")
-    common.add_argument("--cache", type=Path, default=Path(os.environ.get("SLIPWAY_CACHE") or cache), help=argparse.SUPPRESS)
+    common.add_argument(
+        "--cache", type=Path, default=Path(os.environ.get("SLIPWAY_CACHE") or cache), help=argparse.SUPPRESS
+    )
     machine = argparse.ArgumentParser(add_help=False, parents=[common])
-    machine.add_argument("--seed", type=Path, required=True, help="the directory with user-data, inventory/ and secrets/, or a disk of it")
+    machine.add_argument(
+        "--seed",
+        type=Path,
+        required=True,
+        help="the directory with user-data, inventory/ and secrets/, or a disk of it",
+    )
     machine.add_argument("--image", type=Path, help="the disk to start; by default that of `make release-vm`")
     machine.add_argument("--state", type=Path, help="the disk that is kept; it is made if absent")
     machine.add_argument("--state-size", default="40G")

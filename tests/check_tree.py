@@ -42,14 +42,10 @@ FLOORS: dict[str, set[str]] = {
     "approval": {"git", "policy"},
     "cycle": {"git", "policy", "release"},
     "mason": {"buildstream", "git", "plan"},
-<<<<<<< HEAD
     "notes": {"git", "plan", "publish", "release"},
     "gates": {"boot", "cycle", "difference", "git", "image", "mason", "plan", "policy", "publish", "release"},
     "train": {"git", "notes", "plan", "policy", "publish", "release"},
-=======
-    "gates": {"git", "mason", "publish"},
     "vm": {"host", "image", "release"},
->>>>>>> b814c65 (Make the disk of a machine that makes releases, and start it under qemu)
     "watch": {"deb", "distro", "git"},
     "undo": {"publish", "release"},
     "farm": {"apt", "binary", "deb", "distro", "release"},

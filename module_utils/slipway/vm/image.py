@@ -49,7 +49,7 @@ PROGRAMS = ("usr/lib/slipway/vm", "usr/lib/slipway/release", "usr/local/bin/rele
 
 @dataclass(frozen=True)
 class Wanted:
-    """What an image is made of. ``files`` is a directory that is laid over the tree; ``program`` runs in the machine."""
+    """What an image is made of. ``files`` is a directory to lay over the tree; ``program`` runs in the machine."""
 
     base: Path
     software: Software
@@ -69,12 +69,14 @@ class Wanted:
         for top in (*tops, self.files, self.program):
             for path in sorted(path for path in _walk(top) if is_shipped(path.relative_to(top))):
                 digest.update(f"\0{path.relative_to(top)}\0{stat.S_IMODE(path.lstat().st_mode):o}\0".encode())
-                digest.update(os.readlink(path).encode() if path.is_symlink() else path.read_bytes() if path.is_file() else b"")
+                digest.update(
+                    os.readlink(path).encode() if path.is_symlink() else path.read_bytes() if path.is_file() else b""
+                )
         return digest.hexdigest()
 
 
 def ensure_image(wanted: Wanted, directory: Path, *, progress: Progress, write: bool = True) -> dict[str, Any]:
-    """The image in ``directory``, made if there is none of the same input: its path, size, digest, whether it was made."""
+    """The image in ``directory``, made if there is none of the same input: path, size, digest, whether it was made."""
     _check(wanted)
     key = wanted.key()
     found = _find(directory, key)
@@ -111,7 +113,16 @@ def _make(wanted: Wanted, directory: Path, *, key: str, progress: Progress) -> d
         tree.mkdir()
         with gzip.open(wanted.base, "rb") as packed, base.open("xb") as plain:
             shutil.copyfileobj(packed, plain, MIB)
-        words = ["tar", "--extract", "--no-same-owner", "--no-same-permissions", "--file", str(base), "--directory", str(tree)]
+        words = [
+            "tar",
+            "--extract",
+            "--no-same-owner",
+            "--no-same-permissions",
+            "--file",
+            str(base),
+            "--directory",
+            str(tree),
+        ]
         run(words, attempt="unpack", on=wanted.base.name)
         (tree / "tmp").mkdir(exist_ok=True)
         progress.step("the base is unpacked")

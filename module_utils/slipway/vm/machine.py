@@ -171,10 +171,10 @@ class Machine:
         self.run(["chgrp", "--recursive", ACCOUNT, *mine])
         if "ssh-key" in seed.secrets:
             self._bind_forgotten(".ssh")
-            path = given / ".ssh/id_ed25519"
-            write_atomic(path, seed.secrets["ssh-key"].strip() + b"\n", mode=0o600)
-            public = run(["ssh-keygen", "-y", "-P", "", "-f", str(path)], attempt="read the key", on="secrets/ssh-key")
-            write_atomic(path.with_suffix(".pub"), public.stdout.encode())
+            key = given / ".ssh/id_ed25519"
+            write_atomic(key, seed.secrets["ssh-key"].strip() + b"\n", mode=0o600)
+            public = run(["ssh-keygen", "-y", "-P", "", "-f", str(key)], attempt="read the key", on="secrets/ssh-key")
+            write_atomic(key.with_suffix(".pub"), public.stdout.encode())
             self.run(["chown", "--recursive", f"{ACCOUNT}:{ACCOUNT}", str(given / ".ssh")])
         if "signing-key.asc" in seed.secrets:
             self._bind_forgotten("gnupg")

@@ -24,7 +24,7 @@ from .machine import CHECKOUT, make_environment
 UNIT = "slipway-release.service"
 REQUEST = Path("/run/slipway/request.json")
 LOG = Path("/var/log/slipway/release.log")
-#: What may be said of a release. Variables are no part of it: they decide what is run, and by that who can read the keys.
+#: What may be said of a release. Variables are no part of it: they decide what is run, and so who can read the keys.
 VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.~+_-]{0,63}\Z")
 LIST = re.compile(r"[a-z0-9][a-z0-9_-]*(,[a-z0-9][a-z0-9_-]*)*\Z")
 POLL = 1.0

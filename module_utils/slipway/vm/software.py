@@ -19,7 +19,16 @@ from .machine import CHECKOUT
 
 #: What a release needs of a checkout.
 SHIPPED = (
-    *("action_plugins", "ansible.cfg", "callbacks", "collections", "constraints.txt", "doc_fragments", "docs", "examples"),
+    *(
+        "action_plugins",
+        "ansible.cfg",
+        "callbacks",
+        "collections",
+        "constraints.txt",
+        "doc_fragments",
+        "docs",
+        "examples",
+    ),
     *("filter_plugins", "galaxy.yml", "inventory", "library", "LICENSE", "lookup_plugins", "meta", "module_utils"),
     *("playbooks", "plugins", "release.yml", "requirements.txt", "roles"),
 )
@@ -30,7 +39,17 @@ TOOLS = "/opt/slipway/buildstream"
 LIBRARIES = ("/usr/lib/python3", "/usr/lib/python3.*", "/opt/slipway")
 TIMEOUT = 3600.0
 #: Bytecode that Python takes as it is: what it was made of does not change, or its package makes it anew.
-COMPILE = ("-m", "compileall", "-q", "-j", "0", "--invalidation-mode", "unchecked-hash", "-x", r"/(templates?|test|tests)/")
+COMPILE = (
+    "-m",
+    "compileall",
+    "-q",
+    "-j",
+    "0",
+    "--invalidation-mode",
+    "unchecked-hash",
+    "-x",
+    r"/(templates?|test|tests)/",
+)
 
 
 @dataclass(frozen=True)
@@ -73,7 +92,9 @@ def install(software: Software, tree: Path, *, log: Path) -> None:
     """Make both Python environments, with the tree's own Python, and compile all."""
     shutil.copy("/etc/resolv.conf", tree / "etc/resolv.conf")  # for pip; what is made here of the base's own stays here
     constraints = (software.checkout / "constraints.txt").read_text(encoding="utf-8")
-    _make_environment(f"{CHECKOUT}/.venv", software.read_controller(), constraints, software=software, tree=tree, log=log)
+    _make_environment(
+        f"{CHECKOUT}/.venv", software.read_controller(), constraints, software=software, tree=tree, log=log
+    )
     pinned = software.constraints or (software.checkout / "roles/build_tools/files/buildstream.txt").read_text("utf-8")
     _make_environment(TOOLS, BUILD_TOOLS, pinned, software=software, tree=tree, log=log)
     places = [f"/{path.relative_to(tree)}" for each in LIBRARIES for path in tree.glob(each.lstrip("/"))]
@@ -95,7 +116,9 @@ def _make_environment(
     wanted.write_text(constraints, encoding="utf-8")
     more = ["--no-index", f"--find-links={software.wheels}"] if software.wheels else []
     words = [f"{CHECKOUT}/collections", directory, " ".join(packages), "/tmp/constraints.txt", "--no-compile", *more]  # noqa: S108
-    share = tuple(path for path in (software.wheels, "/etc/pip.conf", "/etc/ssl/certs") if path and os.path.exists(path))
+    share = tuple(
+        path for path in (software.wheels, "/etc/pip.conf", "/etc/ssl/certs") if path and os.path.exists(path)
+    )
     _run_inside(["/usr/bin/python3", "-IBc", script, *words, *software.pip_args], tree=tree, log=log, share=share)
     wanted.unlink()
 
@@ -107,9 +130,30 @@ def _run_inside(
     shown = [word for path in share for word in ("--ro-bind", path, path)]
     run(
         [
-            *("bwrap", "--unshare-user", "--unshare-pid", "--unshare-ipc", "--uid", "0", "--gid", "0", "--die-with-parent"),
+            *(
+                "bwrap",
+                "--unshare-user",
+                "--unshare-pid",
+                "--unshare-ipc",
+                "--uid",
+                "0",
+                "--gid",
+                "0",
+                "--die-with-parent",
+            ),
             *("--bind", str(tree), "/", "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/run", "--tmpfs", "/var/tmp"),  # noqa: S108
-            *(*shown, "--chdir", "/", "--setenv", "HOME", "/root", "--setenv", "PATH", "/usr/sbin:/usr/bin:/sbin:/bin", "--"),
+            *(
+                *shown,
+                "--chdir",
+                "/",
+                "--setenv",
+                "HOME",
+                "/root",
+                "--setenv",
+                "PATH",
+                "/usr/sbin:/usr/bin:/sbin:/bin",
+                "--",
+            ),
             *words,
         ],
         attempt="install into the release VM:",

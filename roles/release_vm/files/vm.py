@@ -57,7 +57,7 @@ def release(words: list[str]) -> int:
             do_next="Look why: systemctl status slipway-seed slipway-site",
         )
     begins = 0 if request is None else releasing.start(request)
-    return releasing.follow(sys.stdout.buffer.raw.write, begins=begins)
+    return releasing.follow(lambda data: os.write(1, data), begins=begins)
 
 
 def main(name: str, words: list[str]) -> int:
