@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ..errors import SlipwayError
 from ..files import write_atomic
@@ -44,7 +45,10 @@ class Request:
 
     def make_words(self) -> list[str]:
         """Ansible's command."""
-        variables = {"version": self.version, **({"products": self.products} if self.products else {})}
+        variables: dict[str, Any] = {"version": self.version}
+        variables |= {"products": self.products} if self.products else {}
+        # Who approves must be somebody else, where a policy asks for that.
+        variables |= {"release_approval_releaser": [self.person]} if self.person else {}
         words = ["ansible-playbook", "release.yml", "-e", json.dumps(variables)]
         words += ["--tags", self.tags] if self.tags else []
         return words + (["--check", "--diff"] if self.check else [])

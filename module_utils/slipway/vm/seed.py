@@ -103,6 +103,7 @@ class _Reader:
 
     def read_seed(self) -> Seed:
         user = self._read_mapping(USER, needed=True)
+        unreadable = bool(self.faults)
         meta = self._read_mapping(META, needed=False)
         self._check_words(user, USER_KEYS, where=USER)
         site = self._mapping(user.get("slipway"), where=f"{USER}: slipway")
@@ -110,7 +111,7 @@ class _Reader:
         named = user.get("hostname") or meta.get("local-hostname")
         seed = Seed(
             hostname=self._read_hostname(named),
-            people=tuple(self._read_people(user.get("users"))),
+            people=() if unreadable else tuple(self._read_people(user.get("users"))),
             host_keys=self._read_host_keys(user.get("ssh_keys")),
             inventory=self._read_files(INVENTORY, site),
             secrets=self._read_files(SECRETS, site),

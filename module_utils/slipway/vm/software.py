@@ -8,6 +8,7 @@ import fnmatch
 import os
 import re
 import shutil
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,9 +117,10 @@ def _make_environment(
     wanted.write_text(constraints, encoding="utf-8")
     more = ["--no-index", f"--find-links={software.wheels}"] if software.wheels else []
     words = [f"{CHECKOUT}/collections", directory, " ".join(packages), "/tmp/constraints.txt", "--no-compile", *more]  # noqa: S108
-    share = tuple(
-        path for path in (software.wheels, "/etc/pip.conf", "/etc/ssl/certs") if path and os.path.exists(path)
-    )
+    # Where this machine's pip is told to look is shown to that of the tree.
+    links = make_pip_environment(sys.executable).get("PIP_FIND_LINKS", "").split()
+    places = (software.wheels, *links, "/etc/pip.conf", "/etc/ssl/certs", "/usr/share/ca-certificates")
+    share = tuple(path for path in places if path.startswith("/") and os.path.exists(path))
     _run_inside(["/usr/bin/python3", "-IBc", script, *words, *software.pip_args], tree=tree, log=log, share=share)
     wanted.unlink()
 
@@ -159,7 +161,7 @@ def _run_inside(
         attempt="install into the release VM:",
         on=os.path.basename(words[0]),
         do_next="Look into the log, and see that pip reaches its index or the wheels.",
-        env=make_pip_environment("python3"),
+        env=make_pip_environment(sys.executable),
         timeout=TIMEOUT,
         log=log,
         ok_codes=ok_codes,
