@@ -14,7 +14,8 @@ from ..process import run
 from .boot import BIOS, EFI_NAMES, Files, find_kernel_faults, format_arguments, make_plain_name, take_files
 from .job import MIB, Job, program_path, read_size
 
-BOOTS = ("efi", "bios", "both")
+#: What a disk is started by, by the value of ``BOOT``; ``both`` is all that there is on the architecture.
+BOOTS = ("efi", "bios", "uboot", "both")
 #: Large enough for FAT32, which UEFI asks for, and for two small kernels.
 DEFAULT_SIZE = "48M"
 SMALLEST_SIZE = 34 * MIB
@@ -39,12 +40,20 @@ def find_boot_faults(settings: Mapping[str, str]) -> list[str]:
 
 def find_firmware_faults(architecture: str, settings: Mapping[str, str]) -> list[str]:
     """Which firmware of ``BOOT`` an architecture has not."""
-    boot = settings.get("BOOT", "")
-    if boot in ("bios", "both") and architecture not in BIOS:
-        return [f"BOOT is {boot}, but {architecture} has no BIOS: say efi"]
-    if boot == "efi" and architecture not in EFI_NAMES:
-        return [f"BOOT is efi, but it is not known how {architecture} boots by EFI"]
+    boot, known = settings.get("BOOT", ""), list_firmware(architecture)
+    if boot == "both" and len(known) != 2:
+        return [f"BOOT is both, but {architecture} boots by {' and '.join(known)} alone"]
+    if boot not in ("", "both", *known):
+        return [f"BOOT is {boot}, but {architecture} boots by {' or '.join(known)}"]
     return []
+
+
+def list_firmware(architecture: str) -> list[str]:
+    """What an architecture boots by."""
+    return [
+        *(["bios"] if architecture in BIOS else ["uboot"]),
+        *(["efi"] if architecture in EFI_NAMES else []),
+    ]
 
 
 def read_boot_size(settings: Mapping[str, str]) -> int:
@@ -54,25 +63,27 @@ def read_boot_size(settings: Mapping[str, str]) -> int:
 
 def write_esp(job: Job, image: Path, *, root_uuid: str, root_partition: str) -> None:
     """Write the file system to ``image``. With an initramfs the root file system is found by its own UUID."""
-    boot = job.settings["BOOT"]
+    boots = list_firmware(job.architecture) if job.settings["BOOT"] == "both" else [job.settings["BOOT"]]
     efi = EFI_NAMES.get(job.architecture, "")
     loader = f"usr/lib/systemd/boot/efi/systemd-boot{efi}.efi"
-    files = take_files(job, others=(loader,) if boot != "bios" else ())
+    files = take_files(job, others=(loader,) if "efi" in boots else ())
     root = f"UUID={root_uuid}" if files.initramfs else f"PARTUUID={root_partition}"
     arguments = format_arguments(job, root)
     entry = make_plain_name(job.label)
     contents: dict[str, Path | str] = {f"{entry}/linux": files.kernel}
     if files.initramfs:
         contents[f"{entry}/initramfs"] = files.initramfs
-    if boot != "bios":
+    if "efi" in boots:
         contents[f"EFI/BOOT/BOOT{efi.upper()}.EFI"] = files.others[loader]
         contents["loader/loader.conf"] = f"timeout 0\ndefault {entry}.conf\n"
         contents[f"loader/entries/{entry}.conf"] = _format_entry(job, files, entry=entry, arguments=arguments)
-    if boot != "efi":
+    if "bios" in boots:
         contents["syslinux.cfg"] = _format_syslinux(files, entry=entry, arguments=arguments)
+    if "uboot" in boots:
+        contents["extlinux/extlinux.conf"] = _format_extlinux(files, entry=entry, arguments=arguments)
     _check_room(job, contents)
     _write_fat(job, image, contents)
-    if boot != "efi":
+    if "bios" in boots:
         _run(job, ["syslinux", "--install", image.name], cwd=image.parent)
 
 
@@ -95,8 +106,13 @@ def _format_syslinux(files: Files, *, entry: str, arguments: str) -> str:
     serial = next((word for word in arguments.split() if word.startswith("console=ttyS")), "").partition("ttyS")[2]
     port, _comma, rate = serial.partition(",")
     lines = [f"SERIAL {port} {rate or 115200}"] if port.isdigit() and (rate or "1").isdigit() else []
-    lines += [f"SAY syslinux: starting {entry}", f"DEFAULT {entry}", "PROMPT 0"]
-    lines += [f"LABEL {entry}", f"  LINUX /{entry}/linux"]
+    lines += [f"SAY syslinux: starting {entry}", "PROMPT 0"]
+    return "\n".join([*lines, _format_extlinux(files, entry=entry, arguments=arguments)])
+
+
+def _format_extlinux(files: Files, *, entry: str, arguments: str) -> str:
+    """What U-Boot reads, and syslinux as well."""
+    lines = [f"DEFAULT {entry}", f"LABEL {entry}", f"  LINUX /{entry}/linux"]
     lines += [f"  INITRD /{entry}/initramfs"] if files.initramfs else []
     return "\n".join([*lines, f"  APPEND {arguments}", ""])
 
