@@ -66,7 +66,7 @@ options:
       compression:
         description: Whether it is published as it is, or compressed.
         type: str
-        choices: [none, gzip]
+        choices: [none, gzip, xz, zstd]
         default: none
   exclude:
     description: Patterns of paths that are not released.
@@ -178,7 +178,7 @@ from ..module_utils.slipway.release.durations import find_last_durations
 FILE = {
     "path": {"type": "str", "required": True},
     **{name: {"type": "str", "default": ""} for name in ("name", "system", "architecture", "type")},
-    "compression": {"type": "str", "choices": ["none", "gzip"], "default": "none"},
+    "compression": {"type": "str", "choices": ["none", "gzip", "xz", "zstd"], "default": "none"},
 }
 
 

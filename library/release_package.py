@@ -11,8 +11,8 @@ short_description: Compress, list, and sign the files of a release
 version_added: "0.1.0"
 author: The Slipway developers (@slipway)
 description:
-  - Makes C(<image>.gz) of every image, with the same bytes on every run and on any number of cores. With
-    O(compression=none) images are taken as they are, with their names.
+  - Makes C(<image>.gz), C(.xz) or C(.zst) of every image, with the same bytes on every run and on any number of cores.
+    With O(compression=none) images are taken as they are, with their names.
   - Adds C(manifest.json), C(SHA256SUMS) over all of these, one C(<file>.sha256) each, and C(SHA256SUMS.asc), a detached
     OpenPGP signature.
   - An image with another digest than O(files) says is a failure. Compressed bytes are hashed as they are written.
@@ -31,7 +31,7 @@ options:
   files:
     description:
       - The images, each a dictionary of C(name), C(size) in bytes and C(sha256).
-      - C(compression) is what is done with it, if that is not O(compression).
+      - C(compression) is what is done with it, if that is not O(compression), and C(compression_level) how hard.
       - Further keys, such as C(system) and C(architecture), go into the manifest.
       - In check mode C(size) and C(sha256) may be null, for images that are not made yet.
     type: list
@@ -46,9 +46,11 @@ options:
     type: str
     required: true
   compression:
-    description: Whether images are compressed, or taken with the bytes that they have.
+    description:
+      - How images are compressed, or that they are taken with the bytes that they have.
+      - V(xz) and V(zstd) since 0.2.0.
     type: str
-    choices: [gzip, none]
+    choices: [gzip, xz, zstd, none]
     default: gzip
     version_added: "0.2.0"
   paths:
@@ -59,7 +61,9 @@ options:
     default: {}
     version_added: "0.2.0"
   level:
-    description: How hard gzip tries, from 1 to 9. Another level makes other bytes.
+    description:
+      - How hard gzip tries, from 1 to 9. Another level makes other bytes.
+      - Images that are compressed by something else have a level of their own, 6 for xz and 10 for zstd.
     type: int
     default: 6
     choices: [1, 2, 3, 4, 5, 6, 7, 8, 9]
@@ -132,14 +136,14 @@ from ..module_utils.slipway.module.report import run_module
 from ..module_utils.slipway.process import read_version
 from ..module_utils.slipway.progress import Progress
 from ..module_utils.slipway.publish import package
-from ..module_utils.slipway.release import pigz
+from ..module_utils.slipway.release import compression
 
 
 def act(params: dict[str, Any], *, write: bool) -> dict[str, Any]:
-    images = package.read_images(params["files"], known=write, compression=params["compression"], paths=params["paths"])
+    images = package.read_images(params["files"], known=write, method=params["compression"], paths=params["paths"])
     tools = {"gpg": read_version("gpg", "--version").rsplit(" ", 1)[-1]}
-    if any(image.compression == package.GZIP for image in images):
-        tools["pigz"] = pigz.read_version()
+    for method in sorted({image.compression for image in images} - {package.NONE}):
+        tools[compression.METHODS[method].program] = compression.read_version(method)
     done = package.package_release(
         Path(params["images"]),
         images,

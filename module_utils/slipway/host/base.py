@@ -24,7 +24,7 @@ from ..files import write_atomic
 from ..locks import hold_flock
 from ..process import run
 from ..progress import Progress
-from ..release import pigz
+from ..release import compression
 from ..release.records import format_json
 from ..tar import make_member, write_permissions
 from .modules import BUILTIN, MODULE, choose_modules, read_module
@@ -170,8 +170,8 @@ def _make_base(recipe: Recipe, directory: Path, *, progress: Progress) -> Base:
             modules=recipe.modules,
         )
         (work / "raw.tar").unlink()
-        packed = pigz.compress_file(
-            work / "base.tar", work / "base.tar.gz", level=LEVEL, threads=pigz.MIN_THREADS, accept=lambda _: None
+        packed = compression.compress_file(
+            work / "base.tar", work / "base.tar.gz", level=LEVEL, threads=compression.MIN_THREADS, accept=lambda _: None
         )
         file = f"{recipe.name}-{packed.sha256[:12]}.tar.gz"
         (work / "base.tar.gz").replace(directory / file)

@@ -37,7 +37,7 @@ SYSTEM_FILE = re.compile(r"[A-Za-z0-9._/-]+\Z")
 SUFFIXES = (".morph", ".bst")
 MAX_NAME = 128
 #: What packaging adds to a file's name.
-PACKAGED = ("", ".gz", ".sha256", ".gz.sha256")
+PACKAGED = ("", ".sha256", *(f"{suffix}{more}" for suffix in (".gz", ".xz", ".zst") for more in ("", ".sha256")))
 #: Morph took this as another word for that.
 SAME_ARCHITECTURE = {"armv7": "armv7l"}
 

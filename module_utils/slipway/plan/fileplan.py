@@ -16,6 +16,7 @@ from pathlib import Path
 from ..errors import SlipwayError, refuse
 from ..escape import escape_line
 from ..release import names
+from ..release.compression import find_suffix
 from ..release.records import Record, load_record, load_records
 from .filenames import find_facts, find_location_fault, find_other_version, name_public_file
 from .found import MAGIC, MOST, Found, Selection, Wanted, clip_faults, open_directory, select_files
@@ -187,7 +188,7 @@ def _find_faults(selection: Selection, deployments: Sequence[Plan]) -> list[str]
         if fault := find_location_fault(location, deployment["file"]):
             faults.append(f"{location!r} {fault}; rename it, or give it a name in release_files")
             continue
-        packed = deployment["file"] + (".gz" if deployment["compression"] == "gzip" else "")
+        packed = deployment["file"] + find_suffix(deployment["compression"])
         claims = {packed: repr(found.path), f"{packed}.sha256": f"the checksum file of {found.path!r}"}
         clash = next((name for name in claims if name in taken), None)
         if clash is not None:

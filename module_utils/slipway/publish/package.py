@@ -19,7 +19,7 @@ from .. import openpgp
 from ..errors import SlipwayError, name_refusals, refuse
 from ..files import copy_hashed, make_directory, open_regular, remove_leftover, replace_file, write_atomic
 from ..progress import Progress
-from ..release import pigz
+from ..release import compression
 from ..release.artifact import Artifact, check_name, find_differences, inspect_files, read_artifacts
 from ..release.records import format_json
 from .directory import SUMS as SUMS
@@ -31,7 +31,8 @@ SIGNATURE = "SHA256SUMS.asc"
 JOURNAL = ".unfinished.json"
 MANIFEST_FORMAT = 1
 REPORT_INTERVAL = 10.0
-GZIP, NONE = COMPRESSIONS = ("gzip", "none")
+GZIP, NONE = compression.GZIP, compression.NONE
+COMPRESSIONS = (*compression.METHODS, NONE)
 #: What is said of an image and is no fact about it.
 NO_FACTS = {"name", "size", "sha256", "compression", "compression_level"}
 
@@ -52,11 +53,12 @@ class Image:
     facts: Mapping[str, Any]
     path: str
     compression: str = GZIP
+    level: int | None = None
 
     @property
     def packed(self) -> str:
         """The name that it is published under."""
-        return self.artifact.name if self.compression == NONE else f"{self.artifact.name}.gz"
+        return self.artifact.name + compression.find_suffix(self.compression)
 
 
 @dataclass(frozen=True)
@@ -88,20 +90,26 @@ class _Work:
     progress: Progress
     level: int
     made: list[str] = field(default_factory=list)
-    tool: str = ""
+    tools: dict[str, str] = field(default_factory=dict)
+
+    def read_tool(self, method: str) -> str:
+        """The version of the program that compresses so."""
+        if method not in self.tools:
+            self.tools[method] = compression.read_version(method)
+        return self.tools[method]
 
 
 def read_images(
     values: Iterable[Mapping[str, Any]],
     *,
     known: bool = True,
-    compression: str = GZIP,
+    method: str = GZIP,
     paths: Mapping[str, str] | None = None,
 ) -> list[Image]:
     """Check what the deploy records say of the images: ``{name, size, sha256, ...facts}``, sorted by name.
 
     ``paths`` says, by name, where images are that have another path than their name. An image may have a
-    ``compression`` of its own.
+    ``compression`` and a ``compression_level`` of its own.
     """
     listed = list(values)
     checked = read_artifacts(listed, attempt="package the images", known=known)
@@ -111,7 +119,8 @@ def read_images(
             artifact,
             {key: fact for key, fact in said[artifact.name].items() if key not in NO_FACTS},
             (paths or {}).get(artifact.name, artifact.name),
-            said[artifact.name].get("compression") or compression,
+            said[artifact.name].get("compression") or method,
+            said[artifact.name].get("compression_level"),
         )
         for artifact in checked
     ]
@@ -124,6 +133,11 @@ def _refuse_images(images: Sequence[Image]) -> None:
         f"{image.artifact.name} has the compression {image.compression!r}, and not one of {', '.join(COMPRESSIONS)}"
         for image in images
         if image.compression not in COMPRESSIONS
+    ]
+    faults += [
+        f"{image.artifact.name} has the level {image.level}, which {image.compression} has not"
+        for image in images
+        if image.level is not None and image.compression in COMPRESSIONS and image.level not in _list_levels(image)
     ]
     faults += [
         f"{image.artifact.name} has the path {image.path!r}, which is none below the directory of the images"
@@ -144,6 +158,18 @@ def _refuse_images(images: Sequence[Image]) -> None:
         summary="the list of files is not usable",
         do_next="Correct it and run again.",
     )
+
+
+def _list_levels(image: Image) -> range:
+    method = compression.METHODS.get(image.compression)
+    return method.levels if method else range(0)
+
+
+def _choose_level(image: Image, level: int) -> int:
+    """An image's own level, or that of the release, which is one of gzip, or what its method's users expect."""
+    if image.level is not None or image.compression == GZIP:
+        return level if image.level is None else image.level
+    return compression.METHODS[image.compression].level
 
 
 def read_previous(outputs: Mapping[str, Any] | None) -> PreviousPackage:
@@ -226,7 +252,7 @@ def _package_files(
 def _make_manifest(
     images: Sequence[Image], packed: Mapping[str, Artifact], *, label: str, level: int, facts: Mapping[str, Any]
 ) -> dict[str, Any]:
-    compressed = [image for image in images if image.compression == GZIP]
+    compressed = [image for image in images if _is_usual(image)]
     return {
         **facts,
         "format": MANIFEST_FORMAT,
@@ -236,11 +262,24 @@ def _make_manifest(
             {
                 **image.facts,
                 **packed[image.packed].as_dict(),
-                **({"uncompressed": image.artifact.as_dict()} if image.compression == GZIP else {}),
+                **_describe_compression(image, level),
             }
             for image in images
         ],
     }
+
+
+def _is_usual(image: Image) -> bool:
+    """Whether an image is compressed as the manifest says of all that say nothing."""
+    return image.compression == GZIP and image.level is None
+
+
+def _describe_compression(image: Image, level: int) -> dict[str, Any]:
+    if image.compression == NONE:
+        return {}
+    own = {"method": image.compression, "level": _choose_level(image, level)}
+    said = {} if _is_usual(image) else {"compression": own}
+    return {**said, "uncompressed": image.artifact.as_dict()}
 
 
 def _refuse_other_names(work: _Work, images: Sequence[Image]) -> None:
@@ -284,8 +323,8 @@ def _pack_all(work: _Work, source: Path, images: Sequence[Image]) -> dict[str, A
     work.progress.total_bytes = sum(image.artifact.size or 0 for image in missing)
     if work.check:
         return {**kept, **{image.packed: _expect_artifact(work, image) for image in missing}}
-    if any(image.compression == GZIP for image in missing):
-        work.tool = pigz.read_version()
+    for method in sorted({image.compression for image in missing} - {NONE}):
+        work.read_tool(method)
     return kept | _pack_missing(work, source, missing, journal) if missing else kept
 
 
@@ -297,7 +336,7 @@ def _expect_artifact(work: _Work, image: Image) -> Artifact:
 def _pack_missing(work: _Work, source: Path, missing: Sequence[Image], journal: _Journal) -> dict[str, Artifact]:
     _refuse_gone(work, source, missing)
     cores = len(os.sched_getaffinity(0))
-    at_once = max(1, min(len(missing), cores // pigz.MIN_THREADS))
+    at_once = max(1, min(len(missing), cores // compression.MIN_THREADS))
     faults: list[str] = []
 
     def one(image: Image) -> Artifact | None:
@@ -374,15 +413,16 @@ def _copy_image(work: _Work, source: Path, image: Image) -> Artifact:
 def _compress_image(work: _Work, source: Path, image: Image, journal: _Journal, *, threads: int) -> Artifact:
     on_read = _report_reading(work, image, "compressing")
 
-    def accept(done: pigz.CompressionResult) -> None:
+    def accept(done: compression.CompressionResult) -> None:
         _require_deployed(source, image, done.source_size, done.source_sha256)
         if fault := _find_drift(work, Artifact(image.packed, done.size, done.sha256)):
             raise SlipwayError("package", image.packed, fault, do_next=RESTORE)
 
-    done = pigz.compress_file(
+    done = compression.compress_file(
         source / image.path,
         work.directory / image.packed,
-        level=work.level,
+        method=image.compression,
+        level=_choose_level(image, work.level),
         threads=threads,
         accept=accept,
         on_read=on_read,
@@ -465,13 +505,16 @@ def _read_manifest(work: _Work, images: Sequence[Image]) -> dict[str, Artifact]:
     """What the manifest of a run before says of these very images at this level."""
     try:
         manifest = json.loads((work.directory / MANIFEST).read_text(encoding="utf-8"))
-        if manifest["compression"] != {"method": "gzip", "level": work.level}:
-            return {}
-        described = {entry["uncompressed"]["sha256"]: entry for entry in manifest["files"]}
+        usual = manifest.get("compression")
+        described = {entry["name"]: entry for entry in manifest["files"] if "uncompressed" in entry}
         return {
             image.packed: Artifact(image.packed, entry["size"], entry["sha256"])
             for image in images
-            if (entry := described.get(image.artifact.sha256)) is not None and entry["name"] == image.packed
+            if image.compression != NONE
+            and (entry := described.get(image.packed)) is not None
+            and entry["uncompressed"]["sha256"] == image.artifact.sha256
+            and entry.get("compression", usual)
+            == {"method": image.compression, "level": _choose_level(image, work.level)}
         }
     except (OSError, ValueError, KeyError, TypeError):
         return {}  # none, or not one of ours: everything is then compressed again and compared with the record
@@ -493,7 +536,6 @@ class _Journal:
         """Whether ``seen`` was made from this very image, by this very tool."""
         if image.packed not in self._entries:
             return False
-        self._work.tool = self._work.tool or pigz.read_version()
         return bool(self._entries[image.packed] == self._make_entry(image, seen))
 
     def note(self, image: Image, made: Artifact) -> None:
@@ -502,7 +544,8 @@ class _Journal:
             write_atomic(self._path, format_json(self._entries))
 
     def _make_entry(self, image: Image, made: Artifact) -> list[Any]:
-        return [image.artifact.sha256, self._work.tool, self._work.level, made.sha256]
+        tool = self._work.read_tool(image.compression)
+        return [image.artifact.sha256, tool, _choose_level(image, self._work.level), made.sha256]
 
 
 def _format_size(size: int) -> str:

@@ -31,7 +31,7 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway.publish.pa
     read_images,
     read_previous,
 )
-from ansible_collections.slipway.release.plugins.module_utils.slipway.release import pigz
+from ansible_collections.slipway.release.plugins.module_utils.slipway.release import compression
 from hypothesis import given
 from hypothesis import strategies as st
 from publishing import content, put, run_module, tree
@@ -69,7 +69,7 @@ def run(tmp_path: Path, gnupghome: Path, images: list[dict[str, Any]]) -> Run:
             **options,
         }
         listed = arguments.pop("images", images)
-        read = {name: arguments.pop(name) for name in ("compression", "paths") if name in arguments}
+        read = {name: arguments.pop(name) for name in ("method", "paths") if name in arguments}
         return package_release(tmp_path / "images", read_images(listed, **read), **arguments)
 
     return do
@@ -140,10 +140,10 @@ def test_images_can_be_taken_as_they_are(run: Run, tmp_path: Path, images: list[
     digest = hashlib.file_digest(sparse.open("rb"), "sha256").hexdigest()
     stored = {"name": f"{LABEL}-sparse.raw", "size": 64 << 20, "sha256": digest}
     listed = [{**images[0], "compression": "gzip"}, images[1], stored]
-    ready = read_images(listed, compression="none", paths={stored["name"]: "below/sparse.raw"})
+    ready = read_images(listed, method="none", paths={stored["name"]: "below/sparse.raw"})
     assert [image.packed for image in ready] == [f"{images[0]['name']}.gz", images[1]["name"], stored["name"]]
-    would = run(images=listed, compression="none", paths={stored["name"]: "below/sparse.raw"}, check=True)
-    made = run(images=listed, compression="none", paths={stored["name"]: "below/sparse.raw"})
+    would = run(images=listed, method="none", paths={stored["name"]: "below/sparse.raw"}, check=True)
+    made = run(images=listed, method="none", paths={stored["name"]: "below/sparse.raw"})
     assert would.made == made.made
     artifacts = tmp_path / "artifacts"
     subprocess.run(["sha256sum", "--check", "--strict", "SHA256SUMS"], cwd=artifacts, check=True, capture_output=True)
@@ -155,26 +155,26 @@ def test_images_can_be_taken_as_they_are(run: Run, tmp_path: Path, images: list[
     # What is packaged needs its source no more, as long as it is there itself.
     shutil.rmtree(tmp_path / "images")
     gone = dict.fromkeys((each["name"] for each in listed), "")
-    again = run(images=listed, compression="none", paths=gone, previous=read_previous(outputs(made)))
+    again = run(images=listed, method="none", paths=gone, previous=read_previous(outputs(made)))
     assert (again.made, outputs(again)) == ([], outputs(made))
     (artifacts / stored["name"]).unlink()
     with pytest.raises(SlipwayError, match="sparse.raw is neither there nor in .*artifacts any more"):
-        run(images=listed, compression="none", paths=gone, previous=read_previous(outputs(made)))
+        run(images=listed, method="none", paths=gone, previous=read_previous(outputs(made)))
 
 
 def test_an_image_taken_as_it_is_that_changed_is_caught(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "images" / NAMES[0]
     path.write_bytes(path.read_bytes()[:-1] + b"!")
     with pytest.raises(SlipwayError) as caught:
-        run(compression="none")
+        run(method="none")
     assert f"it changed since it was deployed: {NAMES[0]} has sha256" in str(caught.value)
     assert set(tree(tmp_path / "artifacts")) == {NAMES[1], NAMES[2]}
     path.unlink()
     os.mkfifo(path)
     with pytest.raises(SlipwayError, match="It is not a regular file"):
-        run(compression="none")
+        run(method="none")
     with pytest.raises(SlipwayError, match="It is not a regular file"):
-        run(compression="gzip")
+        run(method="gzip")
 
 
 @pytest.mark.parametrize(
@@ -185,7 +185,7 @@ def test_an_image_taken_as_it_is_that_changed_is_caught(run: Run, tmp_path: Path
         (["manifest.json"], {}, "would both be published as manifest.json"),
         (["a"], {"paths": {"a": "../a"}}, "which is none below the directory"),
         (["a"], {"paths": {"a": "/a"}}, "which is none below the directory"),
-        (["a"], {"compression": "xz"}, "not one of gzip, none"),
+        (["a"], {"method": "lzo"}, "not one of gzip, xz, zstd, none"),
     ],
 )
 def test_files_as_they_are_take_no_name_of_ours_and_come_from_one_directory(
@@ -193,7 +193,7 @@ def test_files_as_they_are_take_no_name_of_ours_and_come_from_one_directory(
 ) -> None:
     listed = [{"name": name, "size": 1, "sha256": "0" * 64} for name in values]
     with pytest.raises(SlipwayError, match=why):
-        read_images(listed, **{"compression": "none", **options})
+        read_images(listed, **{"method": "none", **options})
 
 
 def test_get_url_of_ansible_understands_the_checksum_files(run: Run, tmp_path: Path) -> None:
@@ -312,9 +312,9 @@ def test_what_an_interrupted_run_compressed_is_not_compressed_again(
         run()
     (tmp_path / "aside").rename(tmp_path / "images" / NAMES[1])
     compressed = []
-    compress = pigz.compress_file
+    compress = compression.compress_file
     monkeypatch.setattr(
-        pigz,
+        compression,
         "compress_file",
         lambda source, *rest, **more: compressed.append(source) or compress(source, *rest, **more),
     )
@@ -378,6 +378,32 @@ def test_a_hostile_name_is_refused_in_one_sentence(name: object) -> None:
         read_images([{"name": name, "size": 1, "sha256": "0" * 64}])
 
 
+def test_each_image_is_compressed_as_it_says(run: Run, tmp_path: Path, images: list[dict[str, Any]]) -> None:
+    named = {image["name"]: image for image in images}
+    named[NAMES[0]] |= {"compression": "xz", "compression_level": 1}
+    named[NAMES[1]] |= {"compression": "zstd"}
+    made = run()
+    names = {file.name for file in made.files}
+    assert {f"{NAMES[0]}.xz", f"{NAMES[1]}.zst"} <= names
+    for name, tool in ((f"{NAMES[0]}.xz", "xz"), (f"{NAMES[1]}.zst", "zstd")):
+        plain = subprocess.run([tool, "-dc", tmp_path / "artifacts" / name], check=True, capture_output=True).stdout
+        assert plain == (tmp_path / "images" / name.rpartition(".")[0]).read_bytes()
+    manifest = json.loads((tmp_path / "artifacts" / "manifest.json").read_text())
+    said = {file["name"]: file.get("compression") for file in manifest["files"]}
+    assert said[f"{NAMES[0]}.xz"] == {"method": "xz", "level": 1}
+    assert said[f"{NAMES[1]}.zst"] == {"method": "zstd", "level": 10}
+    assert run().made == []
+    # The bytes of the first time come back, or it is drift.
+    (tmp_path / "artifacts" / f"{NAMES[0]}.xz").unlink()
+    assert run(previous=read_previous(outputs(made))).made == [f"{NAMES[0]}.xz"]
+
+
+def test_a_level_that_a_method_has_not_is_named() -> None:
+    image = {"name": "x", "size": 1, "sha256": "0" * 64, "compression": "zstd", "compression_level": 25}
+    with pytest.raises(SlipwayError, match="x has the level 25, which zstd has not"):
+        read_images([image])
+
+
 def test_every_fault_of_the_list_is_named_at_once() -> None:
     good = {"name": "x", "size": 1, "sha256": "0" * 64}
     with pytest.raises(SlipwayError) as caught:
@@ -385,27 +411,36 @@ def test_every_fault_of_the_list_is_named_at_once() -> None:
     assert len(caught.value.findings) == 3
 
 
-@pytest.mark.parametrize("variable", ["GZIP", "PIGZ"])
-def test_the_same_bytes_on_any_number_of_cores(tmp_path: Path, variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("method", "variable"), [("gzip", "GZIP"), ("gzip", "PIGZ"), ("xz", "XZ_OPT"), ("zstd", "ZSTD_CLEVEL")]
+)
+def test_the_same_bytes_on_any_number_of_cores(
+    tmp_path: Path, method: str, variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv(variable, "-1")
-    for size in (0, 1, 131_072, 131_073, 3_000_000):
+    # Beyond what a program compresses by itself there is something to do for several threads.
+    for size in (0, 1, 131_072, 131_073, 3_000_000, {"gzip": 3_000_001, "xz": 26_000_000, "zstd": 20_000_000}[method]):
         source = tmp_path / "source"
-        source.write_bytes(content("cores", size))
+        part = content("cores", min(size, 1_000_000))
+        source.write_bytes((part * -(-size // max(1, len(part))))[:size])
         made = {
-            threads: pigz.compress_file(
-                source, tmp_path / f"{threads}.gz", level=6, threads=threads, accept=lambda _: None
+            threads: compression.compress_file(
+                source, tmp_path / f"{threads}.gz", method=method, level=1, threads=threads, accept=lambda _: None
             )
             for threads in (1, 2, 3, 8)
         }
         os.utime(source, (1, 1))
-        pinned = subprocess.run(
-            [sys.executable, "-c", PINNED, source, tmp_path / "pinned.gz"], check=True, capture_output=True, text=True
-        )
+        words = [sys.executable, "-c", PINNED, source, tmp_path / "pinned.gz", method]
+        pinned = subprocess.run(words, check=True, capture_output=True, text=True)
         assert {one.sha256 for one in made.values()} == {pinned.stdout.strip()}
         assert {one.source_sha256 for one in made.values()} == {hashlib.sha256(source.read_bytes()).hexdigest()}
         data = (tmp_path / "2.gz").read_bytes()
         assert (made[2].size, made[2].sha256) == (len(data), hashlib.sha256(data).hexdigest())
-        assert data[3:8] == bytes(5), "neither name nor time are in the header"
+        if method == "gzip":
+            assert data[3:8] == bytes(5), "neither name nor time are in the header"
+        with (tmp_path / "2.gz").open("rb") as packed:
+            plain = subprocess.run([method, "-dc"], stdin=packed, capture_output=True, check=True).stdout
+        assert hashlib.sha256(plain).hexdigest() == made[2].source_sha256
 
 
 PINNED = f"""
@@ -413,8 +448,11 @@ import os, sys
 from pathlib import Path
 os.sched_setaffinity(0, {{min(os.sched_getaffinity(0))}})
 sys.path[:0] = {sys.path!r}
-from ansible_collections.slipway.release.plugins.module_utils.slipway.release import pigz
-made = pigz.compress_file(Path(sys.argv[1]), Path(sys.argv[2]), level=6, threads=1, accept=lambda _: None)
+from ansible_collections.slipway.release.plugins.module_utils.slipway.release import compression
+source, target, method = sys.argv[1:]
+made = compression.compress_file(
+    Path(source), Path(target), method=method, level=1, threads=1, accept=lambda _: None
+)
 print(made.sha256)
 """
 
