@@ -144,6 +144,18 @@ options:
   public:
     description: The directory of public files, if it is on this host.
     type: path
+  mirror_url:
+    description: The address (http, https or file) of the local Trove's status page, which tells how far behind it is.
+    type: str
+    default: ""
+    version_added: "0.3.0"
+  mirror_max_age:
+    description:
+      - Seconds that the local Trove's status may be old, and that a repository there may be behind. Less than that is a
+        warning.
+    type: int
+    default: 86400
+    version_added: "0.3.0"
   withdrawn_label:
     description: The label of the release, if it is to be looked whether it was withdrawn.
     type: str
@@ -221,6 +233,7 @@ masons:
 
 import time
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -230,6 +243,7 @@ from ..module_utils.slipway.escape import escape_terminal
 from ..module_utils.slipway.gates import preflight
 from ..module_utils.slipway.gates.checks import find_obstacles
 from ..module_utils.slipway.gates.masons import fetch_mason_status, report_masons
+from ..module_utils.slipway.gates.mirror import fetch_mirror_status, report_mirror
 from ..module_utils.slipway.gates.tries import list_tries
 from ..module_utils.slipway.module.options import CONNECTION_HTTPS, OPENPGP
 from ..module_utils.slipway.module.report import report
@@ -269,6 +283,11 @@ def run_checks(wanted: dict[str, Any]) -> tuple[preflight.Report, list[dict[str,
     if wanted["directory"] and "package" not in wanted["records"]:
         found.findings += preflight.check_room(wanted["directory"], gib=wanted["min_free_gib"])
     reports: list[preflight.Report] = []
+    if wanted["mirror_url"]:
+        fetch = partial(fetch_mirror_status, ca_path=wanted["ca_path"], timeout=wanted["timeout"])
+        reports.append(
+            report_mirror(wanted["mirror_url"], max_age=wanted["mirror_max_age"], now=time.time(), fetch=fetch)
+        )
     masons: list[dict[str, Any]] = []
     # What is signed already needs no key.
     for home, key in list_keys(wanted):
@@ -325,6 +344,8 @@ def main() -> None:
             "tag": {"type": "dict", "options": TAG},
             "relays": {"type": "list", "elements": "dict", "default": [], "options": RELAY},
             "public": {"type": "path"},
+            "mirror_url": {"type": "str", "default": ""},
+            "mirror_max_age": {"type": "int", "default": 86400},
             "withdrawn_label": {"type": "str"},
             "withdrawn_public": {"type": "path"},
             "withdrawn_record": {"type": "dict"},
