@@ -175,6 +175,13 @@ def act(options: dict[str, Any], **_: bool) -> dict[str, Any]:
 
 def _open_now(options: dict[str, Any], policy: Policy) -> Any:
     definitions = options["definitions"]
+    if not definitions["url"]:
+        raise SlipwayError(
+            "find out what is due of",
+            policy.project,
+            "release_definitions_url is empty; a train releases what is made of definitions",
+            do_next="Nothing was changed. Give the URL of the definitions on the public Trove.",
+        )
     names = make_names(policy.project, "0.0")
     commit = query_trove(definitions["url"], names, ref=definitions["ref"], timeout=options["timeout"]).ref_commit
     if commit is None:

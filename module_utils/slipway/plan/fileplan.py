@@ -86,7 +86,7 @@ def make_file_plan(request: FileRequest) -> PlanResult:
             {key: fact for key, fact in each.items() if key != "of"} for each in shares.mark(marked, system="of")
         ],
         "skipped": [],
-        **shares.describe(),
+        **shares.describe(list(dict.fromkeys(each["of"] for each in marked))),
         "directories": {**directories, "images": source},
         "remote": {},
         "move": None,

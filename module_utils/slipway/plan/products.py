@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -51,36 +51,33 @@ class Shares:
         level = {} if compression.level is None else {"compression_level": compression.level}
         return {"compression": compression.method, **level}
 
-    def describe(self) -> dict[str, Any]:
-        """What a plan says: the products that take part, those that do not, and what counts for all."""
+    def describe(self, made: Collection[str]) -> dict[str, Any]:
+        """What a plan says: the products of which files are made, those of which none are, and what counts for all.
+
+        ``made`` are the names of the systems of which files are made.
+        """
         systems = {
-            product.name: [system for system, name in self.product_of.items() if name == product.name]
+            product.name: [system for system in made if self.product_of[system] == product.name]
             for product in self.policy.products
         }
-        left_out = [name for name, found in systems.items() if found and name not in self.chosen]
+        taking = [product for product in self.policy.products if systems[product.name]]
+        left_out = sorted(set(self.product_of.values()) - {product.name for product in taking})
         return {
-            "products": [
-                describe_product(product, systems=systems[product.name])
-                for product in self.policy.products
-                if product.name in self.chosen and systems[product.name]
-            ],
+            "products": [describe_product(product, systems=systems[product.name]) for product in taking],
             "left_out": left_out,
-            "published": self._describe_published(left_out),
+            "published": self._describe_published(taking, left_out),
             "policy": self.policy.describe(),
         }
 
-    def _describe_published(self, left_out: Sequence[str]) -> list[Plan]:
+    def _describe_published(self, taking: Sequence[Product], left_out: Sequence[str]) -> list[Plan]:
         """What a manifest says of the products; nothing where there is but the project itself, as it is by default."""
         if self.begun is not None:
             return list(self.begun)
-        own = Product(self.policy.project, self.policy.project)
-        taking = [product for product in self.policy.products if product.name in set(self.product_of.values())]
         said = [
             {"name": product.name, "title": product.title, "supported": to_plain(product.supported)}
             for product in taking
-            if product.name in self.chosen
         ]
-        plain = [{"name": own.name, "title": own.title, "supported": None}]
+        plain = [{"name": self.policy.project, "title": self.policy.project, "supported": None}]
         return said if said != plain or left_out else []
 
 

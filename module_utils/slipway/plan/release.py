@@ -88,7 +88,7 @@ def make_plan(request: Request) -> PlanResult:
         "systems": list_systems(deployments),
         "deployments": shares.mark_compressed(deployments),
         "skipped": skipped,
-        **shares.describe(),
+        **shares.describe(list(dict.fromkeys(each["system_name"] for each in deployments))),
         "directories": directories,
         "remote": asdict(remote),
         "move": asdict(move),

@@ -39,6 +39,13 @@ def test_nobody_needs_to_build_for_what_is_left_out(request_):
     assert "compression" not in plan["deployments"][0]
 
 
+def test_a_product_of_which_nobody_builds_a_system_takes_no_part(request_):
+    hosts, missing = {"x86_64": HOSTS["x86_64"]}, ["armv7lhf"]
+    plan = make_plan(replace(request_, policy=POLICY, build_hosts=hosts, allow_missing_arches=missing)).plan
+    assert [each["reason"] for each in plan["skipped"]] == ["no build host builds for armv7lhf"]
+    assert ([each["name"] for each in plan["published"]], plan["left_out"]) == (["baserock"], ["board"])
+
+
 def test_faults_of_the_policy_are_told_with_those_of_the_cluster(trove, request_):
     trove.commit({"clusters/release.morph": "name: release\nkind: cluster\nsystem: []\n"})
     message = str(refused(replace(request_, policy={"product": {}}, products=["bord"])))
@@ -66,13 +73,13 @@ def test_a_version_from_before_there_were_products_goes_on_without():
     shares = share(records={"preflight": {"inputs": {}}, "branch": {}})
     assert (shares.chosen, shares.faults) == (["baserock"], [])
     assert set(shares.product_of.values()) == {"baserock"}
-    assert shares.describe()["published"] == []
+    assert shares.describe(["board-armv7lhf"])["published"] == []
 
 
 def test_a_version_keeps_what_its_record_says_of_products_whatever_the_policy_calls_them_later():
     older = {**BOARD, "title": "Boards", "supported": {"days": 3, "until": None}}
     shares = share(records={"preflight": {"inputs": {"products": [older]}}, "branch": {}})
-    assert shares.describe()["published"] == [older]
+    assert shares.describe(["board-armv7lhf"])["published"] == [older]
 
 
 def test_what_the_policy_says_of_the_project_itself_goes_on_counting_without_other_products():
@@ -80,7 +87,7 @@ def test_what_the_policy_says_of_the_project_itself_goes_on_counting_without_oth
     shares = share_systems(
         policy, project="baserock", systems=["board-armv7lhf"], records={"preflight": {"inputs": {}}, "branch": {}}
     )
-    assert [each["to"] for each in shares.describe()["products"][0]["lists"]] == ["a@example.org"]
+    assert [each["to"] for each in shares.describe(["board-armv7lhf"])["products"][0]["lists"]] == ["a@example.org"]
 
 
 def test_a_product_that_is_gone_from_the_policy_is_named():
