@@ -52,7 +52,7 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-keys: {description: The whole key of each system by its name., returned: success, type: dict}
+artifact_keys: {description: The whole key of each system by its name., returned: success, type: dict}
 """
 
 from pathlib import Path
@@ -85,7 +85,7 @@ def act(params: dict[str, Any], **_: bool) -> dict[str, Any]:
         )
     return {
         "changed": False,
-        "keys": {system["name"]: keys[system["architecture"], system["file"]] for system in systems},
+        "artifact_keys": {system["name"]: keys[system["architecture"], system["file"]] for system in systems},
     }
 
 
