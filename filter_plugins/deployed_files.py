@@ -13,11 +13,12 @@ short_description: List the files of a release as its deploy records describe th
 version_added: "0.1.0"
 author: The Slipway developers (@slipway)
 description:
-  - Goes through the deployments of a release's plan and finds each one's file in the deploy records.
+  - Goes through the deployments of a release's plan and finds each one's file in the deploy records, and then through
+    its extra files and their records.
   - A file that no record describes has a null C(size) and C(sha256), which is how it is in check mode before a release.
 options:
   _input:
-    description: The records by stage. Those whose stage begins with C(deploy-) are read.
+    description: The records by stage. Those whose stage begins with C(deploy-) or C(extra-) are read.
     type: dict
     required: true
   plan:
@@ -35,17 +36,17 @@ EXAMPLES = r"""
 RETURN = r"""
 _value:
   description: >-
-    For each deployment, in the plan's order, C(name), C(size) in bytes and C(sha256) of its file, and C(deployment),
-    C(system), C(architecture) and C(type). C(compression) and C(compression_level) as well, where the plan says them,
-    and C(product) of what is of another one than the project's own.
+    For each deployment and then each extra file, in the plan's order, C(name), C(size) in bytes and C(sha256) of its
+    file, and C(deployment), C(system), C(architecture) and C(type). C(compression) and C(compression_level) as well,
+    where the plan says them, and C(product) of what is of another one than the project's own.
   type: list
   elements: dict
 """
 
 
 def deployed_files(records: Mapping[str, Any], plan: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Join the plan's deployments with the digests of their files."""
-    outputs = [record["outputs"] for stage, record in records.items() if stage.startswith("deploy-")]
+    """Join the plan's deployments and extra files with the digests of their files."""
+    outputs = [record["outputs"] for stage, record in records.items() if stage.startswith(("deploy-", "extra-"))]
     known = {file["name"]: file for file in outputs}
     own = plan.get("project")
     return [
@@ -58,7 +59,7 @@ def deployed_files(records: Mapping[str, Any], plan: Mapping[str, Any]) -> list[
             **{name: deployment[name] for name in ("compression", "compression_level") if name in deployment},
             **({"product": deployment["product"]} if deployment.get("product", own) != own else {}),
         }
-        for deployment in plan["deployments"]
+        for deployment in [*plan["deployments"], *plan.get("extras", [])]
     ]
 
 

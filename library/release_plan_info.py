@@ -152,6 +152,13 @@ ansible_facts:
           type: list
           elements: dict
           returned: always
+        extras:
+          description:
+            - Every extra file to make, with name, product, type, system, system_name, architecture, file, settings and
+              compression.
+          type: list
+          elements: dict
+          returned: always
         skipped:
           description: Systems that are left out, with architecture, deployments and reason.
           type: list

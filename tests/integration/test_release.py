@@ -189,12 +189,71 @@ def test_a_stage_whose_predecessor_is_missing_names_it(site: Site):
     assert "publication" in ran.message
 
 
-def test_the_next_version_moves_the_links_and_leaves_the_older_one(tmp_path: Path, released: Site):
-    site = released.copied(tmp_path)
-    older = tree(site.public / LABEL)
+EXTRAS = {
+    "tiny-system-x86_64-manifest.txt": "baseline-manifest",
+    "tiny-system-x86_32-manifest.txt": "baseline-manifest",
+    "tiny-system-x86_64-license-manifest.txt": "licence-manifest",
+    "tiny-system-x86_64-kernel": "kernel",
+    "README": "file",
+    "files.lst": "command",
+}
+POLICY = {
+    "products": {
+        "baserock": {
+            "extras": [
+                {"type": "baseline-manifest", "name": "{system}-manifest.txt"},
+                {"type": "licence-manifest", "name": "{system}-license-manifest.txt", "systems": ["*x86_64"]},
+                {"type": "kernel", "name": "{system}-kernel", "systems": ["*x86_64"], "paths": ["bin/busybox"]},
+                {"type": "file", "name": "README", "path": "files/README"},
+                {"type": "command", "name": "files.lst", "command": ["ls", "{images}"], "compression": "gzip"},
+            ]
+        }
+    }
+}
+
+
+@pytest.fixture(scope="module")
+def next_one(tmp_path_factory: pytest.TempPathFactory, released: Site) -> Site:
+    """A site on which 26.48 is released after 26.47, with extra files."""
+    site = released.copied(tmp_path_factory.mktemp("next"))
+    site.variables = {**site.variables, "release_policy": POLICY}
     site.released("26.48")
-    assert tree(site.public / LABEL) == older
-    assert (site.public / "current").resolve().name == "baserock-26.48"
-    notes = git("show", "main:releases/baserock-26.48.mdwn", cwd=site.state / "wiki.git")
+    return site
+
+
+def test_the_next_version_moves_the_links_and_leaves_the_older_one(next_one: Site, released: Site):
+    assert tree(next_one.public / LABEL) == tree(released.public / LABEL)
+    assert (next_one.public / "current").resolve().name == "baserock-26.48"
+    notes = git("show", "main:releases/baserock-26.48.mdwn", cwd=next_one.state / "wiki.git")
     assert f"since {LABEL}" in notes
-    assert len(mails(site)) == 2
+    assert len(mails(next_one)) == 2
+
+
+def test_extra_files_that_a_policy_asks_for_are_published_like_all_others(next_one: Site):
+    public, label = next_one.public, "baserock-26.48"
+    done = subprocess.run(["sha256sum", "--strict", "-c", "SHA256SUMS"], cwd=public, capture_output=True, text=True)
+    releases = json.loads((public / "releases.json").read_text())["releases"]
+    listed = {file["name"]: file["type"] for file in releases[0]["files"]}
+    for name, kind in EXTRAS.items():
+        packed = f"{name}.gz" if kind == "command" else name
+        assert f"{label}-{packed}: OK" in done.stdout.splitlines()
+        assert listed[f"{label}-{packed}"] == kind
+        assert (public / f"baserock-current-{packed}").resolve() == public / label / f"{label}-{packed}"
+    manifest = (public / f"{label}-tiny-system-x86_64-manifest.txt").read_text()
+    assert [line.split(".")[1] for line in manifest.splitlines()[1:]] == ["system", "stratum", "chunk"]
+    licences = (public / f"{label}-tiny-system-x86_64-license-manifest.txt").read_text()
+    assert licences.startswith("baserock/baserock/definitions:files/base\n----")
+    tar = gzip.decompress((public / f"{label}-tiny-system-x86_64.tar.gz").read_bytes())
+    assert (public / f"{label}-tiny-system-x86_64-kernel").read_bytes() in tar
+    assert (public / f"{label}-README").read_bytes() == (
+        Path(__file__).parent / "definitions/files/README"
+    ).read_bytes()
+
+
+def test_extra_files_again_change_nothing_and_drift_is_told_with_both_digests(next_one: Site):
+    assert next_one.released("26.48", tags="extras,package").changed == []
+    image = next_one.release_directory("26.48") / "images/baserock-26.48-README"
+    image.write_bytes(b"another")
+    ran = next_one.release("26.48", tags="extras")
+    assert ran.status != 0
+    assert hashlib.sha256(b"another").hexdigest() in ran.message

@@ -20,7 +20,7 @@ from ..release.compression import find_suffix
 from ..release.records import Record, load_record, load_records
 from .filenames import find_facts, find_location_fault, find_other_version, name_public_file
 from .found import MAGIC, MOST, Found, Selection, Wanted, clip_faults, open_directory, select_files
-from .products import share_systems
+from .products import Shares, share_systems
 from .records import FILE_FACTS
 from .request import Plan, PlanResult, name_directories
 from .sums import read_sums
@@ -72,7 +72,7 @@ def make_file_plan(request: FileRequest) -> PlanResult:
         systems=list(dict.fromkeys(each["of"] for each in marked)),
         records=records,
     )
-    _refuse_faults("plan", label, shares.faults)
+    _refuse_faults("plan", label, [*shares.faults, *_find_extras(shares)])
     plan = {
         "project": release_names.project,
         "version": release_names.version,
@@ -93,6 +93,16 @@ def make_file_plan(request: FileRequest) -> PlanResult:
         "previous": find_previous_files(Path(directories["release"]).parent, release_names),
     }
     return PlanResult(plan, records, remarks)
+
+
+def _find_extras(shares: Shares) -> list[str]:
+    """Extra files tell of systems that are built, which there are none of here."""
+    return [
+        f"release_policy.products.{product.name}.extras: what else made has no extra files beside it; "
+        "leave this out, and make them like the others"
+        for product in shares.policy.products
+        if product.name in shares.chosen and product.extras
+    ]
 
 
 def _choose_files(request: FileRequest, release_names: names.Names) -> tuple[str, list[Plan], list[str]]:

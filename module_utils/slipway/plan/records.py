@@ -84,6 +84,28 @@ def make_deploy_records(
     ]
 
 
+def make_extra_records(
+    files: Iterable[Mapping[str, Any]], plan: Plan, records: Records, tools: Mapping[str, str]
+) -> list[dict[str, Any]]:
+    """The records of the extra files that were made."""
+    extras = {extra["name"]: extra for extra in plan["extras"]}
+    built = find_artifacts(records, plan)
+    return [
+        {
+            "stage": f"extra-{file['deployment']}",
+            "inputs": {
+                **{name: extras[file["deployment"]][name] for name in ("product", "type", "settings")},
+                "system": extras[file["deployment"]]["system_name"],
+                "artifact": built.get(extras[file["deployment"]]["system_name"]),
+                "commit": plan["definitions"]["commit"],
+            },
+            "outputs": dict(file),
+            "tools": dict(tools),
+        }
+        for file in files
+    ]
+
+
 def _describe_deploy_inputs(deployment: Mapping[str, Any], built: Mapping[str, str]) -> dict[str, Any]:
     return {
         "system": deployment["system_name"],

@@ -60,6 +60,9 @@ def make_plan(request: Request) -> PlanResult:
         faults.append(
             "nothing is left to release: every deployment needs an architecture that is allowed to be missing"
         )
+    marked = shares.mark_compressed(deployments) if not faults else []
+    extras, wrong = shares.list_extras(marked, label=release_names.label)
+    faults += wrong if not faults else []
     refuse(
         "plan",
         f"{release_names.label} by {sanitise_path(request.cluster)} ({request.path} at {commit[:12]})",
@@ -86,7 +89,8 @@ def make_plan(request: Request) -> PlanResult:
         "cluster_sha256": hashlib.sha256(data).hexdigest(),
         "epoch": epoch,
         "systems": list_systems(deployments),
-        "deployments": shares.mark_compressed(deployments),
+        "deployments": marked,
+        "extras": extras,
         "skipped": skipped,
         **shares.describe(list(dict.fromkeys(each["system_name"] for each in deployments))),
         "directories": directories,

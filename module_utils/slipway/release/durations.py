@@ -15,20 +15,24 @@ from .records import Record, load_records
 #: The stage that leaves a record of another name.
 STAGES = {"promotion": "promote", "approval": "publish", "publication": "publish", "announcement": "announce"}
 #: What stages that leave one record for each thing begin its name with.
-PREFIXES = {"build-": "build", "deploy-": "deploy"}
+PREFIXES = {"build-": "build", "deploy-": "deploy", "extra-": "extras"}
 #: All of them, in the order in which they run.
-ORDER = ("preflight", "branch", "promote", "build", "deploy", "package", "gate", "publish", "tag", "notes", "announce")
+ORDER = (
+    *("preflight", "branch", "promote", "build", "deploy", "extras", "package", "gate"),
+    *("publish", "tag", "notes", "announce"),
+)
 #: Those that are about definitions, and not about files that something else made.
-OF_DEFINITIONS = {"branch", "promote", "build", "tag"}
+OF_DEFINITIONS = {"branch", "promote", "build", "extras", "tag"}
 #: Those that a release has only if its policy asks for something.
-OF_POLICIES = {"gate"}
+OF_POLICIES = {"extras", "gate"}
 
 
 def list_stages(records: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """The stages that a release with these records has, in their order."""
     made_from = (records.get("preflight", {}).get("inputs") or {}).get("made_from")
     stages = [stage for stage in ORDER if made_from is None or stage not in OF_DEFINITIONS]
-    return [stage for stage in stages if stage not in OF_POLICIES or stage in records]
+    seen = {name_stage(record) for record in records}
+    return [stage for stage in stages if stage not in OF_POLICIES or stage in seen]
 
 
 def name_stage(record: str) -> str:

@@ -92,6 +92,7 @@ def test_the_plan_says_everything_that_the_stages_need(trove, request_, tmp_path
                 "product": "baserock",
             },
         ],
+        "extras": [],
         "skipped": [],
         "products": [
             {
