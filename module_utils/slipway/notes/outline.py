@@ -8,7 +8,7 @@ The main notes are those of the project, called by its name; a product has notes
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from ..publish.package import MANIFEST
@@ -60,6 +60,7 @@ def fill_notes(
         written = {part: text.strip("\n") for part, text in (drafts.get(name) or {}).items() if text.strip()}
         deployments = [each for each in _list_deployments(plan) if is_main or each.get("product") == name]
         names = [each["file"] for each in deployments]
+        called = {each["name"] for each in deployments}
         used = {each.get("system_name") for each in deployments}
         filled.append(
             {
@@ -72,7 +73,7 @@ def fill_notes(
                 "sections": {key: _read_section(key, written[key]) for key in HEADINGS if written.get(key)},
                 "more": [_read_section(key, text) for key, text in sorted(written.items()) if key not in PLACED],
                 "blog_text": written.get("blog", ""),
-                "waived": _find_waived(records, [*names, *used] if not is_main else None),
+                "waived": _find_waived(records, None if is_main else {*names, *used, *called}),
             }
         )
     for each in filled:
@@ -185,13 +186,13 @@ def _read_section(part: str, text: str) -> dict[str, str]:
     return {"title": HEADINGS.get(part) or part.replace("-", " ").capitalize(), "text": text.strip("\n")}
 
 
-def _find_waived(records: Plain, subjects: Sequence[str | None] | None) -> list[dict[str, Any]]:
+def _find_waived(records: Plain, subjects: Collection[str | None] | None) -> list[dict[str, Any]]:
     """What a gate found and somebody accepted, of all or of some subjects."""
     outputs = (records.get("gate") or {}).get("outputs") or {}
     lists = [value for value in outputs.values() if isinstance(value, list)]
     results = [each for value in lists for each in value if isinstance(each, dict)]
     return [
-        {key: str(each.get(key) or "") for key in ("gate", "subject", "reason")}
+        {key: str(each.get(key) or "") for key in ("gate", "subject", "fault", "reason")}
         for each in results
         if each.get("result") == "waived" and (subjects is None or each.get("subject") in subjects)
     ]

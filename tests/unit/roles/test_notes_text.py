@@ -62,7 +62,7 @@ FILES = {
             "thanks": {"title": "Thanks", "text": "To Zoë."},
         },
         "more": [{"title": "Ports", "text": "Closed."}],
-        "waived": [{"gate": "boot", "subject": "a`b", "reason": "no *such* board"}],
+        "waived": [{"gate": "boot", "subject": "a`b", "fault": "it hangs", "reason": "no *such* board"}],
         "changes": {
             "previous": "baserock-26.46",
             "files": [{"name": "a.raw", "text": "is new, 2.0 MB"}, {"name": "a`|[[b]]", "text": "has no successor"}],
@@ -115,7 +115,8 @@ def test_the_notes_of_files_tell_what_changed_in_them_and_what_people_wrote(tmp_
     said = render(tmp_path, FILES)
     assert said.startswith(
         "# baserock 26.47\n\n## Known issues\n\n* It does not boot.\n* On Mondays.\n\n"
-        "What checks of the release found, and was accepted:\n\n* <code>a&#96;b</code>, boot: no \\*such\\* board\n\n"
+        "What checks of the release found, and was accepted:\n\n"
+        "* <code>a&#96;b</code>, boot: it hangs (no \\*such\\* board)\n\n"
         "## Ports\n\nClosed.\n\n## Files\n\n| file | size | SHA-256 |\n"
     )
     assert said.endswith(
