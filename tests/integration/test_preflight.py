@@ -45,7 +45,7 @@ def preflight(site: Site, server: Sshd, *words: str, **variables: Any) -> Ran:
     """Run the stage with a download server that Ansible reaches by ssh."""
     top = site.top
     plan, _ = site.deploy("26.47")
-    remote = {"branch_commit": "c" * 40, "tag_commit": "c" * 40, "previous_tag": None}
+    remote = {"branch_commit": site.commit, "tag_commit": site.commit, "previous_tag": None}
     facts = {"release_plan": {**plan, "remote": remote, "epoch": 1700000000}, "release_records": {"tag": {}}}
     (top / "facts.json").write_text(json.dumps(facts))
     (top / "library").mkdir(exist_ok=True)

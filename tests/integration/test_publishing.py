@@ -117,6 +117,7 @@ class Site:
             "cluster": "clusters/release.morph",
             "cluster_sha256": "d" * 64,
             "epoch": 1_700_000_000,
+            "move": None,
             "systems": systems,
             "deployments": [
                 {
