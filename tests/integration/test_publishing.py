@@ -118,6 +118,7 @@ class Site:
             "cluster_sha256": "d" * 64,
             "epoch": 1_700_000_000,
             "move": None,
+            **{name: [] for name in ("products", "left_out", "published")},
             "systems": systems,
             "deployments": [
                 {
