@@ -12,7 +12,8 @@ version_added: "0.1.0"
 author: The Slipway developers (@slipway)
 description:
   - Queries a public Trove's cache server (morph-cache-server, API 1.0) for the artifacts of some systems, fetches what
-    is missing from the local Trove's cache server, uploads it with one rsync, and queries again.
+    is missing from the local Trove's cache server, uploads it with one rsync, and reads it back. The digest of each
+    is taken when it is fetched, since the servers know of none, and kept beside O(directory), in C(<directory>.sha256).
   - What is there under its name, but empty or shorter than in the local Trove's cache, is missing as well and is
     replaced. What is longer is a failure.
   - The answer of a cache server has to cover every name that was asked for. A body that is shorter than announced, or
@@ -117,6 +118,10 @@ bytes:
   description: How much was sent.
   returned: success
   type: int
+digests:
+  description: The SHA-256 of what was published, by name.
+  returned: success
+  type: dict
 """
 
 from dataclasses import asdict

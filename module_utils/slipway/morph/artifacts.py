@@ -5,15 +5,18 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import re
 import shlex
+import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO, cast
 
 from ..errors import SlipwayError, count_of, refuse
-from ..files import replace_file
+from ..files import hash_file, replace_file
 from ..process import SSH_OPTIONS, run
 from ..progress import Progress
 from ..room import Place, require_room
@@ -21,6 +24,8 @@ from .cache import MorphCache, check_names, is_optional
 
 #: What rsync takes for a place on another host.
 ON_A_HOST = re.compile(r"(?P<host>(?:[^@/:]+@)?(?:\[[^]/]+\]|[^/:]+)):(?P<daemon>:|//)?(?P<directory>.*)", re.DOTALL)
+#: The digests of all that was fetched, since the cache servers know of none; beside the directory of these files.
+SUMS_SUFFIX = ".sha256"
 #: Seconds that a transfer may stand still.
 STALLED = 120
 
@@ -53,13 +58,17 @@ class Transfer:
 
 @dataclass
 class Outcome:
-    """``missing`` was not whole in the public cache, ``published`` is there now, ``absent`` is optional and nowhere."""
+    """``missing`` was not whole in the public cache, ``published`` is there now, ``absent`` is optional and nowhere.
+
+    ``digests`` are those of what was published, by name.
+    """
 
     total: int
     missing: list[str]
     published: list[str] = field(default_factory=list)
     absent: list[str] = field(default_factory=list)
     bytes: int = 0
+    digests: dict[str, str] = field(default_factory=dict)
 
 
 def publish_artifacts(
@@ -77,8 +86,9 @@ def publish_artifacts(
     """Publish all of ``names`` to the public cache.
 
     What it lacks is fetched from the local cache to ``directory``, ``jobs`` at a time, ``timeout`` seconds each,
-    sent by one rsync, and asked for again. Whole files of an earlier run are used again. Metadata and build logs
-    of sources may be absent; anything else that cannot be fetched whole is a failure that names all of it.
+    sent by one rsync, and read back: each has the digest that it had when it was fetched, which is kept in
+    ``<directory>.sha256``. Whole files of an earlier run are used again. Metadata and build logs of sources may be
+    absent; anything else that cannot be fetched whole is a failure that names all of it.
     """
     reporter = progress or Progress(None)
     check_names(names, attempt="publish artifacts to", on=public.url)
@@ -88,13 +98,16 @@ def publish_artifacts(
     outcome.absent = sorted({*outcome.missing} - {*wanted})
     if not wanted or not write:
         return outcome
-    sizes = _fetch_all(wanted, local=local, directory=directory, jobs=jobs, timeout=timeout, progress=reporter)
+    sums = _Sums(directory)
+    sizes = _fetch_all(wanted, local=local, sums=sums, jobs=jobs, timeout=timeout, progress=reporter)
     outcome.absent = sorted({*outcome.missing} - {*sizes})
     if not sizes:
         return outcome
     reporter.report(f"sending {count_of(len(sizes), 'file')}, {sum(sizes.values())} bytes, to {transfer.destination}")
     _send_files(sizes, directory=directory, transfer=transfer)
     _check_published(sizes, public=public, transfer=transfer)
+    outcome.digests = {name: sums.digests[name] for name in sorted(sizes)}
+    _read_back(outcome.digests, public=public, jobs=jobs, timeout=timeout, progress=reporter)
     outcome.published, outcome.bytes = sorted(sizes), sum(sizes.values())
     for name in outcome.published:
         (directory / name).unlink(missing_ok=True)
@@ -136,16 +149,16 @@ def _select_available(names: Sequence[str], local: MorphCache) -> list[str]:
 
 
 def _fetch_all(
-    names: Sequence[str], *, local: MorphCache, directory: Path, jobs: int, timeout: float, progress: Progress
+    names: Sequence[str], *, local: MorphCache, sums: _Sums, jobs: int, timeout: float, progress: Progress
 ) -> dict[str, int]:
-    """The lengths of the files that are in ``directory`` now; what is optional and absent is left out."""
-    directory.mkdir(parents=True, exist_ok=True)
+    """The lengths of the files that are in ``sums``'s directory now; what is optional and absent is left out."""
+    sums.directory.mkdir(parents=True, exist_ok=True)
     progress.total = len(names)
     failures: list[str] = []
 
     def fetch(name: str) -> int | None:
         try:
-            size = _fetch(name, local=local, directory=directory, timeout=timeout)
+            size = _fetch(name, local=local, sums=sums, timeout=timeout)
         except (SlipwayError, OSError) as error:
             failures.append(str(error))
             return None
@@ -173,11 +186,71 @@ class _EmptyError(Exception):
     """There is no content to keep."""
 
 
-def _fetch(name: str, *, local: MorphCache, directory: Path, timeout: float) -> int | None:
-    """Fetch one artifact to ``directory``; its length, 0 if it is empty, ``None`` if it is absent."""
-    path = directory / name
+class _Sums:
+    """The file of digests, to which each is added when its file is there; the last one of a name counts."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory, self.path = directory, directory.parent / f"{directory.name}{SUMS_SUFFIX}"
+        path = self.path
+        lines = path.read_text().splitlines() if path.is_file() else []
+        self.digests = {name: digest for digest, _space, name in (line.partition("  ") for line in lines) if name}
+        self._lock = threading.Lock()
+
+    def add(self, name: str) -> None:
+        digest = hash_file(self.directory / name)
+        with self._lock, self.path.open("a") as stream:
+            stream.write(f"{digest}  {name}\n")
+            self.digests[name] = digest
+
+
+class _Digest:
+    """What is written to it is hashed, and not kept; a download that is begun again begins it again."""
+
+    def __init__(self) -> None:
+        self.seek(0)
+
+    def seek(self, _position: int) -> None:
+        self.hash = hashlib.sha256()
+
+    def truncate(self) -> None:
+        """There is nothing to cut off."""
+
+    def write(self, data: bytes) -> int:
+        self.hash.update(data)
+        return len(data)
+
+
+def _read_back(
+    digests: Mapping[str, str], *, public: MorphCache, jobs: int, timeout: float, progress: Progress
+) -> None:
+    """Read what was published as others do; other bytes than those that were fetched are a failure."""
+    progress.report(f"reading {count_of(len(digests), 'artifact')} back from {public.url}")
+
+    def find_fault(name: str) -> str | None:
+        digest = _Digest()
+        public.fetch(name, cast(IO[bytes], digest), timeout=timeout)
+        found = digest.hash.hexdigest()
+        return None if found == digests[name] else f"{name} has sha256 {found} there, and {digests[name]} here"
+
+    with ThreadPoolExecutor(max_workers=max(1, jobs)) as pool:
+        faults = [fault for fault in pool.map(find_fault, digests) if fault]
+    refuse(
+        f"confirm {len(faults)} of {count_of(len(digests), 'artifact')} in",
+        public.url,
+        faults,
+        summary="they arrived with other bytes",
+        do_next="Look at the disk there, remove these artifacts from its cache, and run again.",
+    )
+
+
+def _fetch(name: str, *, local: MorphCache, sums: _Sums, timeout: float) -> int | None:
+    """Fetch one artifact to the directory; its length, 0 if it is empty, ``None`` if it is absent."""
+    path = sums.directory / name
     if path.is_file() and (size := path.stat().st_size) and size == local.size(name):
-        return size
+        if name not in sums.digests:
+            sums.add(name)
+        if hash_file(path) == sums.digests[name]:
+            return size
     length = None
     try:
         with replace_file(path) as stream:
@@ -186,6 +259,8 @@ def _fetch(name: str, *, local: MorphCache, directory: Path, timeout: float) -> 
                 raise _EmptyError
     except _EmptyError:
         path.unlink(missing_ok=True)
+        return length
+    sums.add(name)
     return length
 
 

@@ -5,12 +5,14 @@ import json
 import random
 import socket
 import stat
+import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
+from ansible_collections.slipway.release.plugins.module_utils.slipway.morph import artifacts as morph_artifacts
 from ansible_collections.slipway.release.plugins.module_utils.slipway.morph.artifacts import Transfer, publish_artifacts
 from ansible_collections.slipway.release.plugins.module_utils.slipway.morph.cache import (
     MorphCache,
@@ -79,10 +81,43 @@ def test_what_is_missing_is_published_and_then_nothing_is(troves, tmp_path):
     assert outcome.published == outcome.missing
     assert (outcome.total, outcome.absent) == (11, [])
     assert not list((tmp_path / "on-the-way").iterdir())
+    subprocess.run(
+        ["sha256sum", "--check", "--strict", "--quiet", tmp_path / "on-the-way.sha256"],
+        cwd=troves[1].directory,
+        check=True,
+    )
     troves[0].requests.clear()
     again = send(troves, names, tmp_path)
     assert (again.missing, again.published) == ([], [])
     assert "GET" not in {method for method, _ in troves[0].requests}
+
+
+def test_what_arrives_with_other_bytes_of_the_same_length_is_named(troves, tmp_path, monkeypatch):
+    names = fill(troves[0].directory)
+
+    def spoil(*words, **more):
+        path = troves[1].directory / names[2]
+        path.write_bytes(bytes([path.read_bytes()[0] ^ 1]) + path.read_bytes()[1:])
+        return looked(*words, **more)
+
+    looked = morph_artifacts._check_published
+    monkeypatch.setattr(morph_artifacts, "_check_published", spoil)
+    with pytest.raises(SlipwayError, match="they arrived with other bytes") as caught:
+        send(troves, names, tmp_path)
+    (finding,) = caught.value.findings
+    assert finding.startswith(f"{names[2]} has sha256 ")
+
+
+def test_a_file_of_before_that_changed_on_its_way_is_fetched_again(troves, tmp_path):
+    names = fill(troves[0].directory)
+    troves[0].short = [names[3]]
+    with pytest.raises(SlipwayError):
+        send(troves, names, tmp_path)
+    troves[0].short = ()
+    path = tmp_path / "on-the-way" / names[0]
+    path.write_bytes(bytes([path.read_bytes()[0] ^ 1]) + path.read_bytes()[1:])
+    send(troves, names, tmp_path)
+    assert contents(troves[0].directory) == contents(troves[1].directory)
 
 
 def test_what_is_there_under_its_name_but_empty_or_cut_off_is_published_again(troves, tmp_path):
