@@ -98,7 +98,8 @@ class Timetable:
         if self.unfinished:
             return f"On {self.day}, {self.version} has begun and is not finished: it is gone on with."
         if self.due:
-            return f"On {self.day}, {' and '.join(self.due)} would be released as {self.version}."
+            verb = "is" if len(self.due) == 1 else "are"
+            return f"On {self.day}, {' and '.join(self.due)} {verb} due, as {self.version}."
         return f"On {self.day}, nothing is due{following}."
 
 

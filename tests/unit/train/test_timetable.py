@@ -57,7 +57,7 @@ def test_the_table_says_what_is_due_and_why() -> None:
         "genivi   26.45  2026-11-02  no   2026-12-14  26.45 of 2026-11-02 is of the period since 2026-11-02",
         "tools    26.45  2026-11-02  yes  -           1 component changed since 26.45 (zlib)",
         "acme     -      -           no   -           it is released by hand",
-        "On 2026-11-09, base and tools would be released as 26.46.",
+        "On 2026-11-09, base and tools are due, as 26.46.",
     ]
 
 
