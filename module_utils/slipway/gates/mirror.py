@@ -37,7 +37,8 @@ def report_mirror(address: str, *, max_age: float, now: float, fetch: Callable[[
             f"the status of the local Trove at {url} was written {_tell(age)} ago, and may be {_tell(max_age)} old: "
             f"{CURE}"
         )
-    late, waiting = [], []
+    late: list[str] = []
+    waiting: list[str] = []
     for each in status["repositories"]:
         if each.get("state") in ("failed", "queued"):
             changed = each.get("changed")
