@@ -39,10 +39,11 @@ def recall_plan(project: object, version: object, *, state_directory: str, coord
         "build_hosts": {},
         "epoch": 0,
         "systems": outputs.get("systems") or [],
-        "deployments": [],
+        **{name: [] for name in ("deployments", "extras", "products", "left_out")},
         "skipped": outputs.get("skipped") or [],
         "directories": directories,
         "remote": {},
+        "move": None,
     }
     return PlanResult(plan, records, _find_remarks(release_names.label, records))
 
