@@ -107,7 +107,7 @@ debs: $(VENV)/debs.stamp ## Take the example's stacks and packages from source t
 	@for distro in $$DISTROS; do ansible-playbook playbooks/debs_release.yml -e "distro=$$distro" $(ARGS); done
 
 .PHONY: release-vm
-release-vm: $(VENV)/release.stamp ## Make the disk of a machine that makes releases, see docs/release-vm.md
+release-vm: $(VENV)/boot.stamp ## Make the disk of a machine that makes releases, see docs/release-vm.md
 	@ansible-playbook playbooks/release_vm.yml $(ARGS)
 
 .PHONY: lab

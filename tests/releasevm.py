@@ -105,6 +105,8 @@ def ensure_image(cache: Path) -> Path:
 def make_inventory(**variables: Any) -> dict[str, Any]:
     """A site that has the machine and nothing else."""
     hosts = {"hosts": {NAME: None}}
-    return {
-        "all": {"children": {"coordinator": hosts, "build_hosts": hosts, "download_servers": hosts}, "vars": variables}
-    }
+    # What others have as a host of its own is here as well; but the machine is not prepared as one.
+    trove = {"ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}"}
+    groups: dict[str, Any] = dict.fromkeys(("coordinator", "build_hosts", "download_servers"), hosts)
+    groups |= dict.fromkeys(("public_trove", "local_trove"), {"hosts": {"trove": trove}})
+    return {"all": {"children": groups, "vars": variables}}
