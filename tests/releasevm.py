@@ -108,5 +108,5 @@ def make_inventory(**variables: Any) -> dict[str, Any]:
     # What others have as a host of its own is here as well; but the machine is not prepared as one.
     trove = {"ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}"}
     groups: dict[str, Any] = dict.fromkeys(("coordinator", "build_hosts", "download_servers"), hosts)
-    groups |= dict.fromkeys(("public_trove", "local_trove"), {"hosts": {"trove": trove}})
+    groups |= {name: {"hosts": {"trove": trove}} for name in ("public_trove", "local_trove")}
     return {"all": {"children": groups, "vars": variables}}
