@@ -136,13 +136,18 @@ def _select(request: FileRequest, release_names: names.Names) -> tuple[Selection
 
 
 def find_previous_files(releases: Path, wanted: names.Names) -> Plan | None:
-    """Label and files of the project's release before this one, by its record; None if there is none here."""
+    """Label and files of the project's release before this one, by its record; None if there is none here.
+
+    One that was withdrawn is none.
+    """
     published = {path.parent.parent.name: path for path in releases.glob("*/records/publication.json")}
     versions = [version for version in published if names.VERSION.match(version)]
     while (version := names.find_previous_version(wanted.version, versions)) is not None:
         versions.remove(version)
         try:
-            record = load_record(published[version])
+            record, withdrawal = load_record(published[version]), published[version].with_name("withdrawal.json")
+            if withdrawal.exists() and load_record(withdrawal)["outputs"].get("withdrawn"):
+                continue
         except SlipwayError:
             continue  # it is the business of a run that is about it
         if record["project"] == wanted.project:

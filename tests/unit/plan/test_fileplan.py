@@ -179,6 +179,8 @@ def test_the_release_before_is_known_by_its_record(output: Path) -> None:
     (releases / "1.1.9/records").mkdir(parents=True)
     (releases / "1.1.9/records/publication.json").write_text("{}")
     assert find_previous_files(releases, names) == {"version": "1.0", "label": "acme-1.0", "files": [file]}
+    keep(output, "withdrawal", version="1.0", outputs={"withdrawn": True})
+    assert find_previous_files(releases, names) is None
 
 
 def test_the_record_of_a_file_holds_what_is_known_of_it_and_no_path(output: Path) -> None:
