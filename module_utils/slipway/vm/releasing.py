@@ -25,6 +25,8 @@ from .machine import CHECKOUT, make_environment
 UNIT = "slipway-release.service"
 REQUEST = Path("/run/slipway/request.json")
 LOG = Path("/var/log/slipway/release.log")
+#: Where in the log the last release begins.
+BEGINS = Path("/run/slipway/begins")
 #: What may be said of a release. Variables are no part of it: they decide what is run, and so who can read the keys.
 VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.~+_-]{0,63}\Z")
 LIST = re.compile(r"[a-z0-9][a-z0-9_-]*(,[a-z0-9][a-z0-9_-]*)*\Z")
@@ -98,8 +100,20 @@ def start(request: Request) -> int:
         )
     begins = LOG.stat().st_size if LOG.exists() else 0
     write_atomic(REQUEST, json.dumps(vars(request)).encode())
+    write_atomic(BEGINS, str(begins).encode())
     run(["systemctl", "start", UNIT], attempt="start", on=UNIT, timeout=120)
     return begins
+
+
+def find_last() -> int:
+    """Where in the log the last release begins, or runs; one must have begun since the machine was started."""
+    try:
+        return int(BEGINS.read_text(encoding="ascii"))
+    except FileNotFoundError as error:
+        do_next = f"Say for example: {NAME} 26.47 --check"
+        raise SlipwayError(
+            "show", "a release", "none has begun since this machine was started", do_next=do_next
+        ) from error
 
 
 def follow(write: Callable[[bytes], object], *, begins: int) -> int:

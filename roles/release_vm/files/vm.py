@@ -56,7 +56,7 @@ def release(words: list[str]) -> int:
             "this machine is not prepared",
             do_next="Look why: systemctl status slipway-seed slipway-site",
         )
-    begins = 0 if request is None else releasing.start(request)
+    begins = releasing.find_last() if request is None else releasing.start(request)
     return releasing.follow(lambda data: os.write(1, data), begins=begins)
 
 

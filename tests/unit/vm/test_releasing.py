@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
+from ansible_collections.slipway.release.plugins.module_utils.slipway.vm import releasing
 from ansible_collections.slipway.release.plugins.module_utils.slipway.vm.releasing import Request, read_arguments
 
 
@@ -51,3 +53,49 @@ def test_variables_cannot_be_given(capsys: pytest.CaptureFixture[str]):
     with pytest.raises(SystemExit):
         read_arguments(["26.47", "-e", "release_build_bst=/tmp/mine"], person="alice")
     assert "unrecognized arguments" in capsys.readouterr().err
+
+
+@pytest.fixture
+def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The states of the service, one for each time that it is asked; it writes a line when it is started."""
+    states: list[str] = []
+    for name in ("REQUEST", "LOG", "BEGINS"):
+        monkeypatch.setattr(releasing, name, tmp_path / name)
+    (tmp_path / "LOG").write_bytes(b"before\n")
+
+    def run(words: list[str], **_about: object) -> object:
+        class Done:
+            stdout = f"ExecMainStatus=2\nActiveState={states.pop(0)}\n" if words[1] == "show" else ""
+
+        if words[1] == "start":
+            with (tmp_path / "LOG").open("ab") as log:
+                log.write(b"released\n")
+        return Done()
+
+    monkeypatch.setattr(releasing, "run", run)
+    monkeypatch.setattr(releasing, "POLL", 0)
+    return states
+
+
+def test_a_release_is_followed_to_its_end_from_where_it_began(service: list[str]):
+    service += ["inactive", "active", "active", "failed", "inactive"]
+    seen: list[bytes] = []
+    assert releasing.follow(seen.append, begins=releasing.start(Request("26.47", person="alice"))) == 2
+    assert seen == [b"released\n"]
+    assert releasing.follow(seen.append, begins=releasing.find_last()) == 2
+    assert seen == [b"released\n"] * 2
+
+
+def test_a_second_release_is_refused_with_the_name_of_who_is_releasing(service: list[str]):
+    service += ["inactive", "active"]
+    releasing.start(Request("26.47", person="alice"))
+    with pytest.raises(
+        SlipwayError, match=r"alice is releasing 26\.47 at this moment. Wait for its end: release --watch"
+    ):
+        releasing.start(Request("26.48", person="dave"))
+
+
+@pytest.mark.usefixtures("service")
+def test_there_is_nothing_to_watch_before_the_first_release():
+    with pytest.raises(SlipwayError, match="none has begun since this machine was started"):
+        releasing.find_last()
