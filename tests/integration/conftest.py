@@ -47,7 +47,7 @@ class Site:
         self.public = self.state / "download/public"
         self.private = self.state / "download/private"
         self.definitions = self.state / "trove/public/baserock/baserock/definitions.git"
-        self.variables = variables or {}
+        self.variables = {"release_policy": {}, **(variables or {})}  # the example's own policy starts its systems
         self.environment = {
             "SLIPWAY_STATE": str(self.state),
             "SLIPWAY_CACHE": str(cache),

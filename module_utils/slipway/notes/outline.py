@@ -194,5 +194,6 @@ def _find_waived(records: Plain, subjects: Collection[str | None] | None) -> lis
     return [
         {key: str(each.get(key) or "") for key in ("gate", "subject", "fault", "reason")}
         for each in results
-        if each.get("result") == "waived" and (subjects is None or each.get("subject") in subjects)
+        if each.get("result") == "waived"
+        and (subjects is None or not {each.get("subject"), each.get("system")}.isdisjoint(subjects))
     ]
