@@ -73,7 +73,7 @@ def make_plan(release: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         for each in records
     ]
     project, version = record["project"], record["version"]
-    gates = {"boot": {"firmware": ["bios", "efi"]}}
+    gates = {"boot": {"firmware": ["bios", "efi", "uboot"]}}
     names = {"project": project, "version": version, "label": f"{project}-{version}"}
     plan = {**names, "deployments": deployments, "products": [{"name": project, "gates": gates}], "policy": {}}
     return plan, [each["outputs"] for each in records]
@@ -120,13 +120,11 @@ def main(release: Path) -> None:
         print("| --- | ---: | ---: |")
         for each in judged.results:
             facts = each["facts"]
-            print(
-                f"| {each['architecture']} {facts['firmware']} | {facts['report'][0]['seconds']} s | {each['seconds']} s |"
-            )
+            what, until = f"{each['architecture']} {facts['firmware']}", facts["report"][0]["seconds"]
+            print(f"| {what} | {until} s | {each['seconds']} s |")
         used, memory = sum(watch.used.values()), max(watch.memory.values()) >> 20
-        print(
-            f"| all, {os.cpu_count()} at a time | {wall:.1f} s wall, {used:.1f} s of processors | {memory} MiB for the largest |\n"
-        )
+        both = f"{wall:.1f} s wall, {used:.1f} s of processors"
+        print(f"| all, {os.cpu_count()} at a time | {both} | {memory} MiB for the largest |\n")
         print("| peer: plain qemu, one after the other | until the report | processor | memory |")
         print("| --- | ---: | ---: | ---: |")
         whole = 0.0

@@ -36,7 +36,9 @@ PEER = """
 set -e
 unpack() {{ {unpack}; }}
 unpack "$1" "$3/before"; unpack "$2" "$3/now"
-for each in before now; do (cd "$3/$each" && find . -type f -print0 | sort -z | xargs -0 sha256sum >"$3/$each.sums"); done
+for each in before now; do
+  (cd "$3/$each" && find . -type f -print0 | sort -z | xargs -0 sha256sum >"$3/$each.sums")
+done
 diff "$3/before.sums" "$3/now.sums" | grep -c '^>' || true
 """
 

@@ -11,39 +11,40 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-BIOS, EFI, KERNEL = FIRMWARE = ("bios", "efi", "kernel")
+BIOS, EFI, UBOOT, KERNEL = FIRMWARE = ("bios", "efi", "uboot", "kernel")
+#: Those that start from a disk.
+OF_DISKS = (BIOS, EFI, UBOOT)
 #: Which kind of image each starts from.
 FORMATS = {"rawdisk": "raw", "qcow2": "qcow2"}
 
 
 @dataclass(frozen=True)
-class Flash:
-    """A firmware in two files, its code and its variables; of several pairs the first that is there counts."""
+class Firmware:
+    """A firmware in one file, or in two, its code and its variables; of several sets the first that is there counts."""
 
     package: str
-    pairs: tuple[tuple[str, str], ...]
+    sets: tuple[tuple[str, ...], ...]
 
-    def find(self) -> tuple[str, str] | None:
-        """The pair that this machine has."""
-        return next((pair for pair in self.pairs if all(os.path.isfile(path) for path in pair)), None)
+    def find(self) -> tuple[str, ...] | None:
+        """The files that this machine has."""
+        return next((files for files in self.sets if all(os.path.isfile(path) for path in files)), None)
 
 
 @dataclass(frozen=True)
 class Machine:
-    """One kind of computer: the words that make it for each way to start, and ``efi``, its firmware, if it has one.
+    """One kind of computer: the words that make it for each way to start, and what is not qemu's own firmware.
 
-    ``console`` is what its kernels call the serial port, ``bus`` the end of the names of devices.
+    ``console`` is what its kernels call the serial port.
     """
 
     program: str
     package: str
     words: Mapping[str, tuple[str, ...]]
     console: str
-    bus: str
-    efi: Flash | None = None
+    files: Mapping[str, Firmware] = field(default_factory=dict)
 
     @property
     def firmware(self) -> tuple[str, ...]:
@@ -55,38 +56,42 @@ def _list_pairs(*directories: str, code: str, variables: str) -> tuple[tuple[str
     return tuple((f"{directory}/{code}", f"{directory}/{variables}") for directory in directories)
 
 
-_OVMF = Flash(
+_OVMF = Firmware(
     "ovmf",
     _list_pairs("/usr/share/OVMF", code="OVMF_CODE_4M.fd", variables="OVMF_VARS_4M.fd")
     + _list_pairs("/usr/share/OVMF", "/usr/share/edk2/ovmf", code="OVMF_CODE.fd", variables="OVMF_VARS.fd"),
 )
-_OVMF32 = Flash(
+_OVMF32 = Firmware(
     "ovmf-ia32", _list_pairs("/usr/share/OVMF", code="OVMF32_CODE_4M.secboot.fd", variables="OVMF32_VARS_4M.fd")
 )
-_AAVMF32 = Flash("qemu-efi-arm", _list_pairs("/usr/share/AAVMF", code="AAVMF32_CODE.fd", variables="AAVMF32_VARS.fd"))
-_AAVMF = Flash("qemu-efi-aarch64", _list_pairs("/usr/share/AAVMF", code="AAVMF_CODE.fd", variables="AAVMF_VARS.fd"))
-_PC = ("-machine", "q35", "-cpu", "max")
-_OLD_PC = ("-machine", "pc", "-cpu", "qemu32")
+#: Under 32-bit EFI Debian's ARM kernels die early; boards have U-Boot.
+_UBOOT = Firmware("u-boot-qemu", (("/usr/lib/u-boot/qemu_arm/u-boot.bin",),))
+_AAVMF = Firmware("qemu-efi-aarch64", _list_pairs("/usr/share/AAVMF", code="AAVMF_CODE.fd", variables="AAVMF_VARS.fd"))
+_RANDOM = ("-device", "virtio-rng-pci")
+_PC = ("-machine", "q35", "-cpu", "max", *_RANDOM)
+_OLD_PC = ("-machine", "pc", "-cpu", "qemu32", *_RANDOM)
 #: There is only one build of this firmware, which wants its variables protected.
 _SECURE_PC = (
-    *("-machine", "q35,smm=on", "-cpu", "max"),
+    *("-machine", "q35,smm=on", "-cpu", "max", *_RANDOM),
     *("-global", "driver=cfi.pflash01,property=secure,value=on"),
 )
 _ARM = ("-machine", "virt,highmem=off", "-cpu", "cortex-a15")
 _ARM64 = ("-machine", "virt", "-cpu", "cortex-a57")
 
 MACHINES: dict[str, Machine] = {
-    "x86_64": Machine("qemu-system-x86_64", "qemu-system-x86", dict.fromkeys(FIRMWARE, _PC), "ttyS0", "pci", _OVMF),
+    "x86_64": Machine(
+        *("qemu-system-x86_64", "qemu-system-x86", dict.fromkeys((BIOS, EFI, KERNEL), _PC), "ttyS0"), {EFI: _OVMF}
+    ),
     "x86_32": Machine(
-        *("qemu-system-i386", "qemu-system-x86", {BIOS: _OLD_PC, EFI: _SECURE_PC, KERNEL: _OLD_PC}),
-        *("ttyS0", "pci", _OVMF32),
+        *("qemu-system-i386", "qemu-system-x86", {BIOS: _OLD_PC, EFI: _SECURE_PC, KERNEL: _OLD_PC}, "ttyS0"),
+        {EFI: _OVMF32},
     ),
     **dict.fromkeys(
         ("armv7l", "armv7lhf"),
-        Machine("qemu-system-arm", "qemu-system-arm", {EFI: _ARM, KERNEL: _ARM}, "ttyAMA0", "device", _AAVMF32),
+        Machine("qemu-system-arm", "qemu-system-arm", {UBOOT: _ARM, KERNEL: _ARM}, "ttyAMA0", {UBOOT: _UBOOT}),
     ),
     "armv8l64": Machine(
-        "qemu-system-aarch64", "qemu-system-arm", {EFI: _ARM64, KERNEL: _ARM64}, "ttyAMA0", "device", _AAVMF
+        *("qemu-system-aarch64", "qemu-system-arm", {EFI: _ARM64, KERNEL: _ARM64}, "ttyAMA0"), {EFI: _AAVMF}
     ),
 }
 #: What each machine has. Translated code has a bound, since it would grow to a gigabyte beside the machine's memory.
@@ -129,9 +134,9 @@ def find_missing(needed: Iterable[tuple[str, str]]) -> list[str]:
         for program, package in ((machine.program, machine.package), (BWRAP, "bubblewrap")):
             if shutil.which(program) is None:
                 found[f"the program {program} is missing: {_explain_package(package)}"] = None
-        if firmware == EFI and machine.efi is not None and machine.efi.find() is None:
-            wanted = machine.efi.pairs[0][0]
-            found[f"the EFI firmware {wanted} is missing: {_explain_package(machine.efi.package)}"] = None
+        files = machine.files.get(firmware)
+        if files is not None and files.find() is None:
+            found[f"the firmware {files.sets[0][0]} is missing: {_explain_package(files.package)}"] = None
     return list(found)
 
 
@@ -147,17 +152,20 @@ def make_command(start: Start, scratch: Path) -> list[str]:
     machine = MACHINES[start.architecture]
     program = shutil.which(machine.program) or machine.program
     sandbox, words = _Sandbox(scratch, program), [program, *machine.words[start.firmware], *COMMON]
-    words += ["-m", start.memory, "-device", f"virtio-rng-{machine.bus}"]
-    if start.firmware == EFI and machine.efi is not None:
-        code, variables = machine.efi.find() or machine.efi.pairs[0]
-        shutil.copyfile(variables, scratch / "variables")
+    words += ["-m", start.memory]
+    files = machine.files.get(start.firmware)
+    code, *variables = ("",) if files is None else files.find() or files.sets[0]
+    if variables:
+        shutil.copyfile(variables[0], scratch / "variables")
         words += ["-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={code}"]
         words += ["-drive", f"if=pflash,unit=1,format=raw,file={sandbox.show(scratch / 'variables', write=True)}"]
+    elif files is not None:
+        words += ["-bios", code]
     for number, disk in enumerate(start.disks):
         name, snapshot = f"disk{number}", "off" if disk.kept else "on"
         file = sandbox.show(disk.path, write=disk.kept)
         words += ["-drive", f"if=none,id={name},format={disk.format},snapshot={snapshot},file={file}"]
-        words += ["-device", f"virtio-blk-{machine.bus},drive={name}"]
+        words += ["-device", f"virtio-blk-pci,drive={name}"]
     if start.kernel is not None:
         words += ["-kernel", sandbox.show(start.kernel)]
         words += ["-append", start.command_line or f"console={machine.console} panic=-1"]

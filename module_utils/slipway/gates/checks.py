@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
-from ..boot.machines import FORMATS, KERNEL, MACHINES, choose_firmware, find_missing
+from ..boot.machines import FORMATS, KERNEL, MACHINES, OF_DISKS, choose_firmware, find_missing
 from ..policy.gates import BootGate, Gates, UpgradeGate, read_gates
 from ..policy.values import to_plain
 from ..policy.waivers import Waiver, find_expired, read_waivers
@@ -21,7 +21,7 @@ from .preflight import Report
 
 BOOT, UPGRADE, DIFFERENCE = "boot", "upgrade", "difference"
 #: By which firmwares a disk starts, by its setting BOOT.
-BOOTS = {"bios": ("bios",), "efi": ("efi",), "both": ("bios", "efi")}
+BOOTS = {"bios": ("bios",), "efi": ("efi",), "both": ("bios", "efi"), "uboot": ("uboot",)}
 #: Types of files whose trees can be read.
 TREES = ("tar", "rawdisk", "squashfs", "erofs")
 
@@ -127,9 +127,9 @@ def _list_product(found: Checks, plan: Plan, gates: Gates, mine: Sequence[Plan],
 def _list_ways(deployment: Plan, gate: BootGate | UpgradeGate) -> list[str]:
     if deployment["type"] not in FORMATS:
         return []
-    boots = (deployment.get("settings") or {}).get("BOOT")
+    boots = str((deployment.get("settings") or {}).get("BOOT") or "").lower()
     ways = choose_firmware(str(deployment["architecture"]), gate.firmware)
-    return [way for way in ways if way != KERNEL and way in BOOTS.get(str(boots or "both").lower(), ())]
+    return [way for way in ways if way in BOOTS.get(boots, OF_DISKS)]
 
 
 def _list_kernel_checks(found: Checks, plan: Plan, mine: Sequence[Plan], gate: BootGate, *, where: str) -> list[Check]:

@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..boot.machines import FIRMWARE, MACHINES, choose_firmware
+from ..boot.machines import FIRMWARE, MACHINES, OF_DISKS
 from ..boot.shell import find_command_fault
 from .values import describe_kind, find_key_faults, read_count
 
@@ -53,7 +53,7 @@ class BootGate:
     """
 
     systems: tuple[str, ...] = ("*",)
-    firmware: Any = ("bios", "efi")
+    firmware: Any = OF_DISKS
     limit: int = BOOT_LIMIT
     memory: str = "256M"
     append: str = ""
@@ -70,7 +70,7 @@ class UpgradeGate:
 
     run: str
     systems: tuple[str, ...] = ("*",)
-    firmware: Any = ("bios", "efi")
+    firmware: Any = OF_DISKS
     restart: str = "sync; reboot -f"
     keeps: str = "/home/slipway-gate"
     limit: int = UPGRADE_LIMIT
@@ -209,7 +209,7 @@ class _Reader:
 
     def _read_firmware(self, value: object, place: str) -> Any:
         if value is None:
-            return ("bios", "efi")
+            return OF_DISKS
         if isinstance(value, dict):
             for architecture in value:
                 if architecture not in MACHINES:
@@ -274,8 +274,3 @@ class _Reader:
             limit = self._read_limit(said.get("limit"), f"{here}.limit", COMMAND_LIMIT)
             found.append(Smoke(str(said.get("run")), "" if expect is None else str(expect), status or 0, limit))
         return tuple(found)
-
-
-def list_ways(gate: BootGate | UpgradeGate, architecture: str) -> list[str]:
-    """The firmwares by which images of an architecture are started."""
-    return choose_firmware(architecture, gate.firmware)

@@ -17,6 +17,7 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway.boot.conso
 from ansible_collections.slipway.release.plugins.module_utils.slipway.boot.machines import (
     MACHINES,
     Disk,
+    Firmware,
     Machine,
     Start,
     choose_firmware,
@@ -165,17 +166,17 @@ def test_what_a_machine_writes_to_its_disk_is_lost(tmp_path: Path):
 
 def test_missing_programs_and_firmware_are_named_with_their_packages(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.setenv("PATH", str(tmp_path))
-    found = find_missing([("x86_64", "bios"), ("armv7lhf", "efi")])
+    found = find_missing([("x86_64", "bios"), ("armv7lhf", "uboot")])
     assert "the program qemu-system-arm is missing: install the Debian package qemu-system-arm" in "\n".join(found)
     assert sum("bwrap" in each for each in found) == 1
-    lacking = MACHINES["x86_64"].efi.__class__("ovmf", (("/no/code", "/no/variables"),))
-    monkeypatch.setitem(MACHINES, "x86_64", Machine("sh", "dash", {"efi": ()}, "ttyS0", "pci", lacking))
-    assert find_missing([("x86_64", "efi")])[-1].startswith("the EFI firmware /no/code is missing: install the Debian")
+    lacking = {"efi": Firmware("ovmf", (("/no/code", "/no/variables"),))}
+    monkeypatch.setitem(MACHINES, "x86_64", Machine("sh", "dash", {"efi": ()}, "ttyS0", lacking))
+    assert find_missing([("x86_64", "efi")])[-1].startswith("the firmware /no/code is missing: install the Debian")
 
 
 def test_an_architecture_starts_by_those_firmwares_that_it_has():
     assert choose_firmware("x86_64", ["efi", "bios"]) == ["bios", "efi"]
-    assert choose_firmware("armv7lhf", ["bios", "efi"]) == ["efi"]
+    assert choose_firmware("armv7lhf", ["bios", "efi", "uboot"]) == ["uboot"]
     assert choose_firmware("x86_32", {"x86_64": ["efi"]}) == []
     assert choose_firmware("vax", ["bios"]) == []
 

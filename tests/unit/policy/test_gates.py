@@ -12,7 +12,7 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway.policy.wai
 WHOLE = {
     "boot": {
         "systems": ["minimal-*"],
-        "firmware": {"x86_64": ["bios", "efi"], "armv7lhf": "efi"},
+        "firmware": {"x86_64": ["bios", "efi"], "armv7lhf": "uboot"},
         "limit": 60,
         "memory": "512M",
         "ids": {"minimal-x": "tiny"},
@@ -43,7 +43,7 @@ def test_a_policy_that_asks_for_nothing_has_no_gates():
         ({"bot": {}}, "g: the key 'bot' is not known (did you mean boot?)"),
         ({"boot": {"frmware": []}}, "g.boot: the key 'frmware' is not known (did you mean firmware?)"),
         ({"boot": []}, "g.boot: it is a list, not a mapping"),
-        ({"boot": {"firmware": ["uefi"]}}, "not a list of some of bios, efi, kernel"),
+        ({"boot": {"firmware": ["uefi"]}}, "not a list of some of bios, efi, uboot, kernel"),
         (
             {"boot": {"firmware": {"armv7lhf": ["bios"]}}},
             "g.boot.firmware.armv7lhf: it is ['bios'], not a list of some of",
