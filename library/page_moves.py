@@ -30,6 +30,10 @@ options:
     suboptions:
       repository: {description: URL or path of the repository., type: str, required: true}
       branch: {description: Its branch., type: str, default: main}
+      product:
+        description: The product that the pages are about. Without one it is the whole release.
+        type: str
+        default: ""
       paths: {description: Patterns of the pages that are moved., type: list, elements: str, default: []}
       replace:
         description: What is replaced by what, in this order, each with C(from) and C(to).
@@ -58,6 +62,12 @@ options:
     description: The version before.
     type: str
     required: true
+  products:
+    description: >-
+      The products that take part in the release, each with its version before, which is C({previous}) in their rules.
+      Rules of others are left out.
+    type: dict
+    default: {}
   except:
     description: Patterns of pages that no rule is for, such as the notes of all releases.
     type: list
@@ -109,6 +119,7 @@ _NAMES = {"type": "list", "elements": "str", "default": []}
 RULE = {
     "repository": {"type": "str", "required": True},
     "branch": {"type": "str", "default": "main"},
+    "product": {"type": "str", "default": ""},
     "paths": _NAMES,
     "replace": {"type": "list", "elements": "dict", "default": []},
     "except": _NAMES,
@@ -123,8 +134,7 @@ def act(wanted: dict[str, Any], *, write: bool) -> dict[str, Any]:
         **{"previous": previous, "previous_label": f"{project}-{previous}"},
     }
     moved = move_pages(
-        fill_rules(wanted["rules"], names, skip=wanted["except"]),
-        [previous],
+        fill_rules(wanted["rules"], names, skip=wanted["except"], products=wanted["products"]),
         message=wanted["commit_message"],
         person=Person(wanted["name"], wanted["email"], wanted["epoch"]),
         write=write,
@@ -163,6 +173,7 @@ def main() -> None:
             **{
                 name: {"type": "str", "required": True} for name in ("project", "version", "previous", "commit_message")
             },
+            "products": {"type": "dict", "default": {}},
             "except": _NAMES,
         },
     )

@@ -89,7 +89,9 @@ notes:
   type: list
   elements: dict
 changes:
-  description: What changed in all, with C(previous), the tag of the release before, or null.
+  description: >-
+    What changed in all, with C(previous), the tag of the release before, or null, and C(before), the version before of
+    each product that takes part.
   returned: success
   type: dict
 drafts_commit:
@@ -146,7 +148,7 @@ def act(wanted: dict[str, Any], **_: bool) -> dict[str, Any]:
 def _find_changes(wanted: dict[str, Any], products: list[str]) -> dict[str, Any]:
     plan = wanted["plan"]
     if not wanted["changes"] or plan["definitions"] is None:
-        return {"previous": None, "changes": [], "total": 0, "components": [], "products": {}}
+        return {"previous": None, "changes": [], "total": 0, "components": [], "products": {}, "before": {}}
     product_of = {each["system_name"]: each.get("product") for each in plan["deployments"]}
     return find_changes(
         plan["definitions"]["url"],
@@ -159,6 +161,7 @@ def _find_changes(wanted: dict[str, Any], products: list[str]) -> dict[str, Any]
             for name in products
         },
         fixed_since=next(iter(_read(wanted["records"], "branch").get("fixed_since") or []), None),
+        taking=[product["name"] for product in plan.get("products") or []],
         versions=read_products(Path(plan["directories"]["release"]).parent, plan["project"]),
         limit=wanted["limit"],
     )

@@ -77,6 +77,7 @@ class Site:
                     {**page, "replace": [{"from": "acme-{previous}", "to": "{label}"}]},
                     {
                         "repository": str(self.website),
+                        "product": "genivi",
                         "paths": ["**"],
                         "replace": [{"from": "{previous}", "to": "{version}"}],
                     },
@@ -286,4 +287,3 @@ def test_a_corrected_draft_corrects_the_notes_and_nothing_else_is_done_again(sit
     assert git("log", "-1", "--format=%s", "main", cwd=site.wiki) == "Correct the release notes of acme-1.1\n"
     assert site.shown("guides/upgrade.mdwn") == later["guides/upgrade.mdwn"]
     assert len(site.server.mails) == 2
-    assert "  changed nothing\n" in site.done("files", "1.1", "--tags", "notes,announce")

@@ -27,20 +27,23 @@ def find_changes(
     systems: Sequence[str] = (),
     products: Mapping[str, Sequence[str]] | None = None,
     versions: Versions | None = None,
+    taking: Sequence[str] = (),
     fixed_since: str | None = None,
     limit: int = 200,
 ) -> dict[str, Any]:
     """What changed in all ``systems`` (their files), and for each of ``products`` in its own.
 
     A product's release before is the last one that it took part in, by ``versions``: the products of each version.
-    ``fixes`` are the commits on the release branch since ``fixed_since``.
+    ``fixes`` are the commits on the release branch since ``fixed_since``, and ``before`` the version before of each of
+    the products ``taking`` part.
     """
     products, versions = products or {}, versions or {}
     releases = list_releases(url, project)
-    before = {"": releases.find_before(version)}
-    for name in products:
-        took_part = [each for each in releases.tags if name in versions.get(each, (name,))]
-        before[name] = releases.find_before(version, took_part)
+    last = {
+        name: releases.find_before(version, [each for each in releases.tags if name in versions.get(each, (name,))])
+        for name in [*products, *taking]
+    }
+    before = {"": releases.find_before(version), **{name: last[name] for name in products}}
     others = [releases.commits[each] for each in before.values() if each is not None]
     with fetch_history(url, commit, others) as repository:
         read = _Reader(repository)
@@ -56,7 +59,7 @@ def find_changes(
             for name, previous in before.items()
         }
         fixes = list_commits(repository, commit, before=fixed_since, limit=limit)[0] if fixed_since else []
-    return {**found.pop(""), "products": found, "fixes": fixes}
+    return {**found.pop(""), "products": found, "fixes": fixes, "before": {name: last[name] for name in taking}}
 
 
 def read_products(releases: Path, project: str) -> dict[str, list[str]]:

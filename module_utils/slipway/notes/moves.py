@@ -39,7 +39,7 @@ class Finding(TypedDict):
 class Rule:
     """What is replaced (from, to) in the pages of a repository that ``paths`` match, but for those of ``skip``.
 
-    ``review`` are patterns of the pages that are looked at for findings.
+    ``review`` are patterns of the pages that are looked at for findings: those of ``mentions``.
     """
 
     repository: str
@@ -48,6 +48,7 @@ class Rule:
     replace: Sequence[tuple[str, str]]
     skip: Sequence[str] = ()
     review: Sequence[str] = ("**",)
+    mentions: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -62,13 +63,25 @@ class Moved:
     total: int = 0
 
 
-def fill_rules(rules: Iterable[Mapping[str, object]], names: Mapping[str, str], *, skip: Sequence[str]) -> list[Rule]:
-    """Rules as policy has them (``repository branch paths replace except review``), with names for placeholders.
+def fill_rules(
+    rules: Iterable[Mapping[str, object]],
+    every: Mapping[str, str],
+    *,
+    skip: Sequence[str],
+    products: Mapping[str, str | None] | None = None,
+) -> list[Rule]:
+    """Rules as policy has them (``repository branch product paths replace except review``), their placeholders filled.
 
-    ``skip`` are patterns of pages that no rule is for, such as the notes of all releases.
+    ``every`` are those of the release. A rule of a product counts if that is among ``products``, which have the version
+    before of each. ``skip`` are patterns of pages that no rule is for, such as the notes of all releases.
     """
     filled = []
     for rule in rules:
+        product = str(rule.get("product") or "")
+        previous = (products or {}).get(product) if product else every["previous"]
+        if not previous:
+            continue
+        names = {**every, "previous": previous, "previous_label": f"{every['project']}-{previous}"}
         pairs = [(_fill(each["from"], names), _fill(each["to"], names)) for each in _list(rule, "replace")]
         for old, new in pairs:
             if old != new and _compile(old).search(new):
@@ -86,6 +99,7 @@ def fill_rules(rules: Iterable[Mapping[str, object]], names: Mapping[str, str], 
                 pairs,
                 [*(_fill(each, names) for each in _list(rule, "except")), *skip],
                 [_fill(each, names) for each in _list(rule, "review") or ["**"]],
+                [previous],
             )
         )
     return filled
@@ -93,14 +107,13 @@ def fill_rules(rules: Iterable[Mapping[str, object]], names: Mapping[str, str], 
 
 def move_pages(
     rules: Sequence[Rule],
-    mentions: Sequence[str],
     *,
     message: str,
     person: Person,
     attempts: int = 5,
     write: bool = True,
 ) -> list[Moved]:
-    """Move the pages of each repository by one commit, and list those that still hold one of ``mentions``.
+    """Move the pages of each repository by one commit, and list those that still name the release before.
 
     What is pushed meanwhile is not lost: then pages are read and moved anew, ``attempts`` times in all.
     """
@@ -108,7 +121,7 @@ def move_pages(
     moved = []
     for repository, branch in places:
         own = [rule for rule in rules if (rule.repository, rule.branch) == (repository, branch)]
-        pages = _Pages(own, mentions, f"{branch} of {redacted(repository)}")
+        pages = _Pages(own, f"{branch} of {redacted(repository)}")
         update = edit_branch(
             repository, branch, edit=pages.edit, message=message, person=person, attempts=attempts, write=write
         )
@@ -136,10 +149,10 @@ def _clip(line: str) -> str:
 class _Pages:
     """The pages of one repository at a head, as rules change them."""
 
-    def __init__(self, rules: Sequence[Rule], mentions: Sequence[str], on: str) -> None:
+    def __init__(self, rules: Sequence[Rule], on: str) -> None:
         self.rules, self.on = rules, on
-        self.mentions = [_compile(each) for each in mentions]
-        self.words = list(dict.fromkeys([*(old for rule in rules for old, _new in rule.replace), *mentions]))
+        looked_for = [[*(old for old, _new in rule.replace), *rule.mentions] for rule in rules]
+        self.words = list(dict.fromkeys(word for words in looked_for for word in words))
         self.findings: list[Finding] = []
 
     def edit(self, repository: Path, head: str | None) -> dict[str, tuple[str, str]]:
@@ -161,15 +174,16 @@ class _Pages:
                         after = _compile(old).sub(lambda _found, new=new: new, after)  # type: ignore[misc]  # a constant
             if after != before:
                 changed[path] = before, after
-            if any(_matches_any(path, rule.review) and not _matches_any(path, rule.skip) for rule in self.rules):
-                self.findings += self._find(path, after)
+            self.findings += self._find(path, after)
         return changed
 
     def _find(self, path: str, text: str) -> list[Finding]:
+        asking = [rule for rule in self.rules if _matches_any(path, rule.review) and not _matches_any(path, rule.skip)]
+        mentions = [_compile(each) for each in dict.fromkeys(word for rule in asking for word in rule.mentions)]
         return [
             {"path": escape_line(path), "line": number, "text": _clip(line)}
             for number, line in enumerate(text.splitlines(), 1)
-            if any(mention.search(line) for mention in self.mentions)
+            if any(mention.search(line) for mention in mentions)
         ]
 
     def _read(self, repository: Path, head: str) -> list[tuple[str, str]]:

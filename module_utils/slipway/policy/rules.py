@@ -17,7 +17,7 @@ PATTERNS = ("paths", "except", "review")
 
 @dataclass(frozen=True)
 class Rules:
-    """``pages`` are mappings: repository, branch, paths, replace (from and to), except, review."""
+    """``pages`` are mappings: repository, branch, product, paths, replace (from and to), except, review."""
 
     pages: tuple[dict[str, Any], ...] = ()
 
@@ -43,11 +43,16 @@ def read_rules(value: object, where: str) -> tuple[Rules, list[str]]:
 def _read_rule(value: object, where: str) -> tuple[dict[str, Any], list[str]]:
     if not isinstance(value, dict):
         return {}, [f"{where}: it is {describe_kind(value)}, not a mapping with repository, paths and replace"]
-    faults = find_key_faults(value, ("repository", "branch", "replace", *PATTERNS), where)
-    rule: dict[str, Any] = {"branch": "main"}
-    for key in ("repository", "branch"):
+    faults = find_key_faults(value, ("repository", "branch", "product", "replace", *PATTERNS), where)
+    rule: dict[str, Any] = {"branch": "main", "product": ""}
+    for key in ("repository", "branch", "product"):
         text = value.get(key, rule.get(key))
-        if not isinstance(text, str) or not text or not text.isprintable() or text.startswith("-"):
+        if (
+            not isinstance(text, str)
+            or not (text or key == "product")
+            or not text.isprintable()
+            or text.startswith("-")
+        ):
             faults.append(f"{where}.{key}: it is {'missing' if text is None else repr(text)}, not the name of one")
         rule[key] = text
     for key in PATTERNS:

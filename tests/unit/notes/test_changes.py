@@ -157,7 +157,8 @@ def test_a_product_is_compared_with_the_last_release_that_it_took_part_in(tmp_pa
     versions = read_products(tmp_path / "releases", "p")
     assert versions == {"1.0": ["first", "second"], "1.1": ["second"]}
     products = {"first": ["first.bst"], "second": ["second.bst"]}
-    found = find(tmp_path, head, products=products, versions=versions)
+    found = find(tmp_path, head, products=products, versions=versions, taking=["first", "third"])
+    assert found["before"] == {"first": "1.0", "third": None}
     assert found["previous"] == "p-1.1"
     assert {name: each["previous"] for name, each in found["products"].items()} == {"first": "p-1.0", "second": "p-1.1"}
     assert tell(found["products"]["first"]) == ["tool changed 1.2 1.3"]

@@ -54,8 +54,8 @@ def move(wiki: Path, *, write: bool = True, attempts: int = 5, **changes: Any) -
         "replace": [{"from": "{previous_label}", "to": "{label}"}],
         **changes,
     }
-    rules = fill_rules([rule], NAMES, skip=["old/**"])
-    (moved,) = move_pages(rules, ["1.2"], message="Move\n", person=TEAM, attempts=attempts, write=write)
+    rules = fill_rules([rule], NAMES, skip=["old/**"], products={"demo": "1.25", "new": None})
+    (moved,) = move_pages(rules, message="Move\n", person=TEAM, attempts=attempts, write=write)
     return moved
 
 
@@ -87,6 +87,16 @@ def test_what_no_rule_moves_is_found(wiki: Path) -> None:
     ]
     assert move(wiki, review=["*.html"]).total == 1
     assert move(wiki, **{"except": ["*.html", "index*"]}).findings == []
+
+
+def test_a_rule_of_a_product_moves_from_its_own_release_before_and_only_if_it_takes_part(wiki: Path) -> None:
+    moved = move(wiki, product="demo")
+    assert list(moved.changed) == ["index.mdwn"]
+    assert b"acme-1.2 acme-1.2.1 acme-1.3 " in shown(wiki, "index.mdwn")
+    assert moved.findings == []
+    for product in ("other", "new"):
+        rule = {"repository": str(wiki), "paths": ["**"], "replace": [], "product": product}
+        assert fill_rules([rule], NAMES, skip=[], products={"demo": "1.25", "new": None}) == []
 
 
 def test_what_others_push_meanwhile_is_moved_as_well_and_nothing_is_lost(

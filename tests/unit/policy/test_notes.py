@@ -31,7 +31,7 @@ def test_what_is_right_is_read_and_what_is_missing_has_defaults() -> None:
     )
     rules, faults = read_rules({"pages": [RULE]}, "r")
     assert not faults
-    assert rules.pages == ({**RULE, "branch": "main", "except": [], "review": ["**"]},)
+    assert rules.pages == ({**RULE, "branch": "main", "product": "", "except": [], "review": ["**"]},)
 
 
 @pytest.mark.parametrize(
