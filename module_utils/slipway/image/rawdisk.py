@@ -98,6 +98,21 @@ def write_rawdisk(job: Job, target: Path) -> None:
     os.replace(disk, target)
 
 
+def write_qcow2(job: Job, target: Path) -> None:
+    """A raw disk in the format of qemu, in which what is empty takes no room."""
+    disk = job.work / "disk.raw"
+    write_rawdisk(job, disk)
+    run(
+        # One piece after the other: several at once lie where they happen to be finished.
+        ["qemu-img", "convert", "-q", "-m", "1", "-f", "raw", "-O", "qcow2", disk.name, str(target.absolute())],
+        attempt="make the qcow2 disk",
+        on=job.name,
+        cwd=job.work,
+        env={"PATH": program_path()},
+        do_next="Install Debian's package qemu-utils, and check that the disk is not full.",
+    )
+
+
 def _format_disk(job: Job, *, size: int, boot: int) -> str:
     """What genimage makes the disk by."""
     first = f"""  partition boot {{

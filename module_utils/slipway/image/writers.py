@@ -10,10 +10,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from .boot import find_kernel_faults
 from .esp import find_firmware_faults
 from .initramfs import write_initramfs
 from .job import Job
-from .rawdisk import find_disk_faults, write_rawdisk
+from .kernel import find_uki_misfit, write_kernel, write_uki
+from .rawdisk import find_disk_faults, write_qcow2, write_rawdisk
+from .readonly import find_erofs_faults, find_squashfs_faults, write_erofs, write_squashfs
 
 
 def accept_settings(_settings: Mapping[str, str]) -> list[str]:
@@ -48,11 +51,16 @@ def write_tar(job: Job, target: Path) -> None:
         shutil.copyfile(job.tree, target)  # another deployment has it already, and shall not share its bytes
 
 
+DISK_PROGRAMS = (("genimage", "--version"), ("mke2fs", "-V"))
+
 #: The types of deployment by name; a further one is a function and a line here.
 WRITERS: dict[str, Writer] = {
     "tar": Writer(write_tar),
     "initramfs": Writer(write_initramfs, programs=(("bsdtar", "--version"),)),
-    "rawdisk": Writer(
-        write_rawdisk, find_disk_faults, (("genimage", "--version"), ("mke2fs", "-V")), find_firmware_faults
-    ),
+    "rawdisk": Writer(write_rawdisk, find_disk_faults, DISK_PROGRAMS, find_firmware_faults),
+    "qcow2": Writer(write_qcow2, find_disk_faults, (*DISK_PROGRAMS, ("qemu-img", "--version")), find_firmware_faults),
+    "squashfs": Writer(write_squashfs, find_squashfs_faults, (("mksquashfs", "-version"),)),
+    "erofs": Writer(write_erofs, find_erofs_faults, (("mkfs.erofs", "--version"), ("fakeroot", "--version"))),
+    "kernel": Writer(write_kernel, find_kernel_faults),
+    "uki": Writer(write_uki, find_kernel_faults, unfit=find_uki_misfit),
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import lzma
 import stat
 import tarfile
 from pathlib import Path
@@ -247,3 +248,44 @@ def test_the_module_takes_the_machines_suite_and_pins_bases_by_either_name(tmp_p
         ("bases:build-x86_64-*", f"bases:{made['file']}"),
     ]
     assert f" {suite} " in mmdebstrap[0].read_text()
+
+
+def make_module(*facts: str) -> bytes:
+    return b"\x7fELF\0" + b"".join(fact.encode() + b"\0" for fact in facts)
+
+
+def test_a_base_of_parts_has_the_named_files_and_the_wanted_modules_with_what_they_need(tmp_path):
+    home = "lib/modules/6.1/kernel"
+    tree = {
+        "boot/vmlinuz-6.1": b"kernel",
+        f"{home}/fs/ext4.ko.xz": lzma.compress(make_module("alias=fs-ext4", "depends=jbd2", "softdep=pre: crc-thing")),
+        f"{home}/fs/jbd2.ko": make_module("depends=base-one"),
+        f"{home}/lib/base_one.ko": make_module("depends="),
+        f"{home}/lib/crc.ko": make_module("alias=crc-thing", "depends="),
+        f"{home}/sound/loud.ko": make_module("depends="),
+        "lib/modules/6.1/modules.builtin": b"kernel/drivers/tty/serial.ko\n",
+        "etc/other": b"not named",
+    }
+    write_tar(
+        tmp_path / "raw.tar",
+        [entry(name.replace("lib/", "usr/lib/", 1) if name.startswith("lib/") else name, content=content)
+         for name, content in tree.items()],
+    )  # fmt: skip
+    parts = ["/boot/vmlinuz-*", "/lib/modules/*"]
+    arguments = {"epoch": EPOCH, "links": {}, "parts": parts}
+    write_canonical(tmp_path / "raw.tar", tmp_path / "base.tar", modules=["ext4", "serial"], **arguments)
+    with tarfile.open(tmp_path / "base.tar") as tar:
+        files = {info.name: tar.extractfile(info).read() for info in tar if info.isreg()}
+    modules = f"usr/{home}"
+    assert set(files) == {
+        "boot/vmlinuz-6.1",
+        *(f"{modules}/{name}.ko" for name in ("fs/ext4", "fs/jbd2", "lib/base_one", "lib/crc")),
+        *(f"usr/lib/modules/6.1/modules.{name}" for name in ("alias", "builtin", "dep", "softdep")),
+    }
+    needs = files["usr/lib/modules/6.1/modules.dep"].decode()
+    assert "kernel/fs/ext4.ko: kernel/fs/jbd2.ko kernel/lib/base_one.ko\n" in needs
+    assert files["usr/lib/modules/6.1/modules.alias"] == b"alias crc-thing crc\nalias fs-ext4 ext4\n"
+    with pytest.raises(SlipwayError, match="etx4 is no module of it, and not a part of it either"):
+        write_canonical(tmp_path / "raw.tar", tmp_path / "b.tar", modules=["etx4"], **arguments)
+    with pytest.raises(SlipwayError, match=r"no file is like /boot/Image\*"):
+        write_canonical(tmp_path / "raw.tar", tmp_path / "c.tar", **{**arguments, "parts": ["/boot/Image*"]})
