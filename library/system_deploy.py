@@ -15,7 +15,10 @@ description:
   - A file is written elsewhere, hashed, and moved into place whole. What an interrupted run left is removed.
     Identifiers inside a file are derived from O(label).
   - The type C(tar) is the system's tree. The type C(initramfs) is the tree as a compressed cpio archive. The type
-    C(rawdisk) is a disk of the size C(DISK_SIZE) with a partition table and the tree in an ext4 file system.
+    C(rawdisk) is a disk of the size C(DISK_SIZE) with a partition table and the tree in an ext4 file system. With
+    C(BOOT) it has a partition to boot from, with the kernel of the tree. C(qcow2) is the same for qemu.
+  - The types C(squashfs) and C(erofs) are the tree in a file system that is only read. The type C(kernel) is the kernel
+    that is in the tree, and C(uki) a program for UEFI of it, the initramfs and the command line.
   - The setting C(PERMISSIONS) of a deployment names a file in the system's tree that lists modes and owners, a line
     C(<octal mode> <uid> <gid> <path>) for each file that is not root's or not of the usual mode. Paths are
     percent-encoded. Files that the system does not have are passed over.
@@ -23,7 +26,8 @@ description:
   - The os-release of a tree gets C(IMAGE_ID), which is the system's name, and C(IMAGE_VERSION).
 requirements:
   - bsdtar for C(initramfs)
-  - genimage and e2fsprogs for C(rawdisk)
+  - genimage and e2fsprogs for C(rawdisk) and C(qcow2); mtools for those that boot, and syslinux if that is by BIOS
+  - qemu-img for C(qcow2), mksquashfs for C(squashfs), mkfs.erofs and fakeroot for C(erofs)
 extends_documentation_fragment:
   - slipway.release.plan.deployments
   - slipway.release.buildstream
