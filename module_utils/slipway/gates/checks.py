@@ -21,7 +21,7 @@ from .preflight import Report
 
 BOOT, UPGRADE, DIFFERENCE = "boot", "upgrade", "difference"
 #: By which firmwares a disk starts, by its setting BOOT.
-BOOTS = {"bios": ("bios",), "efi": ("efi",), "both": ("bios", "efi"), "uboot": ("uboot",)}
+BOOTS = {"bios": ("bios",), "efi": ("efi",), "uboot": ("uboot",), "both": OF_DISKS}
 #: Types of files whose trees can be read.
 TREES = ("tar", "rawdisk", "squashfs", "erofs")
 

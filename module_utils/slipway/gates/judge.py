@@ -10,7 +10,7 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from ..policy.waivers import Waiver, find_expired
 from ..progress import Progress
 from ..release.records import format_json, seal_record
 from . import started
-from .checks import BOOT, DIFFERENCE, UPGRADE, Check, Plan, list_checks
+from .checks import BOOT, DIFFERENCE, UPGRADE, Check, Plan, list_checks, make_identifier
 from .compare import compare
 from .previous import History, Previous
 from .started import Bench, Outcome
@@ -82,6 +82,7 @@ def judge(
     )
     history = History(places.release.parent, project=str(plan["project"]), version=version, public=places.public)
     court = _Court(plan, packed, places, history, progress, time.monotonic() + timeout)
+    court.know(found.checks)
     journal = places.release / JOURNAL
     before = {each["key"]: each for each in (*known, *_read_journal(journal)) if each.get("key")}
     judged = Judgement()
@@ -202,6 +203,7 @@ class _Court:
         self._progress = progress
         self._deadline = deadline
         self._listening: dict[str, list[str]] = {}
+        self._boots: dict[str, Check] = {}
 
     def make_key(self, check: Check) -> str:
         """What a check judges, and how."""
@@ -214,6 +216,10 @@ class _Court:
         """Note what a system said when it was started, now or in an earlier run."""
         if "listening" in facts:
             self._listening[system] = list(facts["listening"])
+
+    def know(self, checks: Sequence[Check]) -> None:
+        """Note how disks are started."""
+        self._boots = {check.subject: check for check in checks if check.gate == BOOT and "image" in check.files}
 
     def run(self, todo: Sequence[tuple[Check, str]]) -> list[tuple[Result, Check]]:
         """Make the checks; differences come last, since they are also about what booted systems said."""
@@ -303,9 +309,23 @@ class _Court:
     def _compare(self, check: Check, before: Previous, images: tuple[Path, Path], kind: str, bench: Bench) -> Outcome:
         listening = None
         if "listening" in check.settings.bounds:
-            listening = (self._find_old_listening(check, before), self._listening.get(check.system))
+            old = self._find_old_listening(check, before)
+            if old is None and (booted := self._boots.get(check.subject)) is not None:
+                old = self._start_old(booted, before, images[0], bench)
+            listening = (old, self._listening.get(check.system))
         kinds = str(before.facts["type"]), kind
         return compare(check.settings, images, kinds, before.label, bench.scratch, listening=listening)
+
+    def _start_old(self, check: Check, before: Previous, image: Path, bench: Bench) -> list[str] | None:
+        """What listens in the release before, which is started for that as the new one is."""
+        asked = replace(
+            check, version=make_identifier(before.version), ids=(), settings=replace(check.settings, smoke=())
+        )
+        place = bench.scratch / "before"
+        place.mkdir()
+        types = {"image": str(before.facts["type"])}
+        outcome = started.boot(asked, {"image": image}, types, replace(bench, scratch=place), listening=True)
+        return outcome.facts.get("listening")
 
     def _find_old_listening(self, check: Check, before: Previous) -> list[str] | None:
         """What listened in the release before, by its record."""
