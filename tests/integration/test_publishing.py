@@ -99,6 +99,8 @@ class Site:
     def deploy(self, version: str) -> tuple[dict[str, Any], dict[str, Any]]:
         """Put images there; the plan and the deploy records."""
         label, release = f"baserock-{version}", self.release(version)
+        branch = ["update-ref", f"refs/heads/baserock/release/{label}", self.commit]
+        subprocess.run(["git", *branch], cwd=self.definitions, check=True)
         images = put(release / "images", {f"{label}-{name}": content(name, 400_000) for name in LOCATIONS})
         systems = [{"name": name, "file": f"{name}.bst", "architecture": "x86_64"} for name in LOCATIONS]
         plan = {
