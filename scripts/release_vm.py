@@ -38,7 +38,7 @@ READY, FAILED = f"{SAID}ready", f"{SAID}failed: "
 LOG_BYTES, LINE_BYTES = 4 << 20, 4096
 READ_BYTES = 1 << 16
 #: Seconds for a machine to switch itself off when it is asked to, and for a firmware to say something under KVM.
-OFF, PROBE = 90.0, 5.0
+OFF, PROBE = 180.0, 5.0
 PROGRAM, IMAGES = "qemu-system-x86_64", "qemu-img"
 MIB = 1 << 20
 

@@ -30,7 +30,7 @@ def test_a_disk_that_is_too_small_is_told_in_a_sentence(refused: tuple[ReleaseVM
     assert "needs 1000 GiB" in message
     assert "Traceback" not in message
     status = vm.ssh("carol", "systemctl status slipway-site; cat /etc/motd").stdout
-    assert status.count("needs 1000 GiB") == 2
+    assert status.count("needs 1000 GiB") >= 2  # one is for whoever logs in
 
 
 def test_the_disk_grows_to_its_device(refused: tuple[ReleaseVM, str]):
