@@ -8,7 +8,8 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..module_utils.slipway.plan.inputs import describe_inputs
+# Not relative: Ansible also finds this file beside a playbook, outside the collection.
+from ansible_collections.slipway.release.plugins.module_utils.slipway.plan.inputs import describe_inputs
 
 DOCUMENTATION = r"""
 name: release_inputs
