@@ -75,15 +75,15 @@ approvals:
   contains:
     name: {description: Who approved., type: str}
     fingerprint: {description: The key that signed., type: str}
-    key: {description: The subkey that signed, or the same., type: str}
-    date: {description: When, as the tag says., type: str}
+    key: {description: "The subkey that signed, or the same.", type: str}
+    date: {description: "When, as the tag says.", type: str}
     commit: {description: The commit., type: str}
     tag: {description: The tag., type: str}
     object: {description: The tag object., type: str}
-missing: {description: What is missing, a sentence each., returned: success, type: list, elements: str}
-refused: {description: The approvals that do not count, a sentence each., returned: success, type: list, elements: str}
+missing: {description: "What is missing, a sentence each.", returned: success, type: list, elements: str}
+refused: {description: "The approvals that do not count, a sentence each.", returned: success, type: list, elements: str}
 needed: {description: How many must approve., returned: success, type: int}
-before: {description: Before what, V(begin) or V(publish)., returned: success, type: str}
+before: {description: "Before what, V(begin) or V(publish).", returned: success, type: str}
 command: {description: How somebody approves who has a clone of the definitions., returned: success, type: str}
 """
 

@@ -12,6 +12,7 @@ import sys
 import tarfile
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "collections"))
@@ -55,7 +56,16 @@ def peer_ext4(tree: Path, work: Path, size: int) -> None:
     unpack(tree, work)
     (work / "in").mkdir()
     (work / "empty").mkdir()
-    words = ["/sbin/mke2fs", "-q", "-t", "ext4", "-d", work / "tree", work / "in" / "root.ext4", f"{size - 2}M"]
+    words: list[str | Path] = [
+        "/sbin/mke2fs",
+        "-q",
+        "-t",
+        "ext4",
+        "-d",
+        work / "tree",
+        work / "in" / "root.ext4",
+        f"{size - 2}M",
+    ]
     subprocess.run(words, check=True, capture_output=True)
     (work / "genimage.cfg").write_text(CONFIG.format(size=size))
     places = ["--rootpath", "empty", "--tmppath", "tmp", "--inputpath", "in", "--outputpath", "out"]
@@ -65,7 +75,7 @@ def peer_ext4(tree: Path, work: Path, size: int) -> None:
 def peer_squashfs(tree: Path, work: Path, _size: int) -> None:
     """mksquashfs alone."""
     unpack(tree, work)
-    words = ["mksquashfs", work / "tree", work / "out", "-comp", "zstd", "-quiet", "-no-progress"]
+    words: list[str | Path] = ["mksquashfs", work / "tree", work / "out", "-comp", "zstd", "-quiet", "-no-progress"]
     subprocess.run(words, check=True)
 
 
@@ -78,7 +88,7 @@ def peer_erofs(tree: Path, work: Path, _size: int) -> None:
 def peer_qcow2(tree: Path, work: Path, size: int) -> None:
     """The disk, and qemu-img."""
     peer_ext4(tree, work, size)
-    words = ["qemu-img", "convert", "-O", "qcow2", work / "out" / "disk.img", work / "disk.qcow2"]
+    words: list[str | Path] = ["qemu-img", "convert", "-O", "qcow2", work / "out" / "disk.img", work / "disk.qcow2"]
     subprocess.run(words, check=True)
 
 
@@ -102,16 +112,16 @@ def main() -> None:
         print(f"{'type':<10}{'ours, cpu s':>12}{'alone, cpu s':>14}{'ratio':>8}{'ours, MB':>10}{'alone, MB':>11}")
         for kind, peer in PEERS.items():
             settings = {"DISK_SIZE": f"{options.size}M"} if kind in ("rawdisk", "qcow2") else {}
-            ours, theirs = [], []
+            ours: list[tuple[float, float]] = []
+            theirs: list[tuple[float, float]] = []
             for _run in range(options.runs):
-                for found, act in (
-                    (ours, lambda work, kind=kind, settings=settings: WRITERS[kind].write(
-                        Job("system", "b-1", "x86_64", settings, EPOCH, home / "tree.tar", work), work / "made")),
-                    (theirs, lambda work, peer=peer: peer(home / "tree.tar", work, options.size)),
-                ):  # fmt: skip
-                    work = Path(tempfile.mkdtemp(dir=home))
-                    found.append(measure(lambda act=act, work=work: act(work)))
-                    shutil.rmtree(work)
+                work = Path(tempfile.mkdtemp(dir=home))
+                job = Job("system", "b-1", "x86_64", settings, EPOCH, home / "tree.tar", work)
+                ours.append(measure(partial(WRITERS[kind].write, job, work / "made")))
+                shutil.rmtree(work)
+                work = Path(tempfile.mkdtemp(dir=home))
+                theirs.append(measure(partial(peer, home / "tree.tar", work, options.size)))
+                shutil.rmtree(work)
             a, b = min(ours), min(theirs)
             print(
                 f"{kind:<10}{a[0]:>12.2f}{b[0]:>14.2f}{a[0] / b[0]:>8.2f}{max(ours)[1]:>10.0f}{max(theirs)[1]:>11.0f}"

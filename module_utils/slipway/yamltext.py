@@ -95,6 +95,19 @@ def read(data: bytes) -> tuple[Node, list[str]]:
     return root, reader.twice
 
 
+def find_syntax_fault(data: bytes) -> str | None:
+    """Why ``data`` is no YAML of any kind, tags and all, as one line; ``None`` if it is."""
+    if yaml is None:
+        raise _missing_error("PyYAML", "python3-yaml")
+    try:
+        yaml.compose(data, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"line {mark.line + 1}: " if mark is not None else ""
+        return where + str(getattr(error, "problem", None) or error).split("\n", maxsplit=1)[0]
+    return None
+
+
 def read_strictly(data: bytes, *, file: str) -> Node:
     """What is in a file of BuildStream, in which each key stands once and no anchor; it may be empty."""
     try:

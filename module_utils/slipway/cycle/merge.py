@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from ..errors import SlipwayError
 from ..escape import redacted
@@ -44,7 +44,7 @@ class Merges:
 
 
 #: Says why a tree of definitions cannot be used, or nothing.
-Judge = Callable[[Path, str], str | None]
+Judge: TypeAlias = "Callable[[Path, str], str | None]"
 
 
 @dataclass(frozen=True)

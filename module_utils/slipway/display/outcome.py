@@ -124,7 +124,7 @@ class Outcome:
             self.wiki = self.wiki or str(arguments.get("repository") or "")
         elif action == "announcement_mail":
             self.mail = str(arguments.get("maildir") or arguments.get("host") or "")
-            self.mailed = bool(result.get("changed"))
+            self.mailed = self.mailed or bool(result.get("changed"))
 
     @property
     def withdrawal(self) -> dict[str, Any]:

@@ -48,7 +48,10 @@ class Facts:
         found = {each.chunk: known for each in components if (known := state_licences(stated, each.chunk)) is not None}
         wanted = {each.chunk: each for each in components if each.chunk not in found}
         with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-            make = lambda component: self._read_licences(component, pool)  # noqa: E731
+
+            def make(component: Component) -> Licences:
+                return self._read_licences(component, pool)
+
             return {**found, **self._find_all(wanted, "licences", self.tool, make, _load_licences)}
 
     def find_versions(self, components: Sequence[Component]) -> list[Component]:

@@ -78,7 +78,7 @@ def _read_meta(name: str, data: bytes) -> tuple[Component | None, str | None]:
         return None, f"{name} says no {', '.join(missing)}"
     if meta["kind"] not in KINDS:
         return None, f"{name} is about a {meta['kind']}, not a {', '.join(KINDS)}"
-    chunk = meta.get("source-name")
+    chunk, alias = meta.get("source-name"), meta.get("repo-alias")
     return (
         Component(
             kind=meta["kind"],
@@ -88,7 +88,7 @@ def _read_meta(name: str, data: bytes) -> tuple[Component | None, str | None]:
             ref=meta["original_ref"],
             commit=meta["sha1"],
             key=meta["cache-key"],
-            alias=alias if isinstance(alias := meta.get("repo-alias"), str) else "",
+            alias=alias if isinstance(alias, str) else "",
         ),
         None,
     )
@@ -97,7 +97,7 @@ def _read_meta(name: str, data: bytes) -> tuple[Component | None, str | None]:
 def list_chunks(definitions: Definitions, system: str) -> list[Component]:
     """The chunks of a system in the order of its strata, but for those that only help to build the others."""
     where = f"{system} of {definitions.name}"
-    (listed,) = _read_morphologies(definitions, [system], "system").values()
+    listed = _read_morphologies(definitions, [system], "system")[system]
     strata = [
         sanitise_path(str(each.get("morph") or each.get("name"))) for each in _list_entries(listed, "strata", system)
     ]

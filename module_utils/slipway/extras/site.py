@@ -117,7 +117,8 @@ class Site:
     def open_definitions(self) -> Iterator[Definitions]:
         """The files of the release's commit."""
         origin = self.release.definitions
-        with open_commit(self.release.url, origin.commit) as repository:
+        with contextlib.ExitStack() as stack:
+            repository = stack.enter_context(open_commit(self.release.url, origin.commit))
             yield Definitions(repository, origin.commit, f"{origin.name} at {origin.commit[:12]}")
 
     def facts(self, sources: Sources, *, judge: bool) -> Facts:

@@ -163,7 +163,7 @@ class _Reader:
             return None
         place = ".difference"
         if isinstance(said.get("bounds"), dict):  # as a plan has it
-            said, place = {**said, **said["bounds"]}, place
+            said = {**said, **said["bounds"]}
         bounds = {}
         for kind, changes in CHANGES.items():
             if said.get(kind) is not None:

@@ -22,8 +22,7 @@ from ..progress import Progress
 from ..release import compression
 from ..release.artifact import Artifact, check_name, find_differences, inspect_files, read_artifacts
 from ..release.records import format_json
-from .directory import SUMS as SUMS
-from .directory import lock_directory
+from .directory import SUMS, lock_directory
 
 MANIFEST = "manifest.json"
 SIGNATURE = "SHA256SUMS.asc"

@@ -31,8 +31,9 @@ from ..release.tombstone import (
     name_tombstone_signature,
     parse_moment,
 )
+from .directory import SUMS
 from .links import CURRENT
-from .package import MANIFEST, SIGNATURE, SUMS
+from .package import MANIFEST, SIGNATURE
 from .packets import MOST_BYTES, KeyWords, SignatureWords, read_keys, read_signature
 
 #: The public keys of all releases, beside them.

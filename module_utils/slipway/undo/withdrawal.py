@@ -14,9 +14,8 @@ from typing import Any
 from .. import openpgp
 from ..errors import SlipwayError, name_refusals
 from ..files import hash_file, make_directory, make_scratch, sync_directory, write_atomic
-from ..publish.directory import lock_directory
+from ..publish.directory import SUMS, lock_directory
 from ..publish.links import LinkChange, withdraw_links
-from ..publish.package import SUMS
 from ..publish.releases import Site, describe_site
 from ..release.artifact import check_name
 from ..release.tombstone import (

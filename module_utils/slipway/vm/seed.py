@@ -13,11 +13,9 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 
-import yaml
-
 from ..errors import count_of, refuse
 from ..files import read_regular
-from ..yamltext import Node, NotPlainError, read
+from ..yamltext import Node, NotPlainError, find_syntax_fault, read
 
 #: The label of the file system with the data, as cloud-init's data source NoCloud wants it.
 LABEL = "cidata"
@@ -258,10 +256,8 @@ class _Reader:
             self.faults.append(f"there is no {INVENTORY}: neither a directory {INVENTORY}/ nor slipway: {INVENTORY}")
         for path, data in files.items():
             if path.endswith((".yml", ".yaml")) and not data.startswith(b"$ANSIBLE_VAULT"):
-                try:
-                    yaml.compose(data, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-                except (yaml.YAMLError, UnicodeDecodeError) as error:
-                    self.faults.append(f"{INVENTORY}/{path} is no YAML: {_explain(error)}")
+                if fault := find_syntax_fault(data):
+                    self.faults.append(f"{INVENTORY}/{path} is no YAML: {fault}")
 
     def _check_secrets(self, files: Mapping[str, bytes]) -> None:
         self._check_words(files, tuple(SECRET_FILES), where=SECRETS)
@@ -271,12 +267,6 @@ class _Reader:
                 self.faults.append(f"{SECRETS}/{name} is empty")
             elif not data.lstrip().startswith(begins.encode()):
                 self.faults.append(f"{SECRETS}/{name} does not begin with {begins}")
-
-
-def _explain(error: Exception) -> str:
-    mark = getattr(error, "problem_mark", None)
-    where = f"line {mark.line + 1}: " if mark is not None else ""
-    return where + str(getattr(error, "problem", None) or error).split("\n")[0]
 
 
 def summarise_seed(seed: Seed) -> str:
