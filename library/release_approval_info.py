@@ -81,7 +81,11 @@ approvals:
     tag: {description: The tag., type: str}
     object: {description: The tag object., type: str}
 missing: {description: "What is missing, a sentence each.", returned: success, type: list, elements: str}
-refused: {description: "The approvals that do not count, a sentence each.", returned: success, type: list, elements: str}
+refused:
+  description: The approvals that do not count, a sentence each.
+  returned: success
+  type: list
+  elements: str
 needed: {description: How many must approve., returned: success, type: int}
 before: {description: "Before what, V(begin) or V(publish).", returned: success, type: str}
 command: {description: How somebody approves who has a clone of the definitions., returned: success, type: str}

@@ -49,7 +49,7 @@ class Facts:
         wanted = {each.chunk: each for each in components if each.chunk not in found}
         with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
 
-            def make(component: Component) -> Licences:
+            def make(component: Component) -> dict[str, Any]:
                 return self._read_licences(component, pool)
 
             return {**found, **self._find_all(wanted, "licences", self.tool, make, _load_licences)}

@@ -255,9 +255,9 @@ class _Reader:
         if not files:
             self.faults.append(f"there is no {INVENTORY}: neither a directory {INVENTORY}/ nor slipway: {INVENTORY}")
         for path, data in files.items():
-            if path.endswith((".yml", ".yaml")) and not data.startswith(b"$ANSIBLE_VAULT"):
-                if fault := find_syntax_fault(data):
-                    self.faults.append(f"{INVENTORY}/{path} is no YAML: {fault}")
+            is_yaml = path.endswith((".yml", ".yaml")) and not data.startswith(b"$ANSIBLE_VAULT")
+            if is_yaml and (fault := find_syntax_fault(data)):
+                self.faults.append(f"{INVENTORY}/{path} is no YAML: {fault}")
 
     def _check_secrets(self, files: Mapping[str, bytes]) -> None:
         self._check_words(files, tuple(SECRET_FILES), where=SECRETS)
