@@ -58,6 +58,8 @@ from ..module_utils.slipway.display.text import clip, fold
 __all__ = ["CallbackModule", "prepare_forks"]
 
 OURS = "slipway.release."
+#: Action plugins that run the module of the task.
+RUNNERS = ("in_process", "live")
 WARNINGS = ("[WARNING]: ", "[DEPRECATION WARNING]: ")
 #: Ansible's own advice, which is about no warning.
 ADVICE = "Deprecation warnings can be disabled"
@@ -288,7 +290,9 @@ class CallbackModule(DefaultCallback):  # type: ignore[misc]  # ansible-core has
                 stage.done += 1
                 stage.changed += changed
                 stage.hosts.add(result.host.get_name())
-            action = result.task.resolved_action or result.task.action
+            action = result.task.resolved_action
+            if action is None or action.removeprefix(OURS) in RUNNERS:
+                action = result.task.action  # of a loop, it is what the action plugin made of it
             before = self._outcome.label
             self._outcome.take(action.removeprefix(OURS), result.result, host=result.host.get_name())
             if self._outcome.label != before:
