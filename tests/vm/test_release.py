@@ -85,5 +85,5 @@ def test_a_release_is_made_inside_and_verifies_outside(
     subprocess.run(["gpg", "--dearmor", "-o", keyring, public / "release-key.asc"], check=True)
     words = ["gpgv", "--keyring", keyring, "SHA256SUMS.asc", "SHA256SUMS"]
     subprocess.run(words, cwd=public / LABEL, check=True, capture_output=True)
-    head = git("rev-parse", f"refs/heads/baserock/release/{LABEL}", cwd=kept / DEFINITIONS)
-    assert git("rev-parse", f"refs/tags/{LABEL}^{{commit}}", cwd=kept / DEFINITIONS) == head
+    head = git("-c", "safe.directory=*", "rev-parse", f"refs/heads/baserock/release/{LABEL}", cwd=kept / DEFINITIONS)
+    assert git("-c", "safe.directory=*", "rev-parse", f"refs/tags/{LABEL}^{{commit}}", cwd=kept / DEFINITIONS) == head
