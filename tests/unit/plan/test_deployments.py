@@ -14,7 +14,7 @@ def test_a_deployment_that_cannot_be_made_of_its_settings_is_refused(trove, requ
     )
     assert refused(request_).findings == [
         "systems[0].subsystems[0].deploy.initramfs.type: x is not a type of deployment; "
-        "known are initramfs, rawdisk, tar (line 11)",
+        "known are erofs, initramfs, kernel, qcow2, rawdisk, squashfs, tar, uki (line 11)",
         "systems[0].deploy.minimal-disk: a raw disk needs the setting DISK_SIZE, such as 2G (line 7)",
     ]
     assert make_plan(replace(request_, deployment_types=["tar", "rawdisk", "x"])).plan["deployments"]

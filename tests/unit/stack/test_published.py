@@ -48,6 +48,7 @@ def prepare(top: Path) -> dict[str, Any]:
         "private": str(top / "incoming"),
         "public": str(top / "stacks/common_msgs"),
         "label": LABEL,
+        "reinstate": False,
         "files": [{key: value for key, value in file.as_dict().items() if key != "path"} for file in made.files],
         "flat_links": False,
     }
