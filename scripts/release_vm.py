@@ -303,10 +303,10 @@ def wait_until_ready(place: Place, *, timeout: float) -> None:
 
 
 def read_said(console: Path) -> list[str]:
-    """The machine's own lines on its console, which end."""
+    """What the machine says of itself on its console, in whole lines; a prompt may stand before it."""
     with contextlib.suppress(FileNotFoundError), console.open("rb") as stream:
         lines = stream.read(LOG_BYTES).decode("utf-8", "replace").replace("\r", "").split("\n")[:-1]
-        return [escape_terminal(line[:LINE_BYTES]) for line in lines if line.startswith(SAID)]
+        return [escape_terminal(line[line.index(SAID) :][:LINE_BYTES]) for line in lines if SAID in line]
     return []
 
 
