@@ -270,9 +270,13 @@ def press_button(control: Path) -> None:
     with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(5)
         connection.connect(str(control))
-        for command in ("qmp_capabilities", "system_powerdown"):
-            connection.sendall(json.dumps({"execute": command}).encode() + b"\n")
-            connection.recv(READ_BYTES)
+        with connection.makefile("rwb") as stream:
+            stream.readline()  # its greeting
+            for command in ("qmp_capabilities", "system_powerdown"):
+                stream.write(json.dumps({"execute": command}).encode() + b"\n")
+                stream.flush()
+                while b'"return"' not in (answer := stream.readline()) and answer:
+                    continue  # what happens meanwhile
 
 
 def wait_until_ready(place: Place, *, timeout: float) -> None:
