@@ -226,7 +226,8 @@ def test_everything_that_is_wrong_is_told_before_anything_is_made(shop: Shop) ->
     with pytest.raises(SlipwayError) as caught:
         shop(plan("a", "floppy"), plan("b", "rawdisk", subsystems=[INITRAMFS]), plan("c"))
     assert caught.value.findings == [
-        "a: there is no deployment type 'floppy', known are erofs, initramfs, kernel, qcow2, rawdisk, squashfs, tar, uki",
+        "a: there is no deployment type 'floppy', "
+        "known are erofs, initramfs, kernel, qcow2, rawdisk, squashfs, tar, uki",
         "b: a raw disk needs the setting DISK_SIZE, such as 2G",
         "initramfs has not been built",
     ]
