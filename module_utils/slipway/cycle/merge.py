@@ -44,7 +44,7 @@ class Merges:
 
 
 #: Says why a tree of definitions cannot be used, or nothing.
-Judge: TypeAlias = "Callable[[Path, str], str | None]"
+Judge: TypeAlias = Callable[[Path, str], "str | None"]
 
 
 @dataclass(frozen=True)

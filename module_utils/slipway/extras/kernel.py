@@ -29,7 +29,7 @@ EXT, BTRFS = (1080, b"\x53\xef"), (65600, b"_BHRfS_M")
 MOST_LINKS = 8
 DO_NEXT = "Set the paths of the kernel in the policy (paths), or correct the system, and run again."
 #: Every path of a tree, and where it leads to if it is a link.
-Paths: TypeAlias = "Mapping[str, str | None]"
+Paths: TypeAlias = Mapping[str, "str | None"]
 
 
 def take_kernel(source: Path, target: Path, *, kind: str, patterns: Sequence[str], name: str) -> str:
