@@ -210,9 +210,9 @@ class _Sandbox:
                 "--proc",
                 "/proc",
             ),
-            *("--bind", str(self._scratch / "tmp"), "/tmp", "--symlink", "../tmp", "/var/tmp", "--chdir", "/tmp"),  # noqa: S108
+            *("--bind", str(self._scratch / "tmp"), "/tmp", "--symlink", "../tmp", "/var/tmp", "--chdir", "/tmp"),  # noqa: S108  # of the sandbox alone
             *("--clearenv", "--setenv", "PATH", "/usr/sbin:/usr/bin", "--setenv", "LC_ALL", "C.UTF-8"),
-            *("--setenv", "TMPDIR", "/tmp", *self._shown, "--"),  # noqa: S108
+            *("--setenv", "TMPDIR", "/tmp", *self._shown, "--"),  # noqa: S108  # of the sandbox alone
         ]
 
 
