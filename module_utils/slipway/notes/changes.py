@@ -11,6 +11,7 @@ from typing import Any
 from ..errors import SlipwayError
 from ..git.history import fetch_history, list_commits, list_releases
 from ..plan.definitions import Definitions
+from ..plan.products import list_recorded
 from ..release.records import load_record
 from .components import Components, compare_components, find_components
 
@@ -63,16 +64,16 @@ def find_changes(
 
 
 def read_products(releases: Path, project: str) -> dict[str, list[str]]:
-    """The products of each version that is on record here and was of some."""
+    """The names of the products of each version that is on record here and was of some."""
     found = {}
     for path in sorted(releases.glob("*/records/preflight.json")):
         try:
             record = load_record(path)
         except SlipwayError:
             continue  # it is the business of a run that is about it
-        named = record["inputs"].get("products")
-        if record["project"] == project and named:
-            found[str(record["version"])] = [str(name) for name in named]
+        products = list_recorded(record)
+        if record["project"] == project and products:
+            found[str(record["version"])] = [str(product["name"]) for product in products]
     return found
 
 

@@ -126,7 +126,12 @@ def _find_begun(records: Mapping[str, Record]) -> list[Plan] | None:
     """The products that a version has begun with: none if there were no others then; None if it has not begun."""
     if "preflight" not in records or not {"branch", "package"} & records.keys():
         return None
-    return list(records["preflight"]["inputs"].get("products") or [])
+    return list_recorded(records["preflight"])
+
+
+def list_recorded(preflight: Record) -> list[Plan]:
+    """The products that a record of preflight has, with name, title and support; none if it does not say."""
+    return list(preflight["inputs"].get("products") or [])
 
 
 def _keep_own(value: object, project: str) -> object:

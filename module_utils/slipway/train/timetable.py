@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SlipwayError
+from ..plan.products import list_recorded
 from ..policy.due import Changes, Last, find_due
 from ..policy.schema import Policy, Product
 from ..policy.values import read_date
@@ -191,8 +192,8 @@ def find_unfinished(
         if "announcement" in records or version in withdrawn or records["branch"]["project"] != project:
             continue
         if newest is None or version_key(version) >= version_key(newest):
-            said = records.get("preflight", {}).get("inputs", {}).get("products") or [{"name": project}]
-            found.append(Unfinished(version, tuple(product["name"] for product in said)))
+            begun = list_recorded(records["preflight"]) if "preflight" in records else []
+            found.append(Unfinished(version, tuple(product["name"] for product in begun) or (project,)))
     return max(found, key=lambda each: version_key(each.version), default=None)
 
 

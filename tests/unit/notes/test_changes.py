@@ -148,7 +148,7 @@ def test_a_product_is_compared_with_the_last_release_that_it_took_part_in(tmp_pa
             "stage": "preflight",
             "project": "p",
             "version": version,
-            "inputs": {"products": named},
+            "inputs": {"products": [{"name": name, "title": name.title(), "supported": None} for name in named]},
             "outputs": {},
         }
         keep_record(tmp_path / "releases" / version / "records", record)
