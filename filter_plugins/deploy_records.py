@@ -1,6 +1,6 @@
 # Copyright: The Slipway developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A filter over files that were made: the records of it."""
+"""A filter over files that were made: the records of them."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway.plan.recor
 
 DOCUMENTATION = r"""
 name: deploy_records
-short_description: Make the records of the files that were deployed
+short_description: Make the records of the files of a release that were made
 version_added: "0.1.0"
 author: The Slipway developers (@slipway)
 description:
-  - Makes one record C(deploy-<deployment>) for each file.
+  - Makes one record for each file, C(deploy-<deployment>), or C(extra-<name>) if it is an extra file of the plan.
 options:
   _input:
-    description: The files as M(slipway.release.system_deploy) returns them.
+    description: The files as M(slipway.release.system_deploy) or M(slipway.release.release_extras) returns them.
     type: list
     elements: dict
     required: true

@@ -66,44 +66,31 @@ def find_artifacts(records: Records, plan: Plan) -> dict[str, str]:
 def make_deploy_records(
     files: Iterable[Mapping[str, Any]], plan: Plan, records: Records, tools: Mapping[str, str]
 ) -> list[dict[str, Any]]:
-    """The records of the files that were made."""
-    deployments = {deployment["name"]: deployment for deployment in plan["deployments"]}
+    """The records of the files that were made, of deployments or of extra files."""
+    deployments = {deployment["file"]: deployment for deployment in plan["deployments"]}
+    extras = {extra["file"]: extra for extra in plan.get("extras") or ()}
     built = find_artifacts(records, plan)
-    return [
-        {
-            "stage": f"deploy-{file['deployment']}",
-            "inputs": (
-                {fact: deployments[file["deployment"]][fact] for fact in FILE_FACTS}
-                if plan["definitions"] is None
-                else {"epoch": plan["epoch"], **_describe_deploy_inputs(deployments[file["deployment"]], built)}
-            ),
-            "outputs": dict(file),
-            "tools": dict(tools),
-        }
-        for file in files
-    ]
+    made = []
+    for file in files:
+        deployment = deployments.get(file["name"])
+        if deployment is None:
+            stage, inputs = "extra", _describe_extra_inputs(extras[file["name"]], plan, built)
+        elif plan["definitions"] is None:
+            stage, inputs = "deploy", {fact: deployment[fact] for fact in FILE_FACTS}
+        else:
+            stage, inputs = "deploy", {"epoch": plan["epoch"], **_describe_deploy_inputs(deployment, built)}
+        name = f"{stage}-{file['deployment']}"
+        made.append({"stage": name, "inputs": inputs, "outputs": dict(file), "tools": dict(tools)})
+    return made
 
 
-def make_extra_records(
-    files: Iterable[Mapping[str, Any]], plan: Plan, records: Records, tools: Mapping[str, str]
-) -> list[dict[str, Any]]:
-    """The records of the extra files that were made."""
-    extras = {extra["name"]: extra for extra in plan["extras"]}
-    built = find_artifacts(records, plan)
-    return [
-        {
-            "stage": f"extra-{file['deployment']}",
-            "inputs": {
-                **{name: extras[file["deployment"]][name] for name in ("product", "type", "settings")},
-                "system": extras[file["deployment"]]["system_name"],
-                "artifact": built.get(extras[file["deployment"]]["system_name"]),
-                "commit": plan["definitions"]["commit"],
-            },
-            "outputs": dict(file),
-            "tools": dict(tools),
-        }
-        for file in files
-    ]
+def _describe_extra_inputs(extra: Mapping[str, Any], plan: Plan, built: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        **{name: extra[name] for name in ("product", "type", "settings")},
+        "system": extra["system_name"],
+        "artifact": built.get(extra["system_name"]),
+        "commit": plan["definitions"]["commit"],
+    }
 
 
 def _describe_deploy_inputs(deployment: Mapping[str, Any], built: Mapping[str, str]) -> dict[str, Any]:

@@ -143,3 +143,32 @@ def test_a_deploy_record_says_from_what_the_file_was_made() -> None:
             "tools": {"genimage": "16"},
         }
     ]
+
+
+def test_the_record_of_an_extra_file_says_of_which_system_and_commit_it_was_made() -> None:
+    extra = {
+        "name": "disk-manifest",
+        "product": "base",
+        "type": "baseline-manifest",
+        "system": "systems/minimal.bst",
+        "system_name": "minimal-x86_64",
+        "architecture": "x86_64",
+        "file": "baserock-26.47-manifest.csv",
+        "settings": {"format": "csv"},
+    }
+    file = {"name": "baserock-26.47-manifest.csv", "size": 3, "sha256": "abc", "deployment": "disk-manifest"}
+    assert make_deploy_records([file], {**PLAN, "extras": [extra]}, records(), {"licensecheck": "3"}) == [
+        {
+            "stage": "extra-disk-manifest",
+            "inputs": {
+                "product": "base",
+                "type": "baseline-manifest",
+                "settings": {"format": "csv"},
+                "system": "minimal-x86_64",
+                "artifact": "mini/minimal-x86_64/key",
+                "commit": "c" * 40,
+            },
+            "outputs": file,
+            "tools": {"licensecheck": "3"},
+        }
+    ]
