@@ -104,6 +104,7 @@ from ..module_utils.slipway.module.options import PLAN_DEPLOYMENTS, PROGRESS
 from ..module_utils.slipway.module.report import run_module
 from ..module_utils.slipway.morph.deploy import Site, deploy_files
 from ..module_utils.slipway.progress import Progress
+from ..module_utils.slipway.release.making import describe_made
 
 
 def main() -> None:
@@ -138,16 +139,7 @@ def act(wanted: dict[str, Any], *, write: bool) -> dict[str, Any]:
         progress=Progress(wanted["progress"]) if write else None,
         write=write,
     )
-    files = [
-        {
-            **there[each["file"]].as_dict(),
-            "deployment": each["name"],
-            **{name: each[name] for name in ("system", "architecture", "type")},
-        }
-        for each in wanted["deployments"]
-        if each["file"] in there
-    ]
-    return {"changed": bool(made), "files": files, "made": made}
+    return {"changed": bool(made), "files": describe_made(wanted["deployments"], there), "made": made}
 
 
 if __name__ == "__main__":

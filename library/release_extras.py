@@ -122,7 +122,6 @@ made:
   elements: str
 """
 
-import dataclasses
 import signal
 from pathlib import Path
 from typing import Any
@@ -136,6 +135,7 @@ from ..module_utils.slipway.module.options import BUILDSTREAM, PROGRESS
 from ..module_utils.slipway.module.report import run_module
 from ..module_utils.slipway.progress import Progress
 from ..module_utils.slipway.release.artifact import read_artifacts
+from ..module_utils.slipway.release.making import describe_made
 
 
 def main() -> None:
@@ -206,17 +206,7 @@ def act(params: dict[str, Any], *, write: bool) -> dict[str, Any]:
         progress=progress,
         write=write,
     )
-    files = [
-        {
-            **dataclasses.asdict(there[each.file]),
-            "deployment": each.name,
-            "system": each.system,
-            "architecture": each.architecture,
-            "type": each.type,
-        }
-        for each in wanted
-        if each.file in there
-    ]
+    files = describe_made(params["extras"], there)
     versions = read_tools([each for each in wanted if each.file in made], site) if write and made else {}
     return {"changed": bool(made), "files": files, "made": made, "tools": versions}
 

@@ -102,7 +102,6 @@ made:
   elements: str
 """
 
-import dataclasses
 import signal
 from pathlib import Path
 from typing import Any
@@ -115,6 +114,7 @@ from ..module_utils.slipway.module.options import BUILDSTREAM, PLAN_DEPLOYMENTS,
 from ..module_utils.slipway.module.report import run_module
 from ..module_utils.slipway.progress import Progress
 from ..module_utils.slipway.release.artifact import read_artifacts
+from ..module_utils.slipway.release.making import describe_made
 
 
 def main() -> None:
@@ -159,17 +159,7 @@ def act(params: dict[str, Any], *, write: bool) -> dict[str, Any]:
         progress=Progress(params["progress"]) if write else None,
         write=write,
     )
-    files = [
-        {
-            **dataclasses.asdict(there[each.file]),
-            "deployment": each.name,
-            "system": entry["system"],
-            "architecture": each.architecture,
-            "type": each.type,
-        }
-        for each, entry in zip(deployments, params["deployments"], strict=True)
-        if each.file in there
-    ]
+    files = describe_made(params["deployments"], there)
     versions = {} if not write or not made else read_tool_versions(deployments)
     return {"changed": bool(made), "files": files, "made": made, "tools": versions}
 

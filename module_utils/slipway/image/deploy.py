@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
@@ -12,28 +11,22 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ..errors import SlipwayError, refuse
-from ..files import hash_file, make_directory, move_synced
-from ..locks import hold_flock
 from ..process import read_version
 from ..progress import Progress
-from ..release.artifact import Artifact, verify_deployed
+from ..release.artifact import Artifact
+from ..release.making import Making, open_making, refuse_failed
 from .job import Job, program_path
 from .tree import Changes, rewrite_tree
 from .writers import WRITERS
 
 #: Writes the tree of a build artifact to a tar file; the second path is a directory for its own use.
 Checkout = Callable[[str, Path, Path], None]
-WORK = ".deploy-"
 CHANGED = "Find out who changed them; remove them to deploy them again from the same artifacts."
-
-#: Seconds to wait for another process that makes files in the same directory.
-LOCK_WAIT = 600.0
 
 
 @dataclass(frozen=True)
@@ -117,29 +110,18 @@ def deploy_files(
 ) -> tuple[dict[str, Artifact], list[str]]:
     """Ensure the file of every deployment in ``directory``; return the files, and the names of those made now.
 
-    ``artifacts`` are the build artifacts by system, ``previous`` the files of an earlier run by their names. A file
-    that is there as recorded stays; one that is not as recorded is a failure and stays too; one that nobody
-    recorded was interrupted and is made again. Without ``write`` nothing is touched, and ``artifacts`` may lack.
+    ``artifacts`` are the build artifacts by system, ``previous`` the files of an earlier run by their names. Without
+    ``write`` nothing is touched, and ``artifacts`` may lack.
     """
     _refuse_faults(deployments, artifacts=artifacts if write else None)
-    with _lock_directory(directory) if write else contextlib.nullcontext():
-        known = [previous[each.file] for each in deployments if each.file in previous]
-        present = verify_deployed(directory, known, do_next=CHANGED)
-        todo = [each for each in deployments if each.file not in present]
-        if write:
-            for leftover in directory.glob(f"{WORK}*"):
-                shutil.rmtree(leftover)
+    names = [each.file for each in deployments]
+    with open_making(directory, names, previous, do_next=CHANGED, write=write) as making:
+        todo = [each for each in deployments if each.file in making.todo]
+        if write and todo:
             progress = progress or Progress(None)
             progress.total += len(todo)
-            maker = _Maker(release, directory, artifacts, checkout, previous, progress)
-            present |= _make_all(todo, maker, directory=directory)
-    return present, [each.file for each in todo]
-
-
-def _lock_directory(directory: Path) -> AbstractContextManager[None]:
-    """Lock ``directory``; processes of an ended release may still work in it."""
-    make_directory(directory)
-    return hold_flock(directory, attempt="make files in", on=str(directory), timeout=LOCK_WAIT)
+            _make_all(todo, _Maker(release, artifacts, checkout, making, progress))
+    return making.present, making.todo
 
 
 def read_tool_versions(deployments: Iterable[Deployment]) -> dict[str, str]:
@@ -162,53 +144,39 @@ def _refuse_faults(deployments: Sequence[Deployment], *, artifacts: Mapping[str,
     )
 
 
-def _make_all(todo: Sequence[Deployment], maker: _Maker, *, directory: Path) -> dict[str, Artifact]:
+def _make_all(todo: Sequence[Deployment], maker: _Maker) -> None:
     """Make all files; deployments of the same tree one after the other, the rest on all cores."""
     groups: dict[str, list[Deployment]] = {}
-    if not todo:
-        return {}
     for deployment in todo:
         groups.setdefault(deployment.describe_tree(), []).append(deployment)
-    with (
-        tempfile.TemporaryDirectory(prefix=WORK, dir=directory) as work,
-        ThreadPoolExecutor(max_workers=os.cpu_count()) as pool,
-    ):
+    with maker.making.open_work() as work, ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         ends = list(pool.map(lambda group: maker.make_group(group, Path(tempfile.mkdtemp(dir=work))), groups.values()))
-    errors = [end for end in ends if isinstance(end, SlipwayError)]
-    if len(errors) == 1:
-        raise errors[0]
-    refuse(
-        "deploy",
-        f"{len(errors)} systems",
-        [str(error) for error in errors],
-        summary="each for a different reason",
-        do_next="Correct them and run again; the other files are made.",
-    )
-    return {made.name: made for end in ends if not isinstance(end, SlipwayError) for made in end}
+    refuse_failed("deploy", "systems", [end for end in ends if end is not None])
 
 
 @dataclass(frozen=True)
 class _Maker:
     release: Release
-    directory: Path
     artifacts: Mapping[str, str]
     checkout: Checkout
-    previous: Mapping[str, Artifact]
+    making: Making
     progress: Progress
 
-    def make_group(self, deployments: Sequence[Deployment], work: Path) -> list[Artifact] | SlipwayError:
+    def make_group(self, deployments: Sequence[Deployment], work: Path) -> SlipwayError | None:
         """Make the files of deployments that have the same tree; a failure is returned."""
         first = deployments[0]
         try:
             self.progress.report(f"{first.architecture}: taking {first.system} out of the cache")
             tree = self._make_tree(first, work)
-            return [self._make_file(deployment, tree, work) for deployment in deployments]
+            for deployment in deployments:
+                self._make_file(deployment, tree, work)
         except SlipwayError as error:
             return error
         except OSError as error:
             return SlipwayError(
                 "deploy", first.system, str(error), do_next="Check that the disk is not full, and run again."
             )
+        return None
 
     def _make_tree(self, deployment: Deployment, work: Path) -> Path:
         """The canonical tar of a deployment's system, with its subsystems inside."""
@@ -228,22 +196,12 @@ class _Maker:
         built.unlink()
         return tree
 
-    def _make_file(self, deployment: Deployment, tree: Path, work: Path) -> Artifact:
+    def _make_file(self, deployment: Deployment, tree: Path, work: Path) -> None:
         self.progress.report(f"{deployment.architecture}: making {deployment.file} ({deployment.type})")
         target = work / deployment.file
         self._write_file(deployment, tree, target=target, work=work)
-        made = Artifact(deployment.file, target.stat().st_size, hash_file(target))
-        known = self.previous.get(made.name, made)
-        if made.sha256 != known.sha256:
-            raise SlipwayError(
-                "make again",
-                made.name,
-                f"it got the SHA-256 {made.sha256}, but its record says {known.sha256}",
-                do_next="Nothing was put in place. Use the tools of the first time, or release under another version.",
-            )
-        move_synced(target, self.directory / made.name)
+        made = self.making.put(target)
         self.progress.step(f"{deployment.architecture}: {made.name} is made, {-(-(made.size or 0) // (1 << 20))} MiB")
-        return made
 
     def _write_file(self, deployment: Deployment, tree: Path, *, target: Path, work: Path) -> None:
         job = Job(

@@ -4,23 +4,20 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..errors import SlipwayError, require_fields
-from ..files import hash_file, move_synced
 from ..process import run
 from ..progress import Progress
-from ..release.artifact import Artifact, read_artifacts, verify_deployed
+from ..release.artifact import Artifact, read_artifacts
+from ..release.making import Making, open_making
 
 #: What is read of a deployment, here and in what is told of it.
 FIELDS = ("name", "system", "architecture", "type", "file")
-#: Where morph writes, so that nobody takes half a file for a whole one.
-WORK = ".morph-"
+CHANGED = "Find out who changed them, and put them back."
 
 
 @dataclass(frozen=True)
@@ -66,10 +63,8 @@ def deploy_files(
 ) -> tuple[dict[str, Artifact], list[str]]:
     """Ensure the file of every deployment in ``directory``; return the files, and the names of those made now.
 
-    ``deployments`` have what :data:`FIELDS` names; one that lacks it is refused before any file is made. A file that is
-    there as ``previous`` stays; one that is not as recorded is a failure and stays too; one that nobody recorded was
-    interrupted and is made again. morph is run in ``definitions``, for one deployment after the other, and writes to
-    ``logs``.
+    ``deployments`` have what :data:`FIELDS` names; one that lacks it is refused before any is made. morph is run in
+    ``definitions``, for one deployment after the other, and writes to ``logs``.
     """
     require_fields(
         deployments,
@@ -78,30 +73,27 @@ def deploy_files(
         on=cluster,
         do_next="Give the deployments as the release's plan has them.",
     )
-    known = read_artifacts(previous, attempt="read the record of")
-    present = verify_deployed(directory, known, do_next="Find out who changed them, and put them back.")
-    todo = [each for each in deployments if each["file"] not in present]
-    if write and todo:
+    known = {each.name: each for each in read_artifacts(previous, attempt="read the record of")}
+    names = [each["file"] for each in deployments]
+    with open_making(directory, names, known, do_next=CHANGED, write=write) as making:
+        todo = [each for each in deployments if write and each["file"] in making.todo]
+        if todo:
+            logs.mkdir(parents=True, exist_ok=True)
         reporter = progress or Progress(None)
         reporter.total += len(todo)
-        directory.mkdir(parents=True, exist_ok=True)
-        logs.mkdir(parents=True, exist_ok=True)
-        for leftover in directory.glob(f"{WORK}*"):
-            shutil.rmtree(leftover)
         for each in todo:
             reporter.report(f"deploying {each['file']}")
             log = logs / f"deploy-{each['file']}.log"
-            made = _deploy_file(each, cluster, definitions, directory, label, site=site, log=log, timeout=timeout)
-            present[made.name] = made
+            made = _deploy_file(each, cluster, definitions, making, label, site=site, log=log, timeout=timeout)
             reporter.step(f"{made.name}: {made.size} bytes")
-    return present, [each["file"] for each in todo]
+    return making.present, making.todo
 
 
 def _deploy_file(
     deployment: Mapping[str, Any],
     cluster: str,
     definitions: Path,
-    directory: Path,
+    making: Making,
     label: str,
     *,
     site: Site,
@@ -109,8 +101,7 @@ def _deploy_file(
     timeout: float,
 ) -> Artifact:
     attempt, on = "deploy", f"{deployment['name']} of {cluster}"
-    work = Path(tempfile.mkdtemp(prefix=WORK, dir=directory))
-    try:
+    with making.open_work() as work:
         location = work / deployment["file"]
         run(
             site.format_command(cluster, deployment["name"], location=location, label=label),
@@ -129,8 +120,4 @@ def _deploy_file(
                 do_next="Check that the deployment's type makes a single file.",
                 log=str(log),
             )
-        made = Artifact(deployment["file"], location.stat().st_size, hash_file(location))
-        move_synced(location, directory / deployment["file"])
-        return made
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+        return making.put(location, same=False)  # morph makes other bytes each time

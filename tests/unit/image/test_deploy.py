@@ -192,7 +192,7 @@ def test_a_file_without_a_record_is_made_anew(shop: Shop) -> None:
 
 def test_what_an_interrupted_run_left_is_removed(shop: Shop) -> None:
     shop.previous, [name] = shop(plan("a"))
-    (shop.images / ".deploy-gone" / "deep").mkdir(parents=True)
+    (shop.images / ".making-gone" / "deep").mkdir(parents=True)
     shop(plan("a"))
     assert shop.names() == [name]
 

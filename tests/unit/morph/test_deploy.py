@@ -89,12 +89,12 @@ def test_what_is_recorded_is_verified_and_not_made_again(morph):
 
 def test_what_nobody_recorded_was_interrupted_and_is_made_again(morph):
     images = morph.parent / "images"
-    (images / ".morph-left").mkdir(parents=True)
+    (images / ".making-left").mkdir(parents=True)
     (images / DEPLOYMENTS[0]["file"]).write_text("half")
     answer = run_module("morph_deploy", arguments(morph))
     assert len(answer["made"]) == 2
     assert "half" not in (images / DEPLOYMENTS[0]["file"]).read_text()
-    assert not (images / ".morph-left").exists()
+    assert not (images / ".making-left").exists()
 
 
 @pytest.mark.parametrize("field", ["name", "system", "architecture", "type", "file"])
