@@ -36,6 +36,12 @@ options:
         description: The Debian package that it comes in, for the advice. Empty for what Slipway's own setup installs.
         type: str
         default: ""
+  makes:
+    description:
+      - Whether the files of O(plan) are made here by M(slipway.release.system_deploy), so that the programs of their
+        types must be there too. What compresses them must be there in any case, until the release is packaged.
+    type: bool
+    default: false
   directory:
     description: The directory that will hold the release. It need not exist.
     type: path
@@ -273,8 +279,10 @@ RELAY = {
 
 
 def run_checks(wanted: dict[str, Any]) -> tuple[preflight.Report, list[dict[str, Any]]]:
-    found = preflight.Report(preflight.find_missing_programs(wanted["programs"]))
-    plan = wanted["plan"]
+    plan, programs = wanted["plan"], [*wanted["programs"]]
+    if plan and "package" not in wanted["records"]:
+        programs += preflight.list_needed_programs(plan, makes=wanted["makes"])
+    found = preflight.Report(preflight.find_missing_programs(programs))
     found.findings += preflight.find_unwritable(wanted["writable"])
     found.findings += preflight.find_published(wanted["unpublished"])
     if wanted["withdrawn_label"]:
@@ -334,6 +342,7 @@ def main() -> None:
             **OPENPGP,
             **CONNECTION_HTTPS,
             "programs": {"type": "list", "elements": "dict", "default": [], "options": PROGRAM},
+            "makes": {"type": "bool", "default": False},
             "directory": {"type": "path"},
             "min_free_gib": {"type": "float", "default": 30},
             "writable": {"type": "list", "elements": "path", "default": []},

@@ -41,6 +41,7 @@ def test_a_release_is_made_inside_and_verifies_outside(
     cache: Path, state: Path, tmp_path: Path, record_property: pytest.RecordProperty
 ):
     inventory = make_inventory(
+        release_project="baserock",
         release_definitions_path="baserock/baserock/definitions",
         release_definitions_url=f"{STATE}/{DEFINITIONS}",
         release_definitions_mirror_url=f"{STATE}/{DEFINITIONS.replace('public', 'local')}",

@@ -17,7 +17,9 @@ from typing import Any
 
 from ..errors import SlipwayError, count_of
 from ..git.remote import list_remote_refs
+from ..image.deploy import Deployment, list_programs
 from ..openpgp import find_signing_key, try_signing
+from ..release.compression import GZIP, METHODS
 from ..release.tombstone import find_tombstone, parse_tombstone
 
 GIB = 1 << 30
@@ -49,6 +51,16 @@ def find_missing_programs(programs: Iterable[Mapping[str, str]], *, path: str | 
             cure = f"install the Debian package {package} (apt-get install {package})" if package else BY_SETUP
             findings.append(f"the program {program['name']} is missing: {cure}")
     return findings
+
+
+def list_needed_programs(plan: Mapping[str, Any], *, makes: bool) -> list[dict[str, str]]:
+    """What compresses the files of a release and, where it ``makes`` them of its systems, what they are made by."""
+    methods = {str(each.get("compression") or GZIP) for each in plan["deployments"]}
+    found = {METHODS[each].program: METHODS[each].package for each in sorted(methods & METHODS.keys())}
+    if makes:
+        deployments = map(Deployment.from_plan, plan["deployments"])
+        found |= {each.name: each.package for each in list_programs(deployments)}
+    return [{"name": name, "package": package} for name, package in found.items()]
 
 
 def check_room(directory: str | os.PathLike[str], *, gib: float) -> list[str]:

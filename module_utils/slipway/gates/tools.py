@@ -13,8 +13,8 @@ from ..cycle.format import FILES, UNSAID, Format, find_format_fault, read_format
 from ..cycle.held import merge_lists, read_held_file
 from ..errors import SlipwayError
 from ..git.remote import list_remote_refs
+from ..image.deploy import Deployment, list_programs
 from ..image.job import program_path
-from ..image.writers import WRITERS
 from ..plan.definitions import Definitions, open_commit
 from ..policy.held import Held
 from ..process import read_version
@@ -124,6 +124,12 @@ def _list_tools(plan: Mapping[str, Any], previous: Mapping[str, Record], wanted:
     return tools
 
 
+def _is_same_version(said: str, before: str) -> bool:
+    """Records may have the number alone, and the program says more."""
+    words, known = set(said.split()), set(before.split())
+    return bool(words and known) and (words <= known or known <= words)
+
+
 def _last_word(text: str) -> str:
     return text.split()[-1] if text.split() else ""
 
@@ -209,10 +215,10 @@ def _compare_tools(
             f"bring its records to {Path(plan['directories']['release']).parent}"
         )
         return
-    ask = {program[0]: program for writer in WRITERS.values() for program in writer.programs} | ASK
-    ask |= {"bst": (bst, "--version")} if bst else {}
+    ask = {each.name: (each.name, each.asked) for each in list_programs(map(Deployment.from_plan, plan["deployments"]))}
+    ask |= ASK | ({"bst": (bst, "--version")} if bst else {})
     now = {name: _read_here(ask[name]) for name in sorted(before.keys() & ask.keys())}
-    others = {name: version for name, version in now.items() if _last_word(version) != _last_word(before[name])}
+    others = {name: version for name, version in now.items() if not _is_same_version(version, before[name])}
     found.facts["tools"] = {"same": not others, "others": {name: [before[name], now[name]] for name in others}}
     if others:
         what = "; ".join(f"{name} was {before[name]}, is {now[name] or 'missing'}" for name in others)

@@ -21,6 +21,7 @@ from ..progress import Progress
 from ..release.artifact import Artifact
 from ..release.making import Making, open_making, refuse_failed
 from .job import Job, program_path
+from .programs import Program
 from .tree import Changes, rewrite_tree
 from .writers import WRITERS
 
@@ -126,9 +127,17 @@ def deploy_files(
 
 def read_tool_versions(deployments: Iterable[Deployment]) -> dict[str, str]:
     """The versions of the programs that the types of ``deployments`` are made with."""
-    types = {each.type for top in deployments for each in top.walk()}
-    programs = dict.fromkeys(program for name in sorted(types) for program in WRITERS[name].programs)
-    return {program[0]: read_version(*program, env={"PATH": program_path()}) for program in programs}
+    programs = list_programs(deployments)
+    return {each.name: read_version(each.name, each.asked, env={"PATH": program_path()}) for each in programs}
+
+
+def list_programs(deployments: Iterable[Deployment]) -> list[Program]:
+    """The programs that ``deployments`` are made with, each once."""
+    found: dict[Program, None] = {}
+    for each in (each for top in deployments for each in top.walk()):
+        if each.type in WRITERS:
+            found |= dict.fromkeys(WRITERS[each.type].programs(each.architecture, each.settings))
+    return sorted(found, key=lambda program: program.name)
 
 
 def _refuse_faults(deployments: Sequence[Deployment], *, artifacts: Mapping[str, str] | None) -> None:

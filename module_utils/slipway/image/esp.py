@@ -56,6 +56,12 @@ def list_firmware(architecture: str) -> list[str]:
     ]
 
 
+def list_boots(architecture: str, settings: Mapping[str, str]) -> list[str]:
+    """What a disk with these settings boots by; nothing without ``BOOT``."""
+    boot = settings.get("BOOT", "")
+    return list_firmware(architecture) if boot == "both" else [boot] if boot else []
+
+
 def read_boot_size(settings: Mapping[str, str]) -> int:
     """The bytes of the partition; 0 without one."""
     return (read_size(settings.get("BOOT_SIZE", DEFAULT_SIZE)) or 0) if "BOOT" in settings else 0
@@ -63,7 +69,7 @@ def read_boot_size(settings: Mapping[str, str]) -> int:
 
 def write_esp(job: Job, image: Path, *, root_uuid: str, root_partition: str) -> None:
     """Write the file system to ``image``. With an initramfs the root file system is found by its own UUID."""
-    boots = list_firmware(job.architecture) if job.settings["BOOT"] == "both" else [job.settings["BOOT"]]
+    boots = list_boots(job.architecture, job.settings)
     efi = EFI_NAMES.get(job.architecture, "")
     loader = f"usr/lib/systemd/boot/efi/systemd-boot{efi}.efi"
     files = take_files(job, others=(loader,) if "efi" in boots else ())

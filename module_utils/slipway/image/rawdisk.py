@@ -13,8 +13,7 @@ from pathlib import Path
 from ..errors import SlipwayError
 from ..process import run
 from ..tar import make_member
-from .boot import BIOS
-from .esp import find_boot_faults, read_boot_sector, read_boot_size, write_esp
+from .esp import find_boot_faults, list_boots, read_boot_sector, read_boot_size, write_esp
 from .job import MIB, Job, program_path, read_size
 from .tree import read_members
 
@@ -92,7 +91,7 @@ def write_rawdisk(job: Job, target: Path) -> None:
         do_next="Install Debian's package genimage, and check that the disk is not full.",
     )
     disk = job.work / "output" / "disk.img"
-    if job.settings.get("BOOT") in ("bios", "both") and job.architecture in BIOS:
+    if "bios" in list_boots(job.architecture, job.settings):
         with disk.open("r+b") as stream:
             stream.write(read_boot_sector())
     os.replace(disk, target)

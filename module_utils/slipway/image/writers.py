@@ -11,10 +11,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .boot import find_kernel_faults
-from .esp import find_firmware_faults
+from .esp import find_firmware_faults, list_boots
 from .initramfs import write_initramfs
 from .job import Job
 from .kernel import find_uki_misfit, write_kernel, write_uki
+from .programs import (
+    BSDTAR,
+    FAKEROOT,
+    GENIMAGE,
+    MCOPY,
+    MKE2FS,
+    MKFS_EROFS,
+    MKSQUASHFS,
+    QEMU_IMG,
+    SYSLINUX,
+    Program,
+)
 from .rawdisk import find_disk_faults, write_qcow2, write_rawdisk
 from .readonly import find_erofs_faults, find_squashfs_faults, write_erofs, write_squashfs
 
@@ -29,17 +41,25 @@ def accept_architecture(_architecture: str, _settings: Mapping[str, str]) -> lis
     return []
 
 
+def use(*programs: Program) -> Callable[[str, Mapping[str, str]], list[Program]]:
+    """The same programs for all architectures and settings."""
+    return lambda _architecture, _settings: list(programs)
+
+
+use_nothing = use()
+
+
 @dataclass(frozen=True)
 class Writer:
     """How files of one type are made, and what is wrong with a deployment's settings for it.
 
-    ``programs`` are the commands that tell the versions of the programs it uses; ``unfit`` says what is wrong with
-    settings for an architecture.
+    ``programs`` lists what it uses for an architecture and settings; ``unfit`` says what is wrong with settings for an
+    architecture.
     """
 
     write: Callable[[Job, Path], None]
     faults: Callable[[Mapping[str, str]], list[str]] = accept_settings
-    programs: tuple[tuple[str, str], ...] = ()
+    programs: Callable[[str, Mapping[str, str]], list[Program]] = use_nothing
     unfit: Callable[[str, Mapping[str, str]], list[str]] = accept_architecture
 
 
@@ -51,16 +71,25 @@ def write_tar(job: Job, target: Path) -> None:
         shutil.copyfile(job.tree, target)  # another deployment has it already, and shall not share its bytes
 
 
-DISK_PROGRAMS = (("genimage", "--version"), ("mke2fs", "-V"))
+def list_disk_programs(architecture: str, settings: Mapping[str, str]) -> list[Program]:
+    """What makes a raw disk, and what starts it."""
+    boots = list_boots(architecture, settings)
+    return [GENIMAGE, MKE2FS, *([MCOPY] if boots else []), *([SYSLINUX] if "bios" in boots else [])]
+
+
+def list_qcow2_programs(architecture: str, settings: Mapping[str, str]) -> list[Program]:
+    """A raw disk becomes one."""
+    return [*list_disk_programs(architecture, settings), QEMU_IMG]
+
 
 #: The types of deployment by name; a further one is a function and a line here.
 WRITERS: dict[str, Writer] = {
     "tar": Writer(write_tar),
-    "initramfs": Writer(write_initramfs, programs=(("bsdtar", "--version"),)),
-    "rawdisk": Writer(write_rawdisk, find_disk_faults, DISK_PROGRAMS, find_firmware_faults),
-    "qcow2": Writer(write_qcow2, find_disk_faults, (*DISK_PROGRAMS, ("qemu-img", "--version")), find_firmware_faults),
-    "squashfs": Writer(write_squashfs, find_squashfs_faults, (("mksquashfs", "-version"),)),
-    "erofs": Writer(write_erofs, find_erofs_faults, (("mkfs.erofs", "--version"), ("fakeroot", "--version"))),
+    "initramfs": Writer(write_initramfs, programs=use(BSDTAR)),
+    "rawdisk": Writer(write_rawdisk, find_disk_faults, list_disk_programs, find_firmware_faults),
+    "qcow2": Writer(write_qcow2, find_disk_faults, list_qcow2_programs, find_firmware_faults),
+    "squashfs": Writer(write_squashfs, find_squashfs_faults, use(MKSQUASHFS)),
+    "erofs": Writer(write_erofs, find_erofs_faults, use(MKFS_EROFS, FAKEROOT)),
     "kernel": Writer(write_kernel, find_kernel_faults),
     "uki": Writer(write_uki, find_kernel_faults, unfit=find_uki_misfit),
 }

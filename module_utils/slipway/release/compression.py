@@ -38,6 +38,7 @@ class Method:
     level: int
     words: tuple[str, ...]
     threads: str
+    package: str
 
     @property
     def program(self) -> str:
@@ -46,15 +47,16 @@ class Method:
 
 
 METHODS = {
-    GZIP: Method(".gz", range(1, 10), 6, ("pigz", "--no-name", "--no-time", "--stdout"), "-p{}"),
+    GZIP: Method(".gz", range(1, 10), 6, ("pigz", "--no-name", "--no-time", "--stdout"), "-p{}", "pigz"),
     XZ: Method(
         ".xz",
         range(10),
         6,
         ("xz", "--compress", "--stdout", "--check=crc64", f"--block-size={XZ_BLOCK}"),
         "-T{}",
+        "xz-utils",
     ),
-    ZSTD: Method(".zst", range(1, 20), 10, ("zstd", "--stdout", "--quiet", "--check"), "-T{}"),
+    ZSTD: Method(".zst", range(1, 20), 10, ("zstd", "--stdout", "--quiet", "--check"), "-T{}", "zstd"),
 }
 
 

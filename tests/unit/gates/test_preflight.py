@@ -21,6 +21,7 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway.gates.pref
     find_unreachable,
     find_unwritable,
     list_left_out,
+    list_needed_programs,
 )
 from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp import make_key
 from publishing import run_module
@@ -61,6 +62,24 @@ def test_every_missing_program_is_named_with_the_package_to_install(tmp_path):
         "install it with make setup, with an installed collection by pip beside Ansible, "
         "or put the directory that holds it on the PATH",
     ]
+
+
+def test_programs_are_those_that_the_files_of_the_release_are_made_by():
+    def make_plan(**changes):
+        fields = {"name": "one", "system_name": "one", "architecture": "x86_64", "type": "tar", "location": "one"}
+        return {"deployments": [{**fields, **changes}]}
+
+    def list_names(plan, *, makes=True):
+        return [each["name"] for each in list_needed_programs(plan, makes=makes)]
+
+    disk = make_plan(type="qcow2", settings={"DISK_SIZE": "1G", "BOOT": "both"}, compression="zstd")
+    assert list_names(make_plan()) == ["pigz"]
+    assert list_names(disk) == ["zstd", "genimage", "mcopy", "mke2fs", "qemu-img", "syslinux"]
+    assert list_names(disk, makes=False) == ["zstd"]
+    assert "syslinux" not in list_names(make_plan(type="rawdisk", settings={"BOOT": "both"}, architecture="armv7lhf"))
+    nested = make_plan(subsystems=[{**disk["deployments"][0], "type": "initramfs"}], compression="none")
+    assert list_needed_programs(nested, makes=True) == [{"name": "bsdtar", "package": "libarchive-tools"}]
+    assert list_names(make_plan(type="kvm")) == ["pigz"], "what Morph alone knows is Morph's affair"
 
 
 def test_a_program_of_the_administrator_is_found(tmp_path, monkeypatch):
