@@ -361,7 +361,15 @@ def test_findings_of_several_hosts_are_gathered_and_none_is_lost():
 def test_files_that_something_else_made_need_a_key_and_no_commit(key, tmp_path):
     home, _fingerprint = key
     asked = {
-        "plan": {**plan(), "definitions": None, "remote": {}, "project": "baserock", "version": "26.47", "epoch": 0},
+        "plan": {
+            **plan(),
+            "definitions": None,
+            "remote": {},
+            "project": "baserock",
+            "version": "26.47",
+            "epoch": 0,
+            "deployments": [],
+        },
         "gnupghome": home,
         "tag": {"gnupghome": str(tmp_path / "nowhere"), "name": "Anne", "email": "anne@example.org"},
         "masons": ["https://mason.example.org/"],
