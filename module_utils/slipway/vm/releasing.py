@@ -19,6 +19,7 @@ from typing import Any
 
 from ..errors import SlipwayError
 from ..files import write_atomic
+from ..locks import hold_flock
 from ..process import run
 from .machine import CHECKOUT, make_environment
 
@@ -30,7 +31,7 @@ BEGINS = Path("/run/slipway/begins")
 #: What may be said of a release. Variables are no part of it: they decide what is run, and so who can read the keys.
 VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.~+_-]{0,63}\Z")
 LIST = re.compile(r"[a-z0-9][a-z0-9_-]*(,[a-z0-9][a-z0-9_-]*)*\Z")
-POLL = 1.0
+POLL, LOCK_WAIT = 1.0, 180.0
 READ_BYTES = 1 << 16
 NAME = "release"
 
@@ -90,6 +91,12 @@ def read_arguments(words: Sequence[str], *, person: str) -> Request | None:
 
 def start(request: Request) -> int:
     """Have the service begin, as root; returns where in the log it does."""
+    # Of two people at the same moment one is refused, and the request is the one's that is served.
+    with hold_flock(REQUEST.parent, attempt="release", on=request.version, timeout=LOCK_WAIT):
+        return _start(request)
+
+
+def _start(request: Request) -> int:
     if _query()["ActiveState"] not in ("inactive", "failed"):
         running = json.loads(REQUEST.read_text(encoding="utf-8"))
         raise SlipwayError(

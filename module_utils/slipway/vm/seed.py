@@ -79,6 +79,8 @@ def find_key_fault(line: str) -> str:
     words = line.split()
     if not words:
         return "it is empty"
+    if len(line.strip().splitlines()) > 1:
+        return "it is more than one line"
     if words[0] not in KEY_TYPES:
         shown = words[0] if len(words[0]) <= 30 else f"{words[0][:27]}..."
         return f"it begins with {shown!r}, not with a type such as ssh-ed25519"

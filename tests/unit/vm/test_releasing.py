@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import threading
 from pathlib import Path
 
 import pytest
@@ -93,6 +95,33 @@ def test_a_second_release_is_refused_with_the_name_of_who_is_releasing(service: 
         SlipwayError, match=r"alice is releasing 26\.47 at this moment. Wait for its end: release --watch"
     ):
         releasing.start(Request("26.48", person="dave"))
+
+
+def test_of_two_who_release_at_the_same_moment_one_is_refused(service: list[str], monkeypatch: pytest.MonkeyPatch):
+    service += ["inactive", "active"]
+    asked, query = threading.Barrier(2), releasing._query
+    refused: list[str] = []
+
+    def query_slowly() -> dict[str, str]:
+        with contextlib.suppress(threading.BrokenBarrierError):
+            asked.wait(0.2)  # without a lock both would have asked by now
+        return query()
+
+    def release(person: str) -> None:
+        try:
+            releasing.start(Request("26.47", person=person))
+        except SlipwayError as error:
+            refused.append(str(error))
+
+    monkeypatch.setattr(releasing, "_query", query_slowly)
+    threads = [threading.Thread(target=release, args=(name,)) for name in ("alice", "dave")]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join(30)
+    assert len(refused) == 1
+    served = json.loads(releasing.REQUEST.read_text())["person"]
+    assert f"{served} is releasing 26.47" in refused[0]
 
 
 @pytest.mark.usefixtures("service")

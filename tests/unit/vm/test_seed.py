@@ -127,7 +127,8 @@ def test_a_key_with_its_type_is_one(line: str):
 
 
 @pytest.mark.parametrize(
-    "line", ["", f'command="x" {LINE}', f"ssh-rsa {KEY}", "ssh-ed25519 AAAA", f"ssh-ed25519 {KEY[:40]}"]
+    "line",
+    ["", f'command="x" {LINE}', f"ssh-rsa {KEY}", "ssh-ed25519 AAAA", f"ssh-ed25519 {KEY[:40]}", f"{LINE}\n{LINE}"],
 )
 def test_what_only_looks_like_a_key_is_none(line: str):
     assert find_key_fault(line)
