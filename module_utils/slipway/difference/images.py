@@ -49,7 +49,7 @@ def _read(image: Path, kind: str, scratch: Path) -> Tree:
         with open(image, "rb") as stream:
             return _read_tar(stream, image.stat().st_size)
     if kind == "squashfs":
-        return _read_squashfs(image, 0)
+        return _read_squashfs(image)
     if kind == "erofs":
         return _read_erofs(image, scratch)
     return _read_disk(image, scratch)
@@ -110,14 +110,12 @@ def _read_disk(image: Path, scratch: Path) -> Tree:
             return tree
     finally:
         os.close(descriptor)
-    if name == "squashfs":
-        return _read_squashfs(image, offset)
     part = scratch / "partition"
     with open(image, "rb") as source, open(part, "wb") as target:
         source.seek(offset)
         for begin in range(0, size, READ):
             target.write(source.read(min(READ, size - begin)))
-    return _read_erofs(part, scratch)
+    return _read_squashfs(part) if name == "squashfs" else _read_erofs(part, scratch)
 
 
 def _name_filesystem(descriptor: int, offset: int) -> str:
@@ -148,16 +146,12 @@ def _list_partitions(descriptor: int) -> Iterator[tuple[int, int]]:
                 yield begin * SECTOR, length * SECTOR
 
 
-def _read_squashfs(image: Path, offset: int) -> Tree:
+def _read_squashfs(image: Path) -> Tree:
     """What ``sqfs2tar`` makes of it, read as it comes."""
-    source: Path | str = image
-    words = ["sqfs2tar", "--no-hard-links", str(source)]
-    stdin: IO[bytes] | int = subprocess.DEVNULL
-    if offset:
-        raise ImageFaultError("a squashfs file system inside a disk cannot be read yet")
+    words = ["sqfs2tar", "--no-hard-links", str(image)]
     try:
         process = subprocess.Popen(
-            words, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=make_environment()
+            words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=make_environment()
         )
     except FileNotFoundError as error:
         raise ImageFaultError("sqfs2tar was not found: install Debian's package squashfs-tools-ng") from error

@@ -127,9 +127,25 @@ def _list_product(found: Checks, plan: Plan, gates: Gates, mine: Sequence[Plan],
 def _list_ways(deployment: Plan, gate: BootGate | UpgradeGate) -> list[str]:
     if deployment["type"] not in FORMATS:
         return []
-    boots = str((deployment.get("settings") or {}).get("BOOT") or "").lower()
     ways = choose_firmware(str(deployment["architecture"]), gate.firmware)
-    return [way for way in ways if way in BOOTS.get(boots, OF_DISKS)]
+    return [way for way in ways if way in _list_firmware(deployment.get("settings"))]
+
+
+def _list_firmware(settings: Plan | None) -> Sequence[str]:
+    """The firmware that starts a disk; any may, if that is not said."""
+    return BOOTS.get(str((settings or {}).get("BOOT") or "").lower(), OF_DISKS)
+
+
+def find_obstacle(kind: str, settings: Plan, way: str, *, boots: bool) -> str:
+    """Why a deployment of an earlier release cannot be started; empty if it can.
+
+    ``boots`` is whether the setting BOOT says by what those of today are started.
+    """
+    if kind not in FORMATS:
+        return f"is of the type {kind}, which is not started by itself"
+    if boots and not settings.get("BOOT"):
+        return "does not boot"
+    return "" if way in _list_firmware(settings) else f"does not boot by {way}"
 
 
 def _list_kernel_checks(found: Checks, plan: Plan, mine: Sequence[Plan], gate: BootGate, *, where: str) -> list[Check]:

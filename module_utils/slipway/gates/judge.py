@@ -7,6 +7,7 @@ from __future__ import annotations
 import datetime
 import json
 import os
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +23,7 @@ from ..policy.waivers import Waiver, find_expired
 from ..progress import Progress
 from ..release.records import format_json, seal_record
 from . import started
-from .checks import BOOT, DIFFERENCE, UPGRADE, Check, Plan, list_checks, make_identifier
+from .checks import BOOT, DIFFERENCE, TREES, UPGRADE, Check, Plan, find_obstacle, list_checks, make_identifier
 from .compare import compare
 from .previous import History, Previous
 from .started import Bench, Outcome
@@ -33,6 +34,8 @@ PASSED, WAIVED, FAILED = "passed", "waived", "failed"
 JOURNAL = ".gates.json"
 FIRST = "there is no release before it that has this file"
 Result = dict[str, Any]
+#: What listens before and now; ``None`` is unknown.
+Listening = tuple[list[str] | None, list[str] | None]
 
 
 @dataclass(frozen=True)
@@ -203,6 +206,8 @@ class _Court:
         self._progress = progress
         self._deadline = deadline
         self._listening: dict[str, list[str]] = {}
+        self._listened: dict[str, list[str] | None] = {}
+        self._locks: dict[str, threading.Lock] = {}
         self._boots: dict[str, Check] = {}
 
     def make_key(self, check: Check) -> str:
@@ -218,8 +223,11 @@ class _Court:
             self._listening[system] = list(facts["listening"])
 
     def know(self, checks: Sequence[Check]) -> None:
-        """Note how disks are started."""
-        self._boots = {check.subject: check for check in checks if check.gate == BOOT and "image" in check.files}
+        """Note how systems are started from disks: by the first firmware, which is the one that takes least."""
+        for check in checks:
+            self._locks.setdefault(check.system, threading.Lock())
+            if check.gate == BOOT and "image" in check.files:
+                self._boots.setdefault(check.system, check)
 
     def run(self, todo: Sequence[tuple[Check, str]]) -> list[tuple[Result, Check]]:
         """Make the checks; differences come last, since they are also about what booted systems said."""
@@ -300,21 +308,38 @@ class _Court:
         before = self._history.find(check.subject)
         if before is None:
             return Outcome(facts={"said": FIRST})
-        old = unpacked.get(before.file)
+        kind = str(before.facts["type"])
         if check.gate == UPGRADE:
-            disks = (Disk(old, FORMATS[str(before.facts["type"])]), Disk(files["image"], FORMATS[types["image"]]))
-            return started.upgrade(check, disks, before.version, bench)
-        return self._compare(check, before, (old, files["image"]), types["image"], bench)
+            if obstacle := self._find_obstacle(check, before):
+                return Outcome(facts={"said": f"that of {before.label} {obstacle}"})
+            disks = (Disk(unpacked.get(before.file), FORMATS[kind]), Disk(files["image"], FORMATS[types["image"]]))
+            return started.upgrade(check, disks, make_identifier(before.version), bench)
+        if kind not in TREES:
+            return Outcome(facts={"said": f"that of {before.label} is of the type {kind}, which has no files"})
+        listening = self._ask_listening(check, unpacked, bench) if "listening" in check.settings.bounds else None
+        images = unpacked.get(before.file), files["image"]
+        return compare(check.settings, images, (kind, types["image"]), before.label, bench.scratch, listening=listening)
 
-    def _compare(self, check: Check, before: Previous, images: tuple[Path, Path], kind: str, bench: Bench) -> Outcome:
-        listening = None
-        if "listening" in check.settings.bounds:
-            old = self._find_old_listening(check, before)
-            if old is None and (booted := self._boots.get(check.subject)) is not None:
-                old = self._start_old(booted, before, images[0], bench)
-            listening = (old, self._listening.get(check.system))
-        kinds = str(before.facts["type"]), kind
-        return compare(check.settings, images, kinds, before.label, bench.scratch, listening=listening)
+    def _find_obstacle(self, check: Check, before: Previous) -> str:
+        boots = bool((self._deployments[check.subject].get("settings") or {}).get("BOOT"))
+        return find_obstacle(str(before.facts["type"]), before.settings, check.way, boots=boots)
+
+    def _ask_listening(self, check: Check, unpacked: Unpacked, bench: Bench) -> Listening:
+        """What listens in a system of the release before, and in that of this one, by whichever of its files starts."""
+        with self._locks[check.system]:
+            if check.system not in self._listened:
+                self._listened[check.system] = self._ask_old(check, unpacked, bench)
+        return self._listened[check.system], self._listening.get(check.system)
+
+    def _ask_old(self, check: Check, unpacked: Unpacked, bench: Bench) -> list[str] | None:
+        booted = self._boots.get(check.system)
+        before = self._history.find(booted.subject if booted else check.subject)
+        if before is None:
+            return None
+        known = self._find_old_listening(check, before)
+        if known is not None or booted is None or self._find_obstacle(booted, before):
+            return known
+        return self._start_old(booted, before, unpacked.get(before.file), bench)
 
     def _start_old(self, check: Check, before: Previous, image: Path, bench: Bench) -> list[str] | None:
         """What listens in the release before, which is started for that as the new one is."""

@@ -26,6 +26,7 @@ class Previous:
     label: str
     file: Packed
     facts: Mapping[str, Any]
+    settings: Mapping[str, Any]
     gates: Sequence[Mapping[str, Any]]
 
 
@@ -67,7 +68,8 @@ class History:
             place = next((place for place in places if (place / packed.packed).is_file()), places[-1])
             file = Packed(packed.name, packed.sha256, packed.packed, packed.packed_sha256, place)
             judged = (records.get("gate") or {"outputs": {}})["outputs"].get("gates") or []
-            return Previous(version, label, file, deployed["outputs"], judged)
+            settings = deployed["inputs"].get("settings") or {}
+            return Previous(version, label, file, deployed["outputs"], settings, judged)
         return None
 
     def _read(self, version: str) -> dict[str, Record]:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import shutil
 import time
@@ -23,6 +24,8 @@ from .checks import Check
 SOCKETS = ("tcp", "tcp6", "udp", "udp6")
 #: How the kernel calls a socket that waits for others: TCP's LISTEN, and UDP's without a peer.
 LISTENS = {"tcp": "0A", "udp": "07"}
+#: The addresses 127.x.x.x, also as IPv6 has them, and ::1, as the kernel writes them.
+LOCAL = re.compile(r"(?:0000000000000000FFFF0000)?[0-9A-F]{6}7F|0{24}01000000")
 #: Seconds until a system that was told to restart is off.
 RESTARTS = 60
 
@@ -191,6 +194,6 @@ def read_sockets(table: str, text: str) -> set[str]:
         if len(fields) < 4 or not fields[0].endswith(":") or fields[3] != LISTENS[kind]:
             continue
         address, _colon, port = fields[1].rpartition(":")
-        local = address == "0100007F" or address == "00000000000000000000000001000000"
+        local = LOCAL.fullmatch(address) is not None
         found.add(f"{kind} {int(port, 16)}{' (local)' if local else ''}")
     return found

@@ -114,9 +114,15 @@ def test_owners_and_capabilities_are_told(root: Path, tmp_path: Path):
     assert entry == Entry(0o104755, (70000, 7), 9, hashlib.sha256(b"\x7fELF tool").hexdigest(), CAPABILITY)
 
 
-def test_a_disk_is_read_by_its_largest_file_system(root: Path, tmp_path: Path):
+@pytest.mark.parametrize("kind", ["ext4", "squashfs"])
+def test_a_disk_is_read_by_its_largest_file_system(root: Path, tmp_path: Path, kind: str):
     whole = tmp_path / "disk"
-    system = make_ext4(root, tmp_path / "system", "-t", "ext4").read_bytes()
+    made = tmp_path / "system"
+    if kind == "ext4":
+        make_ext4(root, made, "-t", "ext4")
+    else:
+        subprocess.run(["mksquashfs", root, made, "-quiet", "-no-progress"], check=True, capture_output=True)
+    system = made.read_bytes()
     with open(whole, "wb") as disk:
         disk.truncate(20 << 20)
     table = "label: gpt\nstart=2048, size=2048\nstart=8192, size=16384\n"

@@ -105,3 +105,7 @@ def test_sockets_that_wait_for_others_are_read_from_the_kernels_tables():
     assert read_sockets("tcp", tcp) == {"tcp 22", "tcp 25 (local)"}
     udp = "   0: 00000000000000000000000000000000:0035 00000000000000000000000000000000:0000 07 0:0 0 0 0 0 1\n"
     assert read_sockets("udp6", udp) == {"udp 53"}
+    local = ("3500007F", "0000000000000000FFFF00000100007F", "00000000000000000000000001000000", "0100A8C0")
+    lines = "".join(f"   0: {each}:0035 00000000:0000 0A\n" for each in local)
+    assert read_sockets("tcp", lines) == {"tcp 53", "tcp 53 (local)"}
+    assert read_sockets("tcp", lines.rpartition("   0: ")[0]) == {"tcp 53 (local)"}

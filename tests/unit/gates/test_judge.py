@@ -5,12 +5,16 @@ from __future__ import annotations
 import datetime
 import gzip
 import hashlib
+import io
 import json
+import tarfile
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.slipway.release.plugins.module_utils.slipway.difference.tree import Tree
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
+from ansible_collections.slipway.release.plugins.module_utils.slipway.gates import compare as compare_module
 from ansible_collections.slipway.release.plugins.module_utils.slipway.gates import judge as judge_module
 from ansible_collections.slipway.release.plugins.module_utils.slipway.gates.checks import (
     Check,
@@ -21,6 +25,7 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway.gates.judg
 from ansible_collections.slipway.release.plugins.module_utils.slipway.gates.started import Outcome
 from ansible_collections.slipway.release.plugins.module_utils.slipway.gates.unpacked import match_packed
 from ansible_collections.slipway.release.plugins.module_utils.slipway.progress import Progress
+from ansible_collections.slipway.release.plugins.module_utils.slipway.release.records import format_json, seal_record
 from bootables import make_sector
 
 TODAY = datetime.date(2026, 11, 20)
@@ -61,6 +66,21 @@ class Release:
             {"name": name, "system_name": system, "architecture": "x86_64", "type": type, "file": file}
             | {"settings": settings, "product": "acme"}
         )
+
+    def publish(self) -> None:
+        """Leave what a published release leaves."""
+        records, public = self.directory / "records", self.places.public[0] / f"acme-{self.version}"
+        for directory in (records, public):
+            directory.mkdir(parents=True, exist_ok=True)
+        settings = {f"deploy-{each['name']}": each["settings"] for each in self.plan["deployments"]}
+        said = {"publication": {}, "package": {"files": self.packaged}, "gate": {"gates": []}}
+        said |= {f"deploy-{each['deployment']}": each for each in self.deployed}
+        for stage, outputs in said.items():
+            inputs = {"settings": settings[stage]} if stage in settings else {}
+            record = {"stage": stage, "project": "acme", "version": self.version, "inputs": inputs, "outputs": outputs}
+            (records / f"{stage}.json").write_bytes(format_json(seal_record(record)))
+        for each in self.packaged:
+            (self.places.artifacts / each["name"]).rename(public / each["name"])
 
     def waive(self, **waiver: str) -> None:
         self.plan["policy"]["waivers"].append({"reason": "known", "until": "2026-12-01", **waiver})
@@ -160,6 +180,35 @@ def test_all_are_judged_before_a_failure_and_those_that_passed_are_not_judged_ag
     assert release.judge(known=results, write=False).open == [
         f"boot of {name} (bios)" for name in ("good", "bad", "worse")
     ]
+
+
+def test_what_listens_in_a_system_counts_for_all_of_its_files_and_the_release_before_is_started_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    gates = {**BOOT, "difference": {"listening": {"added": 0}}}
+    archive = io.BytesIO()
+    tarfile.open(fileobj=archive, mode="w").close()
+    now = {"1.0": "tcp 22", "1.1": "tcp 22"}
+    for version in now:
+        release = Release(tmp_path, version, **gates)
+        release.add("disk", b"disk", BOOT="bios")
+        release.add("tar", archive.getvalue(), type="tar")
+        release.add("other", archive.getvalue(), type="tar")
+        if version == "1.0":
+            release.publish()
+    started = []
+
+    def boot(check: Check, *_rest: Any, **_more: Any) -> Outcome:
+        started.append((check.subject, check.version))
+        return Outcome(facts={"listening": [now[check.version]]})
+
+    monkeypatch.setattr(judge_module.started, "boot", boot)
+    monkeypatch.setattr(compare_module, "read_tree", lambda *_: Tree())
+    assert {each["result"] for each in release.judge().results} == {"passed"}
+    assert sorted(started) == [("disk", "1.0"), ("disk", "1.1")]
+    now["1.1"] = "tcp 23"
+    (release.directory / ".gates.json").unlink()
+    assert release.fail().count("listening: 1 added, at most 0 may be: tcp 23") == 3
 
 
 def test_what_was_passed_and_edited_afterwards_is_judged_again(release: Release):

@@ -10,26 +10,11 @@ import pytest
 from ansible_collections.slipway.release.plugins.module_utils.slipway.gates.checks import Check
 from ansible_collections.slipway.release.plugins.module_utils.slipway.gates.judge import FIRST
 from ansible_collections.slipway.release.plugins.module_utils.slipway.gates.previous import History
-from ansible_collections.slipway.release.plugins.module_utils.slipway.release.records import format_json, seal_record
 from bootables import UPGRADE, find_kernel, make_disk, make_sector
 from conftest import CACHE
 from unit.gates.test_judge import GOOD, Release
 
 UPGRADES = {"upgrade": {"run": "upgrade /dev/vdb", "firmware": ["bios"], "memory": "128M", "limit": 100}}
-
-
-def publish(release: Release, public: Path) -> None:
-    """Leave what a published release leaves."""
-    records = release.directory / "records"
-    records.mkdir(exist_ok=True)
-    said = {"publication": {}, "package": {"files": release.packaged}, "gate": {"gates": []}}
-    said |= {f"deploy-{each['deployment']}": each for each in release.deployed}
-    for stage, outputs in said.items():
-        record = {"stage": stage, "project": "acme", "version": release.version, "inputs": {}, "outputs": outputs}
-        (records / f"{stage}.json").write_bytes(format_json(seal_record(record)))
-    (public / f"acme-{release.version}").mkdir(parents=True)
-    for each in release.packaged:
-        (release.places.artifacts / each["name"]).rename(public / f"acme-{release.version}" / each["name"])
 
 
 def test_a_system_becomes_the_new_release_and_keeps_its_files_or_is_told_not_to(tmp_path: Path):
@@ -39,13 +24,13 @@ def test_a_system_becomes_the_new_release_and_keeps_its_files_or_is_told_not_to(
         work = tmp_path / f"work-{release.version}"
         work.mkdir()
         release.add("disk", make_disk(kernel, work, version=release.version, upgrade=upgrade).read_bytes())
-    publish(before, tmp_path / "download/public")
+    before.publish()
     (result,) = now.judge().results
     assert result["result"] == "passed"
     assert [each["version"] for each in result["facts"]["report"]] == ["1.0", "1.1"]
     assert "upgrade /dev/vdb" in Path(result["log"]).read_text()
     # The same, from a release that does nothing when it is told to upgrade.
-    publish(now, tmp_path / "download/public")
+    now.publish()
     last = Release(tmp_path, "1.2", **UPGRADES)
     last.add("disk", gzip.decompress((tmp_path / "download/public/acme-1.1/acme-1.1-disk.gz").read_bytes()))
     assert "after the upgrade, it reports the version 1.1, and not 1.2" in last.fail()
@@ -58,11 +43,28 @@ def test_what_no_release_before_had_passes_and_says_so(tmp_path: Path):
     assert (result["result"], result["facts"]["said"]) == ("passed", FIRST)
 
 
+@pytest.mark.parametrize(
+    ("kind", "boot", "said"),
+    [
+        ("tar", "", "is of the type tar, which is not started by itself"),
+        ("rawdisk", "", "does not boot"),
+        ("rawdisk", "efi", "does not boot by bios"),
+    ],
+)
+def test_an_upgrade_from_what_cannot_start_passes_and_says_so(tmp_path: Path, kind: str, boot: str, said: str):
+    before, now = Release(tmp_path, "1.0"), Release(tmp_path, "1.1", **UPGRADES)
+    before.add("disk", make_sector(GOOD), type=kind, BOOT=boot)
+    now.add("disk", make_sector(GOOD), BOOT="bios")
+    before.publish()
+    (result,) = now.judge().results
+    assert (result["result"], result["facts"]["said"]) == ("passed", f"that of acme-1.0 {said}")
+
+
 def test_a_release_before_that_reports_another_version_is_told(tmp_path: Path):
     before, now = Release(tmp_path, "1.0"), Release(tmp_path, "1.1", **UPGRADES)
     before.add("disk", make_sector(GOOD))
     now.add("disk", make_sector(GOOD))
-    publish(before, tmp_path / "download/public")
+    before.publish()
     assert "before the upgrade it reports the version 1.1, and not 1.0" in now.fail()
 
 
@@ -70,7 +72,7 @@ def test_a_published_file_that_was_changed_is_not_used(tmp_path: Path):
     before, now = Release(tmp_path, "1.0"), Release(tmp_path, "1.1", **UPGRADES)
     before.add("disk", make_sector(GOOD.replace("1.1", "1.0")))
     now.add("disk", make_sector(GOOD))
-    publish(before, tmp_path / "download/public")
+    before.publish()
     (tmp_path / "download/public/acme-1.0/acme-1.0-disk.gz").write_bytes(b"x")
     assert "Could not unpack " in now.fail()
 
@@ -80,7 +82,7 @@ def test_the_release_before_is_the_newest_that_has_the_file_and_is_not_withdrawn
     for version in ("1.0", "1.1", "1.2", "1.3rc1", "2.0"):
         release = Release(tmp_path, version)
         release.add("disk" if version != "1.2" else "other", b"")
-        publish(release, public)
+        release.publish()
 
     def find(version: str) -> str | None:
         history = History(tmp_path / "releases", project="acme", version=version, public=[public])
