@@ -26,9 +26,26 @@ QUIET = "echo 1 2>/dev/null >/proc/sys/kernel/printk"
 FATAL = (
     (re.compile(r"Kernel panic - not syncing: ([^\n]*)\n"), "the kernel panicked: {}"),
     (re.compile(r"BdsDxe: No bootable option or device was found"), "the firmware found nothing that it can boot"),
-    (re.compile(r"^(?:grub rescue|grub|Shell)> ?\Z", re.MULTILINE), "it stopped at the prompt of the boot loader"),
-    (re.compile(r"You are in emergency mode|^\(initramfs\) \Z", re.MULTILINE), "it stopped in an emergency shell"),
+    (
+        re.compile(r"^initramfs: ([^\n]*)\ninitramfs: this is a shell", re.MULTILINE),
+        "its initramfs stopped in a shell: {}",
+    ),
+    (re.compile(r"You are in emergency mode"), "it stopped in an emergency shell"),
+    (re.compile(r"^\(initramfs\) \Z", re.MULTILINE), "it stopped in an emergency shell"),
+    (
+        re.compile(r"^([^\n]+)\n\s*^(?:(?:grub rescue|grub|Shell)> ?|=> ?)\Z", re.MULTILINE),
+        "it stopped at the prompt of the boot loader, after {!r}",
+    ),
+    # With a line before it that says what is wrong, since it may also ask for some seconds before it goes on.
+    (
+        re.compile(r"^([^\n]*(?:failed: |No DEFAULT)[^\n]*)\n\s*^boot: ?\Z", re.MULTILINE),
+        "it stopped at the prompt of the boot loader, after {!r}",
+    ),
 )
+#: Seconds for which nothing follows what looks like a prompt, if it is one and not the beginning of a line.
+PROMPT_LASTS = 5.0
+#: Anything that is said, of which nothing is taken away.
+MORE = re.compile(r"(?=\S)")
 #: How far a boot came.
 KERNEL_RUNS = re.compile(r"^\[ *\d+\.\d{6}\]|Linux version \d|Booting Linux on physical CPU", re.MULTILINE)
 INIT_RUNS = re.compile(r"Run \S+ as init process|systemd\[1\]|Freeing unused kernel")
@@ -70,8 +87,13 @@ def await_report(console: Console, limit: float) -> Report:
     """Wait for the report of a system that was started."""
     fatal = "|".join(f"(?:{pattern.pattern})" for pattern, _said in FATAL)
     either = re.compile(f"{REPORT.pattern}|(?P<fatal>{fatal})", re.MULTILINE)
+    deadline = time.monotonic() + limit
     try:
         found = console.wait_for(either, limit)
+        while found is not None and _is_prompt(found, console):
+            if console.wait_for(MORE, PROMPT_LASTS) is None:
+                break
+            found = console.wait_for(either, max(0.0, deadline - time.monotonic()))
     except ConsoleFloodedError as error:
         whole = console.text.rpartition("\n")[0]
         raise BootFailedError(
@@ -87,20 +109,28 @@ def await_report(console: Console, limit: float) -> Report:
     return Report(found["id"], found["version"], failed)
 
 
+def _is_prompt(found: re.Match[str], console: Console) -> bool:
+    """Whether it was found at the end of what was said, where more of the same line may follow."""
+    return found["fatal"] is not None and not console.text and not found["fatal"].endswith("\n")
+
+
 def _explain_fatal(text: str) -> str:
+    return _find_fatal(text) or text
+
+
+def _find_fatal(text: str) -> str:
     for pattern, said in FATAL:
         if found := pattern.search(text):
-            return said.format(*found.groups())
-    return text
+            return said.format(*(_shorten(each) for each in found.groups()))
+    return ""
 
 
 def _explain_end(ended: ConsoleEndedError, text: str) -> str:
     if ended.status:
         how = f"signal {ended.status - 128}" if ended.status > 128 else f"status {ended.status}"
         return f"qemu ended with {how}: {ended.words or 'it did not say why'}"
-    for pattern, said in FATAL:
-        if found := pattern.search(text):
-            return said.format(*found.groups())
+    if fatal := _find_fatal(text):
+        return fatal
     return f"it restarted or went off before it reported; the last that it said was {_quote_last(text)}"
 
 
@@ -115,8 +145,12 @@ def _explain_silence(text: str) -> str:
 
 
 def _quote_last(text: str) -> str:
-    lines = [line.strip() for line in text.split("\n") if line.strip()]
-    return repr(lines[-1][-160:]) if lines else "nothing"
+    lines = [line for line in text.split("\n") if line.strip()]
+    return repr(_shorten(lines[-1])) if lines else "nothing"
+
+
+def _shorten(line: str) -> str:
+    return line.strip()[-160:]
 
 
 class Shell:

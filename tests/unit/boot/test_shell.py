@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.slipway.release.plugins.module_utils.slipway.boot import console as console_module
+from ansible_collections.slipway.release.plugins.module_utils.slipway.boot import shell as shell_module
 from ansible_collections.slipway.release.plugins.module_utils.slipway.boot.console import Log, open_console
 from ansible_collections.slipway.release.plugins.module_utils.slipway.boot.machines import (
     MACHINES,
@@ -76,14 +77,40 @@ def test_what_reports_another_version_or_another_system_is_not_what_was_expected
         ("[    0.1] Run /init as init process\r\n", HALT, "the kernel started its first program, which did not get"),
         ("bye\r\n", RESET, "it restarted or went off before it reported; the last that it said was 'bye'"),
         ("BdsDxe: No bootable option or device was found.\r\n", HALT, "the firmware found nothing that it can boot"),
-        ("grub rescue> ", HALT, "it stopped at the prompt of the boot loader"),
+        ("error: no such disk\r\ngrub rescue> ", HALT, "the prompt of the boot loader, after 'error: no such disk'"),
+        ("Wrong Image\r\n\r\n=> ", HALT, "it stopped at the prompt of the boot loader, after 'Wrong Image'"),
+        ("linux... failed: Gone\r\nboot: ", HALT, "at the prompt of the boot loader, after 'linux... failed: Gone'"),
+        ("initramfs: no disk\r\ninitramfs: this is a shell", HALT, "its initramfs stopped in a shell: no disk"),
+        ("SYSLINUX\r\nboot: ", HALT, "there was no report within 2 s"),
         ("Give root password: You are in emergency mode\r\n", HALT, "it stopped in an emergency shell"),
     ],
-    ids=["nothing", "loader", "kernel", "init", "reset", "no-loader", "prompt", "emergency"],
+    ids=[
+        "nothing",
+        "loader",
+        "kernel",
+        "init",
+        "reset",
+        "no-loader",
+        "grub",
+        "u-boot",
+        "syslinux",
+        "initramfs",
+        "asks",
+        "emergency",
+    ],
 )
-def test_each_way_of_not_booting_is_told_apart(start_sector, text: str, then: bytes, said: str):
+def test_each_way_of_not_booting_is_told_apart(
+    start_sector, text: str, then: bytes, said: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(shell_module, "PROMPT_LASTS", 0.5)
     with pytest.raises(BootFailedError, match=re.escape(said)):
         start_sector(text, then=then, limit=2)
+
+
+def test_a_line_that_begins_like_a_prompt_is_none():
+    said = f"printf 'first\n=> '; sleep 0.5; printf 'second\n{REPORT.format('none')}'"
+    with open_console(["sh", "-c", said], log=Log(), on="tiny") as console:
+        assert await_report(console, 20) == Report("tiny", "1.0", ())
 
 
 def test_printing_without_end_is_ended_and_the_log_keeps_beginning_and_end(

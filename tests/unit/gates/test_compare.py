@@ -78,6 +78,11 @@ def test_what_is_within_the_bounds_passes_and_is_told(judged):
     assert outcome.facts["files"] == {"added": 1, "removed": 0, "changed": 0}
     assert outcome.facts["files_names"] == ["+ etc/new"]
     assert outcome.facts["previous"] == "acme-1.0"
+    assert outcome.facts["said"] == "compared with acme-1.0, files: 1 added; 1 byte more"
+
+
+def test_the_same_system_again_differs_in_nothing(judged):
+    assert judged(BEFORE, files={"added": 0}).facts["said"] == "compared with acme-1.0, nothing differs"
 
 
 def test_new_listening_services_are_named(judged):
