@@ -41,6 +41,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 from ansible import constants, context
@@ -54,6 +55,7 @@ from ..module_utils.slipway.display.outcome import Failure, Outcome, Run, format
 from ..module_utils.slipway.display.screen import Screen, can_redraw, choose_width
 from ..module_utils.slipway.display.stages import Board, Stage, is_selected, name_stage_of_role
 from ..module_utils.slipway.display.text import clip, fold
+from ..module_utils.slipway.yamltext import find_faults
 
 __all__ = ["CallbackModule", "prepare_forks"]
 
@@ -65,6 +67,8 @@ WARNINGS = ("[WARNING]: ", "[DEPRECATION WARNING]: ")
 ADVICE = "Deprecation warnings can be disabled"
 #: Plays that are no stages are only mentioned if they changed something, or took as many seconds.
 LONG = 10.0
+#: Where variables are beside an inventory.
+VARS = ("group_vars", "host_vars")
 
 
 class CallbackModule(DefaultCallback):  # type: ignore[misc]  # ansible-core has no types
@@ -469,7 +473,17 @@ class CallbackModule(DefaultCallback):  # type: ignore[misc]  # ansible-core has
             stage = self._board.current
             self._over = True
         self._say(f"{self._outcome.label or self._run.playbook} was ended{f' in {stage.name}' if stage else ''}.")
+        for fault in _find_vars_faults():
+            self._say(f"  {fault}", color=constants.COLOR_ERROR)
         self._say(f"To go on, give the same command again: {self._run.command}")
+
+
+def _find_vars_faults() -> list[str]:
+    """What cannot be read of the variables beside the inventory, of which Ansible does not always say where it is."""
+    sources = [os.path.abspath(each) for each in context.CLIARGS.get("inventory") or ()]
+    tops = dict.fromkeys(each if os.path.isdir(each) else os.path.dirname(each) for each in sources)
+    paths = [path for top in tops for name in VARS for path in sorted(Path(top, name).rglob("*.y*ml"))]
+    return [f"{path}: {fault}" for path in paths if path.is_file() for fault in find_faults(path.read_bytes())]
 
 
 def _list_stages(playbook: Any) -> tuple[list[str], dict[tuple[str, str], tuple[str, int]]]:

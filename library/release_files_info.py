@@ -84,7 +84,7 @@ options:
     description:
       - What the site wants of its releases, such as its products. A file is of the product that names its system, or
         its name where no system is known; those that no product names are of the one that is called as the project.
-    type: dict
+    type: raw
     default: {}
     version_added: "0.3.0"
   state_directory:
@@ -204,7 +204,7 @@ def main() -> None:
             "files": {"type": "list", "elements": "dict", "options": FILE, "default": [{"path": "*"}]},
             "exclude": {"type": "list", "elements": "str", "default": []},
             "sums": {"type": "str", "default": ""},
-            "policy": {"type": "dict", "default": {}},
+            "policy": {"type": "raw", "default": {}},
             "state_directory": {"type": "path", "required": True},
             "coordinator": {"type": "str", "required": True},
         },

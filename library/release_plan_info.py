@@ -86,7 +86,7 @@ options:
     description:
       - What the site wants of its releases, such as its products. A system is of exactly one product; those that no
         product names are of the one that is called as the project.
-    type: dict
+    type: raw
     default: {}
     version_added: "0.3.0"
   products:
@@ -244,7 +244,7 @@ def main() -> None:
             "allow_missing_arches": {"type": "list", "elements": "str", "default": []},
             "architectures": {"type": "list", "elements": "str", "default": []},
             "deployment_types": {"type": "list", "elements": "str", "default": []},
-            "policy": {"type": "dict", "default": {}},
+            "policy": {"type": "raw", "default": {}},
             "products": {"type": "raw", "default": []},
             "timeout": {"type": "float", "default": 60},
         },

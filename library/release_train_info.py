@@ -27,7 +27,7 @@ options:
     required: true
   policy:
     description: What the site wants of its releases.
-    type: dict
+    type: raw
     default: {}
   channel:
     description: The public address that has C(releases.json).
@@ -211,7 +211,7 @@ def main() -> None:
         act,
         {
             "project": {"type": "str", "required": True},
-            "policy": {"type": "dict", "default": {}},
+            "policy": {"type": "raw", "default": {}},
             "channel": {"type": "str", "required": True},
             "date": {"type": "str", "default": ""},
             "version": {"type": "raw"},

@@ -108,6 +108,17 @@ def find_syntax_fault(data: bytes) -> str | None:
     return None
 
 
+def find_faults(data: bytes) -> list[str]:
+    """Why ``data`` is no YAML of any kind, or else which keys are given twice; tags say nothing here."""
+    fault = find_syntax_fault(data)
+    if fault is not None:
+        return [fault]
+    try:
+        return read(data)[1] if data.strip() else []
+    except NotPlainError:
+        return []
+
+
 def read_strictly(data: bytes, *, file: str) -> Node:
     """What is in a file of BuildStream, in which each key stands once and no anchor; it may be empty."""
     try:

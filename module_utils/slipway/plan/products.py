@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -94,16 +95,26 @@ def share_systems(
     systems: Sequence[str],
     records: Mapping[str, Record],
     wanted: Sequence[str] = (),
+    today: datetime.date | None = None,
 ) -> Shares:
     """Find each system's product, and which products take part.
 
-    ``wanted`` limits the release to some of them. A version that has begun goes on with those that it has begun with.
+    ``wanted`` limits the release to some of them. A version that has begun goes on with those that it has begun with,
+    and with what was said of them then; otherwise support that ended before ``today`` is a fault.
     """
     begun = _find_begun(records)
     policy, faults = read_policy(_keep_own(policy_value, project) if begun == [] else policy_value, project=project)
     product_of, wrong = assign_systems(policy, systems) if policy.products else ({}, [])
     chosen, odd = _choose(policy, wanted, begun)
     faults = [*faults, *wrong, *odd]
+    if begun is None:
+        day = today or datetime.datetime.now(datetime.UTC).date()
+        faults += [
+            fault
+            for product in policy.products
+            if product.name in chosen and product.supported is not None
+            for fault in product.supported.find_past(day, f"release_policy.products.{product.name}.supported")
+        ]
     if systems and not faults and not any(product_of[system] in chosen for system in systems):
         faults.append(f"no system of the cluster is of {' or '.join(chosen)}; leave release_products out")
     return Shares(policy, product_of, chosen, faults, begun)

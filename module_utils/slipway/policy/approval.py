@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ..errors import SlipwayError
 from ..openpgp import normalise_fingerprint
-from .values import describe_kind, find_key_faults, read_count
+from .values import describe_kind, find_key_faults, read_count, show
 
 KEYS = ("needed", "signers", "not_by_releaser", "valid", "before")
 SIGNER_KEYS = ("name", "fingerprint", "key", "accounts")
@@ -58,7 +58,7 @@ def read_approval(value: object, where: str) -> tuple[Approval, list[str]]:
     faults += wrong
     before = value.get("before", "begin")
     if before not in POINTS:
-        faults.append(f"{where}.before: it is {before!r}, not {' or '.join(POINTS)}")
+        faults.append(f"{where}.before: it is {show(before)}, not {' or '.join(POINTS)}")
     if needed is not None and not faults and needed > len(signers):
         faults.append(f"{where}.needed: {needed} must approve, and there are only {len(signers)} signers")
     return Approval(needed or 0, tuple(signers), own is True, days, str(before)), faults
@@ -98,7 +98,7 @@ def _read_signer(value: object, where: str) -> tuple[Signer | None, list[str]]:
     faults = find_key_faults(value, SIGNER_KEYS, where)
     name, key = value.get("name"), value.get("key") or ""
     if not isinstance(name, str) or not NAME.match(name):
-        said = "missing" if name is None else repr(name)
+        said = "missing" if name is None else show(name)
         faults.append(f"{where}.name: it is {said}, not a short name of letters, digits and . _ @ + -")
     fingerprint, wrong = _read_fingerprint(value.get("fingerprint"), f"{where}.fingerprint")
     faults += wrong
@@ -119,6 +119,6 @@ def _read_fingerprint(value: object, where: str) -> tuple[str, list[str]]:
     try:
         return normalise_fingerprint(value if isinstance(value, str) else ""), []
     except SlipwayError:
-        said = "missing" if value is None else repr(value)
+        said = "missing" if value is None else show(value)
         form = "40 (or 64) hexadecimal digits, or SHA256: and 43 characters as ssh-keygen -l shows it"
         return "", [f"{where}: it is {said}, not a full fingerprint: {form}"]

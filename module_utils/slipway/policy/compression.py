@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .values import describe_kind, find_key_faults, read_count, suggest
+from .values import describe_kind, find_key_faults, read_count, show, suggest
 
 #: The methods, and the levels that each has; none has no level.
 LEVELS = {"gzip": range(1, 10), "xz": range(10), "zstd": range(1, 20), "none": range(0)}
@@ -29,9 +29,11 @@ def read_compression(value: object, where: str) -> tuple[Compression | None, lis
         return None, [f"{where}: it is {describe_kind(value)}, not a mapping such as {{method: xz, level: 6}}"]
     faults = find_key_faults(given, ("method", "level"), where)
     method = given.get("method")
+    if method in (None, ""):
+        return None, [*faults, f"{where}.method: it is missing; known are {', '.join(LEVELS)}"]
     if not isinstance(method, str) or method not in LEVELS:
         hint = suggest(str(method), LEVELS)
-        return None, [*faults, f"{where}.method: {method!r} is no compression{hint}; known are {', '.join(LEVELS)}"]
+        return None, [*faults, f"{where}.method: {show(method)} is no compression{hint}; known are {', '.join(LEVELS)}"]
     if given.get("level") is None:
         return Compression(method), faults
     level, wrong = read_count(given["level"], f"{where}.level", least=0)

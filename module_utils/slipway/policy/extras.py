@@ -14,7 +14,7 @@ from typing import Any
 
 from ..release.names import FILE_NAME, MAX_FILE_NAME, begins_with_label, make_file_name
 from .compression import Compression, read_compression
-from .values import describe_kind, find_key_faults, read_count, suggest
+from .values import describe_kind, find_key_faults, name_place, read_count, read_line, read_texts, show, suggest
 
 #: What may stand in braces in a name.
 NAME_FIELDS = ("system", "architecture", "product")
@@ -77,12 +77,12 @@ def _read_extra(value: object, where: str) -> tuple[Extra | None, list[str]]:
     kind = value.get("type")
     if not isinstance(kind, str) or kind not in SETTINGS:
         hint = suggest(str(kind), SETTINGS)
-        return None, [f"{where}.type: {kind!r} is no type of extra file{hint}; known are {', '.join(SETTINGS)}"]
+        return None, [f"{where}.type: {show(kind)} is no type of extra file{hint}; known are {', '.join(SETTINGS)}"]
     reader, keys = SETTINGS[kind]
     faults = find_key_faults(value, (*COMMON_KEYS, *keys), where)
     name = value.get("name")
     faults += _find_template_faults(name, NAME_FIELDS, f"{where}.name")
-    systems, wrong = _read_texts(value.get("systems"), f"{where}.systems", "patterns of systems, such as [genivi-*]")
+    systems, wrong = read_texts(value.get("systems"), f"{where}.systems", "patterns of systems, such as [genivi-*]")
     faults += wrong
     compression, wrong = read_compression(value.get("compression", "none"), f"{where}.compression")
     faults += wrong
@@ -108,19 +108,11 @@ def _find_template_faults(value: object, fields: Sequence[str], where: str) -> l
     return [f"{where}: {{{each}}} stands for nothing{suggest(each, fields)}; there are {known}" for each in wrong]
 
 
-def _read_texts(value: object, where: str, wanted: str) -> tuple[list[str], list[str]]:
-    """A list of texts, or one; nothing is an empty one."""
-    listed = [] if value is None else [value] if isinstance(value, str) else value
-    if not isinstance(listed, list) or not all(isinstance(each, str) and each for each in listed):
-        return [], [f"{where}: it is {describe_kind(value)}, not a list of {wanted}"]
-    return listed, []
-
-
 def _read_choice(value: object, where: str, choices: Sequence[str]) -> tuple[str, list[str]]:
     """One of some words; the first if nothing is said."""
     chosen = choices[0] if value is None else value
     if not isinstance(chosen, str) or chosen not in choices:
-        return choices[0], [f"{where}: {chosen!r} is neither {' nor '.join(choices)}"]
+        return choices[0], [f"{where}: {show(chosen)} is neither {' nor '.join(choices)}"]
     return chosen, []
 
 
@@ -164,11 +156,12 @@ def _read_skipped(value: object, where: str) -> tuple[list[Plain], list[str]]:
             faults.append(f"{place}: it is {describe_kind(entry)}, not a mapping of names and reason")
             continue
         faults += find_key_faults(entry, ("names", "reason"), place)
-        names, wrong = _read_texts(entry.get("names"), f"{place}.names", "names of components")
+        names, wrong = read_texts(entry.get("names"), f"{place}.names", "names of components")
         faults += wrong or ([] if names else [f"{place}.names: it is empty; name the components"])
         reason = entry.get("reason")
-        if not isinstance(reason, str) or not reason.strip():
-            faults.append(f"{place}.reason: it is {describe_kind(reason)}; say why they are left out")
+        faults += [
+            f"{fault}; say why they are left out" for fault in read_line(reason, f"{place}.reason", most=1000)[1]
+        ]
         skipped.append({"names": names, "reason": str(reason)})
     return skipped, faults
 
@@ -181,14 +174,14 @@ def _read_stated(value: object, where: str) -> tuple[dict[str, list[str]], list[
         return {}, [f"{where}: it is {describe_kind(value)}, not licences by the names of components"]
     stated, faults = {}, []
     for name, said in value.items():
-        licences, wrong = _read_texts(said, f"{where}.{name}", "licences, such as [GPL-2.0-only]")
+        licences, wrong = read_texts(said, name_place(where, name), "licences, such as [GPL-2.0-only]")
         stated[str(name)] = licences
-        faults += wrong or ([] if licences else [f"{where}.{name}: it is empty; name its licences"])
+        faults += wrong or ([] if licences else [f"{name_place(where, name)}: it is empty; name its licences"])
     return stated, faults
 
 
 def _read_kernel(value: Mapping[str, Any], where: str) -> tuple[Plain, list[str]]:
-    paths, faults = _read_texts(value.get("paths"), f"{where}.paths", "paths in the system, such as [boot/zImage]")
+    paths, faults = read_texts(value.get("paths"), f"{where}.paths", "paths in the system, such as [boot/zImage]")
     plain = [path.lstrip("/") for path in paths]
     faults += [
         f"{where}.paths: {path!r} is no plain path; write it as boot/zImage or boot/vmlinuz-*"
@@ -209,11 +202,15 @@ def _read_file(value: Mapping[str, Any], where: str) -> tuple[Plain, list[str]]:
 
 
 def _read_command(value: Mapping[str, Any], where: str) -> tuple[Plain, list[str]]:
-    words, faults = _read_texts(
-        value.get("command"), f"{where}.command", 'words, such as [make-list, --for, "{system}"]'
+    words, faults = read_texts(
+        value.get("command"), f"{where}.command", 'words, such as [make-list, --for, "{system}"]', lines=True
     )
     if not words and not faults:
         faults.append(f"{where}.command: it is empty; give the program and its words")
+    if len(words) == 1 and isinstance(value.get("command"), str) and " " in words[0]:
+        faults.append(
+            f"{where}.command: {show(words[0])} is one word with spaces; give a list of words, no shell reads it"
+        )
     faults += [fault for word in words for fault in _find_template_faults(word, WORD_FIELDS, f"{where}.command")]
     timeout, wrong = read_count(value.get("timeout", 600), f"{where}.timeout")
     return {"command": words, "timeout": timeout}, [*faults, *wrong]

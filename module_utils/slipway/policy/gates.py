@@ -14,7 +14,7 @@ from typing import Any
 
 from ..boot.machines import FIRMWARE, MACHINES, OF_DISKS
 from ..boot.shell import find_command_fault
-from .values import describe_kind, find_key_faults, read_count
+from .values import describe_kind, find_key_faults, read_count, read_texts, show
 
 MEMORY = re.compile(r"[1-9][0-9]{0,5}[MG]\Z")
 PATH = re.compile(r"/[A-Za-z0-9._/+-]{1,200}\Z")
@@ -146,7 +146,7 @@ class _Reader:
             self._tell(".upgrade.restart", fault)
         keeps = said.get("keeps", UpgradeGate.keeps)
         if not isinstance(keeps, str) or (keeps and not PATH.match(keeps)):
-            self._tell(".upgrade.keeps", f"{keeps!r} is no path of a file, such as /home/kept")
+            self._tell(".upgrade.keeps", f"{show(keeps)} is no path of a file, such as /home/kept")
         return UpgradeGate(
             run=str(said.get("run")),
             systems=self._read_patterns(said, ".upgrade.systems"),
@@ -182,7 +182,9 @@ class _Reader:
     def _check_bound(self, kind: str, limit: object, place: str) -> None:
         if kind == "size":
             if not GROWTH.match(str(limit)) or isinstance(limit, bool):
-                self._tell(place, f"{limit!r} is neither bytes, such as 20M, nor a part of what there was, such as 20%")
+                self._tell(
+                    place, f"{show(limit)} is neither bytes, such as 20M, nor a part of what there was, such as 20%"
+                )
         else:
             _count, wrong = read_count(limit, f"{self._where}{place}", least=0)
             self.faults += wrong
@@ -198,10 +200,8 @@ class _Reader:
         return value
 
     def _read_list(self, value: object, place: str) -> tuple[str, ...]:
-        listed = [] if value is None else [value] if isinstance(value, str) else value
-        if not isinstance(listed, (list, tuple)) or not all(isinstance(each, str) and each for each in listed):
-            self._tell(place, f"it is {describe_kind(value)}, not a list of patterns")
-            return ()
+        listed, faults = read_texts(value, f"{self._where}{place}", "patterns")
+        self.faults += faults
         return tuple(listed)
 
     def _read_patterns(self, value: Mapping[str, Any], place: str) -> tuple[str, ...]:
@@ -224,7 +224,7 @@ class _Reader:
         ways = self._read_list(value, place)
         known = MACHINES[architecture].firmware if architecture in MACHINES else FIRMWARE
         if not ways or not set(ways) <= set(known):
-            self._tell(place, f"it is {value!r}, not a list of some of {', '.join(known)}")
+            self._tell(place, f"it is {show(value)}, not a list of some of {', '.join(known)}")
         return ways
 
     def _read_limit(self, value: object, place: str, default: int) -> int:
@@ -237,7 +237,7 @@ class _Reader:
     def _read_memory(self, value: object, place: str) -> str:
         memory = "256M" if value is None else value
         if not isinstance(memory, str) or not MEMORY.match(memory):
-            self._tell(place, f"{memory!r} is no size of a memory, such as 512M or 2G")
+            self._tell(place, f"{show(memory)} is no size of a memory, such as 512M or 2G")
             return "256M"
         return memory
 
@@ -259,7 +259,7 @@ class _Reader:
             self._tell(place, f"it is {describe_kind(value)}, not a list such as [{{run: uname -m, expect: x86_64}}]")
             return ()
         found = []
-        for number, each in enumerate(value, 1):
+        for number, each in enumerate(value):
             here = f"{place}[{number}]"
             said = self._read_mapping(each, here, ("run", "expect", "status", "limit"))
             if said is None:

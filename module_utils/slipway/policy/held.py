@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..release.names import VERSION, find_ref_fault
-from .values import describe_kind, find_key_faults
+from .values import describe_kind, find_key_faults, show
 
 KEYS = ("branch", "until", "why")
 
@@ -46,12 +46,12 @@ def _read_entry(entry: object, where: str) -> tuple[Held | None, list[str]]:
     faults = find_key_faults(entry, KEYS, where)
     branch, until, why = entry.get("branch"), entry.get("until"), entry.get("why") or ""
     if not isinstance(branch, str) or branch.startswith("refs/") or (branch and find_ref_fault(branch)) or not branch:
-        said = "missing" if branch is None else repr(branch)
+        said = "missing" if branch is None else show(branch)
         faults.append(f"{where}.branch: it is {said}, not the name of a branch")
     if isinstance(until, (int, float)) and not isinstance(until, bool):
         faults.append(f"{where}.until: {until!r} is a number, so what was written may be lost; quote it")
     elif not isinstance(until, str) or not VERSION.match(until):
-        said = "missing" if until is None else repr(until)
+        said = "missing" if until is None else show(until)
         faults.append(f'{where}.until: it is {said}, not the version that it waits for, such as "26.47"')
     if not isinstance(why, str) or not why.isprintable():
         faults.append(f"{where}.why: it is {describe_kind(why)}, not one line of text")

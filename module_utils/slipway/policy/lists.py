@@ -4,17 +4,19 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from email.utils import parseaddr
 from typing import Any
 
 from ..release.addresses import is_address, is_plain_line
 from .notes import PLACES, find_place_faults
-from .values import describe_kind, find_key_faults, read_count, suggest
+from .values import describe_kind, find_key_faults, read_count, show, suggest
 
 TEXTS = ("subject", "sender", "host", "user", "ca_path")
 TLS = ("starttls", "implicit", "none")
 MOST_PORT = 65535
+HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._:-]{0,253}[A-Za-z0-9])?\Z|\[?[0-9A-Fa-f:.]{2,45}\]?\Z")
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ def _read_list(value: object, where: str) -> tuple[MailingList | None, list[str]
     faults = find_key_faults(given, ("to", "port", "tls", *TEXTS), where)
     to = given.get("to")
     if not isinstance(to, str) or not is_address(to):
-        found = "missing" if to in (None, "") else repr(to)
+        found = "missing" if to in (None, "") else show(to)
         return None, [*faults, f"{where}.to: it is {found}, not a mail address such as dev@lists.example.org"]
     texts: dict[str, str] = {}
     for key in TEXTS:
@@ -66,15 +68,17 @@ def _read_list(value: object, where: str) -> tuple[MailingList | None, list[str]
         if text is None:
             continue
         if not isinstance(text, str) or not is_plain_line(text):
-            faults.append(f"{where}.{key}: it is {text!r}, not one line of text")
+            faults.append(f"{where}.{key}: it is {show(text)}, not one line of text")
         else:
             texts[key] = text
-    faults += find_place_faults(texts.get("subject", ""), f"{where}.subject", PLACES)
+    faults += find_place_faults(texts.get("subject", ""), f"{where}.subject", PLACES, alone=True)
     if texts.get("sender") and not is_address(texts["sender"]):
         faults.append(f"{where}.sender: {texts['sender']!r} is not a mail address")
-    tls = given.get("tls") or ""
-    if tls and tls not in TLS:
-        faults.append(f"{where}.tls: {tls!r} is none{suggest(str(tls), TLS)}; known are {', '.join(TLS)}")
+    if texts.get("host") and not HOST.match(texts["host"]):
+        faults.append(f"{where}.host: {show(texts['host'])} is no name or address of a server")
+    tls = "" if given.get("tls") is None else given["tls"]
+    if tls != "" and tls not in TLS:
+        faults.append(f"{where}.tls: {show(tls)} is none{suggest(str(tls), TLS)}; known are {', '.join(TLS)}")
     port = None
     if given.get("port") is not None:
         port, wrong = read_count(given["port"], f"{where}.port")

@@ -9,11 +9,14 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from .values import describe_kind, find_key_faults, suggest
+from ..release.names import find_ref_fault
+from .values import describe_kind, find_key_faults, read_line, show, suggest
 
 #: What the texts may have between braces.
 PLACES = ("label", "product", "project", "title", "version")
 PLACE = re.compile(r"\{(\w*)\}")
+ANY = re.compile(r"\{([^{}]*)\}")
+MOST_TEXT = 1000
 TEXTS = ("title", "path", "repository", "branch", "url", "drafts", "template")
 BLOG_TEXTS = ("title", "repository", "branch", "path", "template")
 FORMATS = ("html", "markdown")
@@ -57,7 +60,7 @@ def read_notes(value: object, where: str) -> tuple[Notes | dict[str, Any], list[
     texts, wrong = _read_texts(value, TEXTS, where)
     required = value.get("required") or []
     if not isinstance(required, list) or not all(isinstance(each, str) and DRAFT.match(each) for each in required):
-        wrong.append(f"{where}.required: it is {required!r}, not a list of drafts, such as [known-issues]")
+        wrong.append(f"{where}.required: it is {show(required)}, not a list of drafts, such as [known-issues]")
         required = []
     blog, worse = _read_blog(value.get("blog"), f"{where}.blog")
     return Notes(**texts, required=tuple(required), blog=blog), [*faults, *wrong, *worse]
@@ -85,21 +88,41 @@ def _read_texts(value: dict[str, Any], keys: tuple[str, ...], where: str) -> tup
         text = value.get(key)
         if text is None:
             continue
-        if not isinstance(text, str) or not text.isprintable():
-            faults.append(f"{where}.{key}: it is {describe_kind(text)}, not one line of text")
+        if text == "":
             continue
-        faults += find_place_faults(text, f"{where}.{key}", PLACES)
-        if key in ("path", "drafts") and text and (text.startswith("/") or ".." in posixpath.normpath(text).split("/")):
-            faults.append(f"{where}.{key}: {text!r} is no path inside of a repository")
+        text, wrong = read_line(text, f"{where}.{key}", most=MOST_TEXT)
+        faults += wrong or [
+            *find_place_faults(text, f"{where}.{key}", PLACES, alone=True),
+            *_find_text_faults(key, text, f"{where}.{key}"),
+        ]
         found[key] = text
     return found, faults
 
 
-def find_place_faults(text: str, where: str, known: tuple[str, ...]) -> list[str]:
-    """A fault for each placeholder that is not known."""
-    return [
+def _find_text_faults(key: str, text: str, where: str) -> list[str]:
+    """What is wrong with a path, a repository, a branch or an address; other texts may be any."""
+    parts = posixpath.normpath(text).split("/")
+    if key in ("path", "drafts") and (text.startswith("/") or parts == ["."] or ".." in parts or ".git" in parts):
+        return [f"{where}: {text!r} is no path inside of a repository"]
+    if key == "path" and text.endswith("/"):
+        return [f"{where}: {text!r} is a directory; name the file"]
+    if key == "repository" and text.startswith("-"):
+        return [f"{where}: {text!r} is no address of a repository"]
+    if key == "branch" and (fault := find_ref_fault(text)) is not None:
+        return [f"{where}: {text!r} is no name of a branch: {fault}"]
+    if key == "url" and not text.startswith(("https://", "http://")):
+        return [f"{where}: {text!r} is no address that begins with https:// or http://"]
+    return []
+
+
+def find_place_faults(text: str, where: str, known: tuple[str, ...], *, alone: bool = False) -> list[str]:
+    """A fault for each placeholder that is not known, and for other braces, if texts have braces ``alone``."""
+    faults = [
         f"{where}: there is nothing to stand for {{{name}}}{suggest(name, known)}; known are "
         f"{', '.join(f'{{{each}}}' for each in known)}"
-        for name in PLACE.findall(text)
+        for name in (ANY if alone else PLACE).findall(text)
         if name not in known
     ]
+    if alone and {"{", "}"} & {*ANY.sub("", text)}:
+        faults.append(f"{where}: {show(text)} has a brace without another one")
+    return faults

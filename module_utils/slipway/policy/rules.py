@@ -7,8 +7,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from ..release.names import find_ref_fault
 from .notes import find_place_faults
-from .values import describe_kind, find_key_faults
+from .values import describe_kind, find_key_faults, read_texts, show
 
 PREVIOUS = ("previous", "previous_label")
 PLACES = (*PREVIOUS, "label", "project", "version")
@@ -53,18 +54,18 @@ def _read_rule(value: object, where: str) -> tuple[dict[str, Any], list[str]]:
             or not text.isprintable()
             or text.startswith("-")
         ):
-            faults.append(f"{where}.{key}: it is {'missing' if text is None else repr(text)}, not the name of one")
+            faults.append(f"{where}.{key}: it is {'missing' if text is None else show(text)}, not the name of a {key}")
+        elif key == "branch" and (fault := find_ref_fault(text)) is not None:
+            faults.append(f"{where}.branch: {text!r} is no name of a branch: {fault}")
         rule[key] = text
     for key in PATTERNS:
-        patterns = value.get(key, ["**"] if key == "review" else [])
-        patterns = [patterns] if isinstance(patterns, str) else patterns
-        if not isinstance(patterns, list) or not all(isinstance(each, str) and each for each in patterns):
-            faults.append(
-                f"{where}.{key}: it is {describe_kind(patterns)}, not a list of patterns, such as [guides/**]"
-            )
-            patterns = []
+        given = value.get(key, ["**"] if key == "review" else [])
+        patterns, wrong = read_texts(given, f"{where}.{key}", "patterns, such as [guides/**]")
+        faults += wrong
         for each in patterns:
             faults += find_place_faults(each, f"{where}.{key}", PLACES)
+            if each.startswith("/") or ".." in each.split("/"):
+                faults.append(f"{where}.{key}: {each!r} is no path inside of a repository")
         rule[key] = patterns
     rule["replace"], wrong = _read_replace(value.get("replace"), f"{where}.replace")
     faults += wrong

@@ -8,7 +8,7 @@ import datetime
 import re
 from dataclasses import dataclass
 
-from .values import describe_kind, find_key_faults, read_count, read_date, suggest
+from .values import describe_kind, find_key_faults, read_count, read_date, show, suggest
 
 WORDS = ("always", "manual")
 EVERY = re.compile(r"([0-9]{1,4})\s+(day|week)s?\Z")
@@ -39,7 +39,7 @@ def read_schedule(value: object, where: str) -> tuple[Schedule, list[str]]:
         return Schedule(value), []
     if not isinstance(value, dict):
         hint = suggest(value, WORDS) if isinstance(value, str) else ""
-        found = repr(value) if isinstance(value, str) else describe_kind(value)
+        found = show(value) if isinstance(value, str) else describe_kind(value)
         return Schedule(), [
             f"{where}: it is {found}{hint}, not always, manual, {{every: 2 weeks}} or {{on_change: {{components: 1}}}}"
         ]
@@ -68,7 +68,7 @@ def _read_period(value: object, where: str) -> tuple[int, list[str]]:
     text = {"day": "1 day", "week": "1 week"}.get(text, text)
     match = EVERY.match(text)
     if match is None:
-        found = "missing" if value is None else repr(value)
+        found = "missing" if value is None else show(value)
         return 0, [f"{where}: it is {found}, not a number of days or weeks, such as 6 weeks"]
     days = int(match[1]) * (7 if match[2] == "week" else 1)
     return days, [] if days else [f"{where}: it is never due with {value!r}; the least is 1 day"]

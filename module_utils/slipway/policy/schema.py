@@ -24,7 +24,7 @@ from .notes import read_notes
 from .rules import read_rules
 from .schedule import Schedule, read_schedule
 from .supported import Support, read_supported
-from .values import describe_kind, find_key_faults, to_plain
+from .values import describe_kind, find_key_faults, name_place, read_line, read_texts, show, suggest, to_plain
 from .waivers import Waiver, read_waivers
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}\Z")
@@ -90,7 +90,7 @@ def read_policy(value: object, *, project: str) -> tuple[Policy, list[str]]:
     Systems that no product names are of the one that is called as the project.
     """
     where = "release_policy"
-    if not value:
+    if value is None or value == {}:
         return Policy(project, (Product(project, project),)), []
     if not isinstance(value, dict):
         return Policy(project), [f"{where}: it is {describe_kind(value)}, not a mapping"]
@@ -101,7 +101,19 @@ def read_policy(value: object, *, project: str) -> tuple[Policy, list[str]]:
     for name, reader in SECTIONS.items():
         sections[name], wrong = reader(value.get(name), f"{where}.{name}")
         faults += wrong
-    return Policy(project, tuple(products), **sections), faults
+    policy = Policy(project, tuple(products), **sections)
+    return policy, [*faults, *_find_rule_faults(policy, f"{where}.rules")]
+
+
+def _find_rule_faults(policy: Policy, where: str) -> list[str]:
+    """Rules for pages that are those of a product that there is not."""
+    names = [product.name for product in policy.products]
+    return [
+        f"{where}.pages[{number}].product: there is no product {show(rule['product'])}"
+        f"{suggest(str(rule['product']), names)}; known are {', '.join(names)}"
+        for number, rule in enumerate(getattr(policy.rules, "pages", ()))
+        if rule.get("product") and rule["product"] not in names
+    ]
 
 
 def _read_products(value: object, where: str, *, project: str) -> tuple[list[Product], list[str]]:
@@ -109,8 +121,8 @@ def _read_products(value: object, where: str, *, project: str) -> tuple[list[Pro
         return [], [f"{where}: it is {describe_kind(value)}, not a mapping of products by their names"]
     products, faults = [], []
     for name, said in (value or {}).items():
-        product, wrong = _read_product(name, said, f"{where}.{name}", project=project)
-        products.append(product)
+        product, wrong = _read_product(name, said, name_place(where, name), project=project)
+        products += [product] if name == project or NAME.match(product.name) else []
         faults += wrong
     if all(product.name != project for product in products):
         products.append(Product(project, project))
@@ -121,16 +133,16 @@ def _read_product(name: object, value: object, where: str, *, project: str) -> t
     own = name == project
     faults = []
     if not own and (not isinstance(name, str) or not NAME.match(name)):
-        faults.append(f"{where}: {name!r} is no name of a product; use small letters, digits and hyphens")
+        faults.append(f"{where}: {show(name)} is no name of a product; use small letters, digits and hyphens")
     if value is None:
         value = {}
     if not isinstance(value, dict):
         return Product(str(name)), [*faults, f"{where}: it is {describe_kind(value)}, not a mapping"]
     faults += find_key_faults(value, PRODUCT_KEYS, where)
-    title = value.get("title") or str(name)
-    if not isinstance(title, str) or not title.isprintable():
-        faults.append(f"{where}.title: it is {describe_kind(title)}, not one line of text")
-        title = str(name)
+    title = str(name)
+    if value.get("title") is not None:
+        title, wrong = read_line(value["title"], f"{where}.title")
+        faults += wrong
     systems, wrong = _read_patterns(value.get("systems"), f"{where}.systems", own=own)
     faults += wrong
     sections = {}
@@ -144,11 +156,11 @@ def _read_patterns(value: object, where: str, *, own: bool) -> tuple[list[str], 
     if own:
         wrong = [] if value is None else [f"{where}: leave it out; the project's own product has what no other names"]
         return [], wrong
-    patterns = [value] if isinstance(value, str) else value
-    if not isinstance(patterns, list) or not patterns or not all(isinstance(each, str) and each for each in patterns):
-        found = "missing" if value is None else describe_kind(value)
-        return [], [f"{where}: it is {found}, not a list of names or patterns of systems, such as [genivi-*]"]
-    return patterns, []
+    wanted = "names or patterns of systems, such as [genivi-*]"
+    if value is None or value in ([], ""):
+        found = "missing" if value is None else "empty"
+        return [], [f"{where}: it is {found}, not a list of {wanted}"]
+    return read_texts(value, where, wanted)
 
 
 def assign_systems(policy: Policy, systems: Collection[str]) -> tuple[dict[str, str], list[str]]:

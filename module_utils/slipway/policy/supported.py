@@ -17,6 +17,12 @@ class Support:
     days: int | None = None
     until: datetime.date | None = None
 
+    def find_past(self, day: datetime.date, where: str) -> list[str]:
+        """The fault of a release on a day after the last one of its support."""
+        if self.until is None or self.until >= day:
+            return []
+        return [f"{where}.until: {self.until} is over, so a release of today would have no support; give a later day"]
+
     def find_end(self, released: datetime.date) -> datetime.date | None:
         """The last day of a release's support."""
         return self.until if self.days is None else released + datetime.timedelta(days=self.days)

@@ -12,6 +12,10 @@ from difflib import get_close_matches
 from typing import Any
 
 DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")
+YEARS = range(2000, 2201)
+WORD = re.compile(r"[\w.*?-]{1,80}\Z")
+MOST_COUNT, MOST_SHOWN, MOST_LINE = 1_000_000, 80, 200
+HUGE = 64
 
 
 def suggest(word: str, known: Collection[str]) -> str:
@@ -23,10 +27,23 @@ def suggest(word: str, known: Collection[str]) -> str:
 def find_key_faults(value: Mapping[Any, Any], known: Collection[str], where: str) -> list[str]:
     """One fault for each key that is not known, with the one that may have been meant."""
     return [
-        f"{where}: the key {key!r} is not known{suggest(str(key), known)}; known are {', '.join(sorted(known))}"
+        f"{where}: the key {show(key)} is not known{suggest(str(key), known)}; known are {', '.join(sorted(known))}"
         for key in value
         if key not in known
     ]
+
+
+def show(value: object) -> str:
+    """A value as a sentence quotes it: on one line, and no longer than what people read."""
+    if isinstance(value, int) and value.bit_length() > HUGE:
+        return "a number of so many digits"
+    text = repr(value)
+    return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}..."
+
+
+def name_place(where: str, key: object) -> str:
+    """The place of what a mapping has under a key, whatever somebody called it."""
+    return f"{where}.{key}" if WORD.match(str(key)) else f"{where}[{show(key)}]"
 
 
 def describe_kind(value: object) -> str:
@@ -44,18 +61,44 @@ def read_date(value: object, where: str) -> tuple[datetime.date | None, list[str
     text = value.isoformat() if isinstance(value, datetime.date) else value
     if isinstance(text, str) and DATE.match(text):
         try:
-            return datetime.date.fromisoformat(text), []
+            day = datetime.date.fromisoformat(text)
         except ValueError as error:
             return None, [f"{where}: {text!r} is no date: {error}"]
-    return None, [f"{where}: {text!r} is no date; write it as 2026-11-02"]
+        if day.year in YEARS:
+            return day, []
+        return None, [f"{where}: {text!r} is no date from {YEARS[0]} to {YEARS[-1]}"]
+    return None, [f"{where}: {show(text)} is no date; write it as 2026-11-02"]
 
 
-def read_count(value: object, where: str, *, least: int = 1) -> tuple[int | None, list[str]]:
+def read_count(value: object, where: str, *, least: int = 1, most: int = MOST_COUNT) -> tuple[int | None, list[str]]:
     """A whole number; from the command line it may be text."""
     number = int(value) if isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}", value) else value
     if isinstance(number, bool) or not isinstance(number, int) or number < least:
-        return None, [f"{where}: {value!r} is no whole number of at least {least}"]
-    return number, []
+        return None, [f"{where}: {show(value)} is no whole number of at least {least}"]
+    return (number, []) if number <= most else (None, [f"{where}: {show(value)} is too much; the most is {most}"])
+
+
+def read_line(value: object, where: str, *, most: int = MOST_LINE) -> tuple[str, list[str]]:
+    """One line of text in which nothing acts."""
+    if not isinstance(value, str) or not value.strip():
+        found = "missing" if value is None else "empty" if isinstance(value, str) else describe_kind(value)
+        return "", [f"{where}: it is {found}, not one line of text"]
+    if not value.isprintable():
+        return "", [f"{where}: it is {show(value)}, not one line of text"]
+    return (value, []) if len(value) <= most else ("", [f"{where}: it has {len(value)} characters; the most is {most}"])
+
+
+def read_texts(value: object, where: str, wanted: str, *, lines: bool = False) -> tuple[list[str], list[str]]:
+    """A list of texts, or one text; nothing is an empty list. With ``lines``, a text may have several."""
+    listed = [] if value is None else [value] if isinstance(value, str) else value
+    if not isinstance(listed, (list, tuple)):
+        return [], [f"{where}: it is {describe_kind(value)}, not a list of {wanted}"]
+    faults = [
+        f"{where}[{number}]: it is {show(text) if text else describe_kind(text)}, not one line of text; give {wanted}"
+        for number, text in enumerate(listed)
+        if not isinstance(text, str) or not text or not (text.replace("\n", "") if lines else text).isprintable()
+    ]
+    return ([] if faults else list(listed)), faults
 
 
 def to_plain(value: Any) -> Any:

@@ -8,11 +8,14 @@ import datetime
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from .values import describe_kind, find_key_faults, read_date
+from ..release.names import VERSION
+from .values import describe_kind, find_key_faults, read_date, read_line, show, suggest
 
 KEYS = ("gate", "subject", "version", "reason", "until")
-#: Names of gates that can be waived: those that judge what was packaged, and what else calls itself a gate.
 NEEDED = ("gate", "subject", "reason", "until")
+#: The gates that can be waived: those that judge what was packaged.
+GATES = ("boot", "upgrade", "difference")
+MOST_REASON = 1000
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,7 @@ def read_waivers(value: object, where: str) -> tuple[list[Waiver], list[str]]:
     if not isinstance(value, list):
         return [], [f"{where}: it is {describe_kind(value)}, not a list of waivers"]
     found, faults = [], []
-    for number, each in enumerate(value, 1):
+    for number, each in enumerate(value):
         waiver, wrong = _read_waiver(each, f"{where}[{number}]")
         found += [waiver] if waiver is not None else []
         faults += wrong
@@ -59,15 +62,19 @@ def _read_waiver(value: object, where: str) -> tuple[Waiver | None, list[str]]:
     faults = find_key_faults(value, KEYS, where)
     texts = {}
     for key in ("gate", "subject", "reason"):
-        text = value.get(key)
-        if not isinstance(text, str) or not text.strip() or not text.isprintable():
-            faults.append(
-                f"{where}.{key}: it is {_describe(text)}, not one line of text; a waiver says {', '.join(NEEDED)}"
-            )
-        texts[key] = str(text).strip()
+        text, wrong = read_line(value.get(key), f"{where}.{key}", most=MOST_REASON)
+        faults += [f"{fault}; a waiver says {', '.join(NEEDED)}" for fault in wrong]
+        texts[key] = text.strip()
+    if texts["gate"] and texts["gate"] not in GATES:
+        hint = suggest(texts["gate"], GATES)
+        faults.append(f"{where}.gate: there is no gate {show(texts['gate'])}{hint}; known are {', '.join(GATES)}")
     version = value.get("version")
     if version is not None and not isinstance(version, str):
-        faults.append(f'{where}.version: {version!r} is {describe_kind(version)}; write it in quotes, as "{version}"')
+        faults.append(
+            f'{where}.version: {show(version)} is {describe_kind(version)}; write it in quotes, as "{version}"'
+        )
+    elif version and not VERSION.match(version):
+        faults.append(f"{where}.version: {show(version)} is no version, such as 26.47")
     until, wrong = (None, [f"{where}.until: it is missing; a waiver has an end"])
     if value.get("until") is not None:
         until, wrong = read_date(value["until"], f"{where}.until")
@@ -75,10 +82,6 @@ def _read_waiver(value: object, where: str) -> tuple[Waiver | None, list[str]]:
     if faults or until is None:
         return None, faults
     return Waiver(texts["gate"], texts["subject"], texts["reason"], until, version or ""), []
-
-
-def _describe(value: object) -> str:
-    return "missing" if value is None else describe_kind(value)
 
 
 def find_expired(waivers: list[Waiver], today: datetime.date, version: str) -> list[str]:

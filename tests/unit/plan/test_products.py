@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from dataclasses import replace
 
 import pytest
@@ -52,6 +53,16 @@ def test_faults_of_the_policy_are_told_with_those_of_the_cluster(trove, request_
     assert "the key 'product' is not known" in message
     assert "there is no product 'bord'" in message
     assert "system: this key is not known in a cluster" in message
+
+
+def test_a_release_after_the_end_of_its_support_is_refused_unless_it_had_begun_before():
+    late = {"products": {"board": {"systems": ["board-*"], "supported": {"until": "2026-11-30"}}}}
+    options = {"project": "baserock", "systems": ["board-armv7lhf"]}
+    first, then = (datetime.date(2026, month, day) for month, day in ((11, 30), (12, 1)))
+    assert not share_systems(late, records={}, today=first, **options).faults
+    (fault,) = share_systems(late, records={}, today=then, **options).faults
+    assert fault.startswith("release_policy.products.board.supported.until: 2026-11-30 is over")
+    assert not share_systems(late, records=BEGUN, today=then, **options).faults
 
 
 def test_a_version_goes_on_with_the_products_that_it_has_begun_with():

@@ -50,7 +50,7 @@ def test_manifests_and_kernels_are_of_each_system_and_other_files_of_the_product
             "compression": {"method": "xz", "level": 3},
         },
         {"type": "file", "name": "{product}-readme", "path": "README"},
-        {"type": "command", "name": "{architecture}.lst", "command": ["ls", "{images}"]},
+        {"type": "command", "name": "{architecture}.lst", "command": ["sh", "-c", "cd {images}\nls\n"]},
     )
     assert faults == []
     assert [each["file"] for each in found] == [
@@ -86,7 +86,7 @@ def test_manifests_and_kernels_are_of_each_system_and_other_files_of_the_product
         ({"type": "licence-manifest", "name": "x", "skip": ["gcc"]}, "skip[0]: it is text, not a mapping of names"),
         (
             {"type": "licence-manifest", "name": "x", "skip": [{"names": ["gcc"]}]},
-            "skip[0].reason: it is empty; say why",
+            "skip[0].reason: it is missing, not one line of text; say why",
         ),
         ({"type": "licence-manifest", "name": "x", "skip": [{"reason": "x"}]}, "skip[0].names: it is empty; name the"),
         (
@@ -96,6 +96,8 @@ def test_manifests_and_kernels_are_of_each_system_and_other_files_of_the_product
         ({"type": "file", "name": "x"}, "extras[0].path: it is empty, not the path of a file in the definitions"),
         ({"type": "file", "name": "x", "path": "../x"}, "'../x' leads out of the definitions"),
         ({"type": "command", "name": "x"}, "extras[0].command: it is empty; give the program and its words"),
+        ({"type": "command", "name": "x", "command": "a | b"}, "'a | b' is one word with spaces; give a list of words"),
+        ({"type": "command", "name": "x", "command": ["a\0"]}, "extras[0].command[0]: it is 'a\\x00', not one line"),
         ({"type": "command", "name": "x", "command": ["a", "{x}"]}, "extras[0].command: {x} stands for nothing"),
         ({"type": "command", "name": "x", "command": ["a"], "timeout": 0}, "0 is no whole number of at least 1"),
     ],

@@ -53,9 +53,9 @@ def test_a_policy_that_asks_for_nothing_has_no_gates():
         ({"boot": {"memory": "lots"}}, "g.boot.memory: 'lots' is no size of a memory"),
         ({"boot": {"memory": "1G,file=/etc/shadow"}}, "is no size of a memory"),
         ({"boot": {"append": "a\nb"}}, "g.boot.append: it is text, not one line of text"),
-        ({"boot": {"systems": [""]}}, "g.boot.systems: it is a list, not a list of patterns"),
+        ({"boot": {"systems": [""]}}, "g.boot.systems[0]: it is empty, not one line of text; give patterns"),
         ({"boot": {"smoke": "true"}}, "g.boot.smoke: it is text, not a list such as"),
-        ({"boot": {"smoke": [{"expect": "x"}]}}, "g.boot.smoke[1].run: None is no command"),
+        ({"boot": {"smoke": [{"expect": "x"}]}}, "g.boot.smoke[0].run: None is no command"),
         ({"boot": {"smoke": [{"run": "a\nb"}]}}, "has more than one line"),
         ({"boot": {"smoke": [{"run": "x" * 3000}]}}, "is longer than 2000 characters"),
         ({"upgrade": {}}, "g.upgrade.run: None is no command; say how a system is upgraded from its second disk"),
@@ -91,13 +91,18 @@ def test_a_waiver_has_a_reason_and_an_end():
     [
         (
             {"reason": None},
-            "w[1].reason: it is missing, not one line of text; a waiver says gate, subject,",
+            "w[0].reason: it is missing, not one line of text; a waiver says gate, subject,",
         ),
-        ({"reason": " "}, "w[1].reason: it is text, not one line"),
-        ({"until": None}, "w[1].until: it is missing; a waiver has an end"),
-        ({"until": "soon"}, "w[1].until: 'soon' is no date"),
-        ({"version": 26.4}, 'w[1].version: 26.4 is a number; write it in quotes, as "26.4"'),
-        ({"untill": "x"}, "w[1]: the key 'untill' is not known (did you mean until?)"),
+        ({"reason": " "}, "w[0].reason: it is empty, not one line"),
+        ({"until": None}, "w[0].until: it is missing; a waiver has an end"),
+        ({"until": "soon"}, "w[0].until: 'soon' is no date"),
+        ({"version": 26.4}, 'w[0].version: 26.4 is a number; write it in quotes, as "26.4"'),
+        ({"version": "x y"}, "w[0].version: 'x y' is no version, such as 26.47"),
+        (
+            {"gate": "bot"},
+            "w[0].gate: there is no gate 'bot' (did you mean boot?); known are boot, upgrade, difference",
+        ),
+        ({"untill": "x"}, "w[0]: the key 'untill' is not known (did you mean until?)"),
     ],
 )
 def test_a_waiver_without_them_is_a_fault(change, says):

@@ -92,6 +92,16 @@ def test_all_faults_are_told_at_once():
         ("compression", {"method": "xz", "level": 12}, "xz has levels from 0 to 9, not 12"),
         ("systems", [], "not a list of names or patterns of systems"),
         ("title", "two\nlines", "not one line of text"),
+        ("title", [], "it is a list, not one line of text"),
+        ("title", "x" * 201, "it has 201 characters; the most is 200"),
+        ("systems", {"x": 1}, "it is a mapping, not a list of names or patterns of systems"),
+        ("systems", [5], "[0]: it is 5, not one line of text; give names or patterns of systems"),
+        ("systems", ["x\n"], "[0]: it is 'x\\n', not one line of text"),
+        ("schedule", {"every": "1 week", "from": "9990-01-01"}, "is no date from 2000 to 2200"),
+        ("schedule", {"every": "1 week", "from": "2026-11-02T00:00:00+02:00"}, "is no date; write it as 2026-11-02"),
+        ("schedule", {"on_change": {"components": 16**5000}}, "a number of so many digits is too much"),
+        ("supported", {"days": 10**7}, "10000000 is too much; the most is 1000000"),
+        ("compression", {}, "it is missing; known are gzip"),
         ("gates", [], "it is a list, not a mapping of gates"),
     ],
 )
@@ -99,6 +109,26 @@ def test_what_is_wrong_is_named_with_its_place(section, value, says):
     (fault,) = read({"products": {"a": {"systems": ["a"], section: value}}})[1]
     assert fault.startswith(f"release_policy.products.a.{section}")
     assert says in fault
+
+
+@pytest.mark.parametrize("value", [[], "", 0, False])
+def test_a_policy_that_is_no_mapping_is_not_taken_for_none(value):
+    assert "not a mapping" in read(value)[1][0]
+
+
+def test_names_that_would_break_a_line_are_quoted():
+    (name,) = read({"products": {"a\nb": {"systems": ["a"]}}})[1]
+    assert name.startswith(r"release_policy.products['a\nb']: 'a\nb' is no name of a product")
+    (key,) = read({"products": {"a": {"systems": ["a"], "k" * 5000: 1}}})[1]
+    assert len(key) < 300
+
+
+def test_a_rule_of_a_product_that_there_is_not_is_a_fault():
+    rules = {"pages": [{"repository": "wiki", "product": "genivy"}]}
+    (fault,) = read({**WHOLE, "rules": rules})[1]
+    assert fault.startswith(
+        "release_policy.rules.pages[0].product: there is no product 'genivy' (did you mean genivi?)"
+    )
 
 
 def test_a_system_of_two_products_and_a_product_without_systems_are_faults():
