@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import shutil
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..errors import SlipwayError
@@ -101,12 +101,19 @@ def write_qcow2(job: Job, target: Path) -> None:
     """A raw disk in the format of qemu, in which what is empty takes no room."""
     disk = job.work / "disk.raw"
     write_rawdisk(job, disk)
+    convert_to_qcow2(disk, target, name=job.name)
+
+
+def convert_to_qcow2(disk: Path, target: Path, *, name: str, words: Sequence[str] = ()) -> None:
+    """Write a raw disk as qcow2, with the same bytes each time; ``words`` are further options of qemu-img."""
     run(
         # One piece after the other: several at once lie where they happen to be finished.
-        ["qemu-img", "convert", "-q", "-m", "1", "-f", "raw", "-O", "qcow2", disk.name, str(target.absolute())],
+        [
+            *("qemu-img", "convert", "-q", "-m", "1", "-f", "raw", "-O", "qcow2", *words),
+            *(str(disk.absolute()), str(target.absolute())),
+        ],
         attempt="make the qcow2 disk",
-        on=job.name,
-        cwd=job.work,
+        on=name,
         env={"PATH": program_path()},
         do_next="Install Debian's package qemu-utils, and check that the disk is not full.",
     )

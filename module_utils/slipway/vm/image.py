@@ -20,7 +20,7 @@ from ..errors import SlipwayError, name_refusals
 from ..files import hash_file, make_scratch, move_synced, write_atomic
 from ..host.base import PERMISSIONS
 from ..image.job import MIB, Job
-from ..image.rawdisk import find_disk_faults, write_rawdisk
+from ..image.rawdisk import convert_to_qcow2, find_disk_faults, write_rawdisk
 from ..image.tree import Changes, rewrite_tree
 from ..locks import hold_flock
 from ..process import run
@@ -140,8 +140,7 @@ def _make(wanted: Wanted, directory: Path, *, key: str, progress: Progress) -> d
         write_rawdisk(job, scratch / "disk.img")
         made = scratch / f"disk.{wanted.format}"
         if wanted.format == "qcow2":
-            words = ["qemu-img", "convert", "-f", "raw", "-O", "qcow2", "-c", str(scratch / "disk.img"), str(made)]
-            run(words, attempt="make the qcow2 image of", on=NAME, do_next="Install Debian's package qemu-utils.")
+            convert_to_qcow2(scratch / "disk.img", made, name=NAME, words=["-c"])
         else:
             (scratch / "disk.img").rename(made)
         sha256 = hash_file(made)
