@@ -6,7 +6,37 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """The systems that are built, and the deployments that become files."""
+    """Where a release is kept, what it is made of, the systems that are built, and the deployments that become files."""
+
+    KEPT = r"""
+options:
+  state_directory:
+    description: The directory below which each release has its own, V(releases/<version>).
+    type: path
+    required: true
+  coordinator:
+    description: The inventory host that keeps the release, which is the one that this runs on.
+    type: str
+    required: true
+"""
+
+    DEFINED = r"""
+options:
+  cluster:
+    description: The cluster file in the definitions. A name without V(/) gets the suffix V(.morph) unless it has one.
+    type: str
+    default: clusters/release.morph
+  policy:
+    description:
+      - What the site wants of its releases, such as its products. A system is of exactly one product; those that no
+        product names are of the one that is called as the project.
+    type: raw
+    default: {}
+  timeout:
+    description: Seconds to wait for an answer.
+    type: float
+    default: 60
+"""
 
     SYSTEMS = r"""
 options:

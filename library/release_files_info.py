@@ -19,6 +19,7 @@ description:
     may be there.
   - Run it where the release's records are, which is on the coordinator.
 extends_documentation_fragment:
+  - slipway.release.plan.kept
   - slipway.release.attributes.info_module
   - slipway.release.attributes
 options:
@@ -87,14 +88,6 @@ options:
     type: raw
     default: {}
     version_added: "0.3.0"
-  state_directory:
-    description: The directory below which each release has its own, V(releases/<version>).
-    type: path
-    required: true
-  coordinator:
-    description: The inventory host that keeps the release, which is the one that this runs on.
-    type: str
-    required: true
 """
 
 EXAMPLES = r"""
@@ -170,6 +163,7 @@ last:
 from pathlib import Path
 from typing import Any
 
+from ..module_utils.slipway.module.options import PLAN_KEPT
 from ..module_utils.slipway.module.report import run_module
 from ..module_utils.slipway.plan.fileplan import FileRequest, make_file_plan
 from ..module_utils.slipway.plan.found import Wanted
@@ -198,6 +192,7 @@ def main() -> None:
     run_module(
         act,
         {
+            **PLAN_KEPT,
             "version": {"type": "raw"},
             "project": {"type": "str", "required": True},
             "directory": {"type": "path", "required": True},
@@ -205,8 +200,6 @@ def main() -> None:
             "exclude": {"type": "list", "elements": "str", "default": []},
             "sums": {"type": "str", "default": ""},
             "policy": {"type": "raw", "default": {}},
-            "state_directory": {"type": "path", "required": True},
-            "coordinator": {"type": "str", "required": True},
         },
     )
 

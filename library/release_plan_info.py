@@ -17,6 +17,8 @@ description:
   - Everything is checked before anything is changed, and every fault of a cluster is listed at once.
   - Run it where the release's records are, which is on the coordinator.
 extends_documentation_fragment:
+  - slipway.release.plan.kept
+  - slipway.release.plan.defined
   - slipway.release.attributes.info_module
   - slipway.release.attributes
 options:
@@ -49,18 +51,6 @@ options:
         description: The branch, tag or commit to release when there is no release branch yet.
         type: str
         default: master
-  cluster:
-    description: The cluster file in the definitions. A name without V(/) gets the suffix V(.morph) unless it has one.
-    type: str
-    default: clusters/release.morph
-  state_directory:
-    description: The directory below which each release has its own, V(releases/<version>).
-    type: path
-    required: true
-  coordinator:
-    description: The inventory host that keeps the release, which is the one that this runs on.
-    type: str
-    required: true
   build_hosts:
     description: The architectures that a host builds for, by the host's name. The first host of one builds for it.
     type: dict
@@ -82,13 +72,6 @@ options:
     type: list
     elements: str
     default: []
-  policy:
-    description:
-      - What the site wants of its releases, such as its products. A system is of exactly one product; those that no
-        product names are of the one that is called as the project.
-    type: raw
-    default: {}
-    version_added: "0.3.0"
   products:
     description:
       - The products that take part, as a list or as names with commas. When empty, all of them; or those that the
@@ -96,10 +79,6 @@ options:
     type: raw
     default: []
     version_added: "0.3.0"
-  timeout:
-    description: Seconds to wait for the public Trove's answer.
-    type: float
-    default: 60
 """
 
 EXAMPLES = r"""
@@ -200,6 +179,7 @@ last:
 from pathlib import Path
 from typing import Any
 
+from ..module_utils.slipway.module.options import PLAN_DEFINED, PLAN_KEPT
 from ..module_utils.slipway.module.report import run_module
 from ..module_utils.slipway.plan.products import read_wanted
 from ..module_utils.slipway.plan.release import make_plan
@@ -234,19 +214,16 @@ def main() -> None:
     run_module(
         act,
         {
+            **PLAN_KEPT,
+            **PLAN_DEFINED,
             "version": {"type": "raw"},
             "project": {"type": "str", "default": "baserock"},
             "definitions": {"type": "dict", "required": True, "options": DEFINITIONS},
-            "cluster": {"type": "str", "default": "clusters/release.morph"},
-            "state_directory": {"type": "path", "required": True},
-            "coordinator": {"type": "str", "required": True},
             "build_hosts": {"type": "dict", "required": True},
             "allow_missing_arches": {"type": "list", "elements": "str", "default": []},
             "architectures": {"type": "list", "elements": "str", "default": []},
             "deployment_types": {"type": "list", "elements": "str", "default": []},
-            "policy": {"type": "raw", "default": {}},
             "products": {"type": "raw", "default": []},
-            "timeout": {"type": "float", "default": 60},
         },
     )
 

@@ -15,6 +15,7 @@ description:
     alone, for what is done with it afterwards. No server is asked, and no file of it is looked at.
   - A release without records here has names and directories, and a warning.
 extends_documentation_fragment:
+  - slipway.release.plan.kept
   - slipway.release.attributes.info_module
   - slipway.release.attributes
 options:
@@ -25,14 +26,6 @@ options:
   version:
     description: The version, as text.
     type: raw
-    required: true
-  state_directory:
-    description: The directory below which each release has its own, V(releases/<version>).
-    type: path
-    required: true
-  coordinator:
-    description: The inventory host that keeps the release, which is the one that this runs on.
-    type: str
     required: true
 """
 
@@ -60,6 +53,7 @@ ansible_facts:
 
 from typing import Any
 
+from ..module_utils.slipway.module.options import PLAN_KEPT
 from ..module_utils.slipway.module.report import run_module
 from ..module_utils.slipway.plan.recorded import recall_plan
 
@@ -79,10 +73,9 @@ def main() -> None:
     run_module(
         act,
         {
+            **PLAN_KEPT,
             "project": {"type": "str", "required": True},
             "version": {"type": "raw", "required": True},
-            "state_directory": {"type": "path", "required": True},
-            "coordinator": {"type": "str", "required": True},
         },
     )
 

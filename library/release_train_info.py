@@ -18,6 +18,8 @@ description:
   - A version that has begun on this host and is not finished is gone on with before anything else.
   - Run it where the release's records are, which is on the coordinator.
 extends_documentation_fragment:
+  - slipway.release.plan.defined
+  - slipway.release.connection.https
   - slipway.release.attributes.info_module
   - slipway.release.attributes
 options:
@@ -25,10 +27,6 @@ options:
     description: The project.
     type: str
     required: true
-  policy:
-    description: What the site wants of its releases.
-    type: raw
-    default: {}
   channel:
     description: The public address that has C(releases.json).
     type: str
@@ -53,10 +51,6 @@ options:
         description: The branch, tag or commit that would be released.
         type: str
         default: master
-  cluster:
-    description: The cluster file in the definitions.
-    type: str
-    default: clusters/release.morph
   state_directory:
     description: The directory below which each release has its own, V(releases/<version>).
     type: path
@@ -66,13 +60,6 @@ options:
       - The artifact keys that the systems have now, by the systems' names. Without them a system counts as changed if
         one of its components does.
     type: dict
-  timeout:
-    description: Seconds to wait for an answer.
-    type: float
-    default: 60
-  ca_path:
-    description: A file of certificates to trust instead of the system's.
-    type: path
 """
 
 EXAMPLES = r"""
@@ -115,6 +102,7 @@ from pathlib import Path
 from typing import Any
 
 from ..module_utils.slipway.errors import SlipwayError, refuse
+from ..module_utils.slipway.module.options import CONNECTION_HTTPS, PLAN_DEFINED
 from ..module_utils.slipway.module.report import run_module
 from ..module_utils.slipway.plan.trove import query_trove
 from ..module_utils.slipway.policy.due import Changes
@@ -210,17 +198,15 @@ def main() -> None:
     run_module(
         act,
         {
+            **PLAN_DEFINED,
+            **CONNECTION_HTTPS,
             "project": {"type": "str", "required": True},
-            "policy": {"type": "raw", "default": {}},
             "channel": {"type": "str", "required": True},
             "date": {"type": "str", "default": ""},
             "version": {"type": "raw"},
             "definitions": {"type": "dict", "required": True, "options": DEFINITIONS},
-            "cluster": {"type": "str", "default": "clusters/release.morph"},
             "state_directory": {"type": "path", "required": True},
             "keys": {"type": "dict", "no_log": False},
-            "timeout": {"type": "float", "default": 60},
-            "ca_path": {"type": "path"},
         },
     )
 

@@ -8,6 +8,15 @@ from typing import Any
 
 Options = dict[str, dict[str, Any]]
 
+PLAN_KEPT: Options = {
+    "state_directory": {"type": "path", "required": True},
+    "coordinator": {"type": "str", "required": True},
+}
+PLAN_DEFINED: Options = {
+    "cluster": {"type": "str", "default": "clusters/release.morph"},
+    "policy": {"type": "raw", "default": {}},
+    "timeout": {"type": "float", "default": 60},
+}
 PLAN_DEPLOYMENTS: Options = {
     "deployments": {"type": "list", "elements": "dict", "required": True},
     "directory": {"type": "path", "required": True},
