@@ -6,7 +6,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """Where a release is kept, what it is made of, the systems that are built, and the deployments that become files."""
+    """Where a release is kept and what it is made of; its systems, and its deployments that become files."""
 
     KEPT = r"""
 options:

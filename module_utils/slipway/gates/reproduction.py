@@ -6,21 +6,18 @@ from __future__ import annotations
 
 import json
 import re
-import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.error import HTTPError
-from urllib.parse import quote, urlsplit
 
 from ..errors import SlipwayError, refuse
-from ..http import FAILURES, Limit, explain_failure, open_url, receive_body
+from ..publish.channel import fetch_published, fetch_published_mapping
+from ..publish.directory import SUMS
+from ..publish.package import MANIFEST
+from ..publish.releases import name_inputs
 from ..release.records import find_differences
 
-SUMS, MANIFEST = "SHA256SUMS", "manifest.json"
 LINE = re.compile(r"(?P<sha256>[0-9a-f]{64})  (?P<name>[^/\n]+)\Z")
-SCHEMES = ("file", "http", "https")
-MOST_BYTES = 16 << 20
 SECONDS = 120.0
 
 
@@ -36,50 +33,19 @@ class Reference:
 
 def fetch_reference(url: str, *, ca_path: str | None = None) -> Reference:
     """What is published in the directory of a release at ``url``; whether it is signed is not looked at."""
-    if urlsplit(url).scheme not in SCHEMES:
-        raise SlipwayError(
-            "read the release",
-            repr(url),
-            "it is not an address",
-            do_next=f"Give the address of its directory, beginning with {', '.join(SCHEMES)}.",
-        )
-    base, trust = quote(url.rstrip("/"), safe="%/:?#[]@!$&'()*+,;=~"), ssl.create_default_context(cafile=ca_path)
+    base = url.rstrip("/")
+    above, _slash, label = base.rpartition("/")
+    how: dict[str, Any] = {"attempt": "read", "do_next": "Correct the address.", "timeout": SECONDS, "ca_path": ca_path}
     sums = {
         found["name"]: found["sha256"]
-        for line in (_fetch(f"{base}/{SUMS}", trust) or "").splitlines()
+        for line in (fetch_published(base, SUMS, **how) or b"").decode("utf-8", "replace").splitlines()
         if (found := LINE.match(line))
     }
-    manifest = _read_json(f"{base}/{MANIFEST}", _fetch(f"{base}/{MANIFEST}", trust))
-    inputs = _fetch(f"{base}.inputs.json", trust, must=False)
-    if not sums or MANIFEST not in sums:
-        raise SlipwayError("read", f"{base}/{SUMS}", f"it does not list {MANIFEST}", do_next="Correct the address.")
-    return Reference(base, sums, manifest, {} if inputs is None else _read_json(f"{base}.inputs.json", inputs))
-
-
-def _fetch(url: str, trust: ssl.SSLContext, *, must: bool = True) -> str | None:
-    data = bytearray()
-    try:
-        with open_url(url, Limit(SECONDS, SECONDS), trust=trust) as answer:
-            receive_body(answer, data.extend, size=MOST_BYTES)
-    except HTTPError as error:
-        if not must and error.code in (404, 410):
-            return None
-        raise SlipwayError("read", url, f"{error.code} {error.reason}", do_next="Correct the address.") from error
-    except FAILURES as error:
-        if not must:
-            return None
-        raise SlipwayError("read", url, explain_failure(error), do_next="Correct the address.") from error
-    return data.decode("utf-8", "replace")
-
-
-def _read_json(url: str, text: str | None) -> dict[str, Any]:
-    try:
-        found = json.loads(text or "")
-    except (ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict):
-        raise SlipwayError("read", url, "it is not a mapping in JSON", do_next="Correct the address.")
-    return found
+    manifest = fetch_published_mapping(base, MANIFEST, **how)
+    if manifest is None or MANIFEST not in sums:
+        fault = f"there is no {MANIFEST}" if manifest is None else f"its {SUMS} does not list {MANIFEST}"
+        raise SlipwayError("read the release at", base, fault, do_next="Correct the address.")
+    return Reference(base, sums, manifest, fetch_published_mapping(above, name_inputs(label), **how) or {})
 
 
 def compare_release(

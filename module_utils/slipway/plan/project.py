@@ -21,6 +21,7 @@ from ..release.names import find_ref_fault
 from ..yamltext import Node, NotPlainError, read
 from .cluster import sanitise_path
 from .definitions import Definitions, open_commit
+from .request import ARCHITECTURES
 from .systems import list_systems_at
 
 CLUSTER = "clusters/release.morph"
@@ -74,7 +75,7 @@ def survey_definitions(url: str, *, ref: str = "", cluster: str = "", timeout: f
         definitions = Definitions(repository, commit, f"{redacted(url)} at {name}")
         settings = _read_settings(definitions)
         file = _choose_cluster(definitions, cluster)
-        systems = list_systems_at(repository, commit, cluster=file)
+        systems = list_systems_at(repository, commit, cluster=file, known=ARCHITECTURES)
     if foreign := [system["file"] for system in systems if not system["file"].endswith(".bst")]:
         raise SlipwayError(
             "use the cluster",

@@ -16,7 +16,7 @@ from ..policy.values import suggest
 from ..yamltext import Node, NotPlainError, read
 from .cluster import Cluster, read_cluster, read_system_architecture, sanitise_path
 from .definitions import Definitions
-from .request import ARCHITECTURES, Plan
+from .request import Plan
 
 
 @dataclass(frozen=True)
@@ -36,17 +36,22 @@ class ResolvedSystems:
         return self.name[self.file[where], self.architecture[where]] if where in self.file else ""
 
 
-def list_systems_at(repository: Path, commit: str, *, cluster: str) -> list[Plan]:
-    """Every system (``name``, ``file``, ``architecture``) of a cluster at a commit that ``repository`` holds."""
-    parts = list_parts_at(repository, commit, cluster=cluster)
+def list_systems_at(repository: Path, commit: str, *, cluster: str, known: Collection[str] | None = None) -> list[Plan]:
+    """Every system (``name``, ``file``, ``architecture``) of a cluster at a commit that ``repository`` holds.
+
+    With ``known``, one of another architecture is refused.
+    """
+    parts = list_parts_at(repository, commit, cluster=cluster, known=known)
     return list({system["name"]: system for systems in parts.values() for system in systems}.values())
 
 
-def list_parts_at(repository: Path, commit: str, *, cluster: str) -> dict[str, list[Plan]]:
+def list_parts_at(
+    repository: Path, commit: str, *, cluster: str, known: Collection[str] | None = None
+) -> dict[str, list[Plan]]:
     """The same by the systems that files are made of: each with those that are parts of it."""
     definitions = Definitions(repository, commit, f"the definitions at {commit[:12]}")
     found = read_cluster(definitions.read_cluster(sanitise_path(cluster)), label=commit[:12], plain=False)
-    resolved, faults = resolve_systems(found, definitions, ARCHITECTURES)
+    resolved, faults = resolve_systems(found, definitions, known)
     refuse(
         "read the cluster",
         f"{sanitise_path(cluster)} at {commit[:12]}",
@@ -68,9 +73,9 @@ def list_parts_at(repository: Path, commit: str, *, cluster: str) -> dict[str, l
 
 
 def resolve_systems(
-    cluster: Cluster, definitions: Definitions, known: Collection[str]
+    cluster: Cluster, definitions: Definitions, known: Collection[str] | None
 ) -> tuple[ResolvedSystems, list[str]]:
-    """Find every system's file and architecture, and give each system its name."""
+    """Find every system's file and architecture, which may be any unless some are ``known``, and name each system."""
     entries = list(cluster.walk())
     if not entries:
         return ResolvedSystems(), []
@@ -97,7 +102,7 @@ def resolve_systems(
         architecture = entry.arch or stated
         if architecture is None and not wrong:
             faults.append(f"{entry.where}: {_explain_no_architecture(file)} (line {entry.line})")
-        elif architecture is not None and architecture not in known:
+        elif architecture is not None and known is not None and architecture not in known:
             by = f"{entry.where}.arch" if entry.arch else f"{entry.where}.morph: {file}"
             faults.append(
                 f"{by}: {architecture!r} is not a known architecture{suggest(architecture, known)}; "

@@ -1,26 +1,31 @@
 # Copyright: The Slipway developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Verify what readers get: fetch files from public addresses and compare their digests."""
+"""What readers get: fetch files from public addresses, and compare their digests."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import ssl
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import quote, urlsplit
 
 from ..errors import SlipwayError
-from ..http import FAILURES, Limit, explain_failure, open_url, receive_body
+from ..http import FAILURES, Limit, explain_failure, fetch_url, open_url, receive_body
 from ..progress import Progress
 from ..release.artifact import Artifact, check_name
 from ..wait import wait_for
 
 SCHEMES = ("file", "http", "https")
 AT_ONCE = 4
+#: What stays in an address as it is; a path may hold spaces.
+SAFE = "%/:?#[]@!$&'()*+,;=~"
+MOST_BYTES = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -131,9 +136,49 @@ def _is_address(channel: str) -> bool:
 
 
 def _format_address(channel: str, path: str, name: str) -> str:
-    base = quote(channel.rstrip("/"), safe="%/:?#[]@!$&'()*+,;=~")  # a path may hold spaces
     label = f"/{quote(check_name(path, attempt='verify the release'))}" if path else ""
-    return f"{base}{label}/{quote(name)}"
+    return f"{_quote_channel(channel)}{label}/{quote(name)}"
+
+
+def _quote_channel(channel: str) -> str:
+    return quote(channel.rstrip("/"), safe=SAFE)
+
+
+def fetch_published(
+    channel: str, path: str, *, attempt: str, do_next: str, timeout: float = 60.0, ca_path: str | None = None
+) -> bytes | None:
+    """A file of a public address; ``None`` if it has no such file."""
+    (channel,) = _check_channels([channel])
+    url = f"{_quote_channel(channel)}/{quote(path)}"
+    try:
+        trust = ssl.create_default_context(cafile=ca_path)
+        return fetch_url(url, size=MOST_BYTES, timeout=timeout, trust=trust)
+    except FAILURES as error:
+        if isinstance(error, HTTPError):
+            absent = error.code in (404, 410)
+        else:
+            absent = url.startswith("file:") and isinstance(getattr(error, "reason", error), FileNotFoundError)
+        if absent:
+            return None
+        raise SlipwayError(attempt, url, explain_failure(error), do_next=do_next) from error
+
+
+def fetch_published_mapping(
+    channel: str, path: str, *, attempt: str, do_next: str, timeout: float = 60.0, ca_path: str | None = None
+) -> dict[str, Any] | None:
+    """A mapping in JSON of a public address; ``None`` if it has no such file."""
+    data = fetch_published(channel, path, attempt=attempt, do_next=do_next, timeout=timeout, ca_path=ca_path)
+    if data is None:
+        return None
+    try:
+        found = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        came_back = f"it is no JSON: {error}"
+    else:
+        if isinstance(found, dict):
+            return found
+        came_back = "it is no mapping"
+    raise SlipwayError(attempt, f"{_quote_channel(channel)}/{path}", came_back, do_next=do_next)
 
 
 def _find_fault(place: ServedFile, limit: Limit, trust: ssl.SSLContext) -> str | None:

@@ -5,24 +5,19 @@
 from __future__ import annotations
 
 import datetime
-import json
-import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.error import HTTPError
-from urllib.parse import quote
 
 from ..errors import SlipwayError
-from ..http import FAILURES, explain_failure, fetch_url
 from ..policy.due import Last
+from ..publish.channel import fetch_published_mapping
 from ..publish.feed import LISTING
 from ..publish.package import MANIFEST
 from ..release.artifact import find_name_fault
 
-MOST_BYTES = 64 << 20
-#: What stays in an address as it is; a path may hold spaces.
-SAFE = "%/:?#[]@!$&'()*+,;=~"
+ATTEMPT = "find out what is public from"
+DO_NEXT = "Nothing was changed. Correct it, or the address (release_train_channel), and run again."
 
 
 @dataclass(frozen=True)
@@ -68,30 +63,8 @@ def read_manifest(public: Public, product: str, *, timeout: float = 60.0, ca_pat
 
 
 def _fetch(channel: str, path: str, *, timeout: float, ca_path: str | None) -> dict[str, Any] | None:
-    """A JSON file of a public address; None if that has no such file."""
-    url = f"{quote(channel.rstrip('/'), safe=SAFE)}/{quote(path)}"
-    trust = ssl.create_default_context(cafile=ca_path)
-    try:
-        found = json.loads(fetch_url(url, size=MOST_BYTES, timeout=timeout, trust=trust))
-    except HTTPError as error:
-        if error.code in (404, 410):
-            return None
-        raise _make_error(channel, path, explain_failure(error)) from error
-    except FAILURES as error:
-        if url.startswith("file:") and isinstance(getattr(error, "reason", error), FileNotFoundError):
-            return None
-        raise _make_error(channel, path, explain_failure(error)) from error
-    except (ValueError, RecursionError) as error:
-        raise _make_error(channel, path, f"it is no JSON: {error}") from error
-    if not isinstance(found, dict):
-        raise _make_error(channel, path, "it is none of ours")
-    return found
+    return fetch_published_mapping(channel, path, attempt=ATTEMPT, do_next=DO_NEXT, timeout=timeout, ca_path=ca_path)
 
 
 def _make_error(channel: str, path: str, came_back: str) -> SlipwayError:
-    return SlipwayError(
-        "find out what is public from",
-        f"{channel.rstrip('/')}/{path}",
-        came_back,
-        do_next="Nothing was changed. Correct it, or the address (release_train_channel), and run again.",
-    )
+    return SlipwayError(ATTEMPT, f"{channel.rstrip('/')}/{path}", came_back, do_next=DO_NEXT)

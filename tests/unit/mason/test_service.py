@@ -115,6 +115,15 @@ def test_the_head_is_built_once_for_the_masons_architectures(site):
     assert site.seen == ["building"]
 
 
+def test_systems_of_architectures_that_only_this_site_knows_are_built_too(site):
+    path = site.definitions / "clusters/release.morph"
+    other = "- {morph: systems/tiny-system-x86_64.bst, arch: riscv64, deploy: {other: {type: tar, location: o}}}\n"
+    path.write_text(path.read_text() + other)
+    git(site.definitions, "commit", "-qam", "riscv64")
+    site.look(architectures=["riscv64", "x86_64"])
+    assert sorted(build.architecture for _commit, builds in site.built for build in builds) == ["riscv64", "x86_64"]
+
+
 def test_the_status_says_all_that_a_release_asks(site):
     site.look()
     status = site.status()

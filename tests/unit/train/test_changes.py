@@ -88,6 +88,12 @@ def test_a_system_that_is_new_or_gone_is_a_change(trove: Trove) -> None:
     assert compare(trove, second, first).systems == ["extra"]
 
 
+def test_systems_of_architectures_that_only_this_site_knows_are_compared_too(trove: Trove) -> None:
+    first = trove.commit({"clusters/release.morph": CLUSTER.replace("arch: x86_64", "arch: riscv64")})
+    second = trove.commit(source("busybox", "2"))
+    assert compare(trove, first, second) == Changes(systems=["initramfs"], components=["busybox"])
+
+
 def test_products_that_do_not_fit_the_cluster_are_refused(trove: Trove) -> None:
     policy, _faults = read_policy({"products": {"x": {"systems": ["nothing"]}}}, project="acme")
     head = trove.run("rev-parse", "HEAD")

@@ -45,7 +45,7 @@ def test_where_nothing_is_public_nothing_is_released(tmp_path: Path) -> None:
     ("text", "says"),
     [
         ("{", "it is no JSON"),
-        ("[]", "it is none of ours"),
+        ("[]", "it is no mapping"),
         ("{}", "it is none of ours: KeyError 'project'"),
         (json.dumps({**LISTING, "project": "other"}), "it is of the project other, and not of acme"),
         (json.dumps({**LISTING, "products": [{**LISTING["products"][0], "date": "soon"}]}), "it is none of ours"),
