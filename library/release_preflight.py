@@ -248,8 +248,8 @@ from ..module_utils.slipway.errors import refuse
 from ..module_utils.slipway.escape import escape_terminal
 from ..module_utils.slipway.gates import preflight
 from ..module_utils.slipway.gates.checks import find_obstacles
-from ..module_utils.slipway.gates.masons import fetch_mason_status, report_masons
-from ..module_utils.slipway.gates.mirror import fetch_mirror_status, report_mirror
+from ..module_utils.slipway.gates.masons import report_masons
+from ..module_utils.slipway.gates.mirror import report_mirror
 from ..module_utils.slipway.gates.tries import list_tries
 from ..module_utils.slipway.module.options import CONNECTION_HTTPS, OPENPGP
 from ..module_utils.slipway.module.report import report
@@ -291,8 +291,9 @@ def run_checks(wanted: dict[str, Any]) -> tuple[preflight.Report, list[dict[str,
     if wanted["directory"] and "package" not in wanted["records"]:
         found.findings += preflight.check_room(wanted["directory"], gib=wanted["min_free_gib"])
     reports: list[preflight.Report] = []
+    status = partial(preflight.fetch_status, ca_path=wanted["ca_path"], timeout=wanted["timeout"])
     if wanted["mirror_url"]:
-        fetch = partial(fetch_mirror_status, ca_path=wanted["ca_path"], timeout=wanted["timeout"])
+        fetch = partial(status, of="the local Trove", schemes=(*preflight.SCHEMES, "file"))
         reports.append(
             report_mirror(wanted["mirror_url"], max_age=wanted["mirror_max_age"], now=time.time(), fetch=fetch)
         )
@@ -314,7 +315,7 @@ def run_checks(wanted: dict[str, Any]) -> tuple[preflight.Report, list[dict[str,
             max_age=wanted["mason_max_age"],
             now=time.time(),
             override=wanted["mason_override"].strip(),
-            fetch=lambda url: fetch_mason_status(url, ca_path=wanted["ca_path"], timeout=wanted["timeout"]),
+            fetch=partial(status, of="the mason"),
         )
         reports.append(mason_report)
     for part in reports:

@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ..errors import SlipwayError, refuse
+from ..errors import SlipwayError
 from ..files import make_directory, make_scratch, write_atomic
 from ..progress import Progress
+from ..release.making import refuse_failed
 from .licences import judge_tree, state_licences
 from .manifest import Component, Licences, shorten_repo
 from .sources import Sources
@@ -91,14 +92,10 @@ class Facts:
 
         with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
             made = dict(zip(missing, pool.map(find, missing), strict=True))
-        errors = [str(error) for error in made.values() if isinstance(error, SlipwayError)]
-        if len(errors) == 1:
-            raise next(error for error in made.values() if isinstance(error, SlipwayError))
-        refuse(
+        refuse_failed(
             f"find the {kind} of",
-            f"{len(errors)} components",
-            errors,
-            summary="each for a reason of its own",
+            "components",
+            [error for error in made.values() if isinstance(error, SlipwayError)],
             do_next="Correct them and run again; what was found of others is kept.",
         )
         return {key: load(made.get(key, value)) for key, value in found.items()}

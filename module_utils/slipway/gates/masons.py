@@ -4,18 +4,12 @@
 
 from __future__ import annotations
 
-import json
-import ssl
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..errors import SlipwayError
-from ..http import FAILURES, explain_failure, fetch_url
 from ..mason.status import covers, find_faults
 from .preflight import Report
-
-#: No status of a mason is longer.
-MASON_STATUS = 8 << 20
 
 
 def report_masons(
@@ -55,19 +49,3 @@ def report_masons(
             f"no mason that answers builds for {', '.join(left)}: it is unknown whether that can be built"
         )
     return found, answers
-
-
-def fetch_mason_status(url: str, *, ca_path: str | None = None, timeout: float = 60.0) -> object:
-    """The status that a mason publishes at ``url``, fetched within bounds of size and time."""
-    attempt, do_next = "read the status of the mason at", "Check that the mason's web server can be reached from here."
-    if not url.startswith(("http://", "https://")):
-        raise SlipwayError(attempt, url, "it is not an http or https address", do_next="Give the address of its page.")
-    trust = ssl.create_default_context(cafile=ca_path)
-    try:
-        answer = fetch_url(url, size=MASON_STATUS, timeout=timeout, trust=trust)
-    except FAILURES as error:
-        raise SlipwayError(attempt, url, explain_failure(error), do_next=do_next) from error
-    try:
-        return json.loads(answer)
-    except (ValueError, RecursionError) as error:
-        raise SlipwayError(attempt, url, "it is not JSON", do_next="Check that this is a mason's page.") from error

@@ -4,17 +4,13 @@
 
 from __future__ import annotations
 
-import json
-import ssl
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..errors import SlipwayError
 from ..escape import escape_line
-from ..http import FAILURES, explain_failure, fetch_url
 from .preflight import Report
 
-STATUS = 64 << 20
 #: So many repositories are named, and of more the number.
 NAMED = 5
 CURE = "look at its page and at grokmirror there, or raise release_preflight_mirror_max_age"
@@ -53,20 +49,6 @@ def report_mirror(address: str, *, max_age: float, now: float, fetch: Callable[[
         found.warnings.append(f"the local Trove at {url} does not have all of the public one yet: {_list(waiting)}")
     found.warnings += [f"the local Trove at {url}: {escape_line(str(each))}" for each in status.get("trouble") or []]
     return found
-
-
-def fetch_mirror_status(url: str, *, ca_path: str | None = None, timeout: float = 60.0) -> object:
-    """The status that a Trove publishes at ``url``, fetched within bounds of size and time."""
-    attempt, do_next = "read the status of the local Trove at", "Check that its web server can be reached from here."
-    if not url.startswith(("http://", "https://", "file:///")):
-        raise SlipwayError(attempt, url, "it is not an address", do_next="Give that of its page, http or https.")
-    try:
-        trust = ssl.create_default_context(cafile=ca_path)
-        return json.loads(fetch_url(url, size=STATUS, timeout=timeout, trust=trust))
-    except FAILURES as error:
-        raise SlipwayError(attempt, url, explain_failure(error), do_next=do_next) from error
-    except (ValueError, RecursionError) as error:
-        raise SlipwayError(attempt, url, "it is not JSON", do_next="Check that this is a Trove's page.") from error
 
 
 def _read_status(url: str, status: object) -> Mapping[str, Any]:

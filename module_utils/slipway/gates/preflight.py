@@ -7,8 +7,10 @@ Each check only looks. It returns sentences, so that all faults are reported at 
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import ssl
 import time
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -17,6 +19,7 @@ from typing import Any
 
 from ..errors import SlipwayError, count_of
 from ..git.remote import list_remote_refs
+from ..http import FAILURES, explain_failure, fetch_url
 from ..image.deploy import Deployment, list_programs
 from ..openpgp import find_signing_key, try_signing
 from ..release.compression import GZIP, METHODS
@@ -24,6 +27,9 @@ from ..release.tombstone import find_tombstone, parse_tombstone
 
 GIB = 1 << 30
 DAY = 86400
+SCHEMES = ("http", "https")
+#: No status is longer.
+MOST_STATUS = 16 << 20
 #: The advice for what is no Debian package.
 BY_SETUP = (
     "install it with make setup, with an installed collection by pip beside Ansible, "
@@ -39,6 +45,26 @@ class Report:
 
     findings: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+
+
+def fetch_status(
+    url: str, *, of: str, ca_path: str | None = None, timeout: float = 60.0, schemes: Collection[str] = SCHEMES
+) -> object:
+    """The status that a host publishes as JSON at ``url``, fetched within bounds of size and time."""
+    attempt = f"read the status of {of} at"
+    if not url.startswith(tuple(f"{scheme}://" for scheme in schemes)):
+        raise SlipwayError(
+            attempt, url, f"it is not an address of {' or '.join(schemes)}", do_next="Give the address of its page."
+        )
+    try:
+        answer = fetch_url(url, size=MOST_STATUS, timeout=timeout, trust=ssl.create_default_context(cafile=ca_path))
+    except FAILURES as error:
+        do_next = "Check that its web server can be reached from here."
+        raise SlipwayError(attempt, url, explain_failure(error), do_next=do_next) from error
+    try:
+        return json.loads(answer)
+    except (ValueError, RecursionError) as error:
+        raise SlipwayError(attempt, url, "it is not JSON", do_next=f"Check that this is the page of {of}.") from error
 
 
 def find_missing_programs(programs: Iterable[Mapping[str, str]], *, path: str | None = None) -> list[str]:

@@ -12,10 +12,8 @@ from typing import Any
 from ..errors import SlipwayError
 from ..release import names
 from ..release.records import Record, load_records
+from ..release.tombstone import find_tombstone
 from .unpacked import Packed, match_packed
-
-#: What lies beside the directory of a release that is public no more.
-WITHDRAWN = ".withdrawn.json"
 
 
 @dataclass(frozen=True)
@@ -57,7 +55,7 @@ class History:
             records = self._read(version)
             deployed = records.get(f"deploy-{deployment}")
             label = f"{self._project}-{version}"
-            withdrawn = any((public / f"{label}{WITHDRAWN}").exists() for public in self._public)
+            withdrawn = any(find_tombstone(public, label) for public in self._public)
             if deployed is None or withdrawn or deployed["project"] != self._project:
                 continue
             places = [*(public / label for public in self._public), self._releases / version / "artifacts"]

@@ -5,19 +5,17 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import SlipwayError, refuse
 from ..publish.channel import fetch_published, fetch_published_mapping
-from ..publish.directory import SUMS
+from ..publish.directory import SUMS, parse_sums
 from ..publish.package import MANIFEST
 from ..publish.releases import name_inputs
 from ..release.records import find_differences
 
-LINE = re.compile(r"(?P<sha256>[0-9a-f]{64})  (?P<name>[^/\n]+)\Z")
 SECONDS = 120.0
 
 
@@ -36,11 +34,7 @@ def fetch_reference(url: str, *, ca_path: str | None = None) -> Reference:
     base = url.rstrip("/")
     above, _slash, label = base.rpartition("/")
     how: dict[str, Any] = {"attempt": "read", "do_next": "Correct the address.", "timeout": SECONDS, "ca_path": ca_path}
-    sums = {
-        found["name"]: found["sha256"]
-        for line in (fetch_published(base, SUMS, **how) or b"").decode("utf-8", "replace").splitlines()
-        if (found := LINE.match(line))
-    }
+    sums = parse_sums((fetch_published(base, SUMS, **how) or b"").decode("utf-8", "replace"))
     manifest = fetch_published_mapping(base, MANIFEST, **how)
     if manifest is None or MANIFEST not in sums:
         fault = f"there is no {MANIFEST}" if manifest is None else f"its {SUMS} does not list {MANIFEST}"

@@ -12,9 +12,9 @@ from typing import Any
 
 from ..errors import refuse
 from ..release.addresses import is_address, is_plain_line
+from ..release.names import fill_places
 
 Plain = Mapping[str, Any]
-PLACES = re.compile(r"\{(\w+)\}")
 PLAIN_ID = re.compile(r"[A-Za-z0-9._+~-]+=[A-Za-z0-9.-]+\Z")
 MOST_ID, MOST_NAME = 60, 120
 #: How a list's server is reached; what it does not say is as of the main ones.
@@ -122,7 +122,7 @@ def _given(entry: Plain) -> dict[str, Any]:
 
 def _fill_subject(subject: str, plan: Plain, *, product: str, title: str) -> str:
     names = {**{key: str(plan[key]) for key in ("project", "version", "label")}, "product": product, "title": title}
-    return PLACES.sub(lambda found: names.get(found[1], found[0]), subject)
+    return fill_places(subject, names)
 
 
 def _find_server(entry: Plain, settings: Plain) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from ..errors import SlipwayError
 from ..escape import escape_line, redacted
 from ..git.files import Texts, edit_branch
 from ..git.remote import Person, run_git
+from ..release.names import fill_places
 
 #: How far a name may go on as another one, before it and after it.
 BEFORE, AFTER = r"(?<![A-Za-z0-9])(?<![0-9]\.)", r"(?![A-Za-z0-9]|\.[0-9])"
@@ -82,7 +83,7 @@ def fill_rules(
         if not previous:
             continue
         names = {**every, "previous": previous, "previous_label": f"{every['project']}-{previous}"}
-        pairs = [(_fill(each["from"], names), _fill(each["to"], names)) for each in _list(rule, "replace")]
+        pairs = [(fill_places(each["from"], names), fill_places(each["to"], names)) for each in _list(rule, "replace")]
         for old, new in pairs:
             if old != new and _compile(old).search(new):
                 raise SlipwayError(
@@ -95,10 +96,10 @@ def fill_rules(
             Rule(
                 str(rule["repository"]),
                 str(rule.get("branch") or "main"),
-                [_fill(each, names) for each in _list(rule, "paths")],
+                [fill_places(each, names) for each in _list(rule, "paths")],
                 pairs,
-                [*(_fill(each, names) for each in _list(rule, "except")), *skip],
-                [_fill(each, names) for each in _list(rule, "review") or ["**"]],
+                [*(fill_places(each, names) for each in _list(rule, "except")), *skip],
+                [fill_places(each, names) for each in _list(rule, "review") or ["**"]],
                 [previous],
             )
         )
@@ -227,10 +228,6 @@ def _compile(word: str) -> re.Pattern[str]:
     before = BEFORE if word[:1].isalnum() else ""
     after = AFTER if word[-1:].isalnum() else ""
     return re.compile(f"{before}{re.escape(word)}{after}")
-
-
-def _fill(text: object, names: Mapping[str, str]) -> str:
-    return re.sub(r"\{(\w+)\}", lambda found: names.get(found[1], found[0]), str(text))
 
 
 def _list(rule: Mapping[str, object], key: str) -> list[Any]:

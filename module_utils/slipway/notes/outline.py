@@ -12,10 +12,10 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from ..publish.package import MANIFEST
+from ..release.names import fill_places
 
 Plain = Mapping[str, Any]
 #: What the settings of notes may be made of, each between braces.
-PLACES = re.compile(r"\{(\w+)\}")
 #: Drafts that have a place of their own in the notes; others follow in the order of their names.
 PLACED = ("introduction", "upgrade", "known-issues", "thanks", "blog")
 HEADINGS = {"upgrade": "Upgrading", "known-issues": "Known issues", "thanks": "Thanks"}
@@ -105,7 +105,7 @@ def _outline(plan: Plain, said: Plain, *, name: str, title: str, kind: str) -> d
         "title": title,
     }
     places = {
-        key: _fill(str(said.get(key) or ""), names)
+        key: fill_places(str(said.get(key) or ""), names)
         for key in ("title", "path", "repository", "branch", "url", "drafts", "template")
     }
     blog = said.get("blog")
@@ -128,7 +128,7 @@ def _outline_blog(blog: Plain, names: Mapping[str, str], notes: Plain) -> dict[s
         "template": "blog.md.j2",
         "format": "html",
     }
-    return {key: _fill(str(blog.get(key) or default), names) for key, default in defaults.items()}
+    return {key: fill_places(str(blog.get(key) or default), names) for key, default in defaults.items()}
 
 
 def _read(product: Plain | None) -> Plain:
@@ -144,10 +144,6 @@ def _beside(path: str, name: str) -> str:
     """The path of a product's notes beside the main ones."""
     stem, dot, suffix = path.rpartition(".")
     return f"{stem}-{name}.{suffix}" if dot and "/" not in suffix else f"{path}-{name}"
-
-
-def _fill(text: str, names: Mapping[str, str]) -> str:
-    return PLACES.sub(lambda found: names.get(found[1], found[0]), text)
 
 
 def _list_deployments(plan: Plain) -> list[Plain]:

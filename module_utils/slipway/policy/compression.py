@@ -6,10 +6,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..release.compression import METHODS, NONE
 from .values import describe_kind, find_key_faults, read_count, show, suggest
 
 #: The methods, and the levels that each has; none has no level.
-LEVELS = {"gzip": range(1, 10), "xz": range(10), "zstd": range(1, 20), "none": range(0)}
+LEVELS = {**{name: method.levels for name, method in METHODS.items()}, NONE: range(0)}
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,11 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from ..release.names import find_ref_fault
+from ..release.names import PLACE, find_ref_fault
 from .values import describe_kind, find_key_faults, read_line, show, suggest
 
 #: What the texts may have between braces.
 PLACES = ("label", "product", "project", "title", "version")
-PLACE = re.compile(r"\{(\w*)\}")
 ANY = re.compile(r"\{([^{}]*)\}")
 MOST_TEXT = 1000
 TEXTS = ("title", "path", "repository", "branch", "url", "drafts", "template")

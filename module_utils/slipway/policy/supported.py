@@ -23,10 +23,6 @@ class Support:
             return []
         return [f"{where}.until: {self.until} is over, so a release of today would have no support; give a later day"]
 
-    def find_end(self, released: datetime.date) -> datetime.date | None:
-        """The last day of a release's support."""
-        return self.until if self.days is None else released + datetime.timedelta(days=self.days)
-
 
 def read_supported(value: object, where: str) -> tuple[Support | None, list[str]]:
     """Days after the release, or a last day; ``None`` when nothing is said."""

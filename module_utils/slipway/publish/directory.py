@@ -42,6 +42,7 @@ NO_COPIES = (errno.EXDEV, errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS, errno.EP
 TEMPORARY = re.compile(r"\.(?P<name>.+)\.(?:[0-9a-f]{8}\.tmp|[A-Za-z0-9]{6})\Z")
 #: The digests of all other files of a release.
 SUMS = "SHA256SUMS"
+SUM = re.compile(r"(?P<sha256>[0-9a-f]{64})  (?P<name>[^/\n]+)\Z")
 LOCK_WAIT = 600.0
 COPY = 1 << 30
 
@@ -53,6 +54,11 @@ def lock_directory(directory: Path, *, attempt: str, on: str = "", check: bool =
     if check:
         return contextlib.nullcontext()
     return hold_flock(directory, attempt=attempt, on=on or str(directory), timeout=LOCK_WAIT)
+
+
+def parse_sums(text: str) -> dict[str, str]:
+    """The digests in the text of a ``SHA256SUMS``, by the names of the files."""
+    return {found["name"]: found["sha256"] for line in text.splitlines() if (found := SUM.match(line))}
 
 
 @dataclass(frozen=True)

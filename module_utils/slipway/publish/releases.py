@@ -31,14 +31,13 @@ from ..release.tombstone import (
     name_tombstone_signature,
     parse_moment,
 )
-from .directory import SUMS
+from .directory import SUMS, parse_sums
 from .links import CURRENT
 from .package import MANIFEST, SIGNATURE
 from .packets import MOST_BYTES, KeyWords, SignatureWords, read_keys, read_signature
 
 #: The public keys of all releases, beside them.
 KEY = "release-key.asc"
-SUM = re.compile(r"(?P<sha256>[0-9a-f]{64})  (?P<name>[^/\n]+)\Z")
 #: The last line of a page: digests of what it was rendered from, and of the page before this line.
 SEAL = re.compile(r"<!-- (?P<source>[0-9a-f]{64}) (?P<text>[0-9a-f]{64}) -->\n\Z")
 SIDECAR = ".sha256"
@@ -218,7 +217,7 @@ def _is_day(text: str) -> bool:
 
 
 def _list_files(directory: Path) -> list[File]:
-    sums = _read_checksums(directory / SUMS)
+    sums = parse_sums(_read_text(directory / SUMS) or "")
     with os.scandir(directory) as entries:
         files = [
             File(entry.name, entry.stat(follow_symlinks=False).st_size, sums.get(entry.name))
@@ -226,11 +225,6 @@ def _list_files(directory: Path) -> list[File]:
             if entry.is_file(follow_symlinks=False) and find_name_fault(entry.name) is None
         ]
     return sorted(files, key=lambda file: (file.name in LAST, file.name))
-
-
-def _read_checksums(path: Path) -> dict[str, str]:
-    lines = (_read_text(path) or "").splitlines()
-    return {parts["name"]: parts["sha256"] for line in lines if (parts := SUM.match(line))}
 
 
 def _read_text(path: Path) -> str | None:

@@ -78,7 +78,13 @@ def open_making(
         yield Making(directory, previous, present, [name for name in names if name not in present])
 
 
-def refuse_failed(attempt: str, what: str, errors: Sequence[SlipwayError]) -> None:
+def refuse_failed(
+    attempt: str,
+    what: str,
+    errors: Sequence[SlipwayError],
+    *,
+    do_next: str = "Correct them and run again; the other files are made.",
+) -> None:
     """Fail with the only error, or with all of them."""
     if len(errors) == 1:
         raise errors[0]
@@ -87,7 +93,7 @@ def refuse_failed(attempt: str, what: str, errors: Sequence[SlipwayError]) -> No
         f"{len(errors)} {what}",
         [str(error) for error in errors],
         summary="each for a reason of its own",
-        do_next="Correct them and run again; the other files are made.",
+        do_next=do_next,
     )
 
 

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from ..errors import SlipwayError
@@ -21,6 +21,7 @@ MAX_FILE_NAME = 200
 #: How far a file name after a label may go on as the number or the suffix of another version.
 _LONGER_VERSION = re.compile(r"\.?[0-9]|[A-Za-z]")
 #: What git check-ref-format refuses inside a ref's name.
+PLACE = re.compile(r"\{(\w*)\}")
 _NOT_IN_REF = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|/\.|\.lock(?:/|\Z)")
 
 HOW_TO_WRITE = "Give numbers separated by points, such as 26.47 or 26.47.1, with at most one suffix such as rc1."
@@ -37,6 +38,11 @@ class Names:
     label: str
     branch: str
     tag: str
+
+
+def fill_places(text: str, names: Mapping[str, str]) -> str:
+    """A text with what names say in the place of ``{version}`` and others; what no name says stays as it is."""
+    return PLACE.sub(lambda found: names.get(found[1], found[0]), text)
 
 
 def make_names(project: object, version: object) -> Names:

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.slipway.release.plugins.module_utils.slipway.gates.mirror import (
-    fetch_mirror_status,
-    report_mirror,
-)
-from ansible_collections.slipway.release.plugins.module_utils.slipway.gates.preflight import Report
+from ansible_collections.slipway.release.plugins.module_utils.slipway.gates.mirror import report_mirror
+from ansible_collections.slipway.release.plugins.module_utils.slipway.gates.preflight import Report, fetch_status
 
 NOW = 1_800_000_000
 DAY = 86400
+FETCH = partial(fetch_status, of="the local Trove", schemes=("http", "https", "file"))
 
 
 def asked(tmp_path: Path, status: Any, *, max_age: float = DAY) -> Report:
     """What preflight says of a Trove that publishes this status."""
     (tmp_path / "status.json").write_text(status if isinstance(status, str) else json.dumps(status))
-    return report_mirror(f"file://{tmp_path}/", max_age=max_age, now=NOW, fetch=fetch_mirror_status)
+    return report_mirror(f"file://{tmp_path}/", max_age=max_age, now=NOW, fetch=FETCH)
 
 
 def repository(path: str, state: str, *, behind: int | None = 0) -> dict[str, Any]:
@@ -62,5 +61,5 @@ def test_many_are_counted(tmp_path: Path) -> None:
 
 
 def test_an_address_that_is_none_is_refused() -> None:
-    (finding,) = report_mirror("ftp://trove", max_age=1, now=NOW, fetch=fetch_mirror_status).findings
-    assert "it is not an address" in finding
+    (finding,) = report_mirror("ftp://trove", max_age=1, now=NOW, fetch=FETCH).findings
+    assert "it is not an address of http or https or file" in finding

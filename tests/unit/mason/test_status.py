@@ -8,10 +8,8 @@ import threading
 
 import pytest
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
-from ansible_collections.slipway.release.plugins.module_utils.slipway.gates.masons import (
-    fetch_mason_status,
-    report_masons,
-)
+from ansible_collections.slipway.release.plugins.module_utils.slipway.gates.masons import report_masons
+from ansible_collections.slipway.release.plugins.module_utils.slipway.gates.preflight import fetch_status
 from ansible_collections.slipway.release.plugins.module_utils.slipway.mason.status import (
     find_faults,
     format_time,
@@ -231,7 +229,7 @@ def server():
 def test_a_status_is_fetched(server):
     url, answers = server
     answers["/status.json"] = 200, json.dumps(status()).encode()
-    assert fetch_mason_status(url, timeout=5) == status()
+    assert fetch_status(url, of="the mason", timeout=5) == status()
 
 
 @pytest.mark.parametrize(
@@ -240,22 +238,22 @@ def test_a_status_is_fetched(server):
         ((404, b""), "it answers 404"),
         ((200, b"<html>"), "it is not JSON"),
         ((200, b"[" * 100_000), "it is not JSON"),
-        ((200, b" " * (9 << 20)), "more than 8 MiB"),
+        ((200, b" " * (17 << 20)), "more than 16 MiB"),
     ],
 )
 def test_what_is_no_status_fails_with_the_reason(server, answer, fault):
     url, answers = server
     answers["/status.json"] = answer
     with pytest.raises(SlipwayError, match=fault):
-        fetch_mason_status(url, timeout=20)
+        fetch_status(url, of="the mason", timeout=20)
 
 
 def test_addresses_of_other_kinds_are_refused(tmp_path):
     (tmp_path / "status.json").write_text("{}")
-    with pytest.raises(SlipwayError, match="not an http or https address"):
-        fetch_mason_status(f"file://{tmp_path}/status.json")
+    with pytest.raises(SlipwayError, match="it is not an address of http or https"):
+        fetch_status(f"file://{tmp_path}/status.json", of="the mason")
 
 
 def test_a_mason_that_is_away_is_told():
     with pytest.raises(SlipwayError, match=r"Could not read the status of the mason at http://127\.0\.0\.1:1/"):
-        fetch_mason_status("http://127.0.0.1:1/status.json", timeout=5)
+        fetch_status("http://127.0.0.1:1/status.json", of="the mason", timeout=5)
