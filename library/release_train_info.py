@@ -58,7 +58,7 @@ options:
   keys:
     description:
       - The artifact keys that the systems have now, by the systems' names. Without them a system counts as changed if
-        one of its components does.
+        what the definitions say of it does, and the table says that.
     type: dict
 """
 

@@ -33,24 +33,35 @@ TAG = re.compile(r"\d")
 #: Where elements usually are, which people need not be told.
 USUAL = "components/"
 MOST_FILES = 20_000
+#: What counts for all systems of Morph, and what in its files tells people something and is not built.
+MORPH_FILES = ("VERSION", "DEFAULTS")
+WORDS = ("description", "unpetrify-ref")
 SHORT = 12
 
 
 @dataclass
 class Component:
-    """``version`` is for people; ``sources`` are what it is made of, and ``recipe`` digests of how."""
+    """``version`` is for people; ``sources`` are what it is made of, and ``recipe`` digests of how.
+
+    ``local`` are the names that git gives to what of the definitions is a source.
+    """
 
     version: str = ""
     sources: list[str] = field(default_factory=list)
     recipe: list[str] = field(default_factory=list)
+    local: list[str] = field(default_factory=list)
 
 
 @dataclass
 class Components:
-    """The components by name, and the files and directories of the definitions that say so."""
+    """The components by name, and the files and directories of the definitions that say so.
+
+    ``said`` are digests of all that counts there, by path: comments and descriptions do not.
+    """
 
     found: dict[str, Component] = field(default_factory=dict)
     paths: set[str] = field(default_factory=set)
+    said: dict[str, str] = field(default_factory=dict)
 
 
 class Changed(TypedDict):
@@ -95,12 +106,21 @@ def compare_components(before: Components, now: Components) -> list[Changed]:
     return changes
 
 
+def find_other_sources(before: Components, now: Components) -> list[str]:
+    """The names of the components with other sources, which may be files of the definitions."""
+    names = [change["name"] for change in compare_components(before, now) if change["kind"] != "rebuilt"]
+    kept = before.found.keys() & now.found.keys()
+    own = [name for name in kept if not now.found[name].sources and before.found[name].local != now.found[name].local]
+    return sorted({*names, *(name.removeprefix(USUAL) for name in own)})
+
+
 class _Elements:
     """Elements of BuildStream and what they depend on, with what they include; of conditions, every branch counts."""
 
     def __init__(self, definitions: Definitions, found: Components) -> None:
         self.definitions, self.found = definitions, found
         project = self._load(["project.conf"])["project.conf"] or {}
+        found.said["project.conf"] = _digest(project)
         path = posixpath.normpath(str(project.get("element-path") or "."))
         self.prefix = "" if path == "." else f"{path}/"
         name = str(project.get("name") or "")
@@ -139,6 +159,7 @@ class _Elements:
     def _note(self, name: str, parts: list[Plain]) -> None:
         sources = [source for part in parts for source in _list_mappings(part, "sources")]
         self.found.paths.add(f"{self.prefix}{name}")
+        self.found.said[name] = _digest([parts, self.refs.get(name)])
         if not sources:
             return
         refs = self.refs.get(name)
@@ -163,7 +184,10 @@ class _Elements:
         paths = list(dict.fromkeys(path for local in self.local.values() for path in local))
         names = _list_objects(self.definitions, paths)
         for name, local in self.local.items():
-            self.found.found[name].recipe += [names[path] for path in local]
+            component = self.found.found[name]
+            component.local = [names[path] for path in local]
+            component.recipe += component.local
+        self.found.said |= names
 
     def _load(self, paths: list[str]) -> dict[str, Plain | None]:
         return {path: _read_mapping(data) for path, data in self.definitions.read(paths).items()} if paths else {}
@@ -176,6 +200,7 @@ def _follow_morphologies(definitions: Definitions, systems: list[str], found: Co
         named: list[str] = []
         for path, data in definitions.read(ahead).items():
             content = _read_mapping(data) or {}
+            found.said[path] = _digest_said(content)
             strata = [*_list_mappings(content, "strata"), *_list_mappings(content, "build-depends")]
             named += [_name_morphology(each) for each in strata if "repo" not in each]
             for chunk in _list_mappings(content, "chunks"):
@@ -183,7 +208,10 @@ def _follow_morphologies(definitions: Definitions, systems: list[str], found: Co
         ahead = [path for path in dict.fromkeys(named) if path and path not in seen]
         seen.update(ahead)
     found.paths |= seen
-    recipes = _list_objects(definitions, _list_recipes(chunks.values()))
+    paths = _list_recipes(chunks.values())
+    recipes = _list_objects(definitions, paths)
+    also = [*paths, *MORPH_FILES] if systems else []
+    found.said |= {path: _digest_said(_read_mapping(data) or {}) for path, data in definitions.read(also).items()}
     found.paths |= recipes.keys()
     for name, entries in sorted(chunks.items()):
         different = list(dict.fromkeys(_describe_source(chunk) for _path, chunk in entries))
@@ -337,3 +365,14 @@ def _tell_apart(before: Component, now: Component) -> tuple[str, str]:
 
 def _digest(value: object) -> str:
     return hashlib.sha256(repr(value).encode()).hexdigest()
+
+
+def _digest_said(value: object) -> str:
+    """The same of a file of Morph's, without what is for people."""
+    return _digest(_leave_out_words(value))
+
+
+def _leave_out_words(value: object) -> object:
+    if isinstance(value, Mapping):
+        return sorted((str(key), repr(_leave_out_words(each))) for key, each in value.items() if key not in WORDS)
+    return [_leave_out_words(each) for each in value] if isinstance(value, list) else value

@@ -25,10 +25,14 @@ class Last:
 
 @dataclass(frozen=True)
 class Changes:
-    """What differs from the last release, by name; None is what is not known."""
+    """What differs from the last release, by name; None is what is not known.
+
+    ``without_keys`` are systems that were judged by the definitions alone.
+    """
 
     systems: Sequence[str] | None = None
     components: Sequence[str] | None = None
+    without_keys: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -111,17 +115,21 @@ def _find_enough(schedule: Schedule, last: Last | None, changes: Changes) -> Due
         if names is None:
             return Due(True, f"what {last.version} was made of is not known, so its {noun}s cannot be compared")
         what = f"{count_of(len(names), noun)} changed since {last.version}{_list_names(names)}"
+        judged = ""
+        if noun == "system" and changes.without_keys:
+            judged = f", as far as the definitions tell: there is no key of{_list_names(changes.without_keys, '{}')}"
         if len(names) >= limit:
-            return Due(True, what)
-        told.append(f"{what}, {limit} would be enough")
+            return Due(True, what + judged)
+        told.append(f"{what}, {limit} would be enough{judged}")
     return Due(False, "; ".join(told))
 
 
-def _list_names(names: Sequence[str]) -> str:
+def _list_names(names: Sequence[str], form: str = "({})") -> str:
     if not names:
         return ""
     more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
-    return f" ({', '.join(sorted(names)[:MOST_NAMES])}{more})"
+    listed = ", ".join(sorted(names)[:MOST_NAMES])
+    return " " + form.format(listed + more)
 
 
 def last_of(last: Last | None) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 from ..errors import SlipwayError, refuse
 from ..escape import redacted
 from ..git.remote import COMMIT
-from ..notes.components import compare_components, find_components
+from ..notes.components import find_components, find_other_sources
 from ..plan.definitions import Definitions, open_commit
 from ..plan.systems import list_parts_at
 from ..policy.due import Changes
@@ -70,34 +70,37 @@ def find_changes(
 ) -> Changes:
     """What differs between two commits; ``keys`` are the systems' artifact keys now, ``manifest`` has those of before.
 
-    Where keys are not known, which is what only a build tool knows, a system has changed if one of its components has.
+    Where keys are not known, which is what only a build tool knows, a system has changed if what the definitions say of
+    it has; that is told with the changes.
     """
     old, new = before.list_systems(product), now.list_systems(product)
     files = [[str(system["file"]) for system in each.values()] for each in (old, new)]
-    changed = compare_components(
+    sources = find_other_sources(
         find_components(before.definitions, files[0]), find_components(now.definitions, files[1])
     )
-    sources = [change["name"] for change in changed if change["kind"] != "rebuilt"]
-    asked = product.schedule.systems is not None
-    systems = _find_systems(old, new, before, now, manifest=manifest, keys=keys) if asked else None
-    return Changes(systems, sources)
+    if product.schedule.systems is None:
+        return Changes(None, sources)
+    systems, without_keys = _find_systems(old, new, before, now, manifest=manifest, keys=keys)
+    return Changes(systems, sources, tuple(without_keys))
 
 
 def _find_systems(
     old: Mapping[str, Plan], new: Mapping[str, Plan], before: Snapshot, now: Snapshot, *, manifest: Plan, keys: Any
-) -> list[str]:
+) -> tuple[list[str], list[str]]:
+    """The systems that have changed, and those that were judged without keys."""
     listed = manifest.get("systems")
     entries = [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
     recorded = {str(entry.get("name")): entry.get("key") for entry in entries}
-    changed = list(old.keys() ^ new.keys())
+    changed, without_keys = list(old.keys() ^ new.keys()), []
     for name in old.keys() & new.keys():
         if keys and keys.get(name) and recorded.get(name):
             same = keys[name] == recorded[name]
         else:
-            same = not compare_components(
-                find_components(before.definitions, [old[name]["file"]]),
-                find_components(now.definitions, [new[name]["file"]]),
+            without_keys.append(name)
+            same = (
+                find_components(before.definitions, [old[name]["file"]]).said
+                == find_components(now.definitions, [new[name]["file"]]).said
             )
         if not same:
             changed.append(name)
-    return sorted(changed)
+    return sorted(changed), sorted(without_keys)

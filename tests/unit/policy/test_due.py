@@ -76,6 +76,15 @@ def test_enough_must_have_changed() -> None:
     assert many.reason == "7 components changed since 26.40 (a, b, c, d, e and 2 more)"
 
 
+def test_what_was_judged_without_keys_is_told() -> None:
+    changes = Changes(["a"], [], without_keys=("a", "b"))
+    few = judged({"on_change": {"systems": 2}}, "2026-12-16", "2026-12-14", changes=changes)
+    judgement = ", as far as the definitions tell: there is no key of a, b"
+    assert (few.due, few.reason) == (False, f"1 system changed since 26.40 (a), 2 would be enough{judgement}")
+    enough = judged({"on_change": {"systems": 1}}, "2026-12-16", "2026-12-14", changes=changes)
+    assert (enough.due, enough.reason) == (True, f"1 system changed since 26.40 (a){judgement}")
+
+
 def test_what_cannot_be_compared_or_has_no_release_is_due() -> None:
     assert judged({"on_change": {"systems": 1}}, "2026-12-16").due
     found = judged({"on_change": {"systems": 1}}, "2026-12-16", "2026-12-14", changes=Changes(components=[]))

@@ -49,8 +49,10 @@ def trove(tmp_path: Path) -> Trove:
     return made
 
 
-def compare(trove: Trove, before: str, now: str, product: str = "acme", **options: object) -> Changes:
-    policy, faults = read_policy(POLICY, project="acme")
+def compare(
+    trove: Trove, before: str, now: str, product: str = "acme", policy: object = POLICY, **options: object
+) -> Changes:
+    policy, faults = read_policy(policy, project="acme")
     assert not faults
     wanted = next(each for each in policy.products if each.name == product)
     with ExitStack() as stack:
@@ -65,10 +67,11 @@ def test_a_product_changes_with_its_own_components_and_those_of_the_parts_of_its
     first = trove.run("rev-parse", "HEAD")
     second = trove.commit(source("busybox", "2"))
     third = trove.commit(source("gcc", "2"))
-    assert compare(trove, first, first) == Changes(systems=[], components=[])
-    assert compare(trove, first, second) == Changes(systems=["initramfs"], components=["busybox"])
+    names = ("base", "initramfs")
+    assert compare(trove, first, first) == Changes(systems=[], components=[], without_keys=names)
+    assert compare(trove, first, second) == Changes(["initramfs"], ["busybox"], without_keys=names)
     assert compare(trove, first, third, "devel") == Changes(systems=None, components=["gcc"])
-    assert compare(trove, second, third) == Changes(systems=[], components=[])
+    assert compare(trove, second, third) == Changes(systems=[], components=[], without_keys=names)
 
 
 def test_keys_say_more_than_the_definitions_where_they_are_known(trove: Trove) -> None:
@@ -78,6 +81,63 @@ def test_keys_say_more_than_the_definitions_where_they_are_known(trove: Trove) -
     assert same == Changes(systems=[], components=[])
     other = compare(trove, first, first, manifest=manifest, keys={"base": "c", "initramfs": "b"})
     assert other == Changes(systems=["base"], components=[])
+
+
+def test_without_keys_all_that_the_definitions_say_of_a_system_counts_and_comments_do_not(trove: Trove) -> None:
+    first = trove.run("rev-parse", "HEAD")
+    comment = trove.commit({"components/zlib.bst": "# a comment\n" + source("zlib", "1")["components/zlib.bst"]})
+    assert compare(trove, first, comment).systems == []
+    recipe = trove.commit(
+        {"systems/base.bst": SYSTEM.format(parts="components/zlib.bst") + "config: {include: [run]}\n"}
+    )
+    assert compare(trove, comment, recipe) == Changes(["base"], [], without_keys=("base", "initramfs"))
+
+
+def test_files_of_the_definitions_are_sources_of_what_has_no_others(trove: Trove) -> None:
+    local = "kind: import\nsources:\n- {kind: local, path: files}\n"
+    before = trove.commit({"components/zlib.bst": local, "files/a": "1"})
+    now = trove.commit({"files/a": "2"})
+    assert compare(trove, before, now) == Changes(["base"], ["zlib"], without_keys=("base", "initramfs"))
+    patched = source("zlib", "1")["components/zlib.bst"] + "- {kind: patch, path: files/a}\n"
+    before = trove.commit({"components/zlib.bst": patched, "files/a": "3"})
+    assert compare(trove, before, trove.commit({"components/zlib.bst": patched, "files/a": "4"})).components == []
+
+
+MORPH = """\
+name: release
+kind: cluster
+systems:
+- {morph: systems/base.morph, deploy: {base: {type: tar, location: base.tar}}}
+"""
+MORPHOLOGIES = {
+    "clusters/release.morph": MORPH,
+    "systems/base.morph": "name: base\nkind: system\narch: x86_64\nstrata: [{name: core, morph: strata/core.morph}]\n",
+    "strata/core.morph": "name: core\nkind: stratum\nchunks: [{name: zlib, repo: 'x:z', ref: "
+    + "1" * 40
+    + ", morph: strata/core/zlib.morph}]\n",
+    "strata/core/zlib.morph": "name: zlib\nkind: chunk\nbuild-commands: [make]\n",
+    "DEFAULTS": "split-rules: {}\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("path", "more", "systems"),
+    [
+        ("strata/core/zlib.morph", "# a comment\n", []),
+        ("strata/core.morph", "description: New words.\n", []),
+        ("strata/core/zlib.morph", "install-commands: [make install]\n", ["base"]),
+        ("systems/base.morph", "configuration-extensions: [set-hostname]\n", ["base"]),
+        ("DEFAULTS", "build-systems: {}\n", ["base"]),
+        ("README", "Words.\n", []),
+    ],
+)
+def test_a_system_of_morph_has_changed_if_what_it_is_built_from_has(
+    trove: Trove, path: str, more: str, systems: list[str]
+) -> None:
+    before = trove.commit(MORPHOLOGIES)
+    now = trove.commit({path: MORPHOLOGIES.get(path, "") + more})
+    policy = {"products": {"acme": POLICY["products"]["acme"]}}
+    assert compare(trove, before, now, policy=policy).systems == systems
 
 
 def test_a_system_that_is_new_or_gone_is_a_change(trove: Trove) -> None:
