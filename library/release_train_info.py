@@ -102,12 +102,13 @@ from pathlib import Path
 from typing import Any
 
 from ..module_utils.slipway.errors import SlipwayError, refuse
+from ..module_utils.slipway.git.remote import find_named_commit
 from ..module_utils.slipway.module.options import CONNECTION_HTTPS, PLAN_DEFINED
 from ..module_utils.slipway.module.report import run_module
-from ..module_utils.slipway.plan.trove import query_trove
+from ..module_utils.slipway.plan.trove import UNREACHABLE
 from ..module_utils.slipway.policy.due import Changes
 from ..module_utils.slipway.policy.schema import Policy, Product, read_policy
-from ..module_utils.slipway.release.names import check_project, check_version, make_names
+from ..module_utils.slipway.release.names import check_project, check_version
 from ..module_utils.slipway.train.changes import Snapshot, find_changes, open_snapshot
 from ..module_utils.slipway.train.public import Public, read_manifest, read_public
 from ..module_utils.slipway.train.timetable import find_unfinished, make_timetable, read_day
@@ -170,8 +171,13 @@ def _open_now(options: dict[str, Any], policy: Policy) -> Any:
             "release_definitions_url is empty; a train releases what is made of definitions",
             do_next="Nothing was changed. Give the URL of the definitions on the public Trove.",
         )
-    names = make_names(policy.project, "0.0")
-    commit = query_trove(definitions["url"], names, ref=definitions["ref"], timeout=options["timeout"]).ref_commit
+    commit = find_named_commit(
+        definitions["url"],
+        definitions["ref"],
+        attempt="reach the definitions at",
+        do_next=UNREACHABLE,
+        timeout=options["timeout"],
+    )
     if commit is None:
         raise SlipwayError(
             "find",

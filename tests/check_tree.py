@@ -42,7 +42,7 @@ FLOORS: dict[str, set[str]] = {
     "approval": {"git", "policy"},
     "cycle": {"git", "policy", "release"},
     "mason": {"buildstream", "git", "plan"},
-    "extras": {"buildstream", "git", "image", "morph", "plan", "release"},
+    "extras": {"buildstream", "difference", "git", "image", "morph", "plan", "release"},
     "notes": {"git", "plan", "publish", "release"},
     "gates": {"boot", "cycle", "difference", "git", "image", "mason", "plan", "policy", "publish", "release"},
     "train": {"git", "notes", "plan", "policy", "publish", "release"},

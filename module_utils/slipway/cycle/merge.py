@@ -13,7 +13,8 @@ from typing import Any, TypeAlias
 
 from ..errors import SlipwayError
 from ..escape import redacted
-from ..git.remote import TIMEOUT, Person, find_remote_commit, list_remote_refs, make_repository, push_ref, run_git
+from ..git.files import has_moved
+from ..git.remote import TIMEOUT, Person, list_remote_refs, make_repository, push_ref, run_git
 from ..policy.held import Held
 from ..release.names import version_key
 
@@ -77,7 +78,7 @@ def merge_held(wanted: Wanted, *, judge: Judge | None = None, attempts: int = 5,
             try:
                 push_ref(wanted.url, ref, source=found.after, expected=found.before, repository=repository)
             except SlipwayError:
-                if number == attempts or find_remote_commit(wanted.url, ref) == found.before:
+                if number == attempts or not has_moved(wanted.url, wanted.branch, found.before):
                     raise
             else:
                 return found

@@ -9,17 +9,16 @@ import stat
 import struct
 import subprocess
 import tarfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, cast
 
 from ..errors import SlipwayError
 from ..process import make_environment, run
 from .ext4 import Ext4, is_ext4
+from .partitions import list_partitions
 from .tree import CAPABILITY, MOST_BYTES, MOST_TIMES, Entry, ImageFaultError, Tree, normalise
 
 READ = 1 << 20
-SECTOR = 512
 #: What a partition of a disk says of itself where it begins.
 SQUASHFS, EROFS_AT, EROFS = b"hsqs", 1024, bytes.fromhex("e2e1f5e0")
 KINDS = {
@@ -98,7 +97,7 @@ def _read_disk(image: Path, scratch: Path) -> Tree:
     try:
         found = [
             (size, offset, name)
-            for offset, size in [*_list_partitions(descriptor), (0, os.fstat(descriptor).st_size)]
+            for offset, size in [*list_partitions(descriptor), (0, os.fstat(descriptor).st_size)]
             if (name := _name_filesystem(descriptor, offset))
         ]
         if not found:
@@ -124,26 +123,6 @@ def _name_filesystem(descriptor: int, offset: int) -> str:
     if os.pread(descriptor, 4, offset) == SQUASHFS:
         return "squashfs"
     return "erofs" if os.pread(descriptor, 4, offset + EROFS_AT) == EROFS else ""
-
-
-def _list_partitions(descriptor: int) -> Iterator[tuple[int, int]]:
-    """Where partitions begin, and how long they are, by a GUID partition table or one of the older kind."""
-    first = os.pread(descriptor, SECTOR, 0)
-    header = os.pread(descriptor, 92, SECTOR)
-    if header[:8] == b"EFI PART":
-        at, count, size = struct.unpack_from("<QII", header, 72)
-        if not 128 <= size <= 4096 or count > 1024:
-            raise ImageFaultError("its table of partitions is damaged")
-        for number in range(count):
-            entry = os.pread(descriptor, size, at * SECTOR + number * size)
-            if len(entry) == size and entry[:16] != bytes(16):
-                begin, end = struct.unpack_from("<QQ", entry, 32)
-                yield begin * SECTOR, (end - begin + 1) * SECTOR
-    elif first[510:512] == b"\x55\xaa":
-        for number in range(4):
-            begin, length = struct.unpack_from("<II", first, 446 + 16 * number + 8)
-            if begin and length:
-                yield begin * SECTOR, length * SECTOR
 
 
 def _read_squashfs(image: Path) -> Tree:

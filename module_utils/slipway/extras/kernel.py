@@ -8,21 +8,19 @@ import os
 import posixpath
 import re
 import shutil
-import struct
 import tarfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import IO, TypeAlias, cast
 
+from ..difference.partitions import list_partitions
 from ..errors import SlipwayError
 from ..files import copy_hashed
 from ..image.job import program_path
 from ..process import run
 from ..tar import normalise_path
 
-SECTOR = 512
-GPT = b"EFI PART"
 #: Where the magic numbers of file systems are, and what they are.
 EXT, BTRFS = (1080, b"\x53\xef"), (65600, b"_BHRfS_M")
 #: How many links may lead to a file.
@@ -99,7 +97,7 @@ def _take_from_disk(source: Path, target: Path, patterns: Sequence[str], name: s
     work.mkdir()
     complaints = []
     try:
-        for number, (offset, size) in enumerate(find_places(source)):
+        for number, (offset, size) in enumerate(_find_places(source)):
             reader = _find_reader(source, offset)
             if reader is None:
                 continue
@@ -116,38 +114,10 @@ def _take_from_disk(source: Path, target: Path, patterns: Sequence[str], name: s
     raise _failure(name, f"{source.name} has no file system that can be read without mounting it: ext4 or btrfs")
 
 
-def find_places(disk: Path) -> list[tuple[int, int]]:
+def _find_places(disk: Path) -> list[tuple[int, int]]:
     """Where file systems may begin, and how long they are: the disk itself, and its partitions."""
-    size = disk.stat().st_size
-    places = [(0, size)]
     with open(disk, "rb") as stream:
-        sector = stream.read(SECTOR)
-        if sector[510:512] != b"\x55\xaa":
-            return places
-        for start in range(446, 510, 16):
-            kind = sector[start + 4]
-            first, count = struct.unpack_from("<II", sector, start + 8)
-            if kind == 0xEE:
-                return [*places, *_read_gpt(stream, size)]
-            if kind and first and count:
-                places.append((first * SECTOR, count * SECTOR))
-    return [(offset, length) for offset, length in places if offset + length <= size]
-
-
-def _read_gpt(stream: IO[bytes], size: int) -> Iterator[tuple[int, int]]:
-    stream.seek(SECTOR)
-    header = stream.read(92)
-    if header[:8] != GPT:
-        return
-    entries, count, length = struct.unpack_from("<QII", header, 72)
-    if length < 128 or count > 1024:
-        return
-    stream.seek(entries * SECTOR)
-    table = stream.read(count * length)
-    for start in range(0, len(table) - 127, length):
-        first, last = struct.unpack_from("<QQ", table, start + 32)
-        if any(table[start : start + 16]) and first and (last + 1) * SECTOR <= size:
-            yield first * SECTOR, (last + 1 - first) * SECTOR
+        return [(0, disk.stat().st_size), *list_partitions(stream.fileno())]
 
 
 _Reader = Callable[[Path, Path, tuple[int, int], Sequence[str], str, Path], str]

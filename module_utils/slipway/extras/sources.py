@@ -18,7 +18,8 @@ from ..buildstream.session import extract_complaint
 from ..errors import SlipwayError
 from ..escape import redacted
 from ..files import make_scratch
-from ..git.remote import COMMIT, fetch_commit, list_remote_refs, run_git
+from ..git.remote import COMMIT, list_remote_refs, run_git
+from ..plan.definitions import open_commit
 from .licences import SourceFile, clip, is_text
 from .manifest import Component
 
@@ -96,8 +97,7 @@ class GitSources:
     @contextlib.contextmanager
     def open_files(self, component: Component) -> Iterator[Iterator[SourceFile]]:
         """The regular files of the commit; those of submodules are not among them."""
-        with contextlib.ExitStack() as stack:
-            repository = stack.enter_context(self._open_repository(component))
+        with self._open_repository(component) as repository:
             yield _read_blobs(repository, component.commit, name=component.chunk)
 
     def read_named(self, component: Component, names: Sequence[str]) -> dict[str, str]:
@@ -107,22 +107,14 @@ class GitSources:
             contents = _read_contents(repository, [blob for _path, blob, _size in listed], name=component.chunk)
             return {path: contents[blob].decode("utf-8", "replace") for path, blob, _size in listed}
 
-    @contextlib.contextmanager
-    def _open_repository(self, component: Component) -> Iterator[Path]:
-        url = self.resolve(component.alias or component.repo)
-        if not os.path.isabs(url):
-            with fetch_commit(url, component.commit, timeout=FETCH_TIMEOUT) as repository:
-                yield repository
-            return
-        repository = Path(url, ".git") if Path(url, ".git").is_dir() else Path(url)
-        run_git(
-            *("cat-file", "-e", f"{component.commit}^{{commit}}"),
+    def _open_repository(self, component: Component) -> contextlib.AbstractContextManager[Path]:
+        return open_commit(
+            self.resolve(component.alias or component.repo),
+            component.commit,
             attempt=f"find the commit {component.commit} of",
-            on=url,
-            repository=repository,
             do_next=f"Let the Trove mirror what {component.chunk} is built from, and run again.",
+            timeout=FETCH_TIMEOUT,
         )
-        yield repository
 
 
 def _list_blobs(repository: Path, commit: str, *, name: str, paths: Sequence[str] = ()) -> list[tuple[str, str, int]]:

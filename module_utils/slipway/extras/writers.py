@@ -13,7 +13,8 @@ from typing import Any
 
 from ..errors import SlipwayError, refuse
 from ..files import hash_file, make_scratch
-from ..git.remote import fetch_commit, list_remote_refs, run_git
+from ..git.remote import find_named_commit
+from ..plan.definitions import Definitions, open_commit
 from ..process import run
 from .elements import select_chunks
 from .kernel import take_kernel
@@ -111,20 +112,18 @@ def _read_lorries(url: str, site: Site) -> dict[str, str]:
         return {}
     attempt, do_next = "read the lorries of", "Correct lorries in the policy, and run again."
     address = site.git.resolve(url)
-    commit = list_remote_refs(address, "HEAD", attempt=attempt, do_next=do_next).get("HEAD")
+    commit = find_named_commit(address, "HEAD", attempt=attempt, do_next=do_next)
     if commit is None:
         raise SlipwayError(attempt, url, "it has no commit", do_next=do_next)
     found: dict[str, str] = {}
-    with fetch_commit(address, commit) as repository:
-        listed = run_git("ls-tree", "-r", "-z", "--name-only", commit, attempt=attempt, on=url, repository=repository)
-        for path in filter(None, listed.stdout.split("\0")):
-            if path.endswith(".lorry"):
-                text = run_git("show", f"{commit}:{path}", attempt=attempt, on=url, repository=repository).stdout
-                try:
-                    lorries = json.loads(text)
-                    found.update({str(name): str(each.get("url", UNKNOWN)) for name, each in lorries.items()})
-                except (ValueError, AttributeError, TypeError) as error:
-                    raise SlipwayError(attempt, url, f"{path} is no lorry file: {error}", do_next=do_next) from error
+    with open_commit(address, commit, attempt=attempt, do_next=do_next) as repository:
+        files = Definitions(repository, commit, url)
+        texts = files.read(path for path in files.list_paths() if path.endswith(".lorry") and path.isprintable())
+    for path, data in texts.items():
+        try:
+            found.update({str(name): str(each.get("url", UNKNOWN)) for name, each in json.loads(data or b"").items()})
+        except (ValueError, AttributeError, TypeError) as error:
+            raise SlipwayError(attempt, url, f"{path} is no lorry file: {error}", do_next=do_next) from error
     return found
 
 

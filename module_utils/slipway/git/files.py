@@ -106,7 +106,7 @@ def edit_branch(
             try:
                 push_ref(url, f"refs/heads/{branch}", source=new, expected=head or "", repository=repository)
             except SlipwayError:
-                if number == attempts or not _has_moved(url, branch, head):
+                if number == attempts or not has_moved(url, branch, head):
                     raise
             else:
                 return BranchUpdate(new, changed)
@@ -133,7 +133,7 @@ def _no_branch_error(url: str, branch: str, path: str) -> SlipwayError:
     return SlipwayError("read", f"{path} of {redacted(url)}", f"there is no branch {branch}", do_next=do_next)
 
 
-def _has_moved(url: str, branch: str, head: str | None) -> bool:
+def has_moved(url: str, branch: str, head: str | None) -> bool:
     """Whether the branch is elsewhere by now; not, if the server does not say so."""
     try:
         return find_remote_commit(url, f"refs/heads/{branch}") != head

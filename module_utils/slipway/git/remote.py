@@ -23,6 +23,7 @@ COMMIT = re.compile(r"[0-9a-f]{40}\Z")
 TIMEOUT = 300.0
 #: Seconds for what only lists refs.
 REFS_TIMEOUT = 60.0
+REACH = "Check its address, the network and your access to it, and run again."
 #: Lines that git adds to every failure of this kind; the reason stands in another one.
 _NO_REASON = re.compile(r"could not read from remote|please make sure you have|and the repository exists|\Ahint:", re.I)
 
@@ -121,7 +122,7 @@ def list_remote_refs(
     *patterns: str,
     attempt: str = "read the refs of",
     timeout: float = REFS_TIMEOUT,
-    do_next: str = "Check its address, the network and your access to it, and run again.",
+    do_next: str = REACH,
 ) -> dict[str, str]:
     """The refs of a remote repository by name; an annotated tag also has its ``^{}`` entry.
 
@@ -156,6 +157,31 @@ def find_remote_commit(url: str, ref: str, *, timeout: float = REFS_TIMEOUT) -> 
     """The commit that a remote's ref names, through an annotated tag; ``None`` when there is no such ref."""
     refs = list_remote_refs(url, ref, f"{ref}^{{}}", timeout=timeout)
     return refs.get(f"{ref}^{{}}") or refs.get(ref)
+
+
+def find_named_commit(
+    url: str,
+    name: str,
+    *,
+    attempt: str = "read the refs of",
+    do_next: str = REACH,
+    timeout: float = REFS_TIMEOUT,
+) -> str | None:
+    """The commit that a branch, a tag or a whole ref of a remote names; ``None`` if there is none of this name.
+
+    A commit is taken for itself, without a look at whether it is there.
+    """
+    if COMMIT.match(name):
+        return name
+    names = list_names(name)
+    wanted = [pattern for each in names for pattern in (each, f"{each}^{{}}")]
+    refs = list_remote_refs(url, *wanted, attempt=attempt, do_next=do_next, timeout=timeout)
+    return next((commit for each in names if (commit := refs.get(f"{each}^{{}}") or refs.get(each))), None)
+
+
+def list_names(name: str) -> list[str]:
+    """The refs that a name may mean, the branch before the tag."""
+    return [name] if name == "HEAD" or name.startswith("refs/") else [f"refs/heads/{name}", f"refs/tags/{name}"]
 
 
 @contextlib.contextmanager

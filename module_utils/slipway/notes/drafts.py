@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ..errors import SlipwayError
 from ..escape import escape_line, escape_mail, redacted
-from ..git.remote import COMMIT, fetch_commit, list_remote_refs, run_git
+from ..git.remote import fetch_commit, find_named_commit, run_git
 
 SUFFIX = re.compile(r"\.(?:md|mdwn|markdown)\Z")
 PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _.-]*\Z")
@@ -39,7 +39,7 @@ class Drafts:
 
 def read_drafts(url: str, ref: str, wanted: Mapping[str, Wanted]) -> Drafts:
     """Read the drafts at a branch, tag or commit of ``url``. None are no fault, unless a part is required."""
-    drafts = Drafts(_find_commit(url, ref), {name: {} for name in wanted})
+    drafts = Drafts(find_named_commit(url, ref), {name: {} for name in wanted})
     where = f"{redacted(url)} at {ref}"
     if drafts.commit is not None:
         with fetch_commit(url, drafts.commit) as repository:
@@ -52,13 +52,6 @@ def read_drafts(url: str, ref: str, wanted: Mapping[str, Wanted]) -> Drafts:
             if not drafts.texts[name].get(part, "").strip()
         ]
     return drafts
-
-
-def _find_commit(url: str, ref: str) -> str | None:
-    if COMMIT.match(ref):
-        return ref
-    refs = list_remote_refs(url, f"refs/heads/{ref}", f"refs/tags/{ref}", f"refs/tags/{ref}^{{}}")
-    return refs.get(f"refs/heads/{ref}") or refs.get(f"refs/tags/{ref}^{{}}") or refs.get(f"refs/tags/{ref}")
 
 
 def _read_directory(repository: Path, drafts: Drafts, directory: str, *, where: str) -> dict[str, str]:

@@ -12,24 +12,31 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from ..errors import SlipwayError
-from ..git.remote import fetch_commit, run_git
+from ..git.remote import TIMEOUT, fetch_commit, run_git
 from ..policy.values import suggest
 
 
 @contextlib.contextmanager
-def open_commit(url: str, commit: str) -> Iterator[Path]:
+def open_commit(
+    url: str,
+    commit: str,
+    *,
+    attempt: str = "find the commit to release in",
+    do_next: str = "Set release_definitions_ref to a branch, a tag or a commit that is there, and run again.",
+    timeout: float = TIMEOUT,
+) -> Iterator[Path]:
     """A repository that holds ``commit``: the one of ``url`` itself if it is a directory here, else a copy of it."""
     if not Path(url).is_dir():
-        with fetch_commit(url, commit) as repository:
+        with fetch_commit(url, commit, timeout=timeout) as repository:
             yield repository
         return
     repository = Path(url, ".git") if Path(url, ".git").is_dir() else Path(url)
     run_git(
         *("cat-file", "-e", f"{commit}^{{commit}}"),
-        attempt="find the commit to release in",
+        attempt=attempt,
         on=url,
         repository=repository,
-        do_next="Set release_definitions_ref to a branch, a tag or a commit that is there, and run again.",
+        do_next=do_next,
     )
     yield repository
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from ..git.remote import COMMIT, list_remote_refs
+from ..git.remote import COMMIT, list_names, list_remote_refs
 from ..release import names
 
 UNREACHABLE = "Check the network, your access to it and its address (release_definitions_url), and run again."
@@ -29,7 +29,7 @@ class RemoteState:
 def query_trove(url: str, release_names: names.Names, *, ref: str, timeout: float = 60.0) -> RemoteState:
     """Query in one call what the public Trove has of this release, and the release before it."""
     branch = f"refs/heads/{release_names.branch}"
-    candidates = [ref] if ref == "HEAD" or ref.startswith("refs/") else [f"refs/heads/{ref}", f"refs/tags/{ref}"]
+    candidates = list_names(ref)
     tags = f"refs/tags/{release_names.project}-*"
     wanted = [pattern for candidate in candidates for pattern in (candidate, f"{candidate}^{{}}")]
     absent = url.startswith("/") and not os.path.exists(url)
