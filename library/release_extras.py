@@ -26,13 +26,8 @@ extends_documentation_fragment:
   - slipway.release.attributes.no_diff
   - slipway.release.attributes
 options:
-  extras:
-    description: The extra files, as the plan of a release lists them.
-    type: list
-    elements: dict
-    required: true
-  release:
-    description: The plan of the release.
+  plan:
+    description: The release's plan, whose C(extras) are made.
     type: dict
     required: true
   artifacts:
@@ -81,18 +76,9 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: Create the kernel of a system as a file
+- name: Create the extra files that the policy asks for
   slipway.release.release_extras:
-    extras:
-      - name: minimal-system-armv7lhf-zImage
-        product: minimal
-        type: kernel
-        system: systems/minimal-system-armv7lhf.bst
-        system_name: minimal-system-armv7lhf
-        architecture: armv7lhf
-        file: baserock-26.47-minimal-system-armv7lhf-zImage
-        settings: {paths: [boot/zImage]}
-    release: "{{ release_plan }}"
+    plan: "{{ release_plan }}"
     cache: /srv/slipway/licences
 """
 
@@ -146,8 +132,7 @@ def main() -> None:
         {
             **BUILDSTREAM,
             **PROGRESS,
-            "extras": {"type": "list", "elements": "dict", "required": True},
-            "release": {"type": "dict", "required": True},
+            "plan": {"type": "dict", "required": True},
             "artifacts": {"type": "dict", "default": {}},
             # The name of a build is not a secret.
             "keys": {"type": "dict", "default": {}, "no_log": False},
@@ -164,17 +149,16 @@ def main() -> None:
 
 
 def act(params: dict[str, Any], *, write: bool) -> dict[str, Any]:
-    plan = params["release"]
+    plan = params["plan"]
     require_fields(
-        params["extras"],
+        plan["extras"],
         ("name", "product", "type", "file"),
         attempted="make the extra files of",
         on=str(plan.get("label")),
         do_next="Give them as the release's plan has them.",
     )
-    wanted = [Wanted.from_plan(entry) for entry in params["extras"]]
+    wanted = [Wanted.from_plan(entry) for entry in plan["extras"]]
     directories, definitions = plan["directories"], plan["definitions"]
-    progress = Progress(params["progress"]) if write else Progress(None)
     site = Site(
         release=Release(
             label=plan["label"],
@@ -196,17 +180,15 @@ def act(params: dict[str, Any], *, write: bool) -> dict[str, Any]:
         artifacts_directory=params["artifacts_directory"] or "",
         cache_url=params["cache_url"],
         timeout=params["timeout"],
-        progress=progress,
+        progress=Progress(params["progress"] if write else None),
     )
     there, made = make_files(
         wanted,
         site,
-        directory=Path(directories["images"]),
         previous={each.name: each for each in read_artifacts(params["previous"], attempt="read the record of")},
-        progress=progress,
         write=write,
     )
-    files = describe_made(params["extras"], there)
+    files = describe_made(plan["extras"], there)
     versions = read_tools([each for each in wanted if each.file in made], site) if write and made else {}
     return {"changed": bool(made), "files": files, "made": made, "tools": versions}
 

@@ -92,7 +92,7 @@ def make_manifest(top: Path) -> None:
     release = Release("x-1.0", "1.0", 0, origin, str(top / "definitions"), top / "source", images)
     site = Site(release, [], {}, {}, top / "cache", GitSources(str(top)))
     wanted = Wanted("licences", "x", "licence-manifest", SYSTEM, "large", "x86_64", "licences.txt", {})
-    make_files([wanted], site, directory=images, previous={})
+    make_files([wanted], site, previous={})
 
 
 def measure(words: Sequence[str]) -> tuple[float, float, float]:

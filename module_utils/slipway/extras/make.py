@@ -5,10 +5,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from ..errors import SlipwayError, refuse
-from ..progress import Progress
 from ..release.artifact import Artifact
 from ..release.making import Making, open_making, refuse_failed
 from .site import Site, Wanted
@@ -21,12 +19,10 @@ def make_files(
     extras: Sequence[Wanted],
     site: Site,
     *,
-    directory: Path,
     previous: Mapping[str, Artifact],
-    progress: Progress | None = None,
     write: bool = True,
 ) -> tuple[dict[str, Artifact], list[str]]:
-    """Ensure the extra files in ``directory``; return the files, and the names of those made now.
+    """Ensure the extra files beside the deployments; return the files, and the names of those made now.
 
     ``previous`` are the files of an earlier run by their names.
     """
@@ -37,18 +33,18 @@ def make_files(
     ]
     refuse("make", "the extra files", unknown, do_next="Correct the policy and run again. Nothing was made.")
     errors = []
-    with open_making(directory, [each.file for each in extras], previous, do_next=CHANGED, write=write) as making:
+    names = [each.file for each in extras]
+    with open_making(site.release.images, names, previous, do_next=CHANGED, write=write) as making:
         missing = [each for each in extras if write and each.file in making.todo]
-        reporter = progress or Progress(None)
-        reporter.total += len(missing)
+        site.progress.total += len(missing)
         for each in missing:
-            reporter.report(f"making {each.file}")
+            site.progress.report(f"making {each.file}")
             try:
                 _make_file(each, site, making)
             except SlipwayError as error:
                 errors.append(error)
             else:
-                reporter.step(f"{each.file} is made")
+                site.progress.step(f"{each.file} is made")
     refuse_failed("make", "extra files", errors)
     return making.present, making.todo
 

@@ -76,7 +76,7 @@ def built(site, morph):
 
 def make(site, kind, **settings):
     wanted = Wanted("x", "tiny", kind, SYSTEM, "tiny", "x86_64", "x.txt", settings)
-    make_files([wanted], site, directory=site.release.images, previous={})
+    make_files([wanted], site, previous={})
     return (site.release.images / "x.txt").read_text()
 
 

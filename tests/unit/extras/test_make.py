@@ -20,7 +20,7 @@ GPLV3 = [{"names": ["gcc"], "reason": "it is stripped from the system"}]
 
 
 def make(site, entry, **more):
-    present, made = make_files([entry], site, directory=site.release.images, previous=more.pop("previous", {}), **more)
+    present, made = make_files([entry], site, previous=more.pop("previous", {}), **more)
     path = site.release.images / entry.file
     return (path.read_bytes().decode() if path.exists() else None), made, present
 
