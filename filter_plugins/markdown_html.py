@@ -17,8 +17,7 @@ version_added: "0.1.0"
 author: The Slipway developers (@slipway)
 description:
   - Sets notes in Markdown as HTML, as the pages of releases show them. What is HTML in them is shown as text, and
-    no scripts or
-    images come with them.
+    no scripts or images come with them.
   - Needs Python's markdown-it-py beside Ansible.
 options:
   _input:

@@ -17,8 +17,7 @@ version_added: "0.1.0"
 author: The Slipway developers (@slipway)
 description:
   - Sets notes in Markdown as plain text, in lines that a mail can have. Tables become lists, and an address stands
-    behind the
-    words of its link.
+    behind the words of its link.
   - Needs Python's markdown-it-py beside Ansible.
 options:
   _input:

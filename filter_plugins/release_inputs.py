@@ -27,16 +27,12 @@ options:
     description: The release's plan.
     type: dict
     required: true
-  options:
-    description: The options of each architecture's build, as C(release_build_options) has them.
-    type: dict
-    required: true
 """
 
 EXAMPLES = r"""
 - name: Show what the release was made from
   ansible.builtin.debug:
-    msg: "{{ release_records | slipway.release.release_inputs(release_plan, release_build_options) }}"
+    msg: "{{ release_records | slipway.release.release_inputs(release_plan) }}"
 """
 
 RETURN = r"""
@@ -46,9 +42,9 @@ _value:
 """
 
 
-def release_inputs(records: Mapping[str, Any], plan: Mapping[str, Any], options: Mapping[str, Any]) -> str:
+def release_inputs(records: Mapping[str, Any], plan: Mapping[str, Any]) -> str:
     """The text of the file of inputs."""
-    return json.dumps(describe_inputs(plan, records, options), indent=1, ensure_ascii=False) + "\n"
+    return json.dumps(describe_inputs(plan, records), indent=1, ensure_ascii=False) + "\n"
 
 
 class FilterModule:

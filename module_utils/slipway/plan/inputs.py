@@ -17,10 +17,8 @@ MAKERS = ("build-", "deploy-", "extra-", "package")
 SCHEMES = ("http", "https", "git", "ssh")
 
 
-def describe_inputs(
-    plan: Mapping[str, Any], records: Mapping[str, Mapping[str, Any]], options: Mapping[str, Any]
-) -> dict[str, Any]:
-    """The inputs of a release by its plan and records; ``options`` are those of each architecture's build.
+def describe_inputs(plan: Mapping[str, Any], records: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """The inputs of a release by its plan and records.
 
     The same records give the same, whatever this machine has by now.
     """
@@ -32,13 +30,13 @@ def describe_inputs(
             tools.setdefault(tool, set()).add(str(version))
     systems = []
     for system in plan["systems"]:
-        build = (records.get(f"build-{system['name']}") or {}).get("outputs") or {}
-        chosen = options.get(system["architecture"]) or {}
+        build = records.get(f"build-{system['name']}") or {}
+        options = (build.get("inputs") or {}).get("options") or {}
         systems.append(
             {
                 **{name: system[name] for name in ("name", "file", "architecture")},
-                "key": build.get("key"),
-                "options": {str(name): str(value) for name, value in chosen.items()},
+                "key": (build.get("outputs") or {}).get("key"),
+                "options": {str(name): str(value) for name, value in options.items()},
             }
         )
     package = (records.get("package") or {}).get("inputs") or {}

@@ -37,15 +37,19 @@ def test_the_inputs_are_those_on_record_and_name_no_directory_of_this_machine(tm
         **{"definitions": definitions, "systems": [system]},
     }
     records = {
-        "build-base-x86_64": {"outputs": {"key": "k"}, "tools": {"bst": "2.4"}},
+        "build-base-x86_64": {
+            "inputs": {"options": {"arch": "x86_64"}},
+            "outputs": {"key": "k"},
+            "tools": {"bst": "2.4"},
+        },
         "package": {"inputs": {"level": 6}, "outputs": {}, "tools": {"pigz": "2.6"}},
         "tag": {"tools": {"git": "2"}},
     }
-    found = describe_inputs(plan, records, {"x86_64": {"arch": "x86_64"}})
+    found = describe_inputs(plan, records)
     assert found["tools"] == {"bst": ["2.4"], "pigz": ["2.6"]}
     assert found["systems"] == [{**system, "key": "k", "options": {"arch": "x86_64"}}]
     assert found["definitions"]["url"] is None
     for url in ("https://user:secret@git.example.org/x.git", "git@git.example.org:x.git"):
-        told = describe_inputs({**plan, "definitions": {**definitions, "url": url}}, records, {})["definitions"]["url"]
+        told = describe_inputs({**plan, "definitions": {**definitions, "url": url}}, records)["definitions"]["url"]
         assert told is not None
         assert "secret" not in told
