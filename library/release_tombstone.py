@@ -38,6 +38,10 @@ options:
     description: Whether the files leave the public directory. What was removed stays removed.
     type: bool
     default: false
+  sums:
+    description: >-
+      The SHA-256 of the C(SHA256SUMS) that were released. Without it, servers that have different ones are a failure.
+    type: str
   found:
     description: What M(slipway.release.release_withdrawal_info) returned on each server, and what is on record.
     type: list
@@ -89,7 +93,9 @@ from ..module_utils.slipway.undo.withdrawal import Demand, make_tombstone
 def act(params: dict[str, Any], *, write: bool) -> dict[str, Any]:
     names = make_names(params["project"], params["version"])
     made = make_tombstone(
-        Demand(names.project, names.version, names.label, params["reason"], params["by"], params["remove"]),
+        Demand(
+            names.project, names.version, names.label, params["reason"], params["by"], params["remove"], params["sums"]
+        ),
         params["found"],
         gnupghome=Path(params["gnupghome"]),
         fingerprint=params["signing_key"] or None,
@@ -110,6 +116,7 @@ def main() -> None:
             "reason": {"type": "str", "default": ""},
             "by": {"type": "str", "default": ""},
             "remove": {"type": "bool", "default": False},
+            "sums": {"type": "str"},
             "found": {"type": "list", "elements": "dict", "required": True},
         },
     )

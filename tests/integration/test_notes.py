@@ -9,6 +9,7 @@ import email.policy
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -52,6 +53,7 @@ class Site:
     def __init__(self, top: Path, server: Smtpd) -> None:
         self.top, self.state, self.output, self.server = top, top / "state", top / "output", server
         self.release = self.state / "releases/1.1"
+        self.others: dict[str, dict[str, str]] = {}
         self.wiki, self.website = top / "wiki.git", top / "website.git"
         for bare in (self.wiki, self.website):
             git("init", "-q", "--bare", "-b", "main", str(bare), cwd=top)
@@ -123,9 +125,10 @@ class Site:
 
     def run(self, playbook: str, version: str, *words: str, **variables: Any) -> subprocess.CompletedProcess[str]:
         host = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
-        groups = {name: {"hosts": {"here": {}}} for name in ("coordinator", "download_servers")}
+        groups = {"coordinator": {"hosts": {"here": {}}}, "download_servers": {"hosts": {"here": {}, **self.others}}}
         variables = {**self.variables, **variables}
-        inventory = {"all": {"hosts": {"here": host}, "vars": variables, "children": groups}}
+        hosts = {"here": host} | {name: {**host, **said} for name, said in self.others.items()}
+        inventory = {"all": {"hosts": hosts, "vars": variables, "children": groups}}
         (self.top / "hosts.json").write_text(json.dumps(inventory))
         words = ("-i", str(self.top / "hosts.json"), "-e", f"version={version}", *words)
         return subprocess.run(
@@ -287,3 +290,34 @@ def test_a_corrected_draft_corrects_the_notes_and_nothing_else_is_done_again(sit
     assert git("log", "-1", "--format=%s", "main", cwd=site.wiki) == "Correct the release notes of acme-1.1\n"
     assert site.shown("guides/upgrade.mdwn") == later["guides/upgrade.mdwn"]
     assert len(site.server.mails) == 2
+
+
+def test_notes_and_every_server_say_that_a_release_is_withdrawn_also_one_that_has_other_files(site: Site) -> None:
+    other = site.top / "other"
+    shutil.copytree(site.state / "download", other, symlinks=True)
+    with open(other / "public/acme-1.1/SHA256SUMS", "a", encoding="utf-8") as sums:
+        sums.write("\n")
+    site.others = {"there": {f"release_publish_{name}_dir": str(other / name) for name in ("public", "private")}}
+    served = [site.state / "download/public", other / "public"]
+    channels = [f"file://{public}" for public in served]
+    said = site.done("withdraw", "1.1", "-e", "reason=It <eats> data.", release_publish_channels=channels)
+    for words in (
+        "the notes releases/acme-1.1.mdwn in the wiki, which say that it is withdrawn",
+        "the post blog/acme-1.1-genivi.html: write there that the release is withdrawn",
+        "the page index.mdwn, which was moved to this release: see what it names now",
+        "there has other files of it than were released: find out why",
+    ):
+        assert words in " ".join(said.split())
+    notice = (
+        r"# [^\n]* 1\.1\n\n\*\*Withdrawn on [-0-9]{10}\*\* by acme release team: It &lt;eats> data\. Please [^\n]*\n\n"
+    )
+    for name in ("acme-1.1", "acme-1.1-genivi"):
+        assert re.match(notice, site.shown(f"releases/{name}.mdwn"))
+    for public in served:
+        assert (public / "current").resolve().name == "acme-1.0"
+        assert json.loads((public / "acme-1.1.withdrawn.json").read_text())["reason"] == "It <eats> data."
+    assert "* No sound at all." in site.shown("releases/acme-1.1.mdwn")
+    site.others = {}
+    before = site.public()
+    site.done("files", "1.1", "--tags", "notes")
+    assert site.public()["wiki"] == before["wiki"]

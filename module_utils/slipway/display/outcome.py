@@ -120,7 +120,7 @@ class Outcome:
             self.places = [place for place in found if place.endswith(f"/{self.label}/")] or self.places
         elif action == "current_links" or (action == "release_withdrawal" and result.get("moves")):
             self.moves[host] = list(result.get("moves") or [])
-        elif action == "git_files":
+        elif action in ("git_files", "release_notes_withdrawn"):
             self.wiki = self.wiki or str(arguments.get("repository") or "")
         elif action == "announcement_mail":
             self.mail = str(arguments.get("maildir") or arguments.get("host") or "")
@@ -281,7 +281,7 @@ def _tell_moves(moves: Sequence[Mapping[str, Any]]) -> str:
     named = ", ".join(names) if len(names) <= NAMED else f"{names[0]} and {len(names) - 1} more"
     before = {str(move["before"]).partition("/")[0] for move in moves if move.get("before")}
     after = {str(move["after"]).partition("/")[0] for move in moves if move.get("after")}
-    verb = "moved" if before else "made"
+    verb = "removed" if not after else "moved" if before else "made"
     came = f" from {', '.join(sorted(before))}" if before else ""
     return f"{named} {verb}{came}{f' to {min(after)}' if after else ''}"
 

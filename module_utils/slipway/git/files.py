@@ -64,17 +64,20 @@ def edit_file(
     message: str,
     person: Person,
     attempts: int = 5,
+    absent: bool = False,
     write: bool = True,
 ) -> BranchUpdate:
     """Commit what ``edit`` makes of the file at the head of ``branch`` of the remote ``url``, as :func:`edit_branch`.
 
-    ``edit`` decides whether what it sees may still be edited.
+    ``edit`` decides whether what it sees may still be edited. With ``absent`` a file that is not there stays so.
     """
     _check_path(path)
 
     def edit_one(repository: Path, head: str | None) -> Texts:
         if head is None:
             raise _no_branch_error(url, branch, path)
+        if absent and _read_blob(repository, head, path) is None:
+            return {}
         text = _read_text(repository, head, path, on=f"{path} of {redacted(url)}")
         edited = edit(text)
         return {path: (text, edited)} if edited != text else {}

@@ -13,6 +13,7 @@ from typing import Any
 
 from .. import openpgp
 from ..errors import SlipwayError, name_refusals
+from ..escape import escape_line
 from ..files import hash_file, make_directory, make_scratch, sync_directory, write_atomic
 from ..publish.directory import SUMS, lock_directory
 from ..publish.links import LinkChange, withdraw_links
@@ -37,7 +38,10 @@ OTHER = "Nothing was changed. Find out which of them was released, before one of
 
 @dataclass(frozen=True)
 class Demand:
-    """What is to be withdrawn, why, and by whom; without a reason what stands is kept."""
+    """What is to be withdrawn, why, and by whom; without a reason what stands is kept.
+
+    ``sums`` is the SHA-256 of the SHA256SUMS that were released, if that is on record.
+    """
 
     project: str
     version: str
@@ -45,6 +49,7 @@ class Demand:
     reason: str = ""
     by: str = ""
     remove: bool = False
+    sums: str | None = None
 
 
 @dataclass(frozen=True)
@@ -100,14 +105,15 @@ def make_tombstone(
     ``check`` signs nothing.
     """
     servers = list(found)
-    facts = _agree(demand, [each["facts"] for each in servers if each.get("facts")])
+    found_facts = [each["facts"] for each in servers if each.get("facts")]
+    facts = _agree(demand, found_facts)
     standing = [
         Signed(parsed, each["tombstone"], each.get("signature"))
         for each in servers
         if each.get("tombstone") and (parsed := parse_tombstone(each["tombstone"], demand.label)) is not None
     ]
     before = standing[0].tombstone if standing else None
-    if before is None and not facts:
+    if before is None and not found_facts:
         raise SlipwayError(
             "withdraw",
             demand.label,
@@ -119,7 +125,7 @@ def make_tombstone(
         demand.version,
         demand.label,
         withdrawn=before.withdrawn if before else format_moment(now),
-        by=" ".join(demand.by.split()) or (before.by if before else f"{demand.project} release team"),
+        by=escape_line(demand.by) or (before.by if before else f"{demand.project} release team"),
         reason=read_reason(demand.reason) if demand.reason.strip() or before is None else before.reason,
         files=REMOVED if demand.remove or (before and before.files == REMOVED) else KEPT,
     )
@@ -142,7 +148,9 @@ def make_tombstone(
 
 
 def _agree(demand: Demand, facts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """What all servers say of the release; that they have different ones is a failure."""
+    """What all servers say of the release; different ones are a failure, unless it is known which count."""
+    if demand.sums:
+        facts = [{"sums": demand.sums}, *(each for each in facts if each["sums"] in (demand.sums, None))]
     sums = sorted({each["sums"] for each in facts if each["sums"]})
     if len(sums) > 1:
         raise SlipwayError(

@@ -175,6 +175,11 @@ def test_what_is_nowhere_or_not_the_same_everywhere_is_refused(tmp_path: Path, s
     found += [inspect_withdrawal(tmp_path / name, "baserock", "baserock-26.47") for name in ("one", "two")]
     with pytest.raises(SlipwayError, match="servers have different files of it"):
         make_tombstone(demand, found, gnupghome=signer, now=NOW)
+    released_sums = found[2]["facts"]["sums"]
+    known = make_tombstone(replace(demand, sums=released_sums), found, gnupghome=signer, now=NOW, check=True)
+    assert known.tombstone.sums == released_sums
+    with pytest.raises(SlipwayError, match="it is not public on any server"):
+        make_tombstone(replace(demand, sums=released_sums), found[:1], gnupghome=signer, now=NOW)
     made = make_tombstone(demand, found[:2], gnupghome=signer, now=NOW, check=True)
     assert (made.tombstone.by, made.signature) == ("baserock release team", None)
 
