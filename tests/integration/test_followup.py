@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
-from .conftest import Site, git
+from .conftest import ROOT, Site, git
 
 IDENTITY = ("-c", "user.name=Sam", "-c", "user.email=sam@example.org")
 
@@ -56,4 +59,26 @@ def test_what_waited_is_merged_once_and_the_next_version_begins(released: Site, 
     head = git("rev-parse", "refs/heads/master", cwd=site.definitions)
     again = site.play("playbooks/followup.yml", **asked)
     assert again.status == 0, again.text
+    assert "there is no branch of the held change sam/readme" in " ".join(again.text.split())
     assert git("rev-parse", "refs/heads/master", cwd=site.definitions) == head
+
+
+def test_a_host_that_is_lost_keeps_no_other_from_its_upgrade_and_is_told(tmp_path: Path) -> None:
+    local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+    lost = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1}
+    hosts = {"a-lost": lost, "b-here": {**local, "build_host_user": ""}}
+    groups = {"coordinator": {"hosts": {"boss": local}}, "build_hosts": {"hosts": hosts}}
+    (tmp_path / "hosts.json").write_text(json.dumps({"all": {"children": groups}}))
+    became = "{{ groups.build_hosts | map('extract', hostvars, 'build_host_upgraded') }}"
+    write = {"copy": {"dest": str(tmp_path / "became"), "content": became}}
+    plays = [
+        {"import_playbook": str(ROOT / "playbooks/followup_hosts.yml")},
+        {"hosts": "boss", "gather_facts": False, "tasks": [write]},
+    ]
+    (tmp_path / "play.yml").write_text(json.dumps(plays))
+    words = [Path(sys.executable).parent / "ansible-playbook", "-i", tmp_path / "hosts.json", tmp_path / "play.yml"]
+    ran = subprocess.run(words, cwd=ROOT, env={**os.environ}, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    first, second = json.loads((tmp_path / "became").read_text())
+    assert first["fault"].startswith("the build host a-lost is not upgraded: it does not answer: ")
+    assert (first["state"], second["state"], second["fault"]) == ("lost", "reminded", "")
