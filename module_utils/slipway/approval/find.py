@@ -64,6 +64,7 @@ def find_approvals(
         given, fault = _judge(url, name, commit=commit, rule=rule, signers=signers, now=now, timeout=timeout)
         if given is not None:
             fault = _find_person_fault(given, rule, releaser=releaser, own_keys=own_keys)
+            fault = fault or _find_second_key(given, rule, found.given)
         if given is None or fault is not None:
             found.refused.append(f"the approval {escape_line(name)} does not count: {fault}")
         elif given["name"] not in {each["name"] for each in found.given}:
@@ -114,6 +115,17 @@ def _find_person_fault(
     who = {signer.name, *signer.accounts} & {*releaser}
     if rule.not_by_releaser and who:
         return f"{signer.name} releases it (as {', '.join(sorted(who))}), and somebody else must approve"
+    return None
+
+
+def _find_second_key(given: dict[str, Any], rule: Approval, before: Collection[dict[str, Any]]) -> str | None:
+    """Why it counts not once more, if the same person approved with another key."""
+    by_name = {each.name: each for each in rule.signers}
+    signer = by_name[given["name"]]
+    for each in before:
+        other = by_name[each["name"]]
+        if other != signer and rule.find_person(other) == rule.find_person(signer):
+            return f"{signer.name} and {other.name} have an account in common, and so are one person"
     return None
 
 

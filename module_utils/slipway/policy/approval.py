@@ -39,6 +39,14 @@ class Approval:
     days: int = 7
     before: str = "begin"
 
+    def find_person(self, signer: Signer) -> str:
+        """The name of the first signer with an account of this one's: whoever has two keys is one person."""
+        return next((each.name for each in self.signers if {*each.accounts} & {*signer.accounts}), signer.name)
+
+    def count_people(self) -> int:
+        """How many people the signers are."""
+        return len({self.find_person(each) for each in self.signers})
+
 
 def read_approval(value: object, where: str) -> tuple[Approval, list[str]]:
     """What is asked for, and the faults; ``None`` and an empty mapping ask for nothing."""
@@ -59,9 +67,11 @@ def read_approval(value: object, where: str) -> tuple[Approval, list[str]]:
     before = value.get("before", "begin")
     if before not in POINTS:
         faults.append(f"{where}.before: it is {show(before)}, not {' or '.join(POINTS)}")
-    if needed is not None and not faults and needed > len(signers):
-        faults.append(f"{where}.needed: {needed} must approve, and there are only {len(signers)} signers")
-    return Approval(needed or 0, tuple(signers), own is True, days, str(before)), faults
+    approval = Approval(needed or 0, tuple(signers), own is True, days, str(before))
+    if needed is not None and not faults and needed > (people := approval.count_people()):
+        who = "" if people == len(signers) else f", who are {people} by their accounts"
+        faults.append(f"{where}.needed: {needed} must approve, and there are only {len(signers)} signers{who}")
+    return approval, faults
 
 
 def _read_days(value: object, where: str) -> tuple[int, list[str]]:

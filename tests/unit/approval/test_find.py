@@ -122,6 +122,22 @@ def test_two_tags_of_one_are_one_approval(people: People, repository: Repository
     )
 
 
+def test_two_keys_of_one_person_are_one_approval(people: People, repository: Repository) -> None:
+    policy = people.policy(needed=2)
+    policy["signers"][1]["accounts"] = ["anne1", "anne2"]  # Anne's other key
+    rule, faults = read_approval(policy, "approval")
+    assert faults == []
+    repository.tag(f"approve/{LABEL}/a", people.keyring, people.anne)
+    repository.tag(f"approve/{LABEL}/b", people.keyring, people.ben)
+    found = find(repository, rule)
+    assert [each["name"] for each in found.given] == ["anne"]
+    assert found.refused == [
+        f"the approval approve/{LABEL}/b does not count: ben and anne have an account in common, and so are one person"
+    ]
+    _, faults = read_approval({**policy, "needed": 5}, "approval")
+    assert faults == ["approval.needed: 5 must approve, and there are only 5 signers, who are 4 by their accounts"]
+
+
 def test_an_approval_counts_for_its_own_label_and_days(people: People, repository: Repository) -> None:
     repository.tag(f"approve/{LABEL}/a", people.keyring, people.anne)
     rule = people.rule(valid={"days": 3})
