@@ -101,6 +101,7 @@ moved:
     For each repository its C(repository) and C(branch), the C(paths) that were moved, or would be, the C(lines) that
     changed with C(path), C(line), C(before) and C(after), the branch's C(head) afterwards, and the C(findings) with
     C(path), C(line) and C(text), and their number in all, C(total). At most 100 lines and findings are listed.
+    C(idle) are patterns of O(rules) that match no page.
   returned: success
   type: list
   elements: dict
@@ -153,6 +154,7 @@ def act(wanted: dict[str, Any], *, write: bool) -> dict[str, Any]:
             "lines": list_changed_lines(each.changed),
             "findings": each.findings,
             "total": each.total,
+            "idle": each.idle,
         }
         for each in moved
     ]

@@ -272,6 +272,7 @@ def _format_pages(records: Mapping[str, Record]) -> str:
         ]
         more = int(place.get("total") or 0) - len(place.get("findings") or [])
         rows += [(where, "", f"{count(more, 'more line')} not moved")] if more > 0 else []
+        rows += [(where, _code(each), "no page is called so") for each in place.get("idle") or []]
     return _format_table("Pages that named the release before", ("repository", "page", ""), rows)
 
 

@@ -62,6 +62,8 @@ class Moved:
     changed: Texts
     findings: list[Finding] = field(default_factory=list)
     total: int = 0
+    #: Patterns of rules that no page matches.
+    idle: list[str] = field(default_factory=list)
 
 
 def fill_rules(
@@ -127,7 +129,15 @@ def move_pages(
             repository, branch, edit=pages.edit, message=message, person=person, attempts=attempts, write=write
         )
         moved.append(
-            Moved(repository, branch, update.head, update.changed, pages.findings[:MOST_FINDINGS], len(pages.findings))
+            Moved(
+                repository,
+                branch,
+                update.head,
+                update.changed,
+                pages.findings[:MOST_FINDINGS],
+                len(pages.findings),
+                pages.idle,
+            )
         )
     return moved
 
@@ -155,6 +165,7 @@ class _Pages:
         looked_for = [[*(old for old, _new in rule.replace), *rule.mentions] for rule in rules]
         self.words = list(dict.fromkeys(word for words in looked_for for word in words))
         self.findings: list[Finding] = []
+        self.idle: list[str] = []
 
     def edit(self, repository: Path, head: str | None) -> dict[str, tuple[str, str]]:
         """What the rules change at this head; findings are those of what it is afterwards."""
@@ -166,6 +177,7 @@ class _Pages:
                 "there is no such branch",
                 do_next="Correct the rule's branch and run again.",
             )
+        self.idle = self._find_idle(repository, head)
         changed: dict[str, tuple[str, str]] = {}
         for path, before in self._read(repository, head):
             after = before
@@ -186,6 +198,13 @@ class _Pages:
             for number, line in enumerate(text.splitlines(), 1)
             if any(mention.search(line) for mention in mentions)
         ]
+
+    def _find_idle(self, repository: Path, head: str) -> list[str]:
+        """Patterns for which there is no page: it is gone, or was never called so."""
+        done = run_git(*("ls-tree", "-r", "-z", "--name-only", head), attempt="list", on=self.on, repository=repository)
+        paths = [path.split("/") for path in os.fsdecode(done.raw).split("\0") if path]
+        patterns = dict.fromkeys(each for rule in self.rules for each in rule.paths)
+        return [each for each in patterns if not any(_matches(path, each.split("/")) for path in paths)]
 
     def _read(self, repository: Path, head: str) -> list[tuple[str, str]]:
         """The texts that hold a word that is looked for, by path."""

@@ -89,6 +89,13 @@ def test_what_no_rule_moves_is_found(wiki: Path) -> None:
     assert move(wiki, **{"except": ["*.html", "index*"]}).findings == []
 
 
+def test_a_pattern_for_which_there_is_no_page_is_told(wiki: Path) -> None:
+    assert move(wiki, paths=["index.mdwn", "gone/{version}.mdwn", "guide/**", "**/er.*"]).idle == [
+        "gone/1.3.mdwn",
+        "guide/**",
+    ]
+
+
 def test_a_rule_of_a_product_moves_from_its_own_release_before_and_only_if_it_takes_part(wiki: Path) -> None:
     moved = move(wiki, product="demo")
     assert list(moved.changed) == ["index.mdwn"]
