@@ -9,25 +9,22 @@ import posixpath
 import re
 import shutil
 import tarfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import IO, TypeAlias, cast
+from typing import IO, cast
 
 from ..difference.partitions import list_partitions
 from ..errors import SlipwayError
 from ..files import copy_hashed
 from ..image.job import program_path
+from ..image.paths import Paths, find_files
 from ..process import run
 from ..tar import normalise_path
 
 #: Where the magic numbers of file systems are, and what they are.
 EXT, BTRFS = (1080, b"\x53\xef"), (65600, b"_BHRfS_M")
-#: How many links may lead to a file.
-MOST_LINKS = 8
 DO_NEXT = "Set the paths of the kernel in the policy (paths), or correct the system, and run again."
-#: Every path of a tree, and where it leads to if it is a link.
-Paths: TypeAlias = Mapping[str, "str | None"]
 
 
 def take_kernel(source: Path, target: Path, *, kind: str, patterns: Sequence[str], name: str) -> str:
@@ -42,7 +39,7 @@ def take_kernel(source: Path, target: Path, *, kind: str, patterns: Sequence[str
 def choose_path(paths: Paths, patterns: Sequence[str], *, name: str, where: str) -> str:
     """The file that the first pattern matches that matches one; links within the tree are followed."""
     for pattern in patterns:
-        matching = {each: _follow(paths, each) for each in paths if _matches(each, pattern)}
+        matching = find_files(paths, pattern)
         real = {path for path in matching.values() if path is not None}
         if len(real) > 1:
             listed = ", ".join(sorted(matching))
@@ -56,23 +53,6 @@ def choose_path(paths: Paths, patterns: Sequence[str], *, name: str, where: str)
 
 def _failure(name: str, came_back: str) -> SlipwayError:
     return SlipwayError("take the kernel out of", name, came_back, do_next=DO_NEXT)
-
-
-def _matches(path: str, pattern: str) -> bool:
-    parts, wanted = path.split("/"), pattern.split("/")
-    return len(parts) == len(wanted) and all(map(fnmatchcase, parts, wanted))
-
-
-def _follow(paths: Paths, path: str) -> str | None:
-    for _unused in range(MOST_LINKS):
-        if path not in paths:
-            return None
-        link = paths[path]
-        if link is None:
-            return path
-        joined = link.lstrip("/") if link.startswith("/") else posixpath.join(posixpath.dirname(path), link)
-        path = posixpath.normpath(joined)
-    return None
 
 
 def _take_from_tar(source: Path, target: Path, patterns: Sequence[str], name: str) -> str:

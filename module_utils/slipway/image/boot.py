@@ -9,12 +9,12 @@ import shutil
 import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from pathlib import Path
 
 from ..errors import SlipwayError
 from ..tar import normalise_path
 from .job import MIB, Job
+from .paths import find_files, follow_links
 
 #: Where a kernel is looked for: the first pattern that something is like decides, and must be like one file.
 KERNELS = ("boot/vmlinuz", "boot/zImage", "boot/Image", "boot/vmlinuz-*", "boot/zImage-*", "usr/lib/modules/*/vmlinuz")
@@ -98,44 +98,22 @@ def _find_file(
     job: Job, members: Mapping[str, tarfile.TarInfo], *, key: str, patterns: tuple[str, ...], what: str
 ) -> str | None:
     """The path of a file of a tree: the one that the settings name, or the only one that is called so."""
+    paths = {
+        name: info.linkname if info.issym() else None for name, info in members.items() if info.isreg() or info.issym()
+    }
     if key in job.settings:
-        name = normalise_path(job.settings[key].lstrip("/")) or ""
-        found = _follow(members, name)
+        found = follow_links(paths, normalise_path(job.settings[key].lstrip("/")) or "")
         if found is None:
             raise _refuse_missing(job, f"it has no file {job.settings[key]}, which {key} names")
         return found
     for pattern in patterns:
         # A short name is often a link to the long one.
-        files = {_follow(members, name) for name in members if fnmatchcase(name, pattern)} - {None}
+        files = {file for file in find_files(paths, pattern).values() if file is not None}
         if len(files) > 1:
-            listed = ", ".join(sorted(each for each in files if each))
-            raise _refuse_missing(job, f"it has more than one {what} ({listed}): name one by {key}")
+            raise _refuse_missing(job, f"it has more than one {what} ({', '.join(sorted(files))}): name one by {key}")
         if files:
             return files.pop()
     return None
-
-
-def _follow(members: Mapping[str, tarfile.TarInfo], name: str) -> str | None:
-    """The regular file that ``name`` is, or that it is a link to."""
-    for _unused in range(8):
-        info = members.get(name)
-        if info is None or info.isreg():
-            return name if info else None
-        if not info.issym():
-            return None
-        parent = "" if info.linkname.startswith("/") else name.rpartition("/")[0]
-        name = _resolve(f"{parent}/{info.linkname}")
-    return None
-
-
-def _resolve(path: str) -> str:
-    parts: list[str] = []
-    for part in path.split("/"):
-        if part == ".." and parts:
-            parts.pop()
-        elif part not in ("", ".", ".."):
-            parts.append(part)
-    return "/".join(parts)
 
 
 def _check_kernel(job: Job, name: str, file: Path) -> None:
