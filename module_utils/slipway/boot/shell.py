@@ -22,9 +22,10 @@ ASK_AGAIN, ASK_LONGEST = 2.0, 30.0
 LONGEST_COMMAND = 2000
 #: Less urgent words of the kernel would get between what commands say.
 QUIET = "echo 1 2>/dev/null >/proc/sys/kernel/printk"
+PANIC = re.compile(r"Kernel panic - not syncing: ([^\n]*)\n")
 #: What ends a boot for good, with what it means.
 FATAL = (
-    (re.compile(r"Kernel panic - not syncing: ([^\n]*)\n"), "the kernel panicked: {}"),
+    (PANIC, "the kernel panicked: {}"),
     (re.compile(r"BdsDxe: No bootable option or device was found"), "the firmware found nothing that it can boot"),
     (
         re.compile(r"^initramfs: ([^\n]*)\ninitramfs: this is a shell", re.MULTILINE),
@@ -144,6 +145,11 @@ def _explain_silence(text: str) -> str:
     return f"it hangs in the firmware or the boot loader; the last was {_quote_last(text)}"
 
 
+def _find_panic(text: str) -> str:
+    found = PANIC.search(text)
+    return f", and the kernel panicked: {_shorten(found[1])}" if found else ""
+
+
 def _quote_last(text: str) -> str:
     lines = [line for line in text.split("\n") if line.strip()]
     return repr(_shorten(lines[-1])) if lines else "nothing"
@@ -170,7 +176,8 @@ class Shell:
             if self._wait(ready, ASK_AGAIN, "look for a shell") is not None:
                 return
         raise BootFailedError(
-            f"no shell answered on its console within {limit:.0f} s; the last was {_quote_last(self._console.text)}"
+            f"no shell answered on its console within {limit:.0f} s; the last was "
+            f"{_quote_last(self._console.text)}{_find_panic(self._console.text)}"
         )
 
     def run(self, command: str, limit: float) -> Answer:
@@ -184,7 +191,8 @@ class Shell:
         )
         found = self._wait(around, limit, f"run {command!r}")
         if found is None:
-            raise BootFailedError(f"the command {command!r} did not end within {limit:.0f} s")
+            panic = _find_panic(self._console.text)
+            raise BootFailedError(f"the command {command!r} did not end within {limit:.0f} s{panic}")
         return Answer(found["said"].rstrip("\n"), int(found["status"]))
 
     def type(self, command: str) -> None:

@@ -113,6 +113,14 @@ def test_a_line_that_begins_like_a_prompt_is_none():
         assert await_report(console, 20) == Report("tiny", "1.0", ())
 
 
+def test_a_panic_of_a_system_that_was_up_is_told_with_the_command_that_got_no_answer():
+    said = "read a; echo 'Kernel panic - not syncing: sysrq'; sleep 9"
+    opened = open_console(["sh", "-c", said], log=Log(), on="tiny")
+    with opened as console, pytest.raises(BootFailedError) as caught:
+        Shell(console).run("uname", 1)
+    assert str(caught.value) == "the command 'uname' did not end within 1 s, and the kernel panicked: sysrq"
+
+
 def test_printing_without_end_is_ended_and_the_log_keeps_beginning_and_end(
     start_sector, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
