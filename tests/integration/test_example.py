@@ -32,8 +32,9 @@ def architectures() -> list[str]:
     return ["x86_64", "x86_32", *(["armv7lhf"] if offers else [])]
 
 
-def make_release(state: Path, version: str, **variables: object) -> str:
-    arguments = [f"ARGS=-e '{json.dumps(variables)}'"] if variables else []
+def make_release(state: Path, version: str, *, tags: str = "", **variables: object) -> str:
+    words = [*([f"--tags {tags}"] if tags else []), *([f"-e '{json.dumps(variables)}'"] if variables else [])]
+    arguments = [f"ARGS={' '.join(words)}"] if words else []
     done = subprocess.run(
         ["make", "release", f"VERSION={version}", *arguments],
         cwd=ROOT, env={**USERS, "SLIPWAY_STATE": str(state)}, stdin=subprocess.DEVNULL,
@@ -99,6 +100,12 @@ def test_a_log_of_it_is_short_and_says_how_far_it_is_and_what_came_of_it(release
     assert "  next    make release VERSION=26.48" in lines
     for log, words in (("build", "is built"), ("package", "compressing"), ("publish-" + LABEL, "is public, hashing")):
         assert words in (state / f"releases/26.47/logs/{log}.log").read_text()
+
+
+def test_one_stage_alone_is_done_again_and_changes_nothing(released: tuple[Path, str]):
+    text = make_release(released[0], "26.47", tags="publish")
+    assert re.search(r"^ *3/3 +publish +unchanged", text, re.MULTILINE)
+    assert "  changed nothing" in text
 
 
 def test_another_cold_release_gives_the_same_checksums(released: tuple[Path, str], tmp_path: Path):

@@ -23,6 +23,11 @@ LONGEST_COMMAND = 2000
 #: Less urgent words of the kernel would get between what commands say.
 QUIET = "echo 1 2>/dev/null >/proc/sys/kernel/printk"
 PANIC = re.compile(r"Kernel panic - not syncing: ([^\n]*)\n")
+#: What a boot loader says of what it could not start, perhaps long before it gives up.
+TRIED = re.compile(
+    r"^(?:Skipping [^\n]* for failure [^\n]*|Error loading [^\n]*|error: [^\n]*|BdsDxe: failed to [^\n]*)", re.MULTILINE
+)
+AT_PROMPT = "it stopped at the prompt of the boot loader"
 #: What ends a boot for good, with what it means.
 FATAL = (
     (PANIC, "the kernel panicked: {}"),
@@ -35,18 +40,20 @@ FATAL = (
     (re.compile(r"^\(initramfs\) \Z", re.MULTILINE), "it stopped in an emergency shell"),
     (
         re.compile(r"^([^\n]+)\n\s*^(?:(?:grub rescue|grub|Shell)> ?|=> ?)\Z", re.MULTILINE),
-        "it stopped at the prompt of the boot loader, after {!r}",
+        f"{AT_PROMPT}, after {{!r}}",
     ),
     # With a line before it that says what is wrong, since it may also ask for some seconds before it goes on.
     (
         re.compile(r"^([^\n]*(?:failed: |No DEFAULT)[^\n]*)\n\s*^boot: ?\Z", re.MULTILINE),
-        "it stopped at the prompt of the boot loader, after {!r}",
+        f"{AT_PROMPT}, after {{!r}}",
     ),
 )
 #: Seconds for which nothing follows what looks like a prompt, if it is one and not the beginning of a line.
 PROMPT_LASTS = 5.0
 #: Anything that is said, of which nothing is taken away.
 MORE = re.compile(r"(?=\S)")
+#: Blanks, and what is no text in UTF-8 as firmware draws with it.
+DRAWN = re.compile(r"[\s\ufffd\u2500-\u259f]+")
 #: How far a boot came.
 KERNEL_RUNS = re.compile(r"^\[ *\d+\.\d{6}\]|Linux version \d|Booting Linux on physical CPU", re.MULTILINE)
 INIT_RUNS = re.compile(r"Run \S+ as init process|systemd\[1\]|Freeing unused kernel")
@@ -105,7 +112,7 @@ def await_report(console: Console, limit: float) -> Report:
     if found is None:
         raise BootFailedError(f"there was no report within {limit:.0f} s: {_explain_silence(console.text)}")
     if found["fatal"] is not None:
-        raise BootFailedError(_explain_fatal(found["fatal"]))
+        raise BootFailedError(_explain_fatal(found["fatal"], found.string))
     failed = () if found["failed"] == "none" else tuple(found["failed"].split(","))
     return Report(found["id"], found["version"], failed)
 
@@ -115,8 +122,10 @@ def _is_prompt(found: re.Match[str], console: Console) -> bool:
     return found["fatal"] is not None and not console.text and not found["fatal"].endswith("\n")
 
 
-def _explain_fatal(text: str) -> str:
-    return _find_fatal(text) or text
+def _explain_fatal(text: str, whole: str) -> str:
+    said = _find_fatal(text) or text
+    tried = TRIED.findall(whole)
+    return f"{said}, and {_shorten(tried[-1])!r}" if tried and AT_PROMPT in said else said
 
 
 def _find_fatal(text: str) -> str:
@@ -151,12 +160,13 @@ def _find_panic(text: str) -> str:
 
 
 def _quote_last(text: str) -> str:
-    lines = [line for line in text.split("\n") if line.strip()]
+    lines = [line for line in text.split("\n") if _shorten(line)]
     return repr(_shorten(lines[-1])) if lines else "nothing"
 
 
 def _shorten(line: str) -> str:
-    return line.strip()[-160:]
+    """Its end, without what draws boxes around menus."""
+    return DRAWN.sub(" ", line).strip()[-160:].lstrip()
 
 
 class Shell:

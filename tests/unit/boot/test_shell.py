@@ -73,11 +73,12 @@ def test_what_reports_another_version_or_another_system_is_not_what_was_expected
     [
         ("", HALT, "there was no report within 2 s: it said nothing at all on its serial console"),
         ("GRUB loading.\r\n", HALT, "it hangs in the firmware or the boot loader; the last was 'GRUB loading.'"),
+        ("\u2500\u2500 Boot in  1 s. \u2500\r\n\u2500\u2500\r\n", HALT, "the last was 'Boot in 1 s.'"),
         ("[    0.000000] Linux version 6\r\n", HALT, "the kernel runs, but has started no program"),
         ("[    0.1] Run /init as init process\r\n", HALT, "the kernel started its first program, which did not get"),
         ("bye\r\n", RESET, "it restarted or went off before it reported; the last that it said was 'bye'"),
         ("BdsDxe: No bootable option or device was found.\r\n", HALT, "the firmware found nothing that it can boot"),
-        ("error: no such disk\r\ngrub rescue> ", HALT, "the prompt of the boot loader, after 'error: no such disk'"),
+        ("error: no disk\r\nEntering rescue mode...\r\ngrub rescue> ", HALT, "mode...', and 'error: no disk'"),
         ("Wrong Image\r\n\r\n=> ", HALT, "it stopped at the prompt of the boot loader, after 'Wrong Image'"),
         ("linux... failed: Gone\r\nboot: ", HALT, "at the prompt of the boot loader, after 'linux... failed: Gone'"),
         ("initramfs: no disk\r\ninitramfs: this is a shell", HALT, "its initramfs stopped in a shell: no disk"),
@@ -87,6 +88,7 @@ def test_what_reports_another_version_or_another_system_is_not_what_was_expected
     ids=[
         "nothing",
         "loader",
+        "menu",
         "kernel",
         "init",
         "reset",
