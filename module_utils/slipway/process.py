@@ -203,9 +203,9 @@ def run(
     return done
 
 
-def read_version(*command: str, env: Mapping[str, str] | None = None) -> str:
+def read_version(*command: str, env: Mapping[str, str] | None = None, ok_codes: Sequence[int] = (0,)) -> str:
     """What a program says of its version, in its first line."""
-    done = run(command, attempt="ask for the version of", on=command[0], env=env, timeout=60)
+    done = run(command, attempt="ask for the version of", on=command[0], env=env, timeout=60, ok_codes=ok_codes)
     return (done.stdout.strip() or done.stderr.strip()).split("\n", 1)[0]
 
 

@@ -128,7 +128,10 @@ def deploy_files(
 def read_tool_versions(deployments: Iterable[Deployment]) -> dict[str, str]:
     """The versions of the programs that the types of ``deployments`` are made with."""
     programs = list_programs(deployments)
-    return {each.name: read_version(each.name, each.asked, env={"PATH": program_path()}) for each in programs}
+    return {
+        each.name: read_version(each.name, each.asked, env={"PATH": program_path()}, ok_codes=each.statuses)
+        for each in programs
+    }
 
 
 def list_programs(deployments: Iterable[Deployment]) -> list[Program]:

@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import io
 import os
+import re
 import stat
 import tarfile
 from pathlib import Path
@@ -20,6 +21,7 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway.image.depl
     find_faults,
     read_tool_versions,
 )
+from ansible_collections.slipway.release.plugins.module_utils.slipway.image.writers import WRITERS
 from ansible_collections.slipway.release.plugins.module_utils.slipway.progress import Progress
 from ansible_collections.slipway.release.plugins.module_utils.slipway.release.artifact import Artifact
 from trees import EPOCH, SYSTEM, content, entry, write_tree
@@ -275,6 +277,9 @@ def test_the_tools_of_each_type_tell_their_versions() -> None:
     assert list(found) == ["bsdtar", "genimage", "mke2fs"]
     assert found["bsdtar"].startswith("bsdtar 3")
     assert found["mke2fs"].startswith("mke2fs 1")
+    every = read_tool_versions([plan(kind, kind, settings={"BOOT": "both"}) for kind in WRITERS])
+    assert [name for name, version in every.items() if not re.search("[0-9]", version)] == []
+    assert {"mkfs.erofs", "mksquashfs", "qemu-img", "syslinux"} <= every.keys()
 
 
 def test_a_full_disk_is_told(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
