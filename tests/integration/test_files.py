@@ -165,6 +165,7 @@ def test_other_bytes_under_the_same_version_are_named_and_the_next_version_tells
     os.mkfifo(site.output / "pipe.raw")
     (site.output / "out").symlink_to("/etc/passwd")
     site.put("a b.raw", b"x")
+    assert "limits a release of what definitions say" in site.fails("1.1", "-e", "products=acme")
     said = site.fails("1.1", "--tags", "preflight")
     assert f"Could not plan acme-1.1 from the files in {site.output}: 3 faults. Nothing was changed." in said
     for fault in (

@@ -219,7 +219,8 @@ def _tell(outcome: Outcome, run: Run) -> str:
     if "announcement" in outcome.records:
         return f"{subject} is released."
     done = outcome.list_done()
-    return f"{subject} is {'public, and not yet announced' if public else 'not yet public'}: {', '.join(done)} done."
+    state = f"{subject} is {'public, and not yet announced' if public else 'not yet public'}"
+    return f"{state}: {', '.join(done)} done." if done else f"{state}."
 
 
 def _list_rows(outcome: Outcome, run: Run) -> list[tuple[str, str]]:
