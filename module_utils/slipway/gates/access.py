@@ -97,7 +97,9 @@ def try_mail(relay: Relay, *, sender: str, recipients: Sequence[str]) -> Report:
         if reason.startswith("4"):
             found.warnings.append(f"{told}; that may pass")
         else:
-            found.findings.append(f"{told}: correct release_announce_recipients, or ask that server's administrator")
+            found.findings.append(
+                f"{told}: correct the address, in release_announce_recipients or the lists of release_policy"
+            )
     return found
 
 

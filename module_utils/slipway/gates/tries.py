@@ -40,7 +40,8 @@ def list_tries(wanted: Mapping[str, Any]) -> Tries:
         if each["branch"]:
             words = f"a commit to {each['branch']} of the {each['name']} at {redacted(each['url'])}"
             tries[words] = partial(try_branch, each["url"], each["branch"], _make_annotation(plan, wanted["tag"]))
-    for each in wanted["relays"] if "announcement" not in done else []:
+    # Of a public release each list that can be told is told, and the others are named then.
+    for each in [] if {"publication", "announcement"} & {*done} else wanted["relays"]:
         reached: dict[str, Any] = {name: each[name] or None for name in REACHED}
         relay = Relay(**reached)
         sender, *recipients = [parseaddr(text)[1] for text in (each["sender"], *each["recipients"])]

@@ -20,6 +20,7 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway.gates.acce
     try_mail,
 )
 from ansible_collections.slipway.release.plugins.module_utils.slipway.gates.preflight import Report
+from ansible_collections.slipway.release.plugins.module_utils.slipway.gates.tries import list_tries
 from ansible_collections.slipway.release.plugins.module_utils.slipway.git.remote import Annotation, Person
 from ansible_collections.slipway.release.plugins.module_utils.slipway.publish.relay import Relay
 from publishing import run_module
@@ -266,3 +267,11 @@ def test_the_module_tries_what_is_still_to_do_and_in_check_mode_only_lists_it(se
         assert run_module("release_preflight", done)["would_try"] == []
         assert run_module("release_preflight", {**asked, "try_access": False})["would_try"] == []
     assert server.refs() == {"refs/heads/main": server.commit}
+
+
+def test_a_server_that_takes_no_mail_does_not_keep_a_public_release_from_going_on() -> None:
+    relay = {"host": "127.0.0.1", "port": 1, "sender": "a@b.c", "recipients": ["d@e.f"]}
+    relay |= {"tls": "none", "user": "", "password": "", "ca_path": ""}
+    wanted = {"plan": {"definitions": None}, "tag": {"name": "x"}, "repositories": [], "relays": [relay]}
+    assert len(list_tries({**wanted, "records": ["package"]})) == 1
+    assert list_tries({**wanted, "records": ["package", "publication"]}) == {}
