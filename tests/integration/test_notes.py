@@ -183,6 +183,16 @@ def test_what_drafts_lack_is_told_before_anything_begins(site: Site) -> None:
     site.commit(site.wiki, DRAFTS)
 
 
+def test_a_template_that_does_not_render_is_told_before_anything_begins(site: Site) -> None:
+    template = site.top / "product.mdwn.j2"
+    template.write_text("# {{ notes.title }} {{ nothing }}")
+    genivi = site.variables["release_policy"]["products"]["genivi"]
+    policy = {"products": {"genivi": {**genivi, "notes": {"template": str(template)}}}}
+    said = site.fails("1.1", "--tags", "preflight", release_policy=policy)
+    assert f"the templates of the notes ({template}) cannot be used: 'nothing' is undefined" in said
+    assert not (site.release / "records").exists()
+
+
 def test_a_preview_shows_all_of_it_and_changes_nothing_public(site: Site) -> None:
     before, mails = site.public(), len(site.server.mails)
     said = site.done("preview", "1.1")

@@ -235,6 +235,7 @@ def test_the_module_tries_what_is_still_to_do_and_in_check_mode_only_lists_it(se
         **server.plan(),
         **{"project": "baserock", "version": "26.47", "label": "baserock-26.47", "epoch": 1700000000, "skipped": []},
         "systems": [],
+        "deployments": [],
     }
     with smtpd() as running:
         running.refuses = {"a@example.org"}
