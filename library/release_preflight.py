@@ -306,6 +306,7 @@ def run_checks(wanted: dict[str, Any]) -> tuple[preflight.Report, list[dict[str,
     if plan:
         reports.append(preflight.check_names(plan, wanted["records"], public_directory=wanted["public"]))
         found.warnings += preflight.list_left_out(plan)
+        found.warnings += [] if "branch" in wanted["records"] else preflight.list_newer(plan)
         if "publication" not in wanted["records"]:
             reports.append(find_obstacles(plan, today=datetime.now(UTC).date()))
     if plan and plan["definitions"] is not None:

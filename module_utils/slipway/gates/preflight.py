@@ -207,6 +207,14 @@ def _check_refs(found: Report, plan: Mapping[str, Any], records: Collection[str]
         )
 
 
+def list_newer(plan: Mapping[str, Any]) -> list[str]:
+    """A sentence about releases with higher versions, if there are any."""
+    newer = (plan.get("remote") or {}).get("newer_tags") or []
+    if not newer:
+        return []
+    return [f"{newer[-1]} is tagged already and newer than {plan['label']}, so links and pages stay with what is newer"]
+
+
 def list_left_out(plan: Mapping[str, Any]) -> list[str]:
     """A sentence for each system that this release will not have."""
     return [

@@ -54,5 +54,5 @@ def query_trove(url: str, release_names: names.Names, *, ref: str, timeout: floa
         ref_commit=ref if COMMIT.match(ref) else next(filter(None, map(commit, candidates)), None),
         previous_tag=previous_tag,
         previous_commit=None if previous_tag is None else commit(f"refs/tags/{previous_tag}"),
-        newer_tags=[tag for version, tag in tagged.items() if names.version_key(version) > key],
+        newer_tags=[tagged[each] for each in sorted(tagged, key=names.version_key) if names.version_key(each) > key],
     )

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -100,7 +100,7 @@ class Timetable:
             return f"On {self.day}, {self.version} has begun and is not finished: it is gone on with."
         if self.due:
             verb = "is" if len(self.due) == 1 else "are"
-            return f"On {self.day}, {' and '.join(self.due)} {verb} due, as {self.version}."
+            return f"On {self.day}, {_join_names(self.due)} {verb} due, as {self.version}."
         return f"On {self.day}, nothing is due{following}."
 
 
@@ -148,7 +148,26 @@ def make_timetable(
             "this version was public already",
             do_next="Nothing was changed. Give another version, or none, and run again.",
         )
+    if any(row.due for row in rows):
+        _refuse_lower(chosen, last)
     return Timetable(day, chosen, tuple(rows))
+
+
+def _refuse_lower(version: str, last: Mapping[str, Last]) -> None:
+    """What is lower than the last releases would become the last one of no product, which would be due for ever."""
+    newest = max((each.version for each in last.values()), key=version_key, default=None)
+    if newest is not None and version_key(version) < version_key(newest):
+        raise SlipwayError(
+            "release what is due as",
+            version,
+            f"{newest} is public already, which is higher",
+            do_next="Nothing was changed. Give a higher version, such as -e version=X.Y, and run again.",
+        )
+
+
+def _join_names(names: Sequence[str]) -> str:
+    *others, last = names
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def _join(row: Row) -> Row:

@@ -22,6 +22,7 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway.gates.pref
     find_unwritable,
     list_left_out,
     list_needed_programs,
+    list_newer,
 )
 from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp import make_key
 from publishing import run_module
@@ -331,6 +332,12 @@ def test_public_files_that_no_record_explains_are_a_warning(tmp_path, name):
     assert check_names(plan(), ["publication"], public_directory=str(tmp_path)) == Report()
     files = {**plan(), "definitions": None, "remote": {}}
     assert check_names(files, [], public_directory=str(tmp_path)) == found
+
+
+def test_a_newer_release_is_told():
+    assert list_newer(plan()) == []
+    (told,) = list_newer({**plan(), "remote": {"newer_tags": ["baserock-26.48", "baserock-26.50"]}})
+    assert told.startswith("baserock-26.50 is tagged already and newer than baserock-26.47")
 
 
 def test_what_is_left_out_is_told():

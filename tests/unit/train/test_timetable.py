@@ -88,10 +88,22 @@ def test_a_version_is_year_and_week(today: str, public: tuple[str, ...], version
     assert name_version(day(today), public) == version
 
 
+def test_a_version_that_is_lower_than_the_last_one_is_not_released() -> None:
+    says = r"release what is due as 26\.44: 26\.45 is public already, which is higher\. Nothing was changed"
+    with pytest.raises(SlipwayError, match=says):
+        judge("2026-11-09", BEFORE, version="26.44")
+    assert judge("2026-11-03", BEFORE, version="26.44").due == []
+
+
+def test_what_is_due_is_listed_as_people_do() -> None:
+    table = judge("2026-12-14", BEFORE, components=("zlib",)).format()
+    assert table[-1] == "On 2026-12-14, base, genivi and tools are due, as 26.51."
+
+
 def test_a_version_that_was_public_is_not_released_again() -> None:
     with pytest.raises(SlipwayError, match=r"release what is due as 26.45: this version was public already"):
         judge("2026-11-09", {"base": "2026-11-02"}, version="26.45")
-    assert judge("2026-11-09", {"base": "2026-11-02"}, version="26.45rc9").version == "26.45rc9"
+    assert judge("2026-11-09", {"base": "2026-11-02"}, version="26.46rc9").version == "26.46rc9"
 
 
 def test_a_version_that_has_begun_is_gone_on_with() -> None:
