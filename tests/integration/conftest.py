@@ -16,6 +16,7 @@ from typing import Any
 import ansible_runner
 import pytest
 from ansible_collections.slipway.release.plugins.module_utils.slipway.apt.sources import resolve_mirrors
+from ansible_collections.slipway.release.plugins.module_utils.slipway.release.records import format_json, seal_record
 
 ROOT = Path(__file__).resolve().parents[2]
 RELEASE, PROVISION = "release.yml", "playbooks/provision.yml"
@@ -68,7 +69,10 @@ class Site:
                     continue
                 stat, text = path.stat(), path.read_bytes()
                 if before in text:
-                    path.write_bytes(text.replace(before, after))
+                    text = text.replace(before, after)
+                    path.write_bytes(
+                        format_json(seal_record(json.loads(text))) if path.parent.name == "records" else text
+                    )
                     os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
         for source in made.state.glob("releases/*/source"):
             git("update-index", "-q", "--refresh", cwd=source)  # its index knew the files by their inodes
