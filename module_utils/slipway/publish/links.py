@@ -106,6 +106,23 @@ def read_products(public: Path, project: str, label: str) -> dict[str, str]:
         return {}  # it is none of ours, or not there: all of it is of the project itself
 
 
+def _read_systems(public: Path, project: str, label: str) -> dict[str, set[tuple[str, str]]]:
+    """The systems of each product of a public release, as far as its manifest says them."""
+    found: dict[str, set[tuple[str, str]]] = {}
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        for entry in json.loads(read_regular(public / label / "manifest.json"))["files"]:
+            if entry.get("system"):
+                system = str(entry["system"]), str(entry.get("architecture"))
+                found.setdefault(str(entry.get("product") or project), set()).add(system)
+    return found
+
+
+def _find_dissolved(public: Path, project: str, label: str, *, newer: str) -> set[str]:
+    """Those products of a release whose systems are all in a newer one, under whatever product."""
+    taken = {system for systems in _read_systems(public, project, newer).values() for system in systems}
+    return {product for product, systems in _read_systems(public, project, label).items() if systems <= taken}
+
+
 def update_links(release: Release, *, allow_downgrade: bool = False, check: bool = False) -> LinksUpdate:
     """Update the links to name this release, unless they name a newer one, or one of products that it leaves out.
 
@@ -180,10 +197,11 @@ class _View:
         return self.current if self.current is not None and _is_newer(self.release, self.current) else None
 
     def find_newer_products(self) -> set[str]:
-        """Those products of which a newer release is current."""
+        """Those products of which a newer release is current, or all of whose systems it has as another product."""
         newer = {self._find_product(target) for target in self.links.values() if target and self._is_newer(target)}
         if (label := self.find_newer_release()) is not None:
             newer |= set(self._products(label).values()) or {self.release.project}
+            newer |= _find_dissolved(self.release.public, self.release.project, self.release.label, newer=label)
         return newer
 
     def is_gone(self, name: str, staying: Collection[str]) -> bool:

@@ -16,12 +16,16 @@ from publishing import put
 PRODUCTS = {"base": "acme", "devel": "devel", "tools": "devel"}
 
 
-def publish(public: Path, version: str, *locations: str, left_out: tuple[str, ...] = ()) -> Release:
+def publish(
+    public: Path, version: str, *locations: str, left_out: tuple[str, ...] = (), systems: bool = False
+) -> Release:
     """A release with these files, whose manifest says of which product each of them is."""
     label = f"acme-{version}"
     files = [f"{label}-{location}.gz" for location in locations]
     entries = [
-        {"name": name, **({"product": PRODUCTS[each]} if PRODUCTS[each] != "acme" else {})}
+        {"name": name}
+        | ({"product": PRODUCTS[each]} if PRODUCTS[each] != "acme" else {})
+        | ({"system": f"{each}.bst", "architecture": "x86_64"} if systems else {})
         for each, name in zip(locations, files, strict=True)
     ]
     put(public / label, {"manifest.json": json.dumps({"files": entries}).encode(), **dict.fromkeys(files, b"x")})
@@ -70,6 +74,18 @@ def test_a_late_release_moves_the_links_of_products_that_have_no_newer_one(tmp_p
     now = {"base": "1.2", "devel": "1.1", "tools": "1.1", "current": "1.2"}
     assert read(tmp_path) == {**now, "manifest.json": "1.2"}
     assert update_links(late).moves == []
+
+
+def test_a_product_whose_systems_went_to_another_one_comes_back_with_no_older_release(tmp_path: Path) -> None:
+    older = publish(tmp_path, "1.0", "base", "devel", systems=True)
+    update_links(older)
+    newer = publish(tmp_path, "1.1", "base", systems=True)
+    manifest = tmp_path / "acme-1.1/manifest.json"
+    files = json.loads(manifest.read_text())["files"]
+    manifest.write_text(json.dumps({"files": [*files, {**files[0], "system": "devel.bst"}]}))
+    update_links(newer)
+    assert update_links(older).moves == []
+    assert read(tmp_path) == {"base": "1.1", "current": "1.1", "manifest.json": "1.1"}
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"files": 3}', '{"files": [3]}', '{"files": [{}]}'])
