@@ -18,7 +18,7 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway.locks impo
 from scripts import lab_cuts, lab_fleet, lab_host, lab_network, lab_services, lab_settings
 from scripts.lab_base import ensure_base, ensure_wheels, read_mirror
 from scripts.lab_fleet import Host, Lab
-from scripts.lab_process import require_programs, run_command
+from scripts.lab_process import end_unread, require_programs, run_command
 
 INTERRUPTED = "Interrupted. What is half done is put right by the next `up`, or taken away by `down`."
 MACHINE_LOCK = Path("/run/lock/slipway-lab")
@@ -228,6 +228,9 @@ def main() -> None:
         require_programs("ip", "mount", "nft", "ssh")
         with lock_lab(directory, given.verb):
             VERBS[given.verb](directory, lab_fleet.default_cache(), given)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        end_unread()
     except SlipwayError as error:
         sys.exit(str(error))
     except KeyboardInterrupt:

@@ -8,14 +8,18 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
 from ansible_collections.slipway.release.plugins.module_utils.slipway.files import write_atomic
 from ansible_collections.slipway.release.plugins.module_utils.slipway.process import run
 from ansible_collections.slipway.release.plugins.module_utils.slipway.wait import wait_for
 
+#: The status of a program whose reader has gone, as shells have it.
+UNREAD = 128 + signal.SIGPIPE
 #: Programs and the Debian packages that have them.
 PACKAGES = {
     "dnsmasq": "dnsmasq-base",
@@ -137,3 +141,9 @@ def _read_stat(pid: int) -> list[str]:
 
 def _read_boot() -> str:
     return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
+
+
+def end_unread() -> NoReturn:
+    """End as programs do whose output nobody reads any more, as that of ``head``."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(UNREAD)

@@ -436,7 +436,11 @@ def main() -> None:
     """Do what the command line says."""
     given = parse_arguments(sys.argv[1:])
     try:
-        sys.exit(VERBS[given.verb](given))
+        status = VERBS[given.verb](given)
+        sys.stdout.flush()
+        sys.exit(status)
+    except BrokenPipeError:
+        lab_process.end_unread()
     except SlipwayError as error:
         sys.exit(str(error))
     except KeyboardInterrupt:
