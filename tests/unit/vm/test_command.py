@@ -6,10 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[3]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
 from scripts.release_vm import read_said
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def test_what_the_machine_says_is_found_behind_a_prompt_and_unfinished_lines_are_not_read(tmp_path: Path):
