@@ -14,7 +14,7 @@ from typing import Any
 DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")
 YEARS = range(2000, 2201)
 WORD = re.compile(r"[\w.*?-]{1,80}\Z")
-MOST_COUNT, MOST_SHOWN, MOST_LINE = 1_000_000, 80, 200
+MOST_COUNT, MOST_SHOWN, MOST_LINE, MOST_VALUES = 1_000_000, 80, 200, 100_000
 HUGE = 64
 
 
@@ -99,6 +99,17 @@ def read_texts(value: object, where: str, wanted: str, *, lines: bool = False) -
         if not isinstance(text, str) or not text or not (text.replace("\n", "") if lines else text).isprintable()
     ]
     return ([] if faults else list(listed)), faults
+
+
+def is_bounded(value: Any, most: int = MOST_VALUES) -> bool:
+    """Whether it holds at most so many values, of which those behind aliases count each time; it is read no further."""
+    ahead, seen = [value], 0
+    while ahead and seen <= most:
+        each = ahead.pop()
+        seen += 1
+        if isinstance(each, (Mapping, list)):
+            ahead += each.values() if isinstance(each, Mapping) else each
+    return seen <= most
 
 
 def to_plain(value: Any) -> Any:

@@ -13,6 +13,7 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway.policy.sch
     describe_product,
     read_policy,
 )
+from ansible_collections.slipway.release.plugins.module_utils.slipway.policy.values import is_bounded
 
 ROOT = Path(__file__).parents[3]
 DOCS, EXAMPLES = ROOT / "docs/policy.md", ROOT / "examples/policies"
@@ -155,3 +156,11 @@ def test_the_policies_that_are_shown_are_read_without_a_fault(path: Path):
     project = "baserock" if path.stem == "baserock" else "acme"
     for policy in policies:
         assert read(policy, project=project)[1] == []
+
+
+def test_values_that_aliases_multiply_are_told_without_reading_them_all():
+    value = ["lol"] * 9
+    for _level in range(30):
+        value = [value] * 9
+    assert not is_bounded({"products": value})
+    assert is_bounded(WHOLE)
