@@ -49,5 +49,4 @@ options:
         bytes than those that were withdrawn it is one always.
     type: bool
     default: false
-    version_added: "0.3.0"
 """

@@ -10,7 +10,7 @@ from typing import Any
 DOCUMENTATION = r"""
 name: deb_build_hosts
 short_description: Describe the inventory's build hosts for Debian packages
-version_added: "0.3.0"
+version_added: "0.1.0"
 author: The Slipway developers (@slipway)
 description:
   - Describes hosts of the role P(slipway.release.deb_build_host#role) for M(slipway.release.deb_builds).

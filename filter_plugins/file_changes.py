@@ -13,7 +13,7 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway.publish.ch
 DOCUMENTATION = r"""
 name: file_changes
 short_description: Compare the files of a release with those of the release before
-version_added: "0.2.0"
+version_added: "0.1.0"
 author: The Slipway developers (@slipway)
 description:
   - A file is the same one if only the version in its name differs.

@@ -13,7 +13,7 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway.notes.with
 DOCUMENTATION = r"""
 name: notes_withdrawn
 short_description: Have notes say that their release is withdrawn, or not say it any more
-version_added: "0.3.0"
+version_added: "0.1.0"
 author: The Slipway developers (@slipway)
 description:
   - Puts a notice with day and reason below the title of notes in Markdown, in the place of an earlier one.

@@ -14,7 +14,7 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway.plan.input
 DOCUMENTATION = r"""
 name: release_inputs
 short_description: Describe what a release was made from and with
-version_added: "0.3.0"
+version_added: "0.1.0"
 author: The Slipway developers (@slipway)
 description:
   - Gives the text of C(<label>.inputs.json), by which others can make the release again.

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: apt_release_changes_info
 short_description: Tell what a published release of a distribution changed
-version_added: "0.3.0"
+version_added: "0.1.0"
 author: The Slipway developers (@slipway)
 description:
   - Compares a release that M(slipway.release.apt_publish) published with the one of the same distribution before it.

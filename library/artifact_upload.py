@@ -60,7 +60,6 @@ options:
       - How many bytes a second may be sent to O(host), such as V(500K) or V(2M), in units of 1024. Empty for no limit.
     type: str
     default: ""
-    version_added: "0.3.0"
 attributes:
   diff_mode:
     details: Lists the files that are sent.

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: buildstream_keys_info
 short_description: Query the cache keys of the elements of a BuildStream project
-version_added: "0.3.0"
+version_added: "0.1.0"
 author: The Slipway developers (@slipway)
 description:
   - Asks BuildStream 2 which keys the artifacts of systems have at a commit of a project. Nothing is built, and nothing

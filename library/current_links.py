@@ -40,7 +40,6 @@ options:
     type: list
     elements: str
     default: []
-    version_added: "0.3.0"
   allow_downgrade:
     description: Whether the links go back from a newer release to this one, when that is not to be current after all.
     type: bool

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: deb_build_hosts
 short_description: Drain and add build hosts for Debian packages, also while builds run
-version_added: "0.3.0"
+version_added: "0.1.0"
 author: The Slipway developers (@slipway)
 description:
   - Writes the file in which M(slipway.release.deb_builds) looks for its hosts over and over.

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: deb_build_hosts_info
 short_description: Query what build hosts for Debian packages have
-version_added: "0.3.0"
+version_added: "0.1.0"
 author: The Slipway developers (@slipway)
 description:
   - Asks every host in the way in which M(slipway.release.deb_builds) sends it builds, all at once, and changes nothing

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: deb_build_mails
 short_description: Mail each contact when a build fails, and when it recovers, once
-version_added: "0.3.0"
+version_added: "0.1.0"
 author: The Slipway developers (@slipway)
 description:
   - One mail for each contact for whom there is news. A build that fails in the same version at the same step as before

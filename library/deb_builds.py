@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: deb_builds
 short_description: Build the binary packages of a distribution on several hosts, and take them into its archive
-version_added: "0.3.0"
+version_added: "0.1.0"
 author: The Slipway developers (@slipway)
 description:
   - Plans as M(slipway.release.deb_plan_info) does, builds what waits for nothing on all hosts at once, takes what was

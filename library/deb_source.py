@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: deb_source
 short_description: Make the source packages of a stack for several platforms
-version_added: "0.2.0"
+version_added: "0.1.0"
 author: The Slipway developers (@slipway)
 description:
   - Makes from a released stack, or from a Debian package, one source package for each platform, a C(.dsc) with its

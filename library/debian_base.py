@@ -74,7 +74,6 @@ options:
         type: list
         elements: str
         default: []
-        version_added: "0.2.0"
       links:
         description: Symbolic links to add, path below the tree to target.
         type: dict

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: debian_packages
 short_description: Install the Debian packages that a host lacks
-version_added: "0.3.0"
+version_added: "0.1.0"
 author: The Slipway developers (@slipway)
 description:
   - Where nothing is missing it asks dpkg only. Else apt's lists are fetched, and what is missing is installed, without

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: definitions_info
 short_description: Query what can be released of definitions
-version_added: "0.2.0"
+version_added: "0.1.0"
 author: The Slipway developers (@slipway)
 description:
   - Looks at a git repository of definitions and returns what an inventory says of it.

@@ -33,7 +33,6 @@ options:
     description: Whether a file that is there stays, whatever is in it.
     type: bool
     default: false
-    version_added: "0.3.0"
   commit_message:
     description: The commit's message.
     type: str

@@ -39,7 +39,6 @@ options:
         creating one. Keep it in a vault. It is given to GnuPG on its standard input.
       - Where the directory has a signing key of that name, this is not looked at.
     type: str
-    version_added: "0.3.0"
   public_key:
     description: A file to export the armoured public key to, for those who verify.
     type: path

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: project_directory
 short_description: Create the directory from which a project is released
-version_added: "0.2.0"
+version_added: "0.1.0"
 author: The Slipway developers (@slipway)
 description:
   - Writes files, and definitions as a git repository of their own, into a new directory, whole or not at all.

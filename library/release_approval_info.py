@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: release_approval_info
 short_description: Verify that those who must agree to a release did
-version_added: "0.3.0"
+version_added: "0.1.0"
 author: The Slipway developers (@slipway)
 description:
   - Looks for approvals of one commit as one release. An approval is a signed tag C(approve/<label>/<anything>) on that

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: release_digests_info
 short_description: Query the digests of the files of a release that something else made
-version_added: "0.2.0"
+version_added: "0.1.0"
 author: The Slipway developers (@slipway)
 description:
   - Reads each file once, without following a link, and returns its size and digest.

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: release_extras
 short_description: Create the extra files of a release
-version_added: "0.4.0"
+version_added: "0.1.0"
 author: The Slipway developers (@slipway)
 description:
   - Makes the files that the products of a release have besides those of its deployments, with the same bytes in every

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: release_files_info
 short_description: Plan a release of files that something else made
-version_added: "0.2.0"
+version_added: "0.1.0"
 author: The Slipway developers (@slipway)
 description:
   - Selects files of a directory and returns what the stages of a release need to know of them, as
@@ -87,7 +87,6 @@ options:
         its name where no system is known; those that no product names are of the one that is called as the project.
     type: raw
     default: {}
-    version_added: "0.3.0"
 """
 
 EXAMPLES = r"""

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: release_gate
 short_description: Judge the files of a release before anything of it becomes public
-version_added: "0.3.0"
+version_added: "0.1.0"
 author: The Slipway developers (@slipway)
 description:
   - Makes the checks that the policy of each product asks for, from what was packaged. A packaged file is unpacked, and

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: release_held
 short_description: Merge the changes of the definitions that waited for a release
-version_added: "0.3.0"
+version_added: "0.1.0"
 author: The Slipway developers (@slipway)
 description:
   - Merges each branch that waited for this release, or for an earlier one, into the branch that the definitions are

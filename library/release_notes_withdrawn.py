@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: release_notes_withdrawn
 short_description: Write into the notes of a release that it is withdrawn
-version_added: "0.3.0"
+version_added: "0.1.0"
 author: The Slipway developers (@slipway)
 description:
   - Commits and pushes a notice with day and reason below the title of notes in Markdown, in the place of an earlier

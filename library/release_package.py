@@ -52,14 +52,12 @@ options:
     type: str
     choices: [gzip, xz, zstd, none]
     default: gzip
-    version_added: "0.2.0"
   paths:
     description:
       - Where images are below O(images), by their names, if they have other names there.
       - An empty path is that of an image that is not there any more, which suits one that is packaged already.
     type: dict
     default: {}
-    version_added: "0.2.0"
   level:
     description:
       - How hard gzip tries, from 1 to 9. Another level makes other bytes.

@@ -78,7 +78,6 @@ options:
         version was begun with.
     type: raw
     default: []
-    version_added: "0.3.0"
 """
 
 EXAMPLES = r"""

@@ -154,26 +154,21 @@ options:
     description: The address (http, https or file) of the local Trove's status page, which tells how far behind it is.
     type: str
     default: ""
-    version_added: "0.3.0"
   mirror_max_age:
     description:
       - Seconds that the local Trove's status may be old, and that a repository there may be behind. Less than that is a
         warning.
     type: int
     default: 86400
-    version_added: "0.3.0"
   withdrawn_label:
     description: The label of the release, if it is to be looked whether it was withdrawn.
     type: str
-    version_added: "0.3.0"
   withdrawn_public:
     description: The directory of public files that may have its tombstone.
     type: path
-    version_added: "0.3.0"
   withdrawn_record:
     description: The outputs of its record C(withdrawal), if there is one.
     type: dict
-    version_added: "0.3.0"
   masons:
     description:
       - Addresses of the pages of masons, which build with the previous release's tools. Each must have built the plan's

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: release_records_info
 short_description: Query the records of a release that was made before
-version_added: "0.3.0"
+version_added: "0.1.0"
 author: The Slipway developers (@slipway)
 description:
   - Runs on the coordinator. Returns the facts C(release_plan) and C(release_records) of a release from its records

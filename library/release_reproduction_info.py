@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: release_reproduction_info
 short_description: Query a published release, and whether what was made again is the same
-version_added: "0.3.0"
+version_added: "0.1.0"
 author: The Slipway developers (@slipway)
 description:
   - Reads C(SHA256SUMS) and C(manifest.json) in the directory of a published release, and C(<label>.inputs.json) beside

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: release_tombstone
 short_description: Make and sign the tombstone of a release
-version_added: "0.3.0"
+version_added: "0.1.0"
 author: The Slipway developers (@slipway)
 description:
   - Runs where the signing key is. Makes the text that says by whom, when and why a release was withdrawn.

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: release_tools_info
 short_description: Verify that build tools understand what they are to build
-version_added: "0.3.0"
+version_added: "0.1.0"
 author: The Slipway developers (@slipway)
 description:
   - Reads the format of the definitions that are to be released, from C(VERSION) for Morph and from C(project.conf) for

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: release_train_info
 short_description: Find out which products of a project are due
-version_added: "0.3.0"
+version_added: "0.1.0"
 author: The Slipway developers (@slipway)
 description:
   - Reads C(releases.json) of a public address, judges by the schedule of each product in O(policy) whether it is due,

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: release_withdrawal
 short_description: Withdraw a release from a download server
-version_added: "0.3.0"
+version_added: "0.1.0"
 author: The Slipway developers (@slipway)
 description:
   - Runs on the download server. Puts C(<label>.withdrawn.json) and its signature beside the release, and takes every

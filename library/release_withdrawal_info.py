@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: release_withdrawal_info
 short_description: Query what a download server has of a release that is to be withdrawn
-version_added: "0.3.0"
+version_added: "0.1.0"
 author: The Slipway developers (@slipway)
 description:
   - Runs on the download server. Tells what a tombstone of the release says of it, and whether there is one already.
