@@ -196,6 +196,8 @@ def test_a_withdrawn_release_is_named_everywhere_and_does_not_come_back_by_itsel
     said = site.plays("withdraw", "-e", "version=1.1", "-e", f"reason={reason}", "--check", "--diff")
     assert "acme-current-image.efi -> acme-1.0/acme-1.0-image.efi" in said
     assert reason in said
+    cut = site.play("slipway.release.withdraw", "-e", "version=1.1", "-e", "reason=It has {{ braces }}.", "--check")
+    assert "'braces' is undefined" in cut.stdout
     assert tree(site.state).keys() == before.keys()
     said = site.plays("withdraw", "-e", "version=1.1", "-e", f"reason={reason}")
     assert "acme-1.1 is withdrawn.\n" in said
