@@ -6,6 +6,7 @@ import fnmatch
 import os
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -52,3 +53,16 @@ def test_an_execution_environment_has_ansible_as_it_is_tested() -> None:
     said = yaml.safe_load((ROOT / "examples/environment/execution-environment.yml").read_text())["dependencies"]
     tools = {said[name]["package_pip"] for name in ("ansible_core", "ansible_runner")}
     assert tools <= names("constraints.txt")
+
+
+def test_a_release_vm_has_what_its_roles_would_install() -> None:
+    def read(role: str, file: str) -> dict[str, Any]:
+        return dict(yaml.safe_load((ROOT / f"roles/{role}/{file}/main.yml").read_text()))
+
+    there = read("release_vm", "vars")
+    wanted = {
+        *read("coordinator", "vars")["_coordinator_packages"],
+        *read("build_host", "vars")["_build_host_packages"],
+    }
+    assert wanted <= {*there["_release_vm_packages"]}
+    assert read("coordinator", "defaults")["coordinator_gate_packages"] == there["_release_vm_gate_packages"]
