@@ -97,7 +97,8 @@ class GitSources:
     @contextlib.contextmanager
     def open_files(self, component: Component) -> Iterator[Iterator[SourceFile]]:
         """The regular files of the commit; those of submodules are not among them."""
-        with self._open_repository(component) as repository:
+        with contextlib.ExitStack() as stack:
+            repository = stack.enter_context(self._open_repository(component))
             yield _read_blobs(repository, component.commit, name=component.chunk)
 
     def read_named(self, component: Component, names: Sequence[str]) -> dict[str, str]:

@@ -35,7 +35,7 @@ JOURNAL = ".gates.json"
 FIRST = "there is no release before it that has this file"
 Result = dict[str, Any]
 #: What listens before and now; ``None`` is unknown.
-Listening = tuple[list[str] | None, list[str] | None]
+Listening = tuple["list[str] | None", "list[str] | None"]
 
 
 @dataclass(frozen=True)

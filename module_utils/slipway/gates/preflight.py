@@ -81,11 +81,11 @@ def find_missing_programs(programs: Iterable[Mapping[str, str]], *, path: str | 
 
 def list_needed_programs(plan: Mapping[str, Any], *, makes: bool) -> list[dict[str, str]]:
     """What compresses the files of a release and, where it ``makes`` them of its systems, what they are made by."""
-    methods = {str(each.get("compression") or GZIP) for each in plan["deployments"]}
+    planned = plan.get("deployments") or []
+    methods = {str(each.get("compression") or GZIP) for each in planned}
     found = {METHODS[each].program: METHODS[each].package for each in sorted(methods & METHODS.keys())}
     if makes:
-        deployments = map(Deployment.from_plan, plan["deployments"])
-        found |= {each.name: each.package for each in list_programs(deployments)}
+        found |= {each.name: each.package for each in list_programs(map(Deployment.from_plan, planned))}
     return [{"name": name, "package": package} for name, package in found.items()]
 
 

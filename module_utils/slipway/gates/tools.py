@@ -215,7 +215,10 @@ def _compare_tools(
             f"bring its records to {Path(plan['directories']['release']).parent}"
         )
         return
-    ask = {each.name: (each.name, each.asked) for each in list_programs(map(Deployment.from_plan, plan["deployments"]))}
+    ask = {
+        each.name: (each.name, each.asked)
+        for each in list_programs(map(Deployment.from_plan, plan.get("deployments") or []))
+    }
     ask |= ASK | ({"bst": (bst, "--version")} if bst else {})
     now = {name: _read_here(ask[name]) for name in sorted(before.keys() & ask.keys())}
     others = {name: version for name, version in now.items() if not _is_same_version(version, before[name])}
