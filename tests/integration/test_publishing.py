@@ -126,6 +126,7 @@ class Site:
                 {
                     "name": image["name"],
                     "file": image["name"],
+                    "location": image["name"].removeprefix(f"{label}-"),
                     "system": "x.bst",
                     "system_name": image["name"].removeprefix(f"{label}-"),
                     "architecture": "x86_64",
