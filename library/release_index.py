@@ -70,7 +70,7 @@ EXAMPLES = r"""
     public: /srv/download.example.org/public
     project: baserock
     label: baserock-26.47
-    templates: [templates/download, roles/release_publish/templates]
+    templates: [templates/download, roles/release_current/templates]
     notes_url: https://wiki.example.org/releases/{label}/
     support: {"26.47": "2028-11-30"}
 """

@@ -21,7 +21,7 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway import ope
 from ansible_collections.slipway.release.plugins.module_utils.slipway.publish.pages import update_pages
 from ansible_collections.slipway.release.plugins.module_utils.slipway.publish.releases import Site, describe_site
 
-TEMPLATES = str(Path(__file__).resolve().parents[2] / "roles/release_publish/templates")
+TEMPLATES = str(Path(__file__).resolve().parents[2] / "roles/release_current/templates")
 SYSTEMS = ("minimal-system", "devel-system")
 ARCHITECTURES = ("x86_64", "x86_32", "armv7lhf")
 TYPES = {"tar": "tar", "rawdisk": "img"}

@@ -50,6 +50,7 @@ PLAY = [
     for stage, hosts in (
         ("package", "coordinator"),
         ("publish", "download_servers"),
+        ("current", "download_servers"),
         ("notes", "coordinator"),
         ("announce", "coordinator"),
     )
@@ -205,7 +206,7 @@ def test_a_release_is_published_and_announced_once_and_drift_is_named(site: Site
     site.deploy("26.47")
     before = tree(site.state)
     would = site.done("26.47", "--check", "--diff")
-    assert would.changed == 13
+    assert would.changed == 14
     assert tree(site.state) == before
     for word in ("current -> baserock-26.47", "SHA256SUMS.asc", MESSAGE):
         assert word in would.text
@@ -291,12 +292,23 @@ def test_a_list_whose_server_refuses_is_named_and_the_others_get_their_mail_once
 def test_the_next_version_takes_the_links_and_the_older_one_never_takes_them_back(site: Site) -> None:
     site.done("26.47")
     older = tree(site.public / "baserock-26.47")
+    site.done("26.48", "--tags", "package,publish")
+    assert (site.public / "baserock-26.48/SHA256SUMS").is_file()
+    assert_public(site, "26.47")
+    broken = site.public / "baserock-26.48" / f"baserock-26.48-{LOCATIONS[0]}.gz"
+    good = broken.read_bytes()
+    broken.write_bytes(good[:-1])
+    assert "not served with the right bytes" in " ".join(site.run("26.48", "--tags", "current").text.split())
+    assert_public(site, "26.47")
+    broken.write_bytes(good)
+    site.done("26.48", "--tags", "current")
+    assert_public(site, "26.48")
     site.done("26.48")
     assert_public(site, "26.48")
     assert tree(site.public / "baserock-26.47") == older
     assert site.done("26.47").changed == 0
     assert_public(site, "26.48")
-    site.done("26.47", release_publish_allow_downgrade=True)
+    site.done("26.47", release_current_allow_downgrade=True)
     assert_public(site, "26.47")
 
 
@@ -321,6 +333,7 @@ def test_a_stage_whose_predecessor_is_missing_names_it(site: Site) -> None:
     for tag, missing in (
         ("package", "deploy record"),
         ("publish", "package record"),
+        ("current", "publication record"),
         ("announce", "notes record"),
     ):
         ran = site.run("26.47", "--tags", tag, deployed=False)
@@ -339,7 +352,7 @@ def test_files_go_to_a_server_by_rsync_over_ssh(site: Site, tmp_path: Path) -> N
             "port": server.port,
             "ssh_options": server.options,
         }
-        assert site.done("26.47", "--check", release_publish_upload=upload).changed == 13
+        assert site.done("26.47", "--check", release_publish_upload=upload).changed == 14
         site.done("26.47", release_publish_upload=upload)
         assert "Accepted publickey" in server.log.read_text()
     assert_public(site)
@@ -446,7 +459,7 @@ def test_a_stage_alone_says_that_the_plan_is_missing(tmp_path: Path) -> None:
 
 
 def test_people_get_pages_with_the_face_of_the_site(site: Site) -> None:
-    site.done("26.47", release_publish_index_support={"26.47": "2028-05-31"})
+    site.done("26.47", release_current_index_support={"26.47": "2028-05-31"})
     page = (site.public / "baserock-26.47.html").read_text()
     assert '<span class="badge">Latest</span>' in page
     assert "<code>baserock-26.47</code>" in page
@@ -455,9 +468,9 @@ def test_people_get_pages_with_the_face_of_the_site(site: Site) -> None:
     own.mkdir()
     layout = own / "page.html.j2"
     layout.write_text('{% extends "slipway/page.html.j2" %}{% block footer %}<p>{{ title }}</p>{% endblock %}')
-    face = {"release_publish_index_templates": str(own)}
+    face = {"release_current_index_templates": str(own)}
     title = "Ours & {{ theirs }} <b>"
-    assert site.done("26.47", **face, release_publish_index_title={"__ansible_unsafe": title}).changed == 1
+    assert site.done("26.47", **face, release_current_index_title={"__ansible_unsafe": title}).changed == 1
     assert "<p>Ours &amp; {{ theirs }} &lt;b&gt;</p>" in (site.public / "index.html").read_text()
 
     before = tree(site.public)

@@ -19,7 +19,7 @@ from .request import DIRECTORIES, name_directories
 from .trove import RemoteState
 
 #: The stages after which a release's branch may not move any more.
-PUBLIC = ("publication", "tag", "notes", "announcement")
+PUBLIC = ("publication", "current", "tag", "notes", "announcement")
 #: What is made anew before anything is set aside.
 REPLACED_ALREADY = {"preflight"}
 #: Where a release keeps the records that a fix outdated, by the commit that they were made of.

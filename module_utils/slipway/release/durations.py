@@ -19,7 +19,7 @@ PREFIXES = {"build-": "build", "deploy-": "deploy", "extra-": "extras"}
 #: All of them, in the order in which they run.
 ORDER = (
     *("preflight", "branch", "promote", "build", "deploy", "extras", "package", "gate"),
-    *("publish", "tag", "notes", "announce"),
+    *("publish", "current", "tag", "notes", "announce"),
 )
 #: Those that are about definitions, and not about files that something else made.
 OF_DEFINITIONS = {"branch", "promote", "build", "extras", "tag"}

@@ -36,7 +36,7 @@ def read_public(channel: str, *, project: str, timeout: float = 60.0, ca_path: s
     listing = _fetch(channel, LISTING, timeout=timeout, ca_path=ca_path)
     if listing is None:
         if _fetch(channel, MANIFEST, timeout=timeout, ca_path=ca_path) is not None:
-            raise _make_error(channel, LISTING, "there are releases, but no such list; see release_publish_index")
+            raise _make_error(channel, LISTING, "there are releases, but no such list; see release_current_index")
         return Public(channel)
     try:
         if listing["project"] != project:

@@ -50,7 +50,7 @@ def test_it_says_what_was_made_and_how_long_that_took_and_what_is_left(release: 
     assert write_report(release)
     page = (release / "report.html").read_text()
     for words in (
-        "Public; not done: branch, promote, deploy, package, tag, notes, announce.",
+        "Public; not done: branch, promote, deploy, package, current, tag, notes, announce.",
         "26.46 took",
         ">2:00</td>",
         'change" class="number">+100 kB</td>',
@@ -73,7 +73,7 @@ def test_files_that_something_else_made_lack_no_stage_of_definitions(tmp_path: P
     publish(release, 1_000_000)
     assert write_report(release)
     page = (release / "report.html").read_text()
-    assert "Public; not done: deploy, package, announce." in page
+    assert "Public; not done: deploy, package, current, announce." in page
     assert "<dt>notes</dt><dd><code>baserock-26.47.html</code></dd>" in page
 
 

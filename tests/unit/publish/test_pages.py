@@ -30,7 +30,7 @@ from hypothesis import strategies as st
 from publishing import put, run_module, tree
 
 ROOT = Path(__file__).resolve().parents[3]
-TEMPLATES = str(ROOT / "roles/release_publish/templates")
+TEMPLATES = str(ROOT / "roles/release_current/templates")
 SCHEMA = json.loads((ROOT / "docs/releases.schema.json").read_text())
 ATOM = "{http://www.w3.org/2005/Atom}"
 VOID = {"meta", "br", "link", "hr"}

@@ -60,7 +60,7 @@ def test_another_file_of_that_name_is_refused(tmp_path: Path, text: str, says: s
 
 def test_releases_without_a_list_are_no_reason_to_begin_anew(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text("{}")
-    with pytest.raises(SlipwayError, match="there are releases, but no such list; see release_publish_index"):
+    with pytest.raises(SlipwayError, match="there are releases, but no such list; see release_current_index"):
         read(tmp_path)
 
 

@@ -19,7 +19,7 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway.train.publ
 from ansible_collections.slipway.release.plugins.module_utils.slipway.train.timetable import Timetable, make_timetable
 from publishing import tree
 
-TEMPLATES = Path(__file__).parents[3] / "roles/release_publish/templates"
+TEMPLATES = Path(__file__).parents[3] / "roles/release_current/templates"
 #: A Monday to come, so that the key is older than what it signs.
 START = datetime.date.today() + datetime.timedelta(days=7 - datetime.date.today().weekday())
 WEEKLY, SIX = ({"every": period, "from": START.isoformat()} for period in ("1 week", "6 weeks"))

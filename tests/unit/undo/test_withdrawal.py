@@ -42,7 +42,7 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway.undo.withd
 from publishing import put, run_module, tree
 
 ROOT = Path(__file__).resolve().parents[3]
-TEMPLATES = str(ROOT / "roles/release_publish/templates")
+TEMPLATES = str(ROOT / "roles/release_current/templates")
 SCHEMA = json.loads((ROOT / "docs/releases.schema.json").read_text())
 ATOM = "{http://www.w3.org/2005/Atom}"
 NOW = 1_800_000_000.0
