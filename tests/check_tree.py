@@ -36,6 +36,7 @@ FLOORS: dict[str, set[str]] = {
     "distbuild": {"morph"},
     "plan": {"git", "image", "policy", "release"},
     "publish": {"policy", "release"},
+    "trust": {"publish", "release"},
     "trove": {"apt", "deb", "git"},
     "vcs": {"deb", "git", "release"},
     "jobs": {"stack"},
