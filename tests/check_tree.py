@@ -50,6 +50,7 @@ FLOORS: dict[str, set[str]] = {
     "vm": {"host", "image", "release"},
     "watch": {"deb", "distro", "git"},
     "undo": {"publish", "release"},
+    "verify": {"publish", "release"},
     "farm": {"apt", "binary", "deb", "distro", "release"},
 }
 #: How task names must not begin, and what says the same in words that engineers use.

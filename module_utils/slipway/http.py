@@ -16,13 +16,14 @@ import io
 import json
 import socket
 import ssl
+import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urljoin, urlsplit, urlunsplit
 
 from .errors import SlipwayError
 
@@ -37,6 +38,8 @@ MAX_BODY = 64 << 20
 #: What may pass by itself: the service restarts, or its queue of connections is full.
 TRIES = 3
 PAUSE = 0.5
+#: More redirects than anybody means.
+MOST_HOPS = 6
 MOVED = (301, 302, 303, 307, 308)
 #: What goes wrong on the way to a whole answer; :func:`explain_failure` puts it into words.
 FAILURES = (OSError, http.client.HTTPException, UnicodeError)
@@ -298,6 +301,93 @@ def fetch_url(
     return whole.getvalue()
 
 
+class Fetcher:
+    """Reads ``http`` and ``https`` addresses over connections that it keeps, one for each thread and server.
+
+    Redirects are followed, but none from ``https`` to anything else; proxies of the environment are used.
+    """
+
+    def __init__(self, *, trust: ssl.SSLContext | None = None) -> None:
+        self._trust = trust or ssl.create_default_context()
+        self._kept = threading.local()
+        self._proxies = urllib.request.getproxies()
+
+    @contextlib.contextmanager
+    def open(
+        self, method: str, url: str, limit: Limit, *, headers: Mapping[str, str] | None = None
+    ) -> Iterator[http.client.HTTPResponse]:
+        """The answer of an address, whatever its status is. Raises one of :data:`FAILURES`."""
+        for _hop in range(MOST_HOPS):
+            connection, response = self._ask(method, url, limit, dict(headers or {}))
+            target = response.headers.get("Location")
+            if response.status not in MOVED or target is None:
+                break
+            connection.close()  # what comes with a redirect may have any size
+            url = _follow(url, target)
+        else:
+            raise http.client.HTTPException(f"it moves on and on, to {url} at last")
+        try:
+            yield response
+        finally:
+            if not response.isclosed():  # what was not read would be taken for the next answer
+                response.close()
+                connection.close()
+
+    def _ask(
+        self, method: str, url: str, limit: Limit, headers: Mapping[str, str]
+    ) -> tuple[_Connection, http.client.HTTPResponse]:
+        parts = urlsplit(url)
+        key = f"{parts.scheme}://{parts.netloc}"
+        proxy = self._find_proxy(parts.scheme, parts.netloc)
+        kept: dict[str, _Connection] = self._kept.__dict__
+        connection = kept.get(key)
+        reused = connection is not None and connection.sock is not None
+        if connection is None:
+            connection = kept[key] = self._connect(parts, proxy, limit)
+        path = urlunsplit(("", "", parts.path or "/", parts.query, ""))
+        target = url if proxy is not None and parts.scheme == "http" else path
+        connection.set_limit(limit)
+        try:
+            connection.request(method, target, headers={**dict(HEADERS), **headers})
+            return connection, connection.getresponse()
+        except (http.client.BadStatusLine, ConnectionError):
+            connection.close()
+            if not reused:
+                raise
+            return self._ask(method, url, limit, headers)  # the server had closed it meanwhile
+        except BaseException:
+            connection.close()
+            raise
+
+    def _find_proxy(self, scheme: str, host: str) -> str | None:
+        found = self._proxies.get(scheme)
+        if found is None or urllib.request.proxy_bypass(host.rpartition("@")[2]):
+            return None
+        return found if "//" in found else f"//{found}"
+
+    def _connect(self, parts: SplitResult, proxy: str | None, limit: Limit) -> _Connection:
+        secure = parts.scheme == "https"
+        if not parts.hostname:
+            raise http.client.HTTPException(f"{parts.geturl()!r} names no host")
+        there = parts if proxy is None else urlsplit(proxy)
+        host, port = there.hostname or "", there.port or (443 if secure and proxy is None else 80)
+        if not secure:
+            return _Connection(host, port, limit=limit)
+        connection = _SecureConnection(host, port, limit=limit, context=self._trust)
+        if proxy is not None:
+            connection.set_tunnel(parts.hostname, parts.port or 443)
+        return connection
+
+
+def _follow(url: str, target: str) -> str:
+    """The address that a redirect leads to, if it is one to be followed."""
+    moved = urljoin(url, target)
+    scheme, before = urlsplit(moved).scheme, urlsplit(url).scheme
+    if scheme not in {"http", "https"} or (before == "https" and scheme != "https"):
+        raise http.client.HTTPException(f"it has moved to {moved}, which is not followed from {before}")
+    return moved
+
+
 def receive_body(answer: Any, take: Callable[[bytes], object], *, size: int | None = None) -> int:
     """Pass the body of an answer to ``take``; it must be complete and have at most ``size`` bytes."""
     announced = getattr(answer, "length", None)
@@ -339,6 +429,12 @@ class _Connection(http.client.HTTPConnection):
         except TimeoutError:
             raise self._limit.make_timeout() from None
         self.sock = _LimitedSocket(self.sock, self._limit)  # it has what http.client uses of a socket
+
+    def set_limit(self, limit: Limit) -> None:
+        """What bounds the next exchange on it."""
+        self._limit = limit
+        if isinstance(self.sock, _LimitedSocket):
+            self.sock.set_limit(limit)
 
     def _connect_socket(self, address: tuple[str, int], *_unused: object) -> socket.socket:
         """A socket that is connected to the first address of a host that answers."""
@@ -387,6 +483,9 @@ class _LimitedSocket:
 
     def __init__(self, line: socket.socket, limit: Limit) -> None:
         self._line = line
+        self._limit = limit
+
+    def set_limit(self, limit: Limit) -> None:
         self._limit = limit
 
     def sendall(self, data: bytes) -> None:
