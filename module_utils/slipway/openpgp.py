@@ -377,11 +377,31 @@ def _import_key(home: Path, path: Path, *, name: str, data: bytes) -> None:
         raise SlipwayError("use the key of", name, "GnuPG finds no public key in it", do_next=do_next)
 
 
-def list_fingerprints(gnupghome: str | os.PathLike[str]) -> set[str]:
-    """The fingerprints of the public keys of a home, those of subkeys among them."""
+def list_certificates(gnupghome: str | os.PathLike[str]) -> dict[str, set[str]]:
+    """The public keys of a home by the fingerprints of their primary keys: the fingerprints of all their parts."""
     words = [*_gpg_command(gnupghome), *GPG_READ, "--with-colons", "--with-subkey-fingerprint", "--list-keys"]
     done = run(words, attempt="list the keys of", on=str(gnupghome), timeout=60)
-    return {part.fingerprint for entry in parse_keys(done.stdout) for part in entry.parts()}
+    return {
+        entry.primary.fingerprint: {part.fingerprint for part in entry.parts()} for entry in parse_keys(done.stdout)
+    }
+
+
+def list_fingerprints(gnupghome: str | os.PathLike[str]) -> set[str]:
+    """The fingerprints of the public keys of a home, those of subkeys among them."""
+    return {part for parts in list_certificates(gnupghome).values() for part in parts}
+
+
+def export_certificate(gnupghome: str | os.PathLike[str], fingerprint: str) -> bytes:
+    """One public key of a home as OpenPGP's packets, which other programs than GnuPG read as well."""
+    words = [*_gpg_command(gnupghome), *GPG_READ, "--export", fingerprint]
+    return run(words, attempt="export the public key", on=f"{fingerprint} of {gnupghome}", timeout=60).raw
+
+
+def dearmor(gnupghome: str | os.PathLike[str], armoured: bytes) -> bytes | None:
+    """What a text in ASCII armour stands for; None if it is none."""
+    words = [*_gpg_command(gnupghome), "--dearmor"]
+    done = run(words, attempt="read", on="a signature", stdin=armoured, timeout=60, ok_codes=range(256))
+    return done.raw if done.returncode == 0 and done.raw else None
 
 
 def judge_signature(gnupghome: str | os.PathLike[str], *, data: Path, signature: Path) -> Judgement:

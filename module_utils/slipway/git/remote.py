@@ -77,8 +77,9 @@ def run_git(
     timeout: float = TIMEOUT,
     do_next: str = "Check the repository's address and your access to it, and run again.",
     ok_codes: Sequence[int] = (0,),
+    runner: Sequence[str] = (),
 ) -> Completed:
-    """Run one git command.
+    """Run one git command, by the program ``runner`` if that must limit it.
 
     It works in ``repository`` (the directory that holds ``HEAD``), with the work tree ``tree``, and in no other that
     it might find by its working directory or by a variable.
@@ -88,7 +89,7 @@ def run_git(
     if tree is not None:
         where.append(f"--work-tree={os.fspath(tree)}")
     return run(
-        ["git", *where, *words],
+        [*runner, "git", *where, *words],
         attempt=attempt,
         on=on,
         cwd=next((place for place in (tree, repository) if place is not None and os.path.isdir(place)), None),
