@@ -51,6 +51,7 @@ FLOORS: dict[str, set[str]] = {
     "watch": {"deb", "distro", "git"},
     "undo": {"publish", "release"},
     "verify": {"publish", "release"},
+    "views": {"publish"},
     "farm": {"apt", "binary", "deb", "distro", "release"},
 }
 #: How task names must not begin, and what says the same in words that engineers use.

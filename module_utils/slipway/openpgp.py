@@ -221,15 +221,24 @@ def sign_within(environment: Mapping[str, str], fingerprint: str, *, data: Path)
 
 
 def sign_messages(
-    gnupghome: str | os.PathLike[str], fingerprint: str, messages: Sequence[bytes], *, on: str, at: int | None = None
+    gnupghome: str | os.PathLike[str],
+    fingerprint: str,
+    messages: Sequence[bytes],
+    *,
+    on: str,
+    at: int | None = None,
+    digest: str = "",
 ) -> list[bytes]:
     """A detached signature over each message, in their order: binary, not armoured. ``at`` dates them.
+
+    ``digest`` is one that all who verify it know. A fingerprint with ``!`` is that of the very subkey that signs.
 
     The home is opened and an agent started once for all of them; GnuPG signs one text at a time.
     """
     dated = () if at is None else ("--faked-system-time", f"{at}!")
+    by = ("--digest-algo", digest) if digest else ()
     with _open_home(gnupghome) as home:
-        words = [*_gpg_command(home.path), *dated, *GPG_SIGN_BINARY, "--local-user", fingerprint]
+        words = [*_gpg_command(home.path), *dated, *by, *GPG_SIGN_BINARY, "--local-user", fingerprint]
 
         def sign(message: bytes) -> bytes:
             return run(words, attempt="sign", on=on, do_next=UNSIGNED, stdin=message, timeout=120).raw

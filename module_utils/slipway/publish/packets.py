@@ -41,9 +41,9 @@ class KeyWords:
 
 def read_signature(text: str) -> SignatureWords:
     """What a detached signature says of itself; of what is none, nothing."""
-    for kind, body in _list_packets(text):
+    for kind, body in list_packets(text):
         if kind == SIGNATURE and len(body) > 6 and body[0] == 4:
-            found = dict(_list_subpackets(body[6 : 6 + int.from_bytes(body[4:6], "big")]))
+            found = dict(list_subpackets(body[6 : 6 + int.from_bytes(body[4:6], "big")]))
             made, key = found.get(MADE, b""), found.get(ISSUER, b"")
             return SignatureWords(
                 int.from_bytes(made, "big") if len(made) == 4 else None,
@@ -55,21 +55,22 @@ def read_signature(text: str) -> SignatureWords:
 def read_keys(text: str) -> list[KeyWords]:
     """The public keys in a file of one or more blocks, in their order."""
     keys: list[KeyWords] = []
-    for kind, body in _list_packets(text):
+    for kind, body in list_packets(text):
         if kind == PUBLIC_KEY and body[:1] == b"\x04":
-            keys.append(KeyWords(_make_fingerprint(body)))
+            keys.append(KeyWords(make_fingerprint(body)))
         elif kind == SUBKEY and keys and body[:1] == b"\x04":
-            keys[-1].subkeys.append(_make_fingerprint(body))
+            keys[-1].subkeys.append(make_fingerprint(body))
         elif kind == USER_ID and keys:
             keys[-1].user_ids.append(body.decode("utf-8", "replace"))
     return keys
 
 
-def _make_fingerprint(body: bytes) -> str:
+def make_fingerprint(body: bytes) -> str:
+    """The fingerprint of a key by its packet."""
     return hashlib.sha1(b"\x99" + len(body).to_bytes(2, "big") + body, usedforsecurity=False).hexdigest().upper()
 
 
-def _list_packets(text: str) -> Iterator[tuple[int, bytes]]:
+def list_packets(text: str) -> Iterator[tuple[int, bytes]]:
     """The packets of all armoured blocks; what does not go on as packets do ends the block."""
     for block in BLOCK.finditer(text[:MOST_BYTES].replace("\r\n", "\n")):
         _headers, _empty, lines = block[2].rpartition("\n\n")
@@ -78,10 +79,11 @@ def _list_packets(text: str) -> Iterator[tuple[int, bytes]]:
             data = base64.b64decode(encoded, validate=True)
         except ValueError:
             continue
-        yield from _split_packets(data)
+        yield from split_packets(data)
 
 
-def _split_packets(data: bytes) -> Iterator[tuple[int, bytes]]:
+def split_packets(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """The packets of data without armour, each by its kind, until something is none."""
     at = 0
     while at < len(data):
         head = data[at]
@@ -99,7 +101,8 @@ def _split_packets(data: bytes) -> Iterator[tuple[int, bytes]]:
         at += size
 
 
-def _list_subpackets(area: bytes) -> Iterator[tuple[int, bytes]]:
+def list_subpackets(area: bytes) -> Iterator[tuple[int, bytes]]:
+    """The subpackets of a signature, each by its kind."""
     at = 0
     while at < len(area):
         size, at = _read_length(area, at)
