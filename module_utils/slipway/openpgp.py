@@ -533,15 +533,36 @@ def find_secret_key(gnupghome: str | os.PathLike[str], user_id: str, *, now: flo
     return usable[0].describe() if usable else find_signing_key(gnupghome, mine[0].primary.fingerprint, now=moment)
 
 
-def export_public_key(gnupghome: str | os.PathLike[str], fingerprint: str) -> bytes:
-    """The armoured public key; the same bytes as long as the key is the same."""
+def export_public_key(gnupghome: str | os.PathLike[str], fingerprint: str, *, certified: bool = False) -> bytes:
+    """The armoured public key; the same bytes as long as the key is the same.
+
+    If it is to be ``certified``, what other keys of the home say of it remains.
+    """
+    options = "export-clean" if certified else "export-minimal"
     done = run(
-        [*_gpg_command(gnupghome), *GPG_READ, "--armor", "--export-options", "export-minimal", "--export", fingerprint],
+        [*_gpg_command(gnupghome), *GPG_READ, "--armor", "--export-options", options, "--export", fingerprint],
         attempt="export the public key",
         on=f"{fingerprint} of {gnupghome}",
         timeout=60,
     )
     return done.stdout.encode()
+
+
+def certify_key(gnupghome: str | os.PathLike[str], *, by: str, fingerprint: str) -> None:
+    """Have a key of the home say of another that it is whose it says: every user id of it is signed."""
+    words = ["--yes", "--pinentry-mode", "error", "--local-user", by, "--quick-sign-key", fingerprint]
+    with _open_home(gnupghome) as home:
+        home.run_gpg(words, attempt="certify", on=f"the key {fingerprint} by {by}", do_next=UNSIGNED)
+
+
+def list_certifiers(gnupghome: str | os.PathLike[str], fingerprint: str) -> set[str]:
+    """The fingerprints of other keys of a home that signed a user id of this one, as GnuPG verifies it."""
+    words = [*_gpg_command(gnupghome), *GPG_READ, "--with-colons", "--no-sig-cache", "--check-signatures", fingerprint]
+    done = run(words, attempt="list who signed", on=f"the key {fingerprint}", timeout=60)
+    # GnuPG 2.2 gives wrong fingerprints of who signed where it uses no cache; the key ids are right.
+    lines = [line.split(":") for line in done.stdout.splitlines()]
+    good = {line[4] for line in lines if line[0] == "sig" and len(line) > 4 and line[1] == "!"}
+    return {each for each in list_fingerprints(gnupghome) if each[-16:] in good} - {fingerprint}
 
 
 @contextlib.contextmanager

@@ -35,11 +35,13 @@ def make_key_file(gnupghome: Path, signing_key: str | None, published: Sequence[
         if not found or not known.issuperset(found):
             raise _foreign_error(gnupghome, text, own, [each for each in found if each not in known])
         wanted.update(found)
-    ours = {f"{gnupghome}, {each}": openpgp.export_public_key(gnupghome, each) for each in sorted(wanted)}
+    ours = {
+        f"{gnupghome}, {each}": openpgp.export_public_key(gnupghome, each, certified=True) for each in sorted(wanted)
+    }
     theirs = {f"{KEY} ({number})": text.encode() for number, text in enumerate(others, 1)}
-    # GnuPG joins what both say of a key.
+    # GnuPG joins what both say of a key. Of what others say of it, what keys of this file say remains.
     with openpgp.provide_keyring({**ours, **theirs}) as keyring:
-        return b"".join(openpgp.export_public_key(keyring, each) for each in sorted(wanted))
+        return b"".join(openpgp.export_public_key(keyring, each, certified=True) for each in sorted(wanted))
 
 
 def _foreign_error(gnupghome: Path, text: str, own: bytes, foreign: Sequence[str]) -> SlipwayError:
