@@ -413,14 +413,18 @@ def dearmor(gnupghome: str | os.PathLike[str], armoured: bytes) -> bytes | None:
     return done.raw if done.returncode == 0 and done.raw else None
 
 
-def judge_signature(gnupghome: str | os.PathLike[str], *, data: Path, signature: Path) -> Judgement:
+def judge_signature(
+    gnupghome: str | os.PathLike[str], *, data: Path, signature: Path, at: float | None = None
+) -> Judgement:
     """What a signature is worth now, by the keys of a home, and whose it is.
 
-    Other than for :func:`verify_signature`, a key that has expired since counts no more.
+    Other than for :func:`verify_signature`, a key that has expired since counts no more. ``at`` (seconds since the
+    epoch) is the time instead of that of this machine's clock.
     """
+    dated = () if at is None else ("--faked-system-time", f"{int(at)}!")
     words = ["--status-fd", "1", "--verify", os.fspath(signature), os.fspath(data)]
     done = run(
-        [*_gpg_command(gnupghome), *GPG_READ, *GPG_OFFLINE, *words],
+        [*_gpg_command(gnupghome), *GPG_READ, *GPG_OFFLINE, *dated, *words],
         attempt="check the signature",
         on=str(signature),
         timeout=60,

@@ -171,31 +171,38 @@ def _decode(text: str, name: str) -> bytes:
     return found
 
 
-def judge_envelope(envelope: Envelope, *, gnupghome: str | os.PathLike[str]) -> list[Judgement]:
-    """What each signature of an envelope is worth now, by the public keys of a home."""
-    (found,) = judge_envelopes([envelope], gnupghome=gnupghome)
+def judge_envelope(
+    envelope: Envelope, *, gnupghome: str | os.PathLike[str], at: float | None = None
+) -> list[Judgement]:
+    """What each signature of an envelope is worth now, by the public keys of a home.
+
+    ``at`` (seconds since the epoch) is the time instead of that of this machine's clock.
+    """
+    (found,) = judge_envelopes([envelope], gnupghome=gnupghome, at=at)
     return found
 
 
-def judge_envelopes(envelopes: Sequence[Envelope], *, gnupghome: str | os.PathLike[str]) -> list[list[Judgement]]:
+def judge_envelopes(
+    envelopes: Sequence[Envelope], *, gnupghome: str | os.PathLike[str], at: float | None = None
+) -> list[list[Judgement]]:
     """What the signatures of each envelope are worth; several are judged at once."""
     with make_scratch("slipway-dsse-") as scratch, ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
 
         def judge(numbered: tuple[int, Envelope]) -> list[Judgement]:
             number, envelope = numbered
-            return _judge(envelope, Path(gnupghome), scratch / str(number))
+            return _judge(envelope, Path(gnupghome), scratch / str(number), at=at)
 
         return list(pool.map(judge, enumerate(envelopes)))
 
 
-def _judge(envelope: Envelope, home: Path, scratch: Path) -> list[Judgement]:
+def _judge(envelope: Envelope, home: Path, scratch: Path, *, at: float | None) -> list[Judgement]:
     scratch.mkdir()
     data, signature = scratch / "data", scratch / "data.sig"
     data.write_bytes(envelope.encode())
     found = []
     for each in envelope.signatures:
         signature.write_bytes(each.sig)
-        judged = judge_signature(home, data=data, signature=signature)
+        judged = judge_signature(home, data=data, signature=signature, at=at)
         if judged.fault is None and judged.fingerprint != each.keyid:
             fault = f"its signature is by the key {judged.fingerprint}, not by {each.keyid} as it says"
             judged = Judgement(fault, judged.key, judged.fingerprint, judged.made)

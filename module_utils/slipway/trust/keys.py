@@ -228,6 +228,7 @@ def follow_keys(
     own: Mapping[str, bytes] | None = None,
     project: str | None = None,
     on: str = NAME,
+    at: float | None = None,
 ) -> Followed:
     """What a reader who trusts only ``trusted`` (fingerprints) may believe of the keys, from what is public.
 
@@ -244,31 +245,33 @@ def follow_keys(
         return Followed(believed=dict.fromkeys(trusted, "trusted"), faults=[error.came_back])
     try:
         with provide_keyring({**(own or {}), "release-key.asc": key_file}) as home:
-            return _follow(envelope, listed, trusted, home)
+            return _follow(envelope, listed, trusted, home, at)
     except SlipwayError as error:
         return Followed(listed, dict.fromkeys(trusted, "trusted"), [str(error)])
 
 
-def _follow(envelope: Envelope, listed: KeyList, trusted: Sequence[str], home: Path) -> Followed:
+def _follow(envelope: Envelope, listed: KeyList, trusted: Sequence[str], home: Path, at: float | None) -> Followed:
     known = list_fingerprints(home)
     believed = {each: "trusted" for each in trusted if each in known}
     faults = [f"the key {each}, which is trusted, is not there" for each in trusted if each not in known]
     refused: dict[str, str] = {}
     while True:  # as often as there are keys, since each round believes one more
-        found = [(each, _judge_succession(each, listed, believed, home)) for each in listed.entries]
+        found = [(each, _judge_succession(each, listed, believed, home, at)) for each in listed.entries]
         refused = {each.fingerprint: said for each, said in found if said and not said.startswith("=")}
         more = {each.fingerprint: said[1:] for each, said in found if said.startswith("=")}
         if not more.keys() - believed.keys():
             break
         believed |= {each: said for each, said in more.items() if each not in believed}
-    judged = judge_envelope(envelope, gnupghome=home)
+    judged = judge_envelope(envelope, gnupghome=home, at=at)
     if not any(each.fault is None and each.fingerprint in believed for each in judged):
         faults.append(_explain_unsigned(envelope, judged, believed, refused))
         believed = {each: how for each, how in believed.items() if how == "trusted"}
     return Followed(listed, believed, faults)
 
 
-def _judge_succession(entry: KeyEntry, listed: KeyList, believed: Mapping[str, str], home: Path) -> str:
+def _judge_succession(
+    entry: KeyEntry, listed: KeyList, believed: Mapping[str, str], home: Path, at: float | None
+) -> str:
     """``=`` and how it is known, where a believed key says that this one follows it; else why not, or nothing."""
     if entry.fingerprint in believed or entry.succession is None:
         return ""
@@ -278,7 +281,7 @@ def _judge_succession(entry: KeyEntry, listed: KeyList, believed: Mapping[str, s
     except SlipwayError as error:
         return error.came_back
     wanted = {"project": listed.project, "fingerprint": entry.fingerprint}
-    (judged, *_more) = judge_envelope(said, gnupghome=home)
+    (judged, *_more) = judge_envelope(said, gnupghome=home, at=at)
     if judged.fault is not None:
         return judged.fault
     old = content.get("succeeds")

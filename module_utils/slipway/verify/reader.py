@@ -92,11 +92,18 @@ class Reader:
     """Reads below ``url`` (file, http or https). ``None`` stands for what is not there.
 
     ``idle_timeout`` bounds a silence, ``timeout`` one file. ``ca_path`` is a file of certificates to trust instead of
-    the system's. ``skew`` is how far the server's clock is ahead of this machine's, in seconds, once it has answered.
+    the system's. ``skew`` is how far the server's clock is ahead of this machine's, which ``clock`` reads, in seconds,
+    once it has answered.
     """
 
     def __init__(
-        self, url: str, *, timeout: float = 6 * 3600.0, idle_timeout: float = 30.0, ca_path: str | None = None
+        self,
+        url: str,
+        *,
+        timeout: float = 6 * 3600.0,
+        idle_timeout: float = 30.0,
+        ca_path: str | None = None,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         parts = _split(url)
         if parts is None:
@@ -109,6 +116,7 @@ class Reader:
         self.url = quote(url.rstrip("/"), safe=SAFE)
         self.local = Path(url2pathname(parts[1])) if parts[0] == "file" else None
         self.skew: float | None = None
+        self.clock = clock
         self._timeout, self._idle_timeout = timeout, idle_timeout
         self._fetcher = None if self.local is not None else Fetcher(trust=_make_trust(ca_path))
 
@@ -236,7 +244,7 @@ class Reader:
             with contextlib.suppress(ValueError, OverflowError):
                 age = answer.headers.get("Age", "0")
                 at = email.utils.parsedate_to_datetime(said).timestamp() + (int(age) if age.isdecimal() else 0)
-                self.skew = at - time.time()
+                self.skew = at - self.clock()
 
     def _is_there(self, answer: http.client.HTTPResponse, path: str) -> bool:
         if answer.status in ABSENT or (answer.status == 403 and path.endswith("/")):
