@@ -34,7 +34,8 @@ def made(untouched: Made, tmp_path: Path) -> Made:
 
 
 def look_at(made: Made, url: str = "", *, key: str = "", now: float | None = None, **wanted: object) -> Report:
-    look = Look(Reader(url or made.url, idle_timeout=5), Report(), now=time.time() if now is None else now)
+    reader = Reader(url or made.url, idle_timeout=5, clock=time.time if now is None else lambda: now)
+    look = Look(reader, Report())
     verify_site(look, Request(read_given(key or str(made.key)), **wanted))  # type: ignore[arg-type]
     return look.report
 
@@ -168,12 +169,19 @@ def test_the_list_and_the_feed_are_compared(made: Made) -> None:
     assert {finding.subject for finding in report.findings} == {"releases.json", "releases.atom"}
 
 
-def test_a_key_that_expired_or_was_revoked_is_told_as_such(made: Made, tmp_path: Path) -> None:
+def test_a_key_that_expired_or_was_revoked_is_told_as_such(tmp_path: Path) -> None:
     short = make_project(tmp_path / "short", expires="30d")
     release(short, "26.47", FILES, days=90)
+    assert look_at(short).findings == []
     later = look_at(short, now=time.time() + 40 * DAY)
     assert later.kinds() == ["key"], tell(later)
     assert "expired on" in tell(later)
+    certificate = short.home / f"openpgp-revocs.d/{short.fingerprint}.rev"
+    text = certificate.read_text().replace(":-----BEGIN", "-----BEGIN")
+    (short.public / "release-key.asc").write_text(short.key.read_text() + text[text.index("-----BEGIN PGP") :])
+    revoked = look_at(short)
+    assert revoked.kinds() == ["key"], tell(revoked)
+    assert "revoked" in tell(revoked)
 
 
 def test_a_frozen_mirror_and_a_clock_that_is_ahead_are_told_as_what_may_be_either(made: Made) -> None:
@@ -187,7 +195,6 @@ def test_a_frozen_mirror_and_a_clock_that_is_ahead_are_told_as_what_may_be_eithe
 def test_a_clock_a_year_wrong_is_told_and_nothing_else(made: Made, days: int) -> None:
     with served(made.public) as url:
         report = look_at(made, url, now=time.time() + days * DAY)
-    # The tests' server says the right time, which is compared with what the caller takes for the time.
     assert report.kinds() == ["clock"], tell(report)
     assert "365 days" in tell(report)
 
