@@ -133,6 +133,12 @@ STACK_SURROUNDINGS: Options = {
     "epoch": {"type": "int", "default": 946684800},
     "directory": {"type": "path", "required": True},
 }
+TRUST_SIGNERS: Options = {
+    "signers": {"type": "raw", "required": True},
+    "repository": {"type": "str", "required": True},
+    "branch": {"type": "str", "default": "main"},
+    "timeout": {"type": "float", "default": 120},
+}
 VCS: Options = {
     "kind": {"type": "str", "required": True, "choices": ["git", "svn", "hg", "bzr", "dsc"]},
     "values": {"type": "dict", "required": True},

@@ -13,7 +13,13 @@ from ..errors import SlipwayError
 from .records import Record, load_records
 
 #: The stage that leaves a record of another name.
-STAGES = {"promotion": "promote", "approval": "publish", "publication": "publish", "announcement": "announce"}
+STAGES = {
+    "promotion": "promote",
+    "approval": "publish",
+    "publication": "publish",
+    "attestation": "current",
+    "announcement": "announce",
+}
 #: What stages that leave one record for each thing begin its name with.
 PREFIXES = {"build-": "build", "deploy-": "deploy", "extra-": "extras"}
 #: All of them, in the order in which they run.

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -22,8 +22,10 @@ from ..files import make_scratch
 from ..git.files import BranchUpdate, Texts, edit_branch
 from ..git.remote import REFS_TIMEOUT, Person, extract_reason, find_remote_commit, make_repository, run_git
 from ..process import run
+from ..progress import Progress
 from ..publish.directory import SUMS, parse_sums
 from ..release.names import check_version, version_key
+from ..wait import wait_for
 from .signers import Attestor, Quorum
 
 SIGNATURE = f"{SUMS}.asc"
@@ -321,6 +323,41 @@ def count_signatures(quorum: Quorum, signatures: Sequence[bytes], *, sums: bytes
             ok_codes=(0, 1),
         )
         return done.returncode == 0
+
+
+def wait_for_agreement(
+    look: Callable[[], Verdict], *, timeout: float, interval: float, progress: Progress | None = None
+) -> Verdict:
+    """The verdict, after a wait for those who have attested nothing yet, as long as they could still make it enough.
+
+    That the repository does not answer is waited out, too.
+    """
+    reporter = progress or Progress(None)
+
+    last: list[Verdict | SlipwayError] = []
+
+    def look_once() -> Verdict | SlipwayError:
+        try:
+            found = look()
+            reporter.report(found.summarise())
+            last.append(found)
+        except SlipwayError as error:
+            reporter.report(f"{error.on}: {error.came_back}")
+            last.append(error)
+        return last[-1]
+
+    with contextlib.suppress(SlipwayError):
+        wait_for(
+            look_once,
+            lambda seen: isinstance(seen, Verdict) and not seen.waits,
+            attempt="wait for",
+            on="those who attest",
+            timeout=timeout,
+            interval=interval,
+        )
+    if isinstance(last[-1], SlipwayError):
+        raise last[-1]
+    return last[-1]
 
 
 def require_agreement(verdict: Verdict, *, label: str, on: str) -> None:
