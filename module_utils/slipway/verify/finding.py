@@ -101,7 +101,7 @@ def refuse_findings(url: str, findings: Iterable[Finding]) -> None:
         raise SlipwayError(
             "verify",
             url,
-            told[0].rpartition(". ")[0] or told[0] if len(told) == 1 else f"{count_of(len(told), 'finding')}",
+            told[0] if len(told) == 1 else count_of(len(told), "finding"),
             do_next="Do not use what they name before it is explained.",
             findings=told,
         )

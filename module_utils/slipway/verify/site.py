@@ -5,12 +5,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from ..errors import SlipwayError
+from ..files import read_regular
 from ..publish.directory import SUMS
 from ..publish.feed import FEED, LISTING
 from ..publish.links import CURRENT, SHARED
@@ -25,7 +27,8 @@ from .current import ASK, LATEST, Latest, choose_time, read_latest, verify_fresh
 from .files import ASKED_AT_ONCE, FETCH_AGAIN, LAG, Look
 from .pages import Known, list_releases, read_listing, verify_feed, verify_index, verify_listing
 from .release import Pinned, Verified, verify_release
-from .trusted import Given, Trusted, follow_keys, is_about_key, trust_given
+from .signers import verify_signers
+from .trusted import Given, Trusted, follow_keys, is_about_key, read_object, trust_given
 
 #: So many releases, files and keys are in no list that is ours.
 MOST_LISTING = 64 << 20
@@ -36,15 +39,17 @@ LABEL = re.compile(r"(?P<project>[A-Za-z0-9][A-Za-z0-9._-]*)-(?P<version>[^/-][^
 class Request:
     """What is to be looked at: one ``version``, ``every`` one, or else the current one.
 
-    ``serial`` is that of the last look, which the present one is compared with. With ``read_links`` what other names
-    lead to is read again even where the server says that it is the same file.
+    ``serials`` are those of the last look, by project, which the present one is compared with. With ``read_links`` what
+    other names lead to is read again even where the server says that it is the same file. ``signer_keys`` are public
+    keys of those who attest releases.
     """
 
     given: Given
     version: str | None = None
     every: bool = False
     read_links: bool = False
-    serial: int | None = None
+    serials: Mapping[str, int] = field(default_factory=dict)
+    signer_keys: Sequence[bytes] = ()
 
 
 @dataclass
@@ -55,6 +60,27 @@ class Seen:
     releases: dict[str, Verified] = field(default_factory=dict)
     listing: Mapping[str, Any] = field(default_factory=dict)
     at: float = 0.0
+
+    def serials(self) -> dict[str, int]:
+        """The serial by project, to be remembered."""
+        return {self.latest.project: self.latest.serial} if self.latest is not None else {}
+
+
+def read_remembered(path: Path) -> dict[str, int]:
+    """The serials of the last look; an absent file remembers none."""
+    try:
+        data = read_regular(path)
+    except FileNotFoundError:
+        return {}
+    found = read_object(data)
+    if not found or not all(isinstance(serial, int) for serial in found.values()):
+        raise SlipwayError(
+            "read what was seen before in",
+            str(path),
+            "it does not hold a serial for each project",
+            do_next="Remove it, which forgets what was seen, and run again.",
+        )
+    return {str(project): int(serial) for project, serial in found.items()}
 
 
 def verify_site(look: Look, request: Request) -> Seen:
@@ -81,9 +107,12 @@ def verify_site(look: Look, request: Request) -> Seen:
                 report=look.report,
                 subject=KEYS,
             )
+        counts, keys = False, [*request.signer_keys, published or b""]
         if envelope is not None and latest is not None:
-            _verify_latest(look, trusted, envelope, latest, request.serial)
+            counts = _verify_latest(look, trusted, envelope, latest, request.serials.get(latest.project))
         _verify_releases(look, trusted, request, seen)
+        if counts and latest is not None and latest.label in seen.releases:
+            verify_signers(look, latest.attestations, seen.releases[latest.label], keys=keys)
     return seen
 
 

@@ -138,7 +138,7 @@ def trust_given(given: Given, published: bytes | None, *, at: float, report: Rep
     fetch = "Fetch it again, and compare the fingerprint with what you have from elsewhere."
     if published is None:
         report.add("missing", subject, expected="the public keys", seen="nothing", do_next=fetch)
-    elif b"PRIVATE KEY" in published or not _is_keys(published):
+    elif not are_keys(published):
         report.add("key", subject, expected="public keys", seen="something else", do_next=fetch)
     else:
         there[subject] = published
@@ -157,7 +157,10 @@ def trust_given(given: Given, published: bytes | None, *, at: float, report: Rep
         yield Trusted(home, given.fingerprint, at)
 
 
-def _is_keys(data: bytes) -> bool:
+def are_keys(data: bytes) -> bool:
+    """Whether these are public keys."""
+    if not data or b"PRIVATE KEY" in data:
+        return False
     try:
         with provide_keyring({"keys": data}):
             return True

@@ -206,8 +206,8 @@ def test_a_clock_a_year_behind_is_told_without_a_server(made: Made) -> None:
 
 
 def test_a_serial_below_the_last_one_is_a_rollback(made: Made) -> None:
-    assert look_at(made, serial=2).findings == []
-    report = look_at(made, serial=3)
+    assert look_at(made, serials={"baserock": 2}).findings == []
+    report = look_at(made, serials={"baserock": 3})
     assert report.kinds() == ["rollback"]
     assert "the serial 3, which was seen before" in tell(report)
 

@@ -1,0 +1,83 @@
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Whether enough signers, each with a key of its own, say of a release what its SHA256SUMS says: by sqv."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..errors import SlipwayError
+from ..openpgp import FINGERPRINT, export_certificate, list_certificates, provide_keyring
+from ..trust.attestations import Verdict, fetch_attestations, judge_attestations
+from ..trust.signers import Attestor, Quorum
+from .files import Look
+from .release import Verified
+from .trusted import are_keys
+
+#: More signers than any project has; each costs a program to judge.
+MOST_SIGNERS = 64
+ASK = "Ask the signers, and do not use the release before it is explained."
+
+
+def verify_signers(look: Look, attested: Mapping[str, Any], release: Verified, *, keys: Sequence[bytes]) -> None:
+    """Look at the attestations that a signed ``latest.json`` names; ``keys`` are public keys from wherever.
+
+    Each signer is known by the fingerprint that was signed, so it does not matter who brings the key.
+    """
+    url, signers, threshold = attested.get("url"), attested.get("signers"), attested.get("threshold")
+    if not isinstance(signers, Mapping) or not signers or not release.sums_data:
+        return
+    named = {
+        str(name): str(print_)
+        for name, print_ in signers.items()
+        if FINGERPRINT.match(str(print_)) and len(signers) <= MOST_SIGNERS
+    }
+    if not isinstance(url, str) or not url or not isinstance(threshold, int) or len(named) != len(signers):
+        _add(look, "latest.json", "where signers attest, who they are, and how many must", "something else")
+        return
+    attestors = _read_attestors(look, named, keys)
+    if not attestors:
+        return
+    try:
+        given = fetch_attestations(url, version=release.version, names=[each.name for each in attestors])
+        quorum = Quorum(threshold, tuple(attestors))
+        verdict = judge_attestations(quorum, given, version=release.version, sums=release.sums_data)
+    except SlipwayError as error:
+        look.report.add(
+            "unreachable", "the attestations", expected="a repository", seen=error.came_back, do_next=error.do_next
+        )
+        return
+    _tell(look, release.label, verdict)
+
+
+def _read_attestors(look: Look, named: Mapping[str, str], keys: Sequence[bytes]) -> list[Attestor]:
+    """The signers whose keys are at hand."""
+    usable = {f"keys {number}": data for number, data in enumerate(keys, 1) if are_keys(data)}
+    found = []
+    with provide_keyring(usable) as home:
+        known = list_certificates(home) if usable else {}
+        for name, fingerprint in sorted(named.items()):
+            if fingerprint in known:
+                found.append(Attestor(name, fingerprint, export_certificate(home, fingerprint)))
+            else:
+                look.report.notes.append(
+                    f"the signer {name}: the key {fingerprint} is not at hand; give it (release_verify_signer_keys)"
+                )
+    return found
+
+
+def _tell(look: Look, label: str, verdict: Verdict) -> None:
+    look.report.count("signers", len(verdict.agreed))
+    told = verdict.tell()
+    if not verdict.enough:
+        _add(look, label, f"{verdict.threshold} signers who attest it", "; ".join([verdict.summarise(), *told]))
+    elif verdict.others or verdict.faults:
+        _add(look, label, "signers who all attest the same", "; ".join(told))
+    else:
+        look.report.notes += [f"{label}: {sentence}" for sentence in told]
+
+
+def _add(look: Look, subject: str, expected: str, seen: str) -> None:
+    meaning = "Either a signer was attacked or errs, or what is published is not what was built."
+    look.report.add("signer", subject, expected=expected, seen=seen, do_next=ASK, meaning=meaning)
