@@ -12,7 +12,8 @@ version_added: "0.1.0"
 author: The Slipway developers (@slipway)
 description:
   - Reads a download server or a mirror as anybody can who has its address and a key, and compares all that is said
-    there with what was signed. All that is wrong is told at once, each as what it is of, what was expected and what was seen.
+    there with what was signed.
+  - All that is wrong is told at once, each as what it is of, what was expected and what was seen.
   - Files are hashed as they come, several at once, so that memory stays small.
   - Nothing is written.
 extends_documentation_fragment:
