@@ -19,7 +19,18 @@ from pathlib import Path
 from ..deb.control import encode_control
 from ..files import hash_file, write_atomic
 from ..files import make_directory as make_readable
-from .signed import Expected, Signer, find_faults, parse_entries, sign_releases
+from .signed import (
+    DAY,
+    INRELEASE,
+    RELEASE,
+    SIGNATURE,
+    VALID_UNTIL,
+    Expected,
+    Signer,
+    find_faults,
+    parse_entries,
+    sign_releases,
+)
 
 #: Where every index lies under its digest, below the served directory.
 BY_HASH = "by-hash/SHA256"
@@ -85,11 +96,13 @@ def write_dists(
     moment: int,
     known: Compressed | None = None,
     quick: bool = False,
+    valid_days: float = 0.0,
 ) -> dict[str, int]:
     """Write ``dists`` below ``place``, a directory two levels below the served one; the size of every file.
 
     ``moment`` (seconds since the epoch) is the date in the Release files, of them, and of what no client has seen yet.
-    ``known`` spares compressing what was compressed before, and learns; ``quick`` is for what changes often.
+    ``known`` spares compressing what was compressed before, and learns; ``quick`` is for what changes often. Clients
+    believe the suites for ``valid_days``, or for ever with 0; snapshots, which nobody refreshes, are for ever.
     """
     served = place.parents[1]
     make_directory(served / BY_HASH, top=served)
@@ -109,11 +122,52 @@ def write_dists(
                 os.link(served / BY_HASH / digest, place / below / name)
                 size = sizes[f"{below}/{name}"] = (place / below / name).stat().st_size
                 entries.append(f" {digest} {size} {index}/{name}")
-        texts[suite] = _format_release(indexes.fields, entries, moment)
-    signed = sign_releases(signer, list(texts.values()), on=f"the archive {served}")
+        days = 0.0 if is_snapshot(suite) else valid_days
+        texts[suite] = _format_release(indexes.fields, entries, moment, valid_days=days)
+    return sizes | _write_releases(place, texts, signer=signer, moment=moment)
+
+
+def is_snapshot(suite: str) -> bool:
+    """Whether a suite, or a path below ``dists``, is of a snapshot that reprepro made."""
+    return "/snapshots/" in f"/{suite}/"
+
+
+def link_dists(before: Path, after: Path, files: Mapping[str, int]) -> dict[str, int]:
+    """Let files of the directory ``before`` be in ``after`` too; their sizes."""
+    for path in files:
+        make_directory((after / path).parent, top=after)
+        os.link(before / path, after / path)
+        by_hash = (before / path).parent / "by-hash"
+        if by_hash.is_symlink() and not (after / path).with_name("by-hash").is_symlink():
+            os.symlink(os.readlink(by_hash), (after / path).with_name("by-hash"))
+    return dict(files)
+
+
+def redate_dists(
+    before: Path, after: Path, sizes: Mapping[str, int], *, signer: Signer, moment: int, valid_days: float
+) -> dict[str, int]:
+    """Write into ``after`` the ``dists`` of ``before`` with another date, signed anew; the size of every file.
+
+    All else in it stays the same file, and so does each snapshot.
+    """
+    suites = {path.split("/")[1] for path in sizes if path.endswith(f"/{RELEASE}") and not is_snapshot(path)}
+    renewed = {f"dists/{suite}/{name}" for suite in suites for name in (RELEASE, SIGNATURE, INRELEASE)}
+    kept = link_dists(before, after, {path: size for path, size in sizes.items() if path not in renewed})
+    texts = {
+        suite: _redate((before / "dists" / suite / RELEASE).read_text("utf-8"), moment, valid_days=valid_days)
+        for suite in sorted(suites)
+    }
+    return kept | _write_releases(after, texts, signer=signer, moment=moment)
+
+
+def _write_releases(place: Path, texts: Mapping[str, str], *, signer: Signer, moment: int) -> dict[str, int]:
+    """Sign the Release files of suites, and write them; the size of every file."""
+    sizes = {}
+    signed = sign_releases(signer, list(texts.values()), on=f"the archive {place.parents[1]}")
     for suite, files in zip(texts, signed, strict=True):
         for name, content in files.items():
             path = place / "dists" / suite / name
+            make_directory(path.parent, top=place)
             write_atomic(path, content)
             os.utime(path, (moment, moment))
             sizes[f"dists/{suite}/{name}"] = len(content)
@@ -179,7 +233,19 @@ def _is_stored(store: Path, digest: str) -> bool:
     return (store / digest).is_file() and hash_file(store / digest) == digest
 
 
-def _format_release(fields: Mapping[str, str], entries: Sequence[str], moment: int) -> str:
-    date = time.strftime("%a, %d %b %Y %H:%M:%S UTC", time.gmtime(moment))
-    words = {**fields, "Date": date, "Acquire-By-Hash": "yes"}
+def _format_release(fields: Mapping[str, str], entries: Sequence[str], moment: int, *, valid_days: float) -> str:
+    words = {**fields, **_format_dates(moment, valid_days), "Acquire-By-Hash": "yes"}
     return "\n".join([*(f"{name}: {value}" for name, value in words.items()), "SHA256:", *entries, ""])
+
+
+def _format_dates(moment: int, valid_days: float) -> dict[str, str]:
+    dates = {"Date": moment, **({VALID_UNTIL: moment + int(valid_days * DAY)} if valid_days else {})}
+    return {name: time.strftime("%a, %d %b %Y %H:%M:%S UTC", time.gmtime(date)) for name, date in dates.items()}
+
+
+def _redate(text: str, moment: int, *, valid_days: float) -> str:
+    """The same Release file with other dates; all its other lines stay."""
+    head, mark, rest = text.partition("\nSHA256:")
+    lines = [line for line in head.split("\n") if not line.startswith(f"{VALID_UNTIL}:")]
+    dates = "\n".join(f"{name}: {value}" for name, value in _format_dates(moment, valid_days).items())
+    return "\n".join(dates if line.startswith("Date:") else line for line in lines) + mark + rest

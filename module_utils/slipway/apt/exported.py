@@ -20,7 +20,16 @@ from pathlib import Path
 from ..errors import SlipwayError, refuse
 from ..files import hash_file, name_temporary, sync_directory, sync_file, write_atomic
 from ..release.records import format_json
-from .dists import BY_HASH, SuiteIndexes, find_wrong_dists, make_directory, name_index, read_compressed, write_dists
+from .dists import (
+    BY_HASH,
+    SuiteIndexes,
+    find_wrong_dists,
+    link_dists,
+    make_directory,
+    name_index,
+    read_compressed,
+    write_dists,
+)
 from .generations import (
     CURRENT_LINK,
     GENERATIONS,
@@ -59,7 +68,7 @@ _CHECKSUMS = re.compile(r"^Checksums-Sha256:[ \t]*\n((?: [0-9a-f]{64} [0-9]+ \S+
 class PublishedSuites:
     """What clients see: the sizes of the files below ``dists``, and for each suite a digest of what it was made of.
 
-    ``swept`` is when what is in no index any more was looked for.
+    ``swept`` is when what is in no index any more was looked for, ``valid_days`` for how long clients believe a suite.
     """
 
     generation: int = 0
@@ -67,6 +76,7 @@ class PublishedSuites:
     swept: int = 0
     files: Mapping[str, int] = field(default_factory=dict)
     sources: Mapping[str, str] = field(default_factory=dict)
+    valid_days: float = 0.0
 
 
 def read_suites(served: Path) -> PublishedSuites:
@@ -130,12 +140,14 @@ def publish_export(
     }
     moment = choose_date(served, now.published, clock=clock, sleep=sleep)
     sweep = moment - now.swept > SWEEP_INTERVAL
-    following = PublishedSuites(now.generation + 1, moment, moment if sweep else now.swept, sources=sources)
+    following = PublishedSuites(
+        now.generation + 1, moment, moment if sweep else now.swept, sources=sources, valid_days=now.valid_days
+    )
     target = served / GENERATIONS / str(following.generation)
     temporary = make_temporary(target)
     files = {
-        **_link_suites(before, temporary, _files_of(now, kept)),
-        **_write_suites(served, temporary, changed, signer=signer, moment=moment),
+        **link_dists(before, temporary, _files_of(now, kept)),
+        **_write_suites(served, temporary, changed, signer=signer, moment=moment, valid_days=now.valid_days),
     }
     write_atomic(temporary / ACCOUNT, format_json(asdict(replace(following, files=files))))
     put_in_place(temporary, target)
@@ -149,11 +161,17 @@ def publish_export(
 
 
 def _write_suites(
-    served: Path, place: Path, suites: Mapping[str, SuiteIndexes], *, signer: Signer, moment: int
+    served: Path,
+    place: Path,
+    suites: Mapping[str, SuiteIndexes],
+    *,
+    signer: Signer,
+    moment: int,
+    valid_days: float,
 ) -> dict[str, int]:
     """Write suites, and look at them as clients will, before they can; the size of every file."""
     known = read_compressed(served / CURRENT_LINK)
-    files = write_dists(place, suites, signer=signer, moment=moment, known=known, quick=True)
+    files = write_dists(place, suites, signer=signer, moment=moment, known=known, quick=True, valid_days=valid_days)
     refuse(
         "publish in",
         str(served),
@@ -221,17 +239,6 @@ def _give_way(dists: Path) -> None:
     """A link cannot take the place of a directory: the one that reprepro made goes at the last moment."""
     if _is_reprepros(dists):
         dists.rename(name_temporary(dists))
-
-
-def _link_suites(before: Path, after: Path, files: Mapping[str, int]) -> dict[str, int]:
-    """Let files of the generation ``before`` be in ``after`` too."""
-    for path in files:
-        make_directory((after / path).parent, top=after)
-        os.link(before / path, after / path)
-        by_hash = (before / path).parent / "by-hash"
-        if by_hash.is_symlink() and not (after / path).with_name("by-hash").is_symlink():
-            os.symlink(os.readlink(by_hash), (after / path).with_name("by-hash"))
-    return dict(files)
 
 
 def _fill_pool(export: Path, served: Path, indexes: SuiteIndexes, known: Collection[str]) -> SuiteIndexes:

@@ -12,13 +12,16 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import SlipwayError
-from ..files import link_atomic, name_temporary
-from .dists import BY_HASH, make_directory
+from ..errors import SlipwayError, refuse
+from ..files import link_atomic, name_temporary, sync_directory, write_atomic
+from ..release.records import format_json
+from .dists import BY_HASH, find_wrong_dists, is_snapshot, make_directory, redate_dists
+from .signed import DAY, RELEASE, VALID_UNTIL, Signer, read_date, read_fields
 
 CURRENT_LINK = "dists"
 GENERATIONS = "generations"
@@ -62,6 +65,101 @@ def choose_date(
     if ahead > 0:
         sleep(ahead)
     return max(before + 1, int(clock()))
+
+
+@dataclass(frozen=True)
+class Freshness:
+    """A generation that clients read: its number and date, and until when they believe each suite; None is for ever."""
+
+    generation: int
+    published: int
+    valid_days: float
+    suites: Mapping[str, int | None]
+
+    def is_due(self, valid_days: float, *, ahead: float, now: float) -> bool:
+        """Whether it is to be signed anew, so that clients believe it for ``ahead`` days at least."""
+        ends = [end for end in self.suites.values() if end is not None]
+        if not valid_days:
+            return bool(ends or self.valid_days)
+        is_set = self.valid_days == valid_days and len(ends) == len(self.suites)
+        return bool(self.suites) and not (is_set and min(ends) - now >= ahead * DAY)
+
+
+def read_freshness(directory: Path, account: str) -> Freshness | None:
+    """Until when clients believe what they read; None if nothing is published. Snapshots are not looked at."""
+    now = read_account(directory, account)
+    if now is None:
+        return None
+    place = directory / GENERATIONS / str(now["generation"])
+    suites = {}
+    for path in sorted(now["files"]):
+        if path.endswith(f"/{RELEASE}") and not is_snapshot(path):
+            text = (place / path).read_text("utf-8", "replace") if (place / path).is_file() else ""
+            suites[path.split("/")[1]] = read_date(read_fields(text), VALID_UNTIL)
+    return Freshness(now["generation"], now["published"], now.get("valid_days", 0.0), suites)
+
+
+def find_faults_before_signing(
+    directory: Path, account: str, *, signer: Signer, known: Freshness | None = None
+) -> list[str]:
+    """Why what clients read now must not be signed once more; ``known`` is what was seen there before."""
+    now = read_account(directory, account) or {}
+    number = now.get("generation", 0)
+    findings = []
+    if known is not None and (number, now.get("published", 0)) < (known.generation, known.published):
+        day = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(known.published))
+        findings.append(
+            f"{CURRENT_LINK} leads to generation {number}, and clients have seen generation {known.generation} of {day}"
+        )
+    place = directory / GENERATIONS / str(number)
+    files = now.get("files", {})
+    there = {str(path.relative_to(place)) for path in (place / CURRENT_LINK).rglob("*") if path.is_file()}
+    there -= {path for path in there if "/by-hash/" in path}
+    findings += [f"{path} is there, and was not published" for path in sorted(there - files.keys())]
+    return findings + find_wrong_dists(place, files, signer=signer)
+
+
+def refresh_generation(
+    directory: Path,
+    account: str,
+    *,
+    signer: Signer,
+    valid_days: float,
+    known: Freshness | None = None,
+    clock: Callable[[], float] = time.time,
+    sleep: Callable[[float], None] = time.sleep,
+) -> None:
+    """Sign what clients read with another date, as a generation of its own: all else stays the same files.
+
+    What is not as it was published is refused, so that nobody's change is signed. ``known`` is what was seen there
+    before.
+    """
+    now = read_account(directory, account)
+    if now is None:
+        raise SlipwayError("refresh", str(directory), "nothing is published there", do_next="Publish something first.")
+    refuse(
+        "refresh",
+        str(directory),
+        find_faults_before_signing(directory, account, signer=signer, known=known),
+        summary="it is not what was published, and was not signed",
+        do_next="Find out who changed it, and restore it from a copy.",
+    )
+    remove_leftovers(directory)
+    moment = choose_date(directory, now["published"], clock=clock, sleep=sleep)
+    before, target = (directory / GENERATIONS / str(now["generation"] + step) for step in (0, 1))
+    temporary = make_temporary(target)
+    files = redate_dists(before, temporary, now["files"], signer=signer, moment=moment, valid_days=valid_days)
+    refuse(
+        "refresh",
+        str(directory),
+        find_wrong_dists(temporary, files, signer=signer),
+        do_next="Clients see what they saw before. Check the disk and the key, and run again.",
+    )
+    following = {"generation": now["generation"] + 1, "published": moment, "valid_days": valid_days, "files": files}
+    write_atomic(temporary / account, format_json(now | following))
+    put_in_place(temporary, target)
+    sync_directory(target.parent)
+    switch_to(directory, now["generation"] + 1)
 
 
 def make_temporary(target: Path) -> Path:

@@ -121,7 +121,8 @@ class CurrentReleases:
     """What clients see: for each distribution the label in each index, and every label that they ever saw.
 
     ``published`` is the date of it, in seconds since the epoch, ``files`` has the sizes of its files below ``dists``.
-    ``phases`` has, by label, how far a release is that does not reach all machines at once.
+    ``phases`` has, by label, how far a release is that does not reach all machines at once. Clients believe all of it
+    for ``valid_days`` after its date, or for ever with 0.
     """
 
     generation: int = 0
@@ -130,6 +131,7 @@ class CurrentReleases:
     history: tuple[str, ...] = ()
     files: Mapping[str, int] = field(default_factory=dict)
     phases: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    valid_days: float = 0.0
 
     def find_phases(self, label: str) -> Phases | None:
         """How far a release is; None if it was for all at once."""
@@ -260,6 +262,7 @@ def publish_release(
             published=moment,
             labels={**now.labels, release.distribution: labels},
             history=(*now.history, release.label),
+            valid_days=now.valid_days,
         )
         begun = begin_phases(release.phases, release.package_phases, on=release.label, now=moment)
         phases = {**now.phases, **({} if begun is None else {release.label: begun.describe()})}
@@ -471,13 +474,21 @@ def _write_generation(archive: Archive, following: CurrentReleases, known: Compr
             indexes.setdefault(suite, {})[architecture] = indexes.get(suite, {}).get(architecture, "") + text
     target = directory / GENERATIONS / str(following.generation)
     temporary = make_temporary(target)
-    sizes = _write_dists(archive, temporary, indexes, moment=following.published, known=known)
+    sizes = _write_dists(
+        archive, temporary, indexes, moment=following.published, known=known, days=following.valid_days
+    )
     write_atomic(temporary / ACCOUNT, format_json(asdict(replace(following, files=sizes))))
     put_in_place(temporary, target)
 
 
 def _write_dists(
-    archive: Archive, place: Path, indexes: Mapping[str, Mapping[str, str]], *, moment: int, known: Compressed
+    archive: Archive,
+    place: Path,
+    indexes: Mapping[str, Mapping[str, str]],
+    *,
+    moment: int,
+    known: Compressed,
+    days: float = 0.0,
 ) -> dict[str, int]:
     """Write indexes, by suite and architecture, and look at them as clients will, before they can."""
     signer = Signer(archive.gnupghome, archive.key)
@@ -495,7 +506,7 @@ def _write_dists(
         )
         for suite, texts in indexes.items()
     }
-    sizes = write_dists(place, suites, signer=signer, moment=moment, known=known)
+    sizes = write_dists(place, suites, signer=signer, moment=moment, known=known, valid_days=days)
     refuse(
         "publish in",
         str(archive.directory),

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 from .. import openpgp
@@ -18,6 +20,9 @@ from ..files import hash_file
 from ..process import run
 
 RELEASE, SIGNATURE, INRELEASE = SIGNED = ("Release", "Release.gpg", "InRelease")
+#: Until when readers believe a suite; after that they have not seen an update, or are kept from seeing it.
+VALID_UNTIL = "Valid-Until"
+DAY = 86400
 #: What an index may be compressed with; one that is not on the disk in plain form is there in one of these.
 COMPRESSED = (".gz", ".xz", ".bz2", ".zst")
 
@@ -84,11 +89,30 @@ def sign_releases(signer: Signer, texts: Sequence[str], *, on: str) -> list[dict
         ]
 
 
+def extract_signed(text: str) -> str | None:
+    """The text that an InRelease file signs; None if it is not one signed text, whole."""
+    inside = _CLEARSIGNED.match(text)
+    return None if inside is None else inside["text"]
+
+
 def parse_entries(text: str) -> dict[str, Entry]:
     """The indexes that a Release file names, by their paths below it."""
     listed = text.partition("\nSHA256:")[2]
     section = re.split(r"^(?=[A-Za-z])", listed, maxsplit=1, flags=re.MULTILINE)[0]
     return {path: Entry(digest, int(size)) for digest, size, path in _ENTRY.findall(section)}
+
+
+def read_fields(text: str) -> dict[str, str]:
+    """The fields of a Release file before its lists of indexes."""
+    return dict(_FIELD.findall(re.split(r"^(?:MD5Sum|SHA1|SHA256|SHA512):", text, maxsplit=1, flags=re.MULTILINE)[0]))
+
+
+def read_date(fields: Mapping[str, str], name: str) -> int | None:
+    """A date of a Release file in seconds since the epoch; None if there is none that can be read."""
+    try:
+        return int(parsedate_to_datetime(fields[name]).replace(tzinfo=UTC).timestamp())
+    except (KeyError, ValueError, OverflowError):
+        return None
 
 
 def find_faults(top: Path, expected: Expected) -> list[str]:
@@ -103,10 +127,10 @@ def find_faults(top: Path, expected: Expected) -> list[str]:
     texts = {name: (top / name).read_text(encoding="utf-8", errors="replace") for name in expected.files}
     findings = []
     if INRELEASE in texts:
-        inside = _CLEARSIGNED.match(texts[INRELEASE])
+        inside = extract_signed(texts[INRELEASE])
         if inside is None:
             return [f"{INRELEASE} is not one signed text"]
-        if texts.setdefault(RELEASE, inside["text"]) != inside["text"]:
+        if texts.setdefault(RELEASE, inside) != inside:
             findings.append(f"{INRELEASE} and {RELEASE} are not the same text")
     if expected.signer is not None:
         findings += _find_signature_faults(top, expected.signer, expected.files)
@@ -145,7 +169,7 @@ def _find_signature_fault(signer: Signer, words: Sequence[str]) -> list[str]:
 
 
 def _find_wrong_fields(text: str, expected: Expected) -> list[str]:
-    fields = dict(_FIELD.findall(text.partition("\nSHA256:")[0]))
+    fields = read_fields(text)
     wanted: dict[str, Collection[str] | None] = {
         "Codename": [expected.codename],
         "Architectures": expected.architectures,
