@@ -13,6 +13,7 @@ author: The Slipway developers (@slipway)
 description:
   - Reads a download server or a mirror as anybody can who has its address and a key, and compares all that is said
     there with what was signed.
+  - An archive of debs is recognised by itself: every suite, every index and every package of it is looked at.
   - All that is wrong is told at once, each as what it is of, what was expected and what was seen.
   - Files are hashed as they come, several at once, so that memory stays small.
   - Nothing is written.
@@ -49,6 +50,13 @@ options:
     description: Files with public keys of those who attest releases. Their fingerprints are in C(latest.json).
     type: list
     elements: path
+    default: []
+  suites:
+    description:
+      - Of an archive of debs, the suites to look at, such as V(bookworm). By default all that it lists, and its
+        snapshots.
+    type: list
+    elements: str
     default: []
   state_file:
     description:
@@ -88,7 +96,7 @@ releases:
   type: list
   elements: str
 remember:
-  description: The serial by project, for O(state_file).
+  description: The serial by project, and the date of each suite of an archive, for O(state_file).
   returned: success
   type: dict
 """
@@ -101,10 +109,13 @@ from ..module_utils.slipway.files import read_regular
 from ..module_utils.slipway.module.options import CONNECTION_HTTPS, PROGRESS
 from ..module_utils.slipway.module.report import run_module
 from ..module_utils.slipway.progress import Progress
+from ..module_utils.slipway.publish.feed import LISTING
+from ..module_utils.slipway.verify.archive import ArchiveRequest, is_archive, verify_archives
+from ..module_utils.slipway.verify.current import LATEST
 from ..module_utils.slipway.verify.files import Look
 from ..module_utils.slipway.verify.finding import Report, refuse_findings
 from ..module_utils.slipway.verify.reader import Reader
-from ..module_utils.slipway.verify.site import Request, read_remembered, verify_site
+from ..module_utils.slipway.verify.site import Request, Seen, read_remembered, verify_site
 from ..module_utils.slipway.verify.trusted import read_given
 
 
@@ -124,7 +135,12 @@ def act(options: dict[str, Any], *, write: bool) -> dict[str, Any]:
         signer_keys=[_read_key(Path(path)) for path in options["signer_keys"]],
     )
     look = Look(reader, Report(), progress=Progress(options["progress"] if write else None))
-    seen = verify_site(look, request)
+    archive = bool(options["suites"]) or is_archive(look)
+    seen = Seen() if archive and not _has_releases(look) else verify_site(look, request)
+    dates: dict[str, int] = {}
+    if archive:
+        wanted = ArchiveRequest(request.given, options["suites"], request.serials)
+        dates = verify_archives(look, wanted).dates
     refuse_findings(options["url"], look.report.findings)
     told = look.report.as_dict()
     return {
@@ -132,8 +148,12 @@ def act(options: dict[str, Any], *, write: bool) -> dict[str, Any]:
         "counts": told["counts"],
         "notes": told["notes"],
         "releases": sorted(seen.releases),
-        "remember": {**request.serials, **seen.serials()},
+        "remember": {**request.serials, **seen.serials(), **dates},
     }
+
+
+def _has_releases(look: Look) -> bool:
+    return any(look.is_there(name) for name in (LATEST, LISTING))
 
 
 def _read_key(path: Path) -> bytes:
@@ -156,6 +176,7 @@ def main() -> None:
             "all_releases": {"type": "bool", "default": False},
             "read_links": {"type": "bool", "default": False},
             "signer_keys": {"type": "list", "elements": "path", "default": [], "no_log": False},
+            "suites": {"type": "list", "elements": "str", "default": []},
             "state_file": {"type": "path"},
             "timeout": {"type": "float", "default": 21600},
             "idle_timeout": {"type": "float", "default": 30},

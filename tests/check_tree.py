@@ -50,7 +50,7 @@ FLOORS: dict[str, set[str]] = {
     "vm": {"host", "image", "release"},
     "watch": {"deb", "distro", "git"},
     "undo": {"publish", "release"},
-    "verify": {"publish", "release", "trust"},
+    "verify": {"apt", "publish", "release", "trust"},
     "views": {"publish"},
     "farm": {"apt", "binary", "deb", "distro", "release"},
 }

@@ -42,6 +42,8 @@ GPG_OFFLINE = ("--no-autostart", "--disable-dirmngr", "--no-auto-key-retrieve")
 GPG_SIGN = ("--pinentry-mode", "error", "--armor", "--output", "-", "--detach-sign")
 GPG_SIGN_BINARY = ("--pinentry-mode", "error", "--output", "-", "--detach-sign")
 GPG_CLEARSIGN = ("--pinentry-mode", "error", "--digest-algo", "SHA512", "--output", "-", "--clearsign")
+#: The classes of signatures: over bytes as they are, and over a text that holds its signature.
+OVER_BYTES, OVER_TEXT = "00", "01"
 #: What to do when no signature was made.
 UNSIGNED = (
     "If the key has a passphrase, sign something by hand once for the agent to know it, and have it remember that for "
@@ -414,15 +416,16 @@ def dearmor(gnupghome: str | os.PathLike[str], armoured: bytes) -> bytes | None:
 
 
 def judge_signature(
-    gnupghome: str | os.PathLike[str], *, data: Path, signature: Path, at: float | None = None
+    gnupghome: str | os.PathLike[str], *, data: Path | None, signature: Path, at: float | None = None
 ) -> Judgement:
     """What a signature is worth now, by the keys of a home, and whose it is.
 
     Other than for :func:`verify_signature`, a key that has expired since counts no more. ``at`` (seconds since the
-    epoch) is the time instead of that of this machine's clock.
+    epoch) is the time instead of that of this machine's clock. Without ``data``, ``signature`` is a clear-signed text.
     """
     dated = () if at is None else ("--faked-system-time", f"{int(at)}!")
-    words = ["--status-fd", "1", "--verify", os.fspath(signature), os.fspath(data)]
+    signed = () if data is None else (os.fspath(data),)
+    words = ["--status-fd", "1", "--verify", os.fspath(signature), *signed]
     done = run(
         [*_gpg_command(gnupghome), *GPG_READ, *GPG_OFFLINE, *dated, *words],
         attempt="check the signature",
@@ -430,11 +433,14 @@ def judge_signature(
         timeout=60,
         ok_codes=range(256),
     )
-    return parse_judgement(done.stdout)
+    return parse_judgement(done.stdout, over=OVER_BYTES if data is not None else OVER_TEXT)
 
 
-def parse_judgement(status: str) -> Judgement:
-    """Read GnuPG's status lines of a verification; what they do not say outright is no good signature."""
+def parse_judgement(status: str, *, over: str = OVER_BYTES) -> Judgement:
+    """Read GnuPG's status lines of a verification; what they do not say outright is no good signature.
+
+    ``over`` is the class that the signature must have.
+    """
     # What else splits a line for Python may stand in a name, which GnuPG repeats.
     lines = [words for line in status.split("\n") if line.startswith("[GNUPG:] ") and (words := line.split()[1:])]
     said = {words[0]: words[1:] for words in lines}
@@ -450,7 +456,7 @@ def parse_judgement(status: str) -> Judgement:
     if len(valid) < 10 or not (FINGERPRINT.match(valid[0]) and FINGERPRINT.match(valid[9])):
         return Judgement("GnuPG cannot read its signature")
     key, made, fingerprint = valid[0], int(valid[2]) if valid[2].isdecimal() else None, valid[9]
-    return Judgement(_find_fault_of_valid(said, valid, key), key, fingerprint, made)
+    return Judgement(_find_fault_of_valid(said, valid, key, over), key, fingerprint, made)
 
 
 def _judge_unchecked(fields: Sequence[str]) -> Judgement:
@@ -461,7 +467,7 @@ def _judge_unchecked(fields: Sequence[str]) -> Judgement:
     return Judgement(f"its signature, by the key {key}, is of a kind that GnuPG cannot check here", key)
 
 
-def _find_fault_of_valid(said: Mapping[str, Sequence[str]], valid: Sequence[str], key: str) -> str | None:
+def _find_fault_of_valid(said: Mapping[str, Sequence[str]], valid: Sequence[str], key: str, over: str) -> str | None:
     """Why a signature does not count that is right in itself: its key, its end, or how it was made."""
     if "REVKEYSIG" in said:
         return f"its signature is by the key {key}, which is revoked"
@@ -473,7 +479,7 @@ def _find_fault_of_valid(said: Mapping[str, Sequence[str]], valid: Sequence[str]
         return f"its signature, by the key {key}, was made for a time that is over"
     if valid[7] in BROKEN_DIGESTS:
         return f"its signature, by the key {key}, is over a digest by {BROKEN_DIGESTS[valid[7]]}, which can be forged"
-    return None if "GOODSIG" in said and valid[8] == "00" else f"its signature, by the key {key}, is none over a file"
+    return None if "GOODSIG" in said and valid[8] == over else f"its signature, by the key {key}, is none over a file"
 
 
 def make_key(gnupghome: str | os.PathLike[str], user_id: str, *, expires: str = "2y") -> str:

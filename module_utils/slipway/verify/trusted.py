@@ -68,6 +68,13 @@ class Trusted:
             detached.write_bytes(signature)
             return self._judge_file(text, detached)
 
+    def judge_text(self, signed: bytes) -> Judgement:
+        """What a text is worth that holds its signature, as an InRelease file does."""
+        with make_scratch("slipway-signed-") as scratch:
+            path = scratch / "signed"
+            path.write_bytes(signed)
+            return self._count(judge_signature(self.home, data=None, signature=path, at=self.at))
+
     def _judge_file(self, text: Path, detached: Path) -> Judgement:
         judged = judge_signature(self.home, data=text, signature=detached, at=self.at)
         if judged.fault is None or judged.made is None or judged.made > self.at:
