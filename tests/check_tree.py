@@ -36,7 +36,7 @@ FLOORS: dict[str, set[str]] = {
     "distbuild": {"morph"},
     "plan": {"git", "image", "policy", "release"},
     "publish": {"policy", "release"},
-    "trust": {"git", "publish", "release"},
+    "trust": {"git", "plan", "publish", "release"},
     "trove": {"apt", "deb", "git"},
     "vcs": {"deb", "git", "release"},
     "jobs": {"stack"},

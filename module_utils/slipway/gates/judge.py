@@ -261,6 +261,7 @@ class _Court:
         )
         try:
             outcome = self._judge(check, unpacked, bench)
+            outcome.facts |= self._describe_previous(check)
         except SlipwayError as error:
             outcome = Outcome(str(error))
         except OSError as error:
@@ -285,6 +286,13 @@ class _Court:
             "facts": {**({"firmware": check.way} if check.way else {}), **outcome.facts},
             "key": key,
         }
+
+    def _describe_previous(self, check: Check) -> dict[str, Any]:
+        """The published file of the release before that a check is also about."""
+        before = self._history.find(check.subject) if check.gate in (UPGRADE, DIFFERENCE) else None
+        if before is None:
+            return {}
+        return {"before": {"label": before.label, "name": before.file.packed, "sha256": before.file.packed_sha256}}
 
     def _describe_expected(self, check: Check) -> str:
         if check.gate == DIFFERENCE:

@@ -40,14 +40,13 @@ def describe_inputs(plan: Mapping[str, Any], records: Mapping[str, Mapping[str, 
             }
         )
     package = (records.get("package") or {}).get("inputs") or {}
-    url = redacted(definitions["url"]) if definitions and definitions.get("url") else ""
     return {
         "format": FORMAT,
         **{name: plan[name] for name in ("project", "version", "label")},
         "definitions": None
         if definitions is None
         else {
-            "url": url if urlsplit(url).scheme in SCHEMES or ("@" in url and ":" in url) else None,
+            "url": find_public_url(definitions),
             **{name: definitions[name] for name in ("path", "commit")},
             **{name: plan[name] for name in ("branch", "tag", "cluster", "cluster_sha256")},
         },
@@ -56,3 +55,9 @@ def describe_inputs(plan: Mapping[str, Any], records: Mapping[str, Mapping[str, 
         "compression_level": package.get("level"),
         "tools": {tool: sorted(versions) for tool, versions in sorted(tools.items())},
     }
+
+
+def find_public_url(definitions: Mapping[str, Any]) -> str | None:
+    """Where a reader elsewhere can fetch the definitions from, without what is secret in it."""
+    url = redacted(definitions["url"]) if definitions.get("url") else ""
+    return url if urlsplit(url).scheme in SCHEMES or ("@" in url and ":" in url) else None

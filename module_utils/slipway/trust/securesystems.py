@@ -21,6 +21,8 @@ except ImportError:  # a host with Debian's Python, which judges by GnuPG alone
     Envelope = None  # type: ignore[assignment,misc]
     Key = Signer = object  # type: ignore[assignment,misc]
 
+#: Whether Python has the library.
+IS_THERE = Envelope is not None
 KEYTYPE, SCHEME = "openpgp", "openpgp-detached"
 
 
@@ -105,7 +107,7 @@ class OpenPGPSigner(Signer):
 
 def verify_line(line: bytes, *, gnupghome: str | os.PathLike[str], fingerprint: str, on: str) -> bytes:
     """The payload of an envelope, if securesystemslib finds that this key signed it."""
-    if Envelope is None:
+    if not IS_THERE:
         raise SlipwayError("verify", on, "Python has no securesystemslib", do_next="Install it and run again.")
     try:
         envelope = Envelope.from_dict(json.loads(line))
