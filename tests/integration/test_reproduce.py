@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from pathlib import Path
 
@@ -28,9 +29,26 @@ def test_a_release_is_made_again_with_the_same_bytes_and_a_changed_input_is_name
     made = site.state / "reproduced/releases/26.47/artifacts/SHA256SUMS"
     assert made.read_bytes() == (site.public / "baserock-26.47/SHA256SUMS").read_bytes()
     assert (tree(site.public), git("for-each-ref", cwd=site.definitions)) == before
-    other = str(tmp_path / "other")
-    ran = site.play(PLAYBOOK, version="26.47", release_reproduce_directory=other, release_package_level=1)
+    verdict = json.loads((site.state / "reproduced/releases/26.47/reproduction.json").read_text())
+    said = json.loads(base64.b64decode(verdict["payload"]))
+    assert (said["same"], said["clean"], said["label"]) == (True, True, "baserock-26.47")
+    assert not (site.state / "reproduced/releases/26.47/cache").exists()
+    # Somebody else's definitions, in which one byte is changed.
+    clone = tmp_path / "clone"
+    git("clone", "-q", "--no-tags", str(site.definitions), str(clone), cwd=tmp_path)
+    element = clone / "elements/hello.bst"
+    element.write_text(element.read_text().replace("hello from", "hallo from"))
+    git("-c", "user.name=D", "-c", "user.email=d@example.org", "commit", "-qam", "One byte", cwd=clone)
+    ran = site.play(
+        PLAYBOOK, version="26.47", release_reproduce_directory=str(tmp_path / "other"), release_package_level=1,
+        release_definitions_url=str(clone), release_definitions_mirror_url=str(clone), release_reproduce_ref="master",
+    )  # fmt: skip
     assert ran.status != 0
     assert "input: manifest.compression.level was 6, is 1" in ran.message
-    assert "baserock-26.47-" in ran.message
+    assert "source: elements/hello.bst differs between " in ran.message
+    where = "baserock-26.47-tiny-system-x86_64.tar.gz: etc/hello differs, which hello.bst makes"
+    assert where in ran.message
+    assert where.replace(".tar.gz", ".img.gz") in ran.message
+    shown = tmp_path / "other/releases/26.47/logs/difference-baserock-26.47-tiny-system-x86_64.tar.gz.txt"
+    assert "hallo from x86_64" in shown.read_text()
     assert (tree(site.public), git("for-each-ref", cwd=site.definitions)) == before

@@ -4,19 +4,28 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
+from .. import openpgp
 from ..errors import SlipwayError, refuse
-from ..publish.channel import fetch_published, fetch_published_mapping
+from ..files import make_scratch
+from ..http import FAILURES, Limit, explain_failure, open_url, receive_body
+from ..publish.channel import SAFE, fetch_published, fetch_published_mapping
 from ..publish.directory import SUMS, parse_sums
 from ..publish.package import MANIFEST
 from ..publish.releases import name_inputs
 from ..release.records import find_differences
 
 SECONDS = 120.0
+#: A file that is larger, or takes longer, is not looked into.
+MOST_BYTES, MOST_SECONDS = 64 << 30, 3600.0
 
 
 @dataclass(frozen=True)
@@ -27,19 +36,81 @@ class Reference:
     sums: Mapping[str, str]
     manifest: Mapping[str, Any]
     inputs: Mapping[str, Any] = field(default_factory=dict)
+    #: Of SHA256SUMS itself.
+    sha256: str = ""
 
 
-def fetch_reference(url: str, *, ca_path: str | None = None) -> Reference:
-    """What is published in the directory of a release at ``url``; whether it is signed is not looked at."""
+def fetch_reference(url: str, *, ca_path: str | None = None, key: bytes | None = None) -> Reference:
+    """What is published in the directory of a release at ``url``.
+
+    With the public ``key`` that must have signed it, its signature is judged first; without, it is not looked at.
+    """
     base = url.rstrip("/")
     above, _slash, label = base.rpartition("/")
     how: dict[str, Any] = {"attempt": "read", "do_next": "Correct the address.", "timeout": SECONDS, "ca_path": ca_path}
-    sums = parse_sums((fetch_published(base, SUMS, **how) or b"").decode("utf-8", "replace"))
+    listed = fetch_published(base, SUMS, **how) or b""
+    sums = parse_sums(listed.decode("utf-8", "replace"))
+    if key is not None:
+        _require_signature(base, listed, fetch_published(base, f"{SUMS}.asc", **how) or b"", key)
     manifest = fetch_published_mapping(base, MANIFEST, **how)
+    if key is not None and manifest is not None:
+        found = hashlib.sha256(fetch_published(base, MANIFEST, **how) or b"").hexdigest()
+        if found != sums.get(MANIFEST):
+            fault = f"its {MANIFEST} has the SHA-256 {found}, and {SUMS} says {sums.get(MANIFEST)}"
+            raise SlipwayError("read the release at", base, fault, do_next="Tell its release team.")
     if manifest is None or MANIFEST not in sums:
         fault = f"there is no {MANIFEST}" if manifest is None else f"its {SUMS} does not list {MANIFEST}"
         raise SlipwayError("read the release at", base, fault, do_next="Correct the address.")
-    return Reference(base, sums, manifest, fetch_published_mapping(above, name_inputs(label), **how) or {})
+    inputs = fetch_published_mapping(above, name_inputs(label), **how) or {}
+    return Reference(base, sums, manifest, inputs, hashlib.sha256(listed).hexdigest())
+
+
+def fetch_file(reference: Reference, name: str, target: Path, *, ca_path: str | None = None) -> str | None:
+    """Fetch a published file of at most :data:`MOST_BYTES`; what is wrong with it, if it is not what is listed."""
+    url = f"{quote(reference.url, safe=SAFE)}/{quote(name)}"
+    digest = hashlib.sha256()
+    try:
+        with (
+            open(target, "wb") as stream,
+            open_url(url, Limit(MOST_SECONDS, SECONDS), trust=ssl.create_default_context(cafile=ca_path)) as answer,
+        ):
+
+            def take(chunk: bytes) -> None:
+                digest.update(chunk)
+                stream.write(chunk)
+
+            receive_body(answer, take, size=MOST_BYTES)
+    except FAILURES as error:
+        raise SlipwayError("fetch", url, explain_failure(error), do_next="Correct the address.") from error
+    listed = reference.sums.get(name)
+    found = digest.hexdigest()
+    return None if found == listed else f"{url} has the SHA-256 {found}, and {SUMS} says {listed}"
+
+
+def _require_signature(base: str, listed: bytes, signature: bytes, key: bytes) -> None:
+    with make_scratch("slipway-reference-") as scratch, openpgp.provide_keyring({"the release": key}) as home:
+        data, asc = scratch / SUMS, scratch / f"{SUMS}.asc"
+        data.write_bytes(listed)
+        asc.write_bytes(signature)
+        judged = openpgp.judge_signature(home, data=data, signature=asc)
+    if judged.fault is not None:
+        do_next = "Get the project's key from elsewhere (release_reproduce_key), or tell its release team."
+        raise SlipwayError("believe", f"{base}/{SUMS}", judged.fault, do_next=do_next)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The files that are the same, those that differ, and a sentence for each of these and for each input that does."""
+
+    same: tuple[str, ...]
+    differs: tuple[str, ...] = ()
+    findings: tuple[str, ...] = ()
+
+    def summarise(self, reference: Reference) -> str:
+        """Half a sentence."""
+        if self.differs:
+            return f"{len(reference.sums)} files are published, and what was made now differs"
+        return f"all {len(self.same)} files have the digests of {SUMS} at {reference.url}"
 
 
 def compare_release(
@@ -47,12 +118,13 @@ def compare_release(
     files: Sequence[Mapping[str, Any]],
     manifest: Mapping[str, Any],
     inputs: Mapping[str, Any],
-) -> list[str]:
-    """The files that are the same; that one differs is a failure, which names the inputs that do.
+) -> Comparison:
+    """Compare what was made now with what is published, and if it differs, the inputs, too.
 
     ``files`` are what ``SHA256SUMS`` lists of what was made now, ``manifest`` and ``inputs`` are of that too.
     """
     now = {file["name"]: file["sha256"] for file in files}
+    names = sorted(reference.sums.keys() | now.keys())
     faults = [
         f"{name} has sha256 {now.get(name, 'nothing: it was not made')} and was published with {published}"
         for name, published in sorted(reference.sums.items())
@@ -61,21 +133,39 @@ def compare_release(
     faults += [f"{name} was made now, and is not published" for name in sorted(now.keys() - reference.sums.keys())]
     if faults:
         plain = [
-            {key: value for key, value in each.items() if key != "files"} for each in (reference.manifest, manifest)
+            {key: _name_members(value) for key, value in each.items() if key != "files"}
+            for each in (reference.manifest, manifest)
         ]
         causes = [f"input: {each}" for each in find_differences("manifest", *plain)]
         if reference.inputs:
-            causes += [f"input: {each}" for each in find_differences("", reference.inputs, _plain(inputs))]
+            causes += [
+                f"input: {each}" for each in find_differences("", _name_members(reference.inputs), _plain(inputs))
+            ]
         faults += causes or ["no input differs that is known: look into the files that do"]
+    same = tuple(name for name in names if now.get(name) == reference.sums.get(name))
+    return Comparison(same, tuple(name for name in names if name not in same), tuple(faults))
+
+
+def require_same(reference: Reference, compared: Comparison) -> None:
+    """Fail where a file differs, and name the inputs that do."""
     refuse(
         "reproduce",
         reference.url,
-        faults,
-        summary=f"{len(reference.sums)} files are published, and what was made now differs",
+        compared.findings,
+        summary=compared.summarise(reference),
         do_next="Bring what is named as input to what it was, and run again.",
     )
-    return sorted(reference.sums)
 
 
 def _plain(value: Mapping[str, Any]) -> Any:
-    return json.loads(json.dumps(value))
+    return _name_members(json.loads(json.dumps(value)))
+
+
+def _name_members(value: Any) -> Any:
+    """The same with lists of things that have names as mappings by these, so that what differs is told of each."""
+    if isinstance(value, dict):
+        return {key: _name_members(each) for key, each in value.items()}
+    names = [each.get("name") if isinstance(each, dict) else None for each in value] if isinstance(value, list) else []
+    if names and all(isinstance(name, str) for name in names) and len(set(names)) == len(names):
+        return dict(zip(names, value, strict=True))
+    return value

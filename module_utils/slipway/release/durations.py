@@ -17,6 +17,7 @@ STAGES = {
     "promotion": "promote",
     "approval": "publish",
     "publication": "publish",
+    "reproduction": "current",
     "attestation": "current",
     "announcement": "announce",
 }

@@ -10,6 +10,7 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway.errors imp
 from ansible_collections.slipway.release.plugins.module_utils.slipway.gates.reproduction import (
     compare_release,
     fetch_reference,
+    require_same,
 )
 
 NAMES = {"manifest.json": "a" * 64, "acme-1.0-disk.img.gz": "b" * 64}
@@ -36,10 +37,12 @@ def test_what_differs_is_named_with_the_inputs_that_do(release: Path) -> None:
     (release.parent / "acme-1.0.inputs.json").write_text('{"tools": {"bst": "2.7"}}')
     reference = fetch_reference(f"file://{release}")
     files = [{"name": name, "sha256": sha256} for name, sha256 in NAMES.items()]
-    assert compare_release(reference, files, MANIFEST, {"tools": {"bst": "2.7"}}) == sorted(NAMES)
+    assert compare_release(reference, files, MANIFEST, {"tools": {"bst": "2.7"}}).same == (*sorted(NAMES),)
     files[1] = {"name": "other", "sha256": "b" * 64}
+    changed = {**MANIFEST, "compression": {"level": 1}}
+    compared = compare_release(reference, files, changed, {"tools": {"bst": "2.8"}})
     with pytest.raises(SlipwayError) as caught:
-        compare_release(reference, files, {**MANIFEST, "compression": {"level": 1}}, {"tools": {"bst": "2.8"}})
+        require_same(reference, compared)
     assert caught.value.findings == [
         f"acme-1.0-disk.img.gz has sha256 nothing: it was not made and was published with {'b' * 64}",
         "other was made now, and is not published",
