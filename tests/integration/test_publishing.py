@@ -206,7 +206,7 @@ def test_a_release_is_published_and_announced_once_and_drift_is_named(site: Site
     site.deploy("26.47")
     before = tree(site.state)
     would = site.done("26.47", "--check", "--diff")
-    assert would.changed == 14
+    assert would.changed == 16
     assert tree(site.state) == before
     for word in ("current -> baserock-26.47", "SHA256SUMS.asc", MESSAGE):
         assert word in would.text
@@ -352,7 +352,7 @@ def test_files_go_to_a_server_by_rsync_over_ssh(site: Site, tmp_path: Path) -> N
             "port": server.port,
             "ssh_options": server.options,
         }
-        assert site.done("26.47", "--check", release_publish_upload=upload).changed == 14
+        assert site.done("26.47", "--check", release_publish_upload=upload).changed == 16
         site.done("26.47", release_publish_upload=upload)
         assert "Accepted publickey" in server.log.read_text()
     assert_public(site)

@@ -106,6 +106,27 @@ def read_products(public: Path, project: str, label: str) -> dict[str, str]:
         return {}  # it is none of ours, or not there: all of it is of the project itself
 
 
+def find_pointers(public: Path, project: str, moves: Mapping[str, str | None] | None = None) -> dict[str, str]:
+    """The release that the links of each product lead to, by product; under an empty name that of ``current``.
+
+    A project without products is its own only one. ``moves`` are targets that links are to get, None for those that go.
+    """
+    release = Release(public, project, f"{project}-0", ())
+    targets = {name: _read_target(public, name) for name in (CURRENT, *_find_own_links(release))} | dict(moves or {})
+    found: dict[str, str] = {}
+    if (current := targets.pop(CURRENT, None)) is not None:
+        found[""] = current
+    for target in (targets[name] for name in sorted(targets) if name not in SHARED):
+        label, _slash, file = (target or "").partition("/")
+        version = extract_version(label, project)
+        if version is None:
+            continue
+        product = read_products(public, project, label).get(file, project)
+        if product not in found or version_key(version) > version_key(extract_version(found[product], project) or "0"):
+            found[product] = label
+    return found
+
+
 def _read_systems(public: Path, project: str, label: str) -> dict[str, set[tuple[str, str]]]:
     """The systems of each product of a public release, as far as its manifest says them."""
     found: dict[str, set[tuple[str, str]]] = {}

@@ -72,7 +72,10 @@ def describe_view(view: View) -> Found:
 
 
 def write_view(public: Path, name: str, view: View, *, check: bool = False) -> bool:
-    """Have readers find this view, by one rename; whether anything was another one. ``check`` only looks."""
+    """Have readers find this view, by one rename; whether anything was another one. ``check`` only looks.
+
+    One without anything in it is taken away.
+    """
     _check_view(name, view)
     if read_view(public, name) == describe_view(view):
         return False
@@ -90,6 +93,9 @@ def _write(public: Path, name: str, view: View) -> None:
     if link.exists() and not link.is_symlink():
         raise SlipwayError("replace", str(link), "it is not a link", do_next="Move it away and run again.")
     _remove_generations(public, name)
+    if not view.files and not view.links:
+        link.unlink(missing_ok=True)
+        return sync_directory(public)
     generation = public / f".{name}-{secrets.token_hex(4)}"
     make_directory(generation)
     for path, data in view.files.items():
@@ -105,6 +111,7 @@ def _write(public: Path, name: str, view: View) -> None:
     if before:
         with contextlib.suppress(FileNotFoundError):
             os.utime(public / before)  # it is left now, by readers too within a while
+    return None
 
 
 def _remove_generations(public: Path, name: str) -> None:

@@ -53,7 +53,6 @@ class _Repository:
 
     now: datetime
     until: datetime
-    signer: Signer
     versions: dict[str, dict[int, Any]] = field(default_factory=lambda: {role: {} for role in ROLES})
     raw: dict[str, bytes] = field(default_factory=dict)
     unsigned: dict[str, tuple[Any, list[Signer]]] = field(default_factory=dict)
@@ -84,11 +83,11 @@ def make_repository(
     keys of before that can still sign, of which one is needed when the key is another one.
     """
     _require_library()
-    repository = _Repository(_moment(now), _moment(believe_until), signer)
+    repository = _Repository(_moment(now), _moment(believe_until))
     _read(repository, before)
-    _make_root(repository, old_signers)
-    _make_targets(repository, files)
-    _make_snapshot(repository)
+    _make_root(repository, signer, old_signers)
+    _make_targets(repository, signer, files)
+    _make_snapshot(repository, signer)
     before_stamp = repository.newest(TIMESTAMP)
     version = before_stamp.version + 1 if before_stamp else 1
     snapshot = repository.newest(SNAPSHOT)
@@ -96,6 +95,41 @@ def make_repository(
     repository.add(TIMESTAMP, stamp, [signer])
     _sign(repository)
     return View(_select_files(repository), _make_links(repository))
+
+
+def is_current(
+    files: Sequence[ViewFile], *, before: Mapping[str, bytes], signer: Signer, now: float, believe_until: float
+) -> bool:
+    """Whether the metadata name these files by this key, and none of them ends soon."""
+    _require_library()
+    repository = _Repository(_moment(now), _moment(believe_until))
+    _read(repository, before)
+    root, targets, snapshot, stamp = (repository.newest(role) for role in ROLES)
+    return bool(
+        all((root, targets, snapshot, stamp))
+        and signer.key.keyid in root.roles[ROOT].keyids
+        and root.expires - repository.now > timedelta(days=ROOT_DAYS / 2)
+        and targets.targets == _describe_all(files)
+        and targets.expires > repository.until
+        and snapshot.expires > repository.until
+        and stamp.expires - repository.now > (repository.until - repository.now) / 2
+    )
+
+
+def keep_view(before: Mapping[str, bytes]) -> View:
+    """The view with the metadata as they are."""
+    _require_library()
+    repository = _Repository(_moment(0), _moment(0))
+    _read(repository, before)
+    return View(_select_files(repository), _make_links(repository))
+
+
+def list_root_keys(before: Mapping[str, bytes]) -> list[str]:
+    """The keys that may sign the next root."""
+    newest = read_versions(before)[ROOT]
+    if not newest:
+        return []
+    return sorted(json.loads(before[_name(ROOT, newest)])["signed"]["roles"][ROOT]["keyids"])
 
 
 def read_versions(before: Mapping[str, bytes]) -> dict[str, int]:
@@ -151,9 +185,8 @@ def _read(repository: _Repository, before: Mapping[str, bytes]) -> None:
         repository.raw[name] = data
 
 
-def _make_root(repository: _Repository, old_signers: Sequence[Signer]) -> None:
-    now, signer = repository.now, repository.signer
-    before: Any = repository.newest(ROOT)
+def _make_root(repository: _Repository, signer: Signer, old_signers: Sequence[Signer]) -> None:
+    now, before = repository.now, repository.newest(ROOT)
     needed: list[Signer] = []
     if before is not None:
         names = set(before.roles[ROOT].keyids)
@@ -197,19 +230,19 @@ def _lifetime(repository: _Repository) -> datetime:
     return repository.now + LONGER * (repository.until - repository.now)
 
 
-def _make_targets(repository: _Repository, files: Sequence[ViewFile]) -> None:
-    wanted = {}
-    for file in files:
-        wanted[file.path] = _describe(file, file.path)
-        if file.current:
-            wanted[file.current] = _describe(file, file.current)
+def _make_targets(repository: _Repository, signer: Signer, files: Sequence[ViewFile]) -> None:
+    wanted = _describe_all(files)
     before: Any = repository.newest(TARGETS)
     if _is_good(repository, before) and before.targets == wanted:
         return
     version = before.version + 1 if before else 1
-    repository.add(
-        TARGETS, Targets(version=version, expires=_lifetime(repository), targets=wanted), [repository.signer]
-    )
+    repository.add(TARGETS, Targets(version=version, expires=_lifetime(repository), targets=wanted), [signer])
+
+
+def _describe_all(files: Sequence[ViewFile]) -> dict[str, Any]:
+    """Every file as a target under its path, and the current ones under their fixed names as well."""
+    names = [(name, file) for file in files for name in (file.path, file.current) if name]
+    return {name: _describe(file, name) for name, file in names}
 
 
 def _describe(file: ViewFile, path: str) -> Any:
@@ -217,14 +250,14 @@ def _describe(file: ViewFile, path: str) -> Any:
     return TargetFile(file.size, {"sha256": file.sha256}, path, unrecognized_fields={"custom": custom})
 
 
-def _make_snapshot(repository: _Repository) -> None:
+def _make_snapshot(repository: _Repository, signer: Signer) -> None:
     before: Any = repository.newest(SNAPSHOT)
     targets: Any = repository.newest(TARGETS)
     meta = {"targets.json": MetaFile(targets.version)}
     if _is_good(repository, before) and before.meta == meta:
         return
     version = before.version + 1 if before else 1
-    repository.add(SNAPSHOT, Snapshot(version=version, expires=_lifetime(repository), meta=meta), [repository.signer])
+    repository.add(SNAPSHOT, Snapshot(version=version, expires=_lifetime(repository), meta=meta), [signer])
 
 
 def _sign(repository: _Repository) -> None:
