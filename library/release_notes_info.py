@@ -13,6 +13,7 @@ author: The Slipway developers (@slipway)
 description:
   - Tells which notes a release has, the main ones and those of products, where they go, and what stands in each.
   - That is files, systems, components old and new and the commits of the definitions since the release before, what
+    differs between the bills of materials of each system then and now, what
     people wrote before in O(drafts_repository), and which findings of gates were waived.
   - A product's notes tell what changed in what its own systems are made of, since its last release.
 extends_documentation_fragment:
@@ -68,6 +69,15 @@ options:
     description: How many commits are listed at the most.
     type: int
     default: 200
+  bill_changes:
+    description: What RV(bill_changes) was before. Without it, the bills are compared.
+    type: list
+    elements: dict
+  public:
+    description: Directories of public files on this host, in which bills of the release before are looked for first.
+    type: list
+    elements: path
+    default: []
 """
 
 EXAMPLES = r"""
@@ -104,6 +114,14 @@ places:
   returned: success
   type: list
   elements: dict
+bill_changes:
+  description: >-
+    What differs between the bills of materials of each system in the release before and now, with C(system),
+    C(product), C(previous), C(total) and C(changes); each change has C(name), C(kind), C(before), C(now),
+    C(licence_before) and C(licence_now).
+  returned: success
+  type: list
+  elements: dict
 findings:
   description: What is wrong with the drafts, one sentence each.
   returned: success
@@ -114,6 +132,7 @@ findings:
 from pathlib import Path
 from typing import Any
 
+from ..module_utils.slipway.bill.previous import find_bill_changes
 from ..module_utils.slipway.module.report import run_module
 from ..module_utils.slipway.notes.changes import find_changes, read_products
 from ..module_utils.slipway.notes.drafts import Drafts, Wanted, read_drafts
@@ -135,12 +154,16 @@ def act(wanted: dict[str, Any], **_: bool) -> dict[str, Any]:
         directories = {each["name"]: Wanted(each["drafts"], each["required"]) for each in outlines}
         drafts = read_drafts(wanted["drafts_repository"], wanted["drafts_ref"], directories)
     changes = wanted["file_changes"] or _find_changes(wanted, [each["name"] for each in outlines[1:]])
+    bills = wanted["bill_changes"]
+    if bills is None:
+        bills = find_bill_changes(plan, public=[Path(path) for path in wanted["public"]]) if wanted["changes"] else []
     return {
         "changed": False,
         "changes": changes,
-        "notes": fill_notes(outlines, plan, wanted["records"], changes=changes, drafts=drafts.texts),
+        "notes": fill_notes(outlines, plan, wanted["records"], changes=changes, drafts=drafts.texts, bills=bills),
         "drafts_commit": drafts.commit,
         "places": list_places(outlines, wanted["rules"]),
+        "bill_changes": bills,
         "findings": drafts.findings,
     }
 
@@ -184,6 +207,8 @@ def main() -> None:
             "rules": {"type": "list", "elements": "dict", "default": []},
             "file_changes": {"type": "dict"},
             "limit": {"type": "int", "default": 200},
+            "bill_changes": {"type": "list", "elements": "dict"},
+            "public": {"type": "list", "elements": "path", "default": []},
         },
     )
 

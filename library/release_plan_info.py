@@ -78,6 +78,10 @@ options:
         version was begun with.
     type: raw
     default: []
+  bills:
+    description: Whether systems have bills of materials, in SPDX and CycloneDX, unless their product says otherwise.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -223,6 +227,7 @@ def main() -> None:
             "architectures": {"type": "list", "elements": "str", "default": []},
             "deployment_types": {"type": "list", "elements": "str", "default": []},
             "products": {"type": "raw", "default": []},
+            "bills": {"type": "bool", "default": False},
         },
     )
 

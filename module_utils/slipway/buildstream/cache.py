@@ -37,6 +37,13 @@ def read_setting(file: Path, name: str) -> str | None:
     return None if node is None else node.text
 
 
+def read_setting_texts(file: Path, name: str) -> dict[str, str]:
+    """A mapping of texts at the top level of one of BuildStream's files; what is no text in it is left out."""
+    node = read_mapping(file.read_bytes(), file=str(file)).get(name)
+    listed = {} if node is None else node.mapping or {}
+    return {key: each.text for key, each in listed.items() if each.text is not None}
+
+
 def builds_remotely(config: Path | None) -> bool:
     """Whether elements are built by a remote execution service, and not on this host."""
     file = find_configuration(config)

@@ -19,21 +19,32 @@ from ..errors import SlipwayError
 from ..yamltext import read_strictly, to_plain
 from .manifest import Component
 
-FIELDS = ("full-key", "name", "build-deps", "runtime-deps", "source-info")
+FIELDS = ("full-key", "name", "build-deps", "runtime-deps", "source-info", "public")
 FORMAT = "slipway\t" + "\t".join(f"%{{{name}}}" for name in FIELDS)
 LOCAL = "local"
 TIMEOUT = 600.0
+#: What an element's public data call the part by which buildstream-sbom knows what of its build is in it.
+SBOM = re.compile(r"^\s*sbom:", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Element:
-    """One element: its cache key, what it is built from and runs with, and its sources as BuildStream tells."""
+    """One element: its cache key, what it is built from and runs with, and its sources as BuildStream tells.
+
+    ``kept`` is what its public data say that it keeps of what it is built from.
+    """
 
     name: str
     key: str
     build: tuple[str, ...]
     run: tuple[str, ...]
     sources: tuple[Mapping[str, Any], ...]
+    kept: tuple[str, ...] = ()
+
+    @property
+    def inside(self) -> tuple[str, ...]:
+        """The elements that it brings along: one without sources is made of what it is built from."""
+        return tuple(dict.fromkeys([*(() if self.sources else self.build), *self.kept, *self.run]))
 
 
 @dataclass(frozen=True)
@@ -45,23 +56,43 @@ class Origin:
     commit: str
 
 
-def show_elements(project: Project, element: str, options: Mapping[str, str]) -> dict[str, Element]:
-    """An element and all below it, by their names; what is below comes first."""
+def show_elements(
+    project: Project, element: str, options: Mapping[str, str], *, more: Sequence[str] = ()
+) -> dict[str, Element]:
+    """An element, perhaps some more, and all below them, by their names; what is below comes first."""
     attempt, on = f"look at the elements of {element} in", str(project.directory)
-    words = ("show", "--deps", "all", "--format", FORMAT, element)
+    words = ("show", "--deps", "all", "--format", FORMAT, element, *more)
     done = run_bst(project, *format_options(options), *words, attempt=attempt, timeout=TIMEOUT)
     if done.returncode != 0:
         came_back = extract_complaint(done.stderr) or f"bst ended with status {done.returncode}"
         raise SlipwayError(attempt, on, came_back, do_next="Correct the definitions and run again.")
     found = {}
     for part in ("\n" + done.stdout).split("\nslipway\t")[1:]:
-        key, name, build, run, sources = part.split("\t", 4)
+        key, name, build, run, sources, public = part.split("\t", 5)
         lists = [
             to_plain(read_strictly(text.encode(), file="what bst show wrote")) or [] for text in (build, run, sources)
         ]
         below, beside, stated = (each if isinstance(each, list) else [] for each in lists)
-        found[name] = Element(name, key, tuple(below), tuple(beside), tuple(stated))
+        kept = _read_kept(public, name) if SBOM.search(public) else ()
+        found[name] = Element(name, key, tuple(below), tuple(beside), tuple(stated), kept)
     return found
+
+
+def _read_kept(text: str, name: str) -> tuple[str, ...]:
+    """What public data name for buildstream-sbom, by the names that elements of a junction have from outside."""
+    said = to_plain(read_strictly(text.encode(), file="what bst show wrote"))
+    sbom = said.get("sbom") if isinstance(said, dict) else None
+    kept = sbom.get("depends-on") if isinstance(sbom, dict) else None
+    junction = name.rpartition(":")[0]
+    listed = [str(each) for each in kept] if isinstance(kept, list) else []
+    return tuple(f"{junction}:{each}" if junction else each for each in listed)
+
+
+def list_inside(elements: Mapping[str, Element], top: str) -> list[str]:
+    """The names of an element and of all that are in it, in the order in which they are staged."""
+    order: dict[str, Element] = {}
+    _collect_parts(elements, top, order)
+    return list(order)
 
 
 def list_components(
@@ -99,7 +130,7 @@ def _collect_parts(elements: Mapping[str, Element], name: str, order: dict[str, 
             order[current] = element
             continue
         ahead.append((current, True))
-        below = dict.fromkeys([*(() if element.sources else element.build), *element.run])
+        below = element.inside
         new = [each for each in below if each in elements and each not in seen]
         seen.update(new)
         ahead += [(each, False) for each in reversed(new)]

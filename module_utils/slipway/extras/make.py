@@ -6,9 +6,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ..errors import SlipwayError, refuse
+from ..errors import SlipwayError, count_of, refuse
 from ..release.artifact import Artifact
 from ..release.making import Making, open_making, refuse_failed
+from .bills import TYPE as BILL
+from .bills import write_bills
 from .site import Site, Wanted
 from .writers import WRITERS
 
@@ -29,7 +31,7 @@ def make_files(
     unknown = [
         f"{each.name}: there is no type {each.type!r}, known are {', '.join(WRITERS)}"
         for each in extras
-        if each.type not in WRITERS
+        if each.type not in (*WRITERS, BILL)
     ]
     refuse("make", "the extra files", unknown, do_next="Correct the policy and run again. Nothing was made.")
     errors = []
@@ -37,7 +39,10 @@ def make_files(
     with open_making(site.release.images, names, previous, do_next=CHANGED, write=write) as making:
         missing = [each for each in extras if write and each.file in making.todo]
         site.progress.total += len(missing)
+        errors += _make_bills([each for each in missing if each.type == BILL], site, making)
         for each in missing:
+            if each.type == BILL:
+                continue
             site.progress.report(f"making {each.file}")
             try:
                 _make_file(each, site, making)
@@ -47,6 +52,23 @@ def make_files(
                 site.progress.step(f"{each.file} is made")
     refuse_failed("make", "extra files", errors)
     return making.present, making.todo
+
+
+def _make_bills(bills: Sequence[Wanted], site: Site, making: Making) -> list[SlipwayError]:
+    """All bills at the same time: starting what makes them takes as long as ten of them."""
+    if not bills:
+        return []
+    site.progress.report(f"making {count_of(len(bills), 'bill')} of materials")
+    with making.open_work() as work:
+        made, errors = write_bills(bills, site, work)
+        for path in made:
+            try:
+                making.put(path)
+            except SlipwayError as error:
+                errors.append(error)
+            else:
+                site.progress.step(f"{path.name} is made")
+    return errors
 
 
 def _make_file(wanted: Wanted, site: Site, making: Making) -> None:

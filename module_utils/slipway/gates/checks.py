@@ -13,13 +13,14 @@ from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
+from ..bill.previous import list_bills
 from ..boot.machines import FORMATS, KERNEL, MACHINES, OF_DISKS, choose_firmware, find_missing
-from ..policy.gates import BootGate, Gates, UpgradeGate, read_gates
+from ..policy.gates import BillGate, BootGate, Gates, UpgradeGate, read_gates
 from ..policy.values import to_plain
 from ..policy.waivers import Waiver, find_expired, read_waivers
 from .preflight import Report
 
-BOOT, UPGRADE, DIFFERENCE = "boot", "upgrade", "difference"
+BOOT, UPGRADE, DIFFERENCE, BILL = "boot", "upgrade", "difference", "bill"
 #: By which firmwares a disk starts, by its setting BOOT.
 BOOTS = {"bios": ("bios",), "efi": ("efi",), "uboot": ("uboot",), "both": OF_DISKS}
 #: Types of files whose trees can be read.
@@ -82,7 +83,30 @@ def list_checks(plan: Plan) -> Checks:
         if not faults:
             mine = [each for each in plan["deployments"] if each.get("product", plan["project"]) == name]
             _list_product(found, plan, gates, mine, where=f"release_policy.products.{name}.gates")
+            if gates.bill is not None:
+                _list_bill_checks(found, plan, gates.bill, product=name, where=f"release_policy.products.{name}.gates")
     return found
+
+
+def _list_bill_checks(found: Checks, plan: Plan, gate: BillGate, *, product: str, where: str) -> None:
+    bills = [each for each in _select(list_bills(plan), gate.systems) if each["product"] == product]
+    if not bills:
+        found.faults.append(
+            f"{where}.bill: no system of it has a bill of materials; set release_bills to true, or bills of the product"
+        )
+    found.checks += [
+        Check(
+            gate=BILL,
+            subject=str(each["system_name"]),
+            system=str(each["system_name"]),
+            architecture=str(each["architecture"]),
+            product=product,
+            settings=gate,
+            files={"bill": str(each["name"])},
+            version=make_identifier(str(plan["version"])),
+        )
+        for each in bills
+    ]
 
 
 def find_obstacles(plan: Plan, *, today: datetime.date) -> Report:

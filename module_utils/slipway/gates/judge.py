@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from ..bill.previous import EarlierBills
 from ..boot.console import Log
 from ..boot.machines import FORMATS, Disk
 from ..errors import SlipwayError, count_of, refuse
@@ -23,7 +24,8 @@ from ..policy.waivers import Waiver, find_expired
 from ..progress import Progress
 from ..release.records import format_json, seal_record
 from . import started
-from .checks import BOOT, DIFFERENCE, TREES, UPGRADE, Check, Plan, find_obstacle, list_checks, make_identifier
+from .bills import judge_bill
+from .checks import BILL, BOOT, DIFFERENCE, TREES, UPGRADE, Check, Plan, find_obstacle, list_checks, make_identifier
 from .compare import compare
 from .previous import History, Previous
 from .started import Bench, Outcome
@@ -133,7 +135,7 @@ def _apply(result: Result, waiver: Waiver | None) -> Result:
 
 def _list_unneeded(waivers: Sequence[Waiver], results: Sequence[Result], version: str) -> list[str]:
     used = {(each["gate"], each.get("waiver")) for each in results if each["result"] == WAIVED}
-    mine = {BOOT, UPGRADE, DIFFERENCE}
+    mine = {BOOT, UPGRADE, DIFFERENCE, BILL}
     return [
         f"{waiver.describe()} was not needed: take it out of release_policy.waivers"
         for waiver in waivers
@@ -200,6 +202,9 @@ class _Court:
         deadline: float,
     ) -> None:
         self._deployments = {str(each["name"]): each for each in plan["deployments"]}
+        self._bills = EarlierBills(
+            places.release.parent, project=str(plan["project"]), version=str(plan["version"]), public=places.public
+        )
         self._packed = packed
         self._places = places
         self._history = history
@@ -215,6 +220,8 @@ class _Court:
         files = {use: self._packed[name].packed_sha256 for use, name in check.files.items() if name in self._packed}
         if check.gate in (UPGRADE, DIFFERENCE) and (before := self._history.find(check.subject)) is not None:
             files["previous"] = before.file.packed_sha256
+        if check.gate == BILL and (bill := self._bills.find(check.files["bill"])) is not None:
+            files["previous"] = bill.sha256
         return check.make_key(files)
 
     def remember(self, system: str, facts: Mapping[str, Any]) -> None:
@@ -295,6 +302,8 @@ class _Court:
         return {"before": {"label": before.label, "name": before.file.packed, "sha256": before.file.packed_sha256}}
 
     def _describe_expected(self, check: Check) -> str:
+        if check.gate == BILL:
+            return "a bill of materials within its bounds"
         if check.gate == DIFFERENCE:
             return "no more differences to the release before than its bounds"
         who = f"id={' or '.join(check.ids)} " if check.ids else ""
@@ -308,6 +317,8 @@ class _Court:
         if lacking:
             return Outcome(f"nothing was packaged of {' and '.join(lacking)}")
         files = {use: unpacked.get(self._packed[name]) for use, name in check.files.items()}
+        if check.gate == BILL:
+            return judge_bill(check.settings, files["bill"], self._bills.find(check.files["bill"]))
         types = {use: str(self._deployments[name]["type"]) for use, name in check.files.items()}
         if check.gate == BOOT:
             outcome = started.boot(check, files, types, bench, listening=check.listening)

@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SlipwayError
-from ..release import names
+from ..release.history import is_withdrawn, list_earlier
 from ..release.records import Record, load_records
-from ..release.tombstone import find_tombstone
 from .unpacked import Packed, match_packed
 
 
@@ -35,18 +34,7 @@ class History:
         self._releases = releases
         self._project = project
         self._public = public
-        published = {path.parent.parent.name for path in releases.glob("*/records/publication.json")}
-        self._versions = sorted(
-            (
-                each
-                for each in published
-                if names.VERSION.match(each) and names.version_key(each) < names.version_key(version)
-            ),
-            key=names.version_key,
-            reverse=True,
-        )
-        if names.is_final(version):
-            self._versions = [each for each in self._versions if names.is_final(each)]
+        self._versions = list_earlier(releases, version=version)
         self._records: dict[str, dict[str, Record]] = {}
 
     def find(self, deployment: str) -> Previous | None:
@@ -55,8 +43,7 @@ class History:
             records = self._read(version)
             deployed = records.get(f"deploy-{deployment}")
             label = f"{self._project}-{version}"
-            withdrawn = any(find_tombstone(public, label) for public in self._public)
-            if deployed is None or withdrawn or deployed["project"] != self._project:
+            if deployed is None or is_withdrawn(label, self._public) or deployed["project"] != self._project:
                 continue
             places = [*(public / label for public in self._public), self._releases / version / "artifacts"]
             packaged = (records.get("package") or {"outputs": {}})["outputs"].get("files") or []

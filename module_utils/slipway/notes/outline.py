@@ -50,9 +50,18 @@ def outline_notes(plan: Plain, settings: Plain) -> list[dict[str, Any]]:
 
 
 def fill_notes(
-    outlines: Sequence[Plain], plan: Plain, records: Plain, *, changes: Plain, drafts: Mapping[str, Mapping[str, str]]
+    outlines: Sequence[Plain],
+    plan: Plain,
+    records: Plain,
+    *,
+    changes: Plain,
+    drafts: Mapping[str, Mapping[str, str]],
+    bills: Sequence[Plain] = (),
 ) -> list[dict[str, Any]]:
-    """What templates show, for each of the notes: files, systems, changes, what people wrote, and what was waived."""
+    """What templates show, for each of the notes: files, systems, changes, what people wrote, and what was waived.
+
+    ``bills`` are what changed in the bills of materials of systems.
+    """
     published = _find_files(plan, records)
     filled: list[dict[str, Any]] = []
     for outline in outlines:
@@ -69,6 +78,7 @@ def fill_notes(
                 "systems": [each for each in plan["systems"] if is_main or each["name"] in used],
                 "skipped": plan["skipped"] if is_main else [],
                 "changes": changes if is_main else _find_changes(changes, name, names),
+                "bills": [each for each in bills if is_main or each["product"] == name],
                 "introduction": written.get("introduction", ""),
                 "sections": {key: _read_section(key, written[key]) for key in HEADINGS if written.get(key)},
                 "more": [_read_section(key, text) for key, text in sorted(written.items()) if key not in PLACED],

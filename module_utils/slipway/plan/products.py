@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..errors import SlipwayError
+from ..policy.bills import list_bills
 from ..policy.extras import list_extras
 from ..policy.schema import Policy, Product, assign_systems, describe_product, read_policy
 from ..policy.values import suggest, to_plain
@@ -53,10 +54,18 @@ class Shares:
         level = {} if compression.level is None else {"compression_level": compression.level}
         return {"compression": compression.method, **level}
 
-    def list_extras(self, deployments: Sequence[Plan], *, label: str) -> tuple[list[Plan], list[str]]:
-        """The extra files of the products that take part, beside these deployments, and the faults."""
-        wanted = {product.name: product.extras for product in self.policy.products if product.name in self.chosen}
-        return list_extras(wanted, deployments, label=label)
+    def list_extras(self, deployments: Sequence[Plan], *, label: str, bills: bool) -> tuple[list[Plan], list[str]]:
+        """The extra files of the products that take part, beside these deployments, and the faults.
+
+        ``bills`` is whether those of products that do not say it have bills of materials.
+        """
+        taking = [product for product in self.policy.products if product.name in self.chosen]
+        made = [
+            entry
+            for each in taking
+            for entry in list_bills(each.bills, each.extras, each.name, deployments, label=label, default=bills)
+        ]
+        return list_extras({each.name: each.extras for each in taking}, deployments, label=label, more=made)
 
     def describe(self, made: Collection[str]) -> dict[str, Any]:
         """What a plan says: the products of which files are made, those of which none are, and what counts for all.

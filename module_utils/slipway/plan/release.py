@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from ..errors import SlipwayError, refuse
 from ..escape import redacted
 from ..image.writers import WRITERS
+from ..policy.bills import TYPE as BILL
 from ..policy.values import suggest
 from ..release import names
 from ..release.records import Record, load_records
@@ -61,7 +62,9 @@ def make_plan(request: Request) -> PlanResult:
             "nothing is left to release: every deployment needs an architecture that is allowed to be missing"
         )
     marked = shares.mark_compressed(deployments) if not faults else []
-    extras, wrong = shares.list_extras(marked, label=release_names.label)
+    extras, wrong = shares.list_extras(marked, label=release_names.label, bills=request.bills)
+    if "package" in records:  # what is packaged is not added to by a newer version of this project
+        extras = [each for each in extras if each["type"] != BILL or f"extra-{each['name']}" in records]
     faults += wrong if not faults else []
     refuse(
         "plan",

@@ -31,6 +31,8 @@ class Request:
     Without ``deployment_types``, deployments must be what Slipway itself can make of their type and settings.
 
     ``policy`` is what the site wants of its releases; ``products`` are those that take part, all of them if empty.
+
+    ``bills`` is whether systems have bills of materials unless their product says otherwise.
     """
 
     version: object
@@ -48,6 +50,7 @@ class Request:
     deployment_types: Collection[str] = ()
     policy: object = None
     products: Sequence[str] = ()
+    bills: bool = False
     timeout: float = 60.0
 
 

@@ -119,7 +119,7 @@ def _read_choice(value: object, where: str, choices: Sequence[str]) -> tuple[str
 def _read_baseline(value: Mapping[str, Any], where: str) -> tuple[Plain, list[str]]:
     form, faults = _read_choice(value.get("format"), f"{where}.format", FORMATS)
     skip, wrong = _read_skipped(value.get("skip"), f"{where}.skip")
-    stated, also = _read_stated(value.get("stated"), f"{where}.stated")
+    stated, also = read_stated(value.get("stated"), f"{where}.stated")
     lorries = value.get("lorries")
     if lorries is not None and (not isinstance(lorries, str) or not lorries or lorries.startswith("-")):
         also.append(
@@ -137,7 +137,7 @@ def _read_baseline(value: Mapping[str, Any], where: str) -> tuple[Plain, list[st
 def _read_licences(value: Mapping[str, Any], where: str) -> tuple[Plain, list[str]]:
     unknown, faults = _read_choice(value.get("unknown"), f"{where}.unknown", UNKNOWN)
     skip, wrong = _read_skipped(value.get("skip"), f"{where}.skip")
-    stated, also = _read_stated(value.get("stated"), f"{where}.stated")
+    stated, also = read_stated(value.get("stated"), f"{where}.stated")
     return {"unknown": unknown, "skip": skip, "stated": stated}, [*faults, *wrong, *also]
 
 
@@ -166,7 +166,7 @@ def _read_skipped(value: object, where: str) -> tuple[list[Plain], list[str]]:
     return skipped, faults
 
 
-def _read_stated(value: object, where: str) -> tuple[dict[str, list[str]], list[str]]:
+def read_stated(value: object, where: str) -> tuple[dict[str, list[str]], list[str]]:
     """Licences that somebody knows, by the names of components."""
     if value is None:
         return {}, []
@@ -227,9 +227,15 @@ SETTINGS: dict[str, tuple[_Reader, tuple[str, ...]]] = {
 
 
 def list_extras(
-    extras: Mapping[str, Sequence[Extra]], deployments: Sequence[Mapping[str, Any]], *, label: str
+    extras: Mapping[str, Sequence[Extra]],
+    deployments: Sequence[Mapping[str, Any]],
+    *,
+    label: str,
+    more: Sequence[Plain] = (),
 ) -> tuple[list[Plain], list[str]]:
     """The extra files of a release, as its plan lists them, and the faults; ``extras`` are those of each product.
+
+    ``more`` are described already.
 
     Manifests and kernels are of one system each, and so is what has ``{system}`` in its name; others are not.
     """
@@ -252,6 +258,7 @@ def list_extras(
             wrong = _find_location_faults(extra, [each["name"] for each in described], label, where)
             found += [] if wrong else described
             faults += wrong
+    found += more
     return found, [*faults, *_find_clashes(found, deployments)]
 
 

@@ -29,6 +29,8 @@ CHANGES = {
     "listening": ("added", "removed"),
     "units": ("added", "removed"),
 }
+#: How components of a bill of materials can differ.
+OF_BILLS = ("added", "removed", "changed")
 #: Kinds of which nobody can say without having started the system.
 OF_RUNNING = {"listening"}
 #: Seconds until a system reports that is emulated on a busy machine.
@@ -87,12 +89,27 @@ class DifferenceGate:
 
 
 @dataclass(frozen=True)
+class BillGate:
+    """At most so many components are added, removed or changed since the previous release (``bounds``).
+
+    None is under a licence of ``forbidden``, and of at most ``unknown`` the licence is not known.
+    """
+
+    bounds: Mapping[str, int] = field(default_factory=dict)
+    forbidden: tuple[str, ...] = ()
+    unknown: int | None = None
+    systems: tuple[str, ...] = ("*",)
+    ignore: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Gates:
     """The gates of a product; what it does not ask for is ``None``."""
 
     boot: BootGate | None = None
     upgrade: UpgradeGate | None = None
     difference: DifferenceGate | None = None
+    bill: BillGate | None = None
 
 
 def read_gates(value: object, where: str) -> tuple[Gates, list[str]]:
@@ -102,13 +119,14 @@ def read_gates(value: object, where: str) -> tuple[Gates, list[str]]:
     if not isinstance(value, dict):
         return Gates(), [f"{where}: it is {describe_kind(value)}, not a mapping of gates"]
     reader = _Reader(where)
-    reader.check_keys(value, ("boot", "upgrade", "difference"), "")
+    reader.check_keys(value, ("boot", "upgrade", "difference", "bill"), "")
     boot = reader.read_boot(value["boot"]) if value.get("boot") is not None else None
     upgrade = reader.read_upgrade(value["upgrade"]) if value.get("upgrade") is not None else None
     difference = reader.read_difference(value["difference"]) if value.get("difference") is not None else None
     if difference is not None and OF_RUNNING & difference.bounds.keys() and boot is None:
         reader.faults.append(f"{where}.difference.listening: only a system that was started tells it; ask for boot too")
-    return Gates(boot, upgrade, difference), reader.faults
+    bill = reader.read_bill(value["bill"]) if value.get("bill") is not None else None
+    return Gates(boot, upgrade, difference, bill), reader.faults
 
 
 class _Reader:
@@ -178,6 +196,48 @@ class _Reader:
             systems=self._read_patterns(said, f"{place}.systems"),
             ignore=self._read_list(said.get("ignore"), f"{place}.ignore"),
         )
+
+    def read_bill(self, value: object) -> BillGate | None:
+        planned = isinstance(value, dict) and isinstance(value.get("bounds"), dict)
+        known = ("systems", "ignore", *(("bounds", "forbidden", "unknown") if planned else ("licences", *OF_BILLS)))
+        said = self._read_mapping(value, ".bill", known)
+        if said is None:
+            return None
+        if planned:  # as a plan has it
+            said = {
+                **said,
+                **said["bounds"],
+                "licences": {name: said.get(name) for name in ("forbidden", "unknown")},
+            }
+        bounds = {}
+        for change in OF_BILLS:
+            if said.get(change) is not None:
+                bounds[change] = self._read_number(said[change], f".bill.{change}")
+        stated = said.get("licences")
+        licences = (
+            (self._read_mapping(stated, ".bill.licences", ("forbidden", "unknown")) or {}) if stated is not None else {}
+        )
+        forbidden = self._read_list(licences.get("forbidden"), ".bill.licences.forbidden")
+        unknown = licences.get("unknown")
+        most = None if unknown is None else self._read_number(unknown, ".bill.licences.unknown")
+        if not bounds and not forbidden and most is None:
+            self._tell(
+                ".bill",
+                "it bounds nothing; give some of added, removed, changed, licences, such as "
+                "{removed: 0, licences: {forbidden: [AGPL-*]}}",
+            )
+        return BillGate(
+            bounds=bounds,
+            forbidden=forbidden,
+            unknown=most,
+            systems=self._read_patterns(said, ".bill.systems"),
+            ignore=self._read_list(said.get("ignore"), ".bill.ignore"),
+        )
+
+    def _read_number(self, value: object, place: str) -> int:
+        count, wrong = read_count(value, f"{self._where}{place}", least=0)
+        self.faults += wrong
+        return count or 0
 
     def _check_bound(self, kind: str, limit: object, place: str) -> None:
         if kind == "size":

@@ -15,6 +15,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from .approval import Approval, read_approval
+from .bills import Bills, read_bills
 from .compression import Compression, read_compression
 from .extras import read_extras
 from .gates import Gates, read_gates
@@ -35,6 +36,7 @@ PRODUCT_SECTIONS: dict[str, Callable[[object, str], tuple[Any, list[str]]]] = {
     "compression": read_compression,
     "gates": read_gates,
     "extras": read_extras,
+    "bills": read_bills,
     "lists": read_lists,
     "notes": read_notes,
 }
@@ -60,6 +62,7 @@ class Product:
     compression: Compression | None = None
     gates: Gates = field(default_factory=Gates)
     extras: Any = field(default_factory=list)
+    bills: Bills = field(default_factory=Bills)
     lists: Any = field(default_factory=list)
     notes: Any = field(default_factory=dict)
 

@@ -14,7 +14,7 @@ from .values import describe_kind, find_key_faults, read_date, read_line, show, 
 KEYS = ("gate", "subject", "version", "reason", "until")
 NEEDED = ("gate", "subject", "reason", "until")
 #: The gates that can be waived: those that judge what was packaged.
-GATES = ("boot", "upgrade", "difference")
+GATES = ("boot", "upgrade", "difference", "bill")
 MOST_REASON = 1000
 
 

@@ -102,8 +102,9 @@ def test_the_plan_says_everything_that_the_stages_need(trove, request_, tmp_path
                 "schedule": {**dict.fromkeys(("start", "until", "systems", "components")), "kind": "always", "days": 0},
                 "supported": None,
                 "compression": None,
-                "gates": {"boot": None, "upgrade": None, "difference": None},
+                "gates": {"boot": None, "upgrade": None, "difference": None, "bill": None},
                 "extras": [],
+                "bills": {"make": None, "licences": None, "stated": {}},
                 "lists": [],
                 "notes": {},
             }

@@ -59,8 +59,9 @@ def test_a_product_has_the_systems_that_its_patterns_name_and_the_project_has_th
         },
         "supported": {"days": 180, "until": None},
         "compression": {"method": "xz", "level": 6},
-        "gates": {"boot": None, "upgrade": None, "difference": None},
+        "gates": {"boot": None, "upgrade": None, "difference": None, "bill": None},
         "extras": [],
+        "bills": {"make": None, "licences": None, "stated": {}},
         "lists": [],
         "notes": {},
     }

@@ -1,0 +1,89 @@
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Has the program make bills of materials, by the Python that has buildstream-sbom, debsbom and spdx-tools."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import SlipwayError, refuse
+from ..process import Completed, run
+from .parts import Job
+
+if TYPE_CHECKING:  # Ansible sends along what is imported, and this is started
+    from . import program as program
+
+PROGRAM = f"{__name__.rpartition('.')[0]}.program"
+ATTEMPT = "make the bill of materials of"
+MISSING = re.compile(r"No module named '?(?P<name>[\w.]+)")
+#: Python's own word for a module that an environment does not have.
+TIMEOUT = 1800.0
+
+
+def find_python(bst: str) -> str:
+    """The Python of the environment that ``bst`` is in, which has the other tools as well; else this one."""
+    found = shutil.which(bst)
+    if found is not None:
+        beside = Path(found).resolve().parent / "python"
+        if beside.is_file():
+            return str(beside)
+    return sys.executable
+
+
+def make_bills(jobs: Sequence[Job], *, python: str, timeout: float = TIMEOUT) -> dict[str, SlipwayError]:
+    """Write the bills of all jobs; the failures by the names of the jobs."""
+    if not jobs:
+        return {}
+    names = ", ".join(job.name for job in jobs)
+    top = Path(__file__).parents[len(__name__.split(".")) - 1]
+    done = run(
+        # Nothing of the caller's own directory or environment is imported.
+        [python, "-s", "-P", "-m", PROGRAM],
+        attempt=ATTEMPT,
+        on=names,
+        cwd=os.sep,
+        env={"PYTHONPATH": str(top), "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"},
+        stdin=json.dumps([job.describe() for job in jobs]).encode(),
+        timeout=timeout,
+        ok_codes=range(-64, 256),
+    )
+    if done.returncode != 0:
+        raise _explain(done, names, python)
+    failures = {}
+    for answer in json.loads(done.stdout):
+        try:
+            _refuse(str(answer["name"]), [str(fault) for fault in answer["faults"]])
+        except SlipwayError as error:
+            failures[str(answer["name"])] = error
+    return failures
+
+
+def _refuse(name: str, faults: Sequence[str]) -> None:
+    refuse(
+        ATTEMPT,
+        name,
+        faults,
+        summary="" if len(faults) == 1 else "it is not valid",
+        do_next="Correct what the system is made of, or what is said of it, and run again.",
+    )
+
+
+def _explain(done: Completed, names: str, python: str) -> SlipwayError:
+    last = (done.stderr.strip().splitlines() or [f"{python} ended with status {done.returncode}"])[-1]
+    missing = MISSING.search(last)
+    if missing is not None:
+        return SlipwayError(
+            ATTEMPT,
+            names,
+            f"{python} has no {missing['name']}",
+            do_next="Install buildstream-sbom, debsbom[cdx] and spdx-tools there (provision the host), or set "
+            "release_bills to false, and run again.",
+        )
+    return SlipwayError(ATTEMPT, names, last, do_next="Look at the message, and run again.")
