@@ -59,6 +59,7 @@ FLOORS: dict[str, set[str]] = {
         "policy",
         "publish",
         "release",
+        "trust",
     },
     "train": {"git", "notes", "plan", "policy", "publish", "release"},
     "vm": {"host", "image", "release"},

@@ -22,8 +22,12 @@ from ..publish.directory import SUMS, parse_sums
 from ..publish.package import MANIFEST
 from ..publish.releases import name_inputs
 from ..release.records import find_differences
+from ..trust.dsse import STATEMENT, judge_envelope, read_envelopes
+from ..trust.stating import name_statements
+from ..trust.strictjson import load_object
 
 SECONDS = 120.0
+DOUBT = "Get the project's key from elsewhere (release_reproduce_key), or tell its release team."
 #: A file that is larger, or takes longer, is not looked into.
 MOST_BYTES, MOST_SECONDS = 64 << 30, 3600.0
 
@@ -43,7 +47,8 @@ class Reference:
 def fetch_reference(url: str, *, ca_path: str | None = None, key: bytes | None = None) -> Reference:
     """What is published in the directory of a release at ``url``.
 
-    With the public ``key`` that must have signed it, its signature is judged first; without, it is not looked at.
+    With the public ``key`` that must have signed it, its signature and its statement are judged first; without, they
+    are not looked at.
     """
     base = url.rstrip("/")
     above, _slash, label = base.rpartition("/")
@@ -54,15 +59,51 @@ def fetch_reference(url: str, *, ca_path: str | None = None, key: bytes | None =
         _require_signature(base, listed, fetch_published(base, f"{SUMS}.asc", **how) or b"", key)
     manifest = fetch_published_mapping(base, MANIFEST, **how)
     if key is not None and manifest is not None:
+        stated = _require_statement(above, label, listed, key, **how)
+        if stated is not None and stated != manifest.get("commit"):
+            fault = f"its statement names the commit {stated}, and its {MANIFEST} {manifest.get('commit')}"
+            raise SlipwayError("read the release at", base, fault, do_next=DOUBT)
         found = hashlib.sha256(fetch_published(base, MANIFEST, **how) or b"").hexdigest()
         if found != sums.get(MANIFEST):
             fault = f"its {MANIFEST} has the SHA-256 {found}, and {SUMS} says {sums.get(MANIFEST)}"
-            raise SlipwayError("read the release at", base, fault, do_next="Tell its release team.")
+            raise SlipwayError("read the release at", base, fault, do_next=DOUBT)
     if manifest is None or MANIFEST not in sums:
         fault = f"there is no {MANIFEST}" if manifest is None else f"its {SUMS} does not list {MANIFEST}"
         raise SlipwayError("read the release at", base, fault, do_next="Correct the address.")
     inputs = fetch_published_mapping(above, name_inputs(label), **how) or {}
     return Reference(base, sums, manifest, inputs, hashlib.sha256(listed).hexdigest())
+
+
+def _require_statement(above: str, label: str, listed: bytes, key: bytes, **how: Any) -> str | None:
+    """The commit of the definitions by the signed statement about ``SHA256SUMS``; None if there are no statements."""
+    name = name_statements(label)
+    data = fetch_published(above, name, **how)
+    if data is None:
+        return None
+    attempt, on = "believe", f"{above}/{name}"
+    wanted = {"name": SUMS, "digest": {"sha256": hashlib.sha256(listed).hexdigest()}}
+    for envelope in read_envelopes(data, payload_type=STATEMENT, attempt=attempt, on=on):
+        said = load_object(envelope.payload, attempt=attempt, on=on, do_next=DOUBT)
+        if wanted not in _list(said.get("subject")):
+            continue
+        with openpgp.provide_keyring({"the release": key}) as home:
+            judged = judge_envelope(envelope, gnupghome=home)
+        faults = [each.fault for each in judged if each.fault is not None]
+        refuse(attempt, on, [str(each) for each in faults[:1]] if len(faults) == len(judged) else [], do_next=DOUBT)
+        found = _list(_get(said, "predicate", "buildDefinition", "resolvedDependencies"))
+        commits = [_get(each, "digest", "gitCommit") for each in found if _get(each, "name") == "definitions"]
+        return str(commits[0]) if commits else None
+    raise SlipwayError(attempt, on, f"it states nothing of the published {SUMS}", do_next=DOUBT)
+
+
+def _get(value: Any, *names: str) -> Any:
+    for name in names:
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def fetch_file(reference: Reference, name: str, target: Path, *, ca_path: str | None = None) -> str | None:
@@ -94,8 +135,7 @@ def _require_signature(base: str, listed: bytes, signature: bytes, key: bytes) -
         asc.write_bytes(signature)
         judged = openpgp.judge_signature(home, data=data, signature=asc)
     if judged.fault is not None:
-        do_next = "Get the project's key from elsewhere (release_reproduce_key), or tell its release team."
-        raise SlipwayError("believe", f"{base}/{SUMS}", judged.fault, do_next=do_next)
+        raise SlipwayError("believe", f"{base}/{SUMS}", judged.fault, do_next=DOUBT)
 
 
 @dataclass(frozen=True)
