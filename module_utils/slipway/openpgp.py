@@ -39,9 +39,11 @@ GPG_READ = ("--lock-never",)
 GPG_WEAK = ("--weak-digest", "SHA1")
 #: Looking at what is somebody else's: no key is fetched that a signature or a key names, and no agent is started.
 GPG_OFFLINE = ("--no-autostart", "--disable-dirmngr", "--no-auto-key-retrieve")
-GPG_SIGN = ("--pinentry-mode", "error", "--armor", "--output", "-", "--detach-sign")
-GPG_SIGN_BINARY = ("--pinentry-mode", "error", "--output", "-", "--detach-sign")
-GPG_CLEARSIGN = ("--pinentry-mode", "error", "--digest-algo", "SHA512", "--output", "-", "--clearsign")
+#: Nobody is asked for a passphrase. An agent that is forwarded takes no such order; it asks where it runs.
+GPG_UNASKED = ("--pinentry-mode", "error")
+GPG_SIGN = ("--armor", "--output", "-", "--detach-sign")
+GPG_SIGN_BINARY = ("--output", "-", "--detach-sign")
+GPG_CLEARSIGN = ("--digest-algo", "SHA512", "--output", "-", "--clearsign")
 #: The classes of signatures: over bytes as they are, and over a text that holds its signature.
 OVER_BYTES, OVER_TEXT = "00", "01"
 #: What to do when no signature was made.
@@ -50,9 +52,17 @@ UNSIGNED = (
     "longer than a release (default-cache-ttl, max-cache-ttl in gpg-agent.conf). Run again."
 )
 
+#: What to do when the agent that has the key, on another machine, is away.
+CONNECT = (
+    "On the machine that has the key, forward its agent to here again, as docs/keys.md has it. Run the same command "
+    "again: it goes on where it ended."
+)
+
 FINGERPRINT = re.compile(r"(?:[0-9A-F]{40}|[0-9A-F]{64})\Z")
 USER_ID = re.compile(r"[^<>\x00-\x1f\x7f]+ <[^<>@\s\x00-\x1f\x7f]+@[^<>@\s\x00-\x1f\x7f]+>\Z")
 EXPIRES = re.compile(r"(?:0|none|[1-9][0-9]*[dwmy]?|seconds=[1-9][0-9]*|[0-9]{4}-[0-9]{2}-[0-9]{2})\Z")
+#: Seconds within which an agent answers; one over a connection that died does not.
+AGENT_SILENCE = 10.0
 #: What GnuPG calls a part that is revoked, disabled or invalid, which no new date helps.
 GONE = {"r", "d", "i"}
 #: Digests that no longer bind a signature to what it is over, by their numbers in OpenPGP.
@@ -176,14 +186,19 @@ def find_signing_key(
     if wanted is not None:
         listed = [entry for entry in listed if entry.primary.fingerprint == wanted]
         if not listed:
-            raise SlipwayError(attempt, on, "no secret key has this fingerprint", do_next=make)
+            away = _explain_away(gnupghome)
+            came_back = f"no secret key has this fingerprint{away and f'; {away}'}"
+            raise SlipwayError(attempt, on, came_back, do_next=CONNECT if away else make)
     faults = {entry.primary.fingerprint: entry.find_fault(moment) for entry in listed}
     usable = [entry for entry in listed if faults[entry.primary.fingerprint] is None]
     if not usable:
         # What is at fault for another reason gets no better by another date.
         expired = [entry.describe() for entry in listed if "expired" in str(faults[entry.primary.fingerprint])]
         extend = expired[0].explain_extension(gnupghome, until=moment) if len(expired) == 1 else "extend one of them"
-        reasons = "; ".join(f"{print_}: {fault}" for print_, fault in faults.items()) or "there are no secret keys"
+        reasons = "; ".join(f"{print_}: {fault}" for print_, fault in faults.items())
+        if not listed:
+            away = _explain_away(gnupghome)
+            reasons, make = f"there are no secret keys{away and f'; {away}'}", CONNECT if away else make
         raise SlipwayError(
             attempt,
             on,
@@ -209,17 +224,19 @@ def sign_detached(
     with all key types but those that need fresh randomness, so that a lost signature can be made again.
     """
     dated = () if at is None else ("--faked-system-time", f"{at}!")
-    with _open_home(gnupghome) as home:
-        words = [*dated, *GPG_SIGN, "--local-user", fingerprint, os.fspath(data)]
-        done = home.run_gpg(words, attempt="sign", on=f"{data} with the key {fingerprint}", do_next=UNSIGNED)
+    on = f"{data} with the key {fingerprint}"
+    with _open_home(gnupghome) as home, _explain_unsigned(home.path):
+        words = [*dated, *_find_manner(home.path, on), "--local-user", fingerprint, *GPG_SIGN, os.fspath(data)]
+        done = home.run_gpg(words, attempt="sign", on=on, do_next=UNSIGNED)
     write_atomic(signature, done.stdout.encode())
 
 
 def sign_within(environment: Mapping[str, str], fingerprint: str, *, data: Path) -> bytes:
     """An armoured detached signature over ``data``, made in a home that :func:`provide_environment` holds."""
-    words = [*_gpg_command(environment["GNUPGHOME"]), *GPG_SIGN, "--local-user", fingerprint, os.fspath(data)]
-    on = f"{data} with the key {fingerprint}"
-    return run(words, attempt="sign", on=on, do_next=UNSIGNED, timeout=120).raw
+    home, on = environment["GNUPGHOME"], f"{data} with the key {fingerprint}"
+    words = [*_gpg_command(home), *_find_manner(home, on), "--local-user", fingerprint, *GPG_SIGN, os.fspath(data)]
+    with _explain_unsigned(home):
+        return run(words, attempt="sign", on=on, do_next=UNSIGNED, timeout=120).raw
 
 
 def sign_messages(
@@ -240,10 +257,12 @@ def sign_messages(
     dated = () if at is None else ("--faked-system-time", f"{at}!")
     by = ("--digest-algo", digest) if digest else ()
     with _open_home(gnupghome) as home:
-        words = [*_gpg_command(home.path), *dated, *by, *GPG_SIGN_BINARY, "--local-user", fingerprint]
+        manner = [*dated, *by, *_find_manner(home.path, on)]
+        words = [*_gpg_command(home.path), *manner, "--local-user", fingerprint, *GPG_SIGN_BINARY]
 
         def sign(message: bytes) -> bytes:
-            return run(words, attempt="sign", on=on, do_next=UNSIGNED, stdin=message, timeout=120).raw
+            with _explain_unsigned(home.path):
+                return run(words, attempt="sign", on=on, do_next=UNSIGNED, stdin=message, timeout=120).raw
 
         first = [sign(message) for message in messages[:1]]  # starts the agent
         with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
@@ -252,9 +271,10 @@ def sign_messages(
 
 def clearsign_within(environment: Mapping[str, str], fingerprint: str, text: bytes, *, on: str) -> bytes:
     """``text`` with a signature around it, made in a home that :func:`provide_environment` holds."""
-    words = [*_gpg_command(environment["GNUPGHOME"]), "--local-user", fingerprint, *GPG_CLEARSIGN]
-    where = f"{on} with the key {fingerprint}"
-    return run(words, attempt="sign", on=where, do_next=UNSIGNED, stdin=text, timeout=120).raw
+    home, where = environment["GNUPGHOME"], f"{on} with the key {fingerprint}"
+    words = [*_gpg_command(home), *_find_manner(home, where), "--local-user", fingerprint, *GPG_CLEARSIGN]
+    with _explain_unsigned(home):
+        return run(words, attempt="sign", on=where, do_next=UNSIGNED, stdin=text, timeout=120).raw
 
 
 def open_clearsigned(
@@ -560,9 +580,10 @@ def export_public_key(gnupghome: str | os.PathLike[str], fingerprint: str, *, ce
 
 def certify_key(gnupghome: str | os.PathLike[str], *, by: str, fingerprint: str) -> None:
     """Have a key of the home say of another that it is whose it says: every user id of it is signed."""
-    words = ["--yes", "--pinentry-mode", "error", "--local-user", by, "--quick-sign-key", fingerprint]
-    with _open_home(gnupghome) as home:
-        home.run_gpg(words, attempt="certify", on=f"the key {fingerprint} by {by}", do_next=UNSIGNED)
+    on = f"the key {fingerprint} by {by}"
+    with _open_home(gnupghome) as home, _explain_unsigned(home.path):
+        words = ["--yes", *_find_manner(home.path, on), "--local-user", by, "--quick-sign-key", fingerprint]
+        home.run_gpg(words, attempt="certify", on=on, do_next=UNSIGNED)
 
 
 def list_certifiers(gnupghome: str | os.PathLike[str], fingerprint: str) -> set[str]:
@@ -638,7 +659,7 @@ def _unescape(text: str) -> str:
 def _list_secret_keys(gnupghome: str | os.PathLike[str]) -> list[_ListedKey]:
     """The keys whose secret part is here, found without an agent: one would write its sockets into the home.
 
-    An agent that already runs is asked when no secret key lies in the home: it may be another machine's.
+    An agent that already runs is asked for those whose secret part is not here: it may be another machine's.
     """
     done = run(
         [*_gpg_command(gnupghome), *GPG_READ, "--with-colons", "--with-keygrip", "--list-keys"],
@@ -648,18 +669,72 @@ def _list_secret_keys(gnupghome: str | os.PathLike[str]) -> list[_ListedKey]:
     )
     secrets = Path(gnupghome) / "private-keys-v1.d"
     listed = parse_keys(done.stdout)
+    absent = []
     for part in (part for entry in listed for part in entry.parts()):
         part.stub = not (FINGERPRINT.match(part.keygrip) and (secrets / f"{part.keygrip}.key").is_file())
-    mine = [entry for entry in listed if not all(part.stub for part in entry.parts())]
-    if mine or not listed or not _is_answering(_find_agent_socket(Path(gnupghome))):
-        return mine
-    done = run(
-        [*_gpg_command(gnupghome), *GPG_READ, "--with-colons", "--list-secret-keys"],
-        attempt="list the secret keys of",
-        on=str(gnupghome),
-        timeout=60,
-    )
-    return parse_keys(done.stdout)
+        if part.stub and FINGERPRINT.match(part.keygrip):
+            absent.append(part)
+    if absent and (said := _ask_agent(gnupghome, [f"HAVEKEY {part.keygrip}" for part in absent])):
+        for part, answer in zip(absent, said, strict=True):
+            part.stub = not answer.startswith("OK")
+    return [entry for entry in listed if not all(part.stub for part in entry.parts())]
+
+
+def _ask_agent(gnupghome: str | os.PathLike[str], commands: Sequence[str]) -> list[str] | None:
+    """How the agent of a home answers commands, each by one line; None if none answers, as over a dead connection."""
+    said: list[str] = []
+    with contextlib.suppress(OSError, ValueError), socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(AGENT_SILENCE)
+        client.connect(str(_find_agent_socket(Path(gnupghome))))
+        with client.makefile("rwb") as lines:
+            answer = lines.readline()
+            for command in commands:
+                if not answer.startswith((b"OK", b"ERR")):
+                    return None
+                lines.write(f"{command}\n".encode("ascii"))
+                lines.flush()
+                answer = lines.readline()
+                said.append(answer.decode("utf-8", "replace").strip())
+            return said if answer.startswith((b"OK", b"ERR")) else None
+    return None
+
+
+def _find_manner(home: str | os.PathLike[str], on: str) -> Sequence[str]:
+    """How gpg is to deal with passphrases: an agent that is forwarded, by its extra socket, takes no orders.
+
+    Where the home has no secret keys, no agent is started in the place of one that is away.
+    """
+    said = _ask_agent(home, ["GETINFO restricted"])
+    if said is None and (away := _explain_away(home)):
+        raise SlipwayError("sign", on, away, do_next=CONNECT)
+    return () if said and said[0].startswith("OK") else GPG_UNASKED
+
+
+def _explain_away(gnupghome: str | os.PathLike[str]) -> str:
+    """What is wrong with the agent of a home that has no secret keys of its own; empty for a home that has some."""
+    if any((Path(gnupghome) / "private-keys-v1.d").glob("*.key")):
+        return ""
+    place = _find_agent_socket(Path(gnupghome))
+    if _ask_agent(gnupghome, []) is not None:
+        return f"the agent at {place} does not have it"
+    if place.is_socket():
+        return f"the connection to the agent that was forwarded to {place} is broken"
+    return f"no agent of another machine is forwarded to {place}"
+
+
+@contextlib.contextmanager
+def _explain_unsigned(home: str | os.PathLike[str]) -> Iterator[None]:
+    """Tell what is wrong with the agent elsewhere, where a signature by it failed."""
+    try:
+        yield
+    except SlipwayError as error:
+        away = _explain_away(home)
+        if not away or error.came_back == away:
+            raise
+        if _ask_agent(home, []) is not None:
+            away = "the agent of another machine did not sign; if its pinentry asks there, somebody must answer"
+        came_back = f"{away}; {error.came_back}"
+        raise SlipwayError(error.attempted, error.on, came_back, do_next=CONNECT, log=error.log) from None
 
 
 def _has_keyring(home: Path) -> bool:
@@ -713,10 +788,11 @@ def _open_home(gnupghome: str | os.PathLike[str]) -> Iterator[_Home]:
     with hold_flock(home, attempt="use the keys in", on=str(home), timeout=120), _shorten_path(home) as short:
         agent_socket = _find_agent_socket(short)
         runs = _is_answering(agent_socket)
+        dead = not runs and agent_socket.is_socket()  # of a connection that broke, or of an agent that was killed
         try:
             yield _Home(short, runs)
         finally:
-            if not runs:
+            if not runs and not (dead and not _is_answering(agent_socket)):
                 _end_agent(short, agent_socket)
 
 
@@ -750,12 +826,12 @@ def _find_agent_socket(home: Path) -> Path:
 
 def _is_answering(path: Path) -> bool:
     with socket.socket(socket.AF_UNIX) as client:
-        client.settimeout(5)
+        client.settimeout(AGENT_SILENCE)
         try:
             client.connect(str(path))
+            return client.recv(2) == b"OK"
         except (OSError, ValueError):
             return False
-    return True
 
 
 def _end_agent(home: Path, agent_socket: Path) -> None:

@@ -122,7 +122,7 @@ def make_key_list(
     entries = load_entries(Path(state) / NAME, project=project)
     key = find_signing_key(gnupghome, signing_key)
     if not entries:
-        entries = [KeyEntry(key.fingerprint, key.created)]
+        entries = [KeyEntry(key.fingerprint, min(key.created, date))]
     if fault := find_key_fault(entries, key.fingerprint, now=date):
         raise SlipwayError("sign the list of keys with", f"the key {key.fingerprint}", fault, do_next=SETTING)
     payload = {
