@@ -67,7 +67,7 @@ FLOORS: dict[str, set[str]] = {
     "undo": {"publish", "release"},
     "verify": {"apt", "publish", "release", "trust"},
     "views": {"publish"},
-    "current": {"publish", "release", "trust", "views"},
+    "current": {"plan", "publish", "release", "trust", "views"},
     "farm": {"apt", "binary", "deb", "distro", "release"},
 }
 #: How task names must not begin, and what says the same in words that engineers use.

@@ -4,13 +4,18 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ..files import read_regular
+from ..plan.filenames import find_facts
+from ..publish.package import MANIFEST
 from ..release.compression import METHODS, find_suffix
-from ..release.names import make_names, version_key
+from ..release.names import Names, make_names, version_key
 from ..release.records import Record, load_record
 from ..views.subject import ViewFile
 
@@ -58,13 +63,14 @@ def list_withdrawn(releases: Path) -> dict[str, bool]:
 def _read_release(project: str, records: Mapping[str, Record], directory: Path) -> Known:
     publication = records["publication"]
     version = str(publication["version"])
-    label = make_names(project, version).label
-    deployed = _read_deployed(directory)
+    names = make_names(project, version)
+    label = names.label
+    facts_of = {**_read_deployed(directory), **_read_manifest(directory.parent / "artifacts", publication)}
     files, products = [], {}
     for entry in publication["outputs"]["files"]:
-        facts = deployed.get(str(entry["name"]), {})
+        facts = facts_of.get(str(entry["name"]), {})
         path = f"{label}/{entry['name']}"
-        files.append(ViewFile(path, int(entry["size"]), str(entry["sha256"]), str(facts.get("type") or "")))
+        files.append(ViewFile(path, int(entry["size"]), str(entry["sha256"]), _find_type(entry, facts, names)))
         products[path] = str(facts.get("product") or project)
     withdrawal = records.get("withdrawal")
     return Known(
@@ -78,6 +84,11 @@ def _read_release(project: str, records: Mapping[str, Record], directory: Path) 
     )
 
 
+def _find_type(entry: Mapping[str, Any], facts: Mapping[str, Any], names: Names) -> str:
+    """The type of a file by what was made, else by its name."""
+    return str(facts.get("type") or find_facts(str(entry["name"]), names).type)
+
+
 def _read_deployed(directory: Path) -> dict[str, dict[str, Any]]:
     """What is known of each deployed file, under every name that it may be published under."""
     found = {}
@@ -86,6 +97,18 @@ def _read_deployed(directory: Path) -> dict[str, dict[str, Any]]:
         for suffix in ("", *map(find_suffix, METHODS)):
             found[f"{outputs.get('name')}{suffix}"] = outputs
     return found
+
+
+def _read_manifest(artifacts: Path, publication: Record) -> dict[str, dict[str, Any]]:
+    """What the manifest says of each file, where it is here still as it was published."""
+    digests = {entry["name"]: entry["sha256"] for entry in publication["outputs"]["files"]}
+    try:
+        data = read_regular(artifacts / MANIFEST)
+        if hashlib.sha256(data).hexdigest() != digests.get(MANIFEST):
+            return {}
+        return {str(entry["name"]): dict(entry) for entry in json.loads(data)["files"]}
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return {}  # the records say less
 
 
 def select_files(
