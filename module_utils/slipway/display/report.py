@@ -149,6 +149,8 @@ def _format_facts(records: Mapping[str, Record]) -> str:
         ("branch", _code(_read(records, "branch").get("branch"))),
         ("public", f"{count(len(files), 'file')}, {format_size(_sum(files))}" if files else ""),
         ("signed by", _code(_read(records, "package").get("signed_by"))),
+        ("attested by", escape_html(_tell_attestation(_read(records, "attestation")))),
+        ("made again by", escape_html(str(_read(records, "reproduction").get("by") or ""))),
         ("tag", _code(tag.get("outputs", {}).get("tag"))),
         ("notes", _code(notes.get("path") or notes.get("page"))),
         ("announced to", escape_html(", ".join(map(str, mail.get("recipients") or [])))),
@@ -157,6 +159,13 @@ def _format_facts(records: Mapping[str, Record]) -> str:
         *(("message", _code(each.get("message_id"))) for each in mail.get("mails") or []),
     ]
     return _format_list("", [(name, value) for name, value in rows if value])
+
+
+def _tell_attestation(outputs: Mapping[str, Any]) -> str:
+    """Who got the same, of how many of whom it had to be."""
+    agreed, signers = outputs.get("agreed") or [], outputs.get("signers") or {}
+    needed = f" ({outputs.get('threshold')} of {', '.join(map(str, signers))} must)" if signers else ""
+    return f"{', '.join(map(str, agreed))}{needed}" if agreed else ""
 
 
 def _format_timeline(records: Mapping[str, Record], last: Mapping[str, Record]) -> str:

@@ -110,3 +110,15 @@ def test_a_release_that_was_resumed_much_later_has_no_bars_of_a_day(release: Pat
     assert "<div style" in format_report(records)
     late = {"tag": {**records["preflight"], "started": "2026-11-25T10:00:00Z", "ended": "2026-11-25T10:00:01Z"}}
     assert "<div style" not in format_report({**records, **late})
+
+
+def test_it_says_who_attested_the_release_and_how_many_had_to(release: Path) -> None:
+    signers = {"ada": "A" * 40, EVIL: "B" * 40, "eve": "E" * 40}
+    keep(release, "attestation", outputs={"agreed": ["ada", EVIL], "threshold": 2, "signers": signers})
+    keep(release, "reproduction", outputs={"by": "bob"})
+    assert write_report(release)
+    page = (release / "report.html").read_text()
+    assert "ada, &lt;script&gt;" in page
+    assert "(2 of " in page
+    assert "made again by" in page
+    assert EVIL not in page
