@@ -134,13 +134,13 @@ def act(options: dict[str, Any], *, write: bool) -> dict[str, Any]:
         serials=read_remembered(Path(options["state_file"])) if options["state_file"] else {},
         signer_keys=[_read_key(Path(path)) for path in options["signer_keys"]],
     )
-    look = Look(reader, Report(), progress=Progress(options["progress"] if write else None))
-    archive = bool(options["suites"]) or is_archive(look)
-    seen = Seen() if archive and not _has_releases(look) else verify_site(look, request)
     dates: dict[str, int] = {}
-    if archive:
-        wanted = ArchiveRequest(request.given, options["suites"], request.serials)
-        dates = verify_archives(look, wanted).dates
+    with Look(reader, Report(), progress=Progress(options["progress"] if write else None)) as look:
+        archive = bool(options["suites"]) or is_archive(look)
+        seen = Seen() if archive and not _has_releases(look) else verify_site(look, request)
+        if archive:
+            wanted = ArchiveRequest(request.given, options["suites"], request.serials)
+            dates = verify_archives(look, wanted).dates
     refuse_findings(options["url"], look.report.findings)
     told = look.report.as_dict()
     return {

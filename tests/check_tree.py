@@ -68,6 +68,7 @@ FLOORS: dict[str, set[str]] = {
     "verify": {"apt", "publish", "release", "trust"},
     "views": {"publish"},
     "current": {"plan", "publish", "release", "trust", "views"},
+    "channels": {"trust", "verify"},
     "farm": {"apt", "binary", "deb", "distro", "release"},
 }
 #: How task names must not begin, and what says the same in words that engineers use.

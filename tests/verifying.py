@@ -97,7 +97,7 @@ def make_project(top: Path, *, expires: str = "2y") -> Made:
     return made
 
 
-def release(made: Made, version: str, files: Mapping[str, bytes], **current: Any) -> None:
+def release(made: Made, version: str, files: Mapping[str, bytes], *, pages: bool = True, **current: Any) -> None:
     """Package, publish and state a release of ``files`` by location, and make it current."""
     label = made.label(version)
     images = made.top / f"images-{version}"
@@ -123,7 +123,8 @@ def release(made: Made, version: str, files: Mapping[str, bytes], **current: Any
         (made.public / path.name).symlink_to(f"{label}/{path.name}")
     state(made, version)
     make_current(made, version, **current)
-    index(made)
+    if pages:
+        index(made)
 
 
 def read_sums(made: Made, version: str) -> dict[str, str]:

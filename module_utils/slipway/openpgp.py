@@ -417,6 +417,17 @@ def list_certificates(gnupghome: str | os.PathLike[str]) -> dict[str, set[str]]:
     }
 
 
+def list_ends(gnupghome: str | os.PathLike[str]) -> dict[str, int | None]:
+    """When each public key and subkey of a home expires (seconds since the epoch; None: never); 0 if it is revoked."""
+    words = [*_gpg_command(gnupghome), *GPG_READ, "--with-colons", "--with-subkey-fingerprint", "--list-keys"]
+    done = run(words, attempt="list the keys of", on=str(gnupghome), timeout=60)
+    return {
+        part.fingerprint: 0 if part.validity in GONE else part.expires
+        for entry in parse_keys(done.stdout)
+        for part in entry.parts()
+    }
+
+
 def list_fingerprints(gnupghome: str | os.PathLike[str]) -> set[str]:
     """The fingerprints of the public keys of a home, those of subkeys among them."""
     return {part for parts in list_certificates(gnupghome).values() for part in parts}

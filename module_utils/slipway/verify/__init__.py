@@ -1,3 +1,1 @@
-# Copyright: The Slipway developers
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """What anybody outside can find out of what is published, with its address and a key alone."""

@@ -5,14 +5,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from ..progress import Progress
 from .finding import Report
-from .reader import MOST_BYTES, Body, Digest, Mark, Reader, UnreadableError
+from .reader import MOST_BYTES, Body, Digest, LateError, Mark, Reader, UnreadableError
 
 #: How many files are read at once: as many as there are processors, since hashing is what takes long.
 AT_ONCE = min(8, max(2, os.cpu_count() or 1))
@@ -43,39 +43,80 @@ class Memory(Protocol):
 
 @dataclass
 class Look:
-    """A look at what a reader reads, with what is found."""
+    """A look at what a reader reads, with what is found.
+
+    ``trail`` has the marks of all that was asked for since it was emptied, ``None`` for what was not there; ``late``
+    counts what there was no time for.
+    """
 
     reader: Reader
     report: Report
     progress: Progress = field(default_factory=lambda: Progress(None))
     memory: Memory | None = None
+    trail: dict[str, Mark | None] = field(default_factory=dict)
+    late: int = 0
+
+    def __post_init__(self) -> None:
+        # Threads are kept, since each of them keeps its connection.
+        self._asking = ThreadPoolExecutor(ASKED_AT_ONCE)
+        self._reading = ThreadPoolExecutor(AT_ONCE)
+
+    def __enter__(self) -> Look:
+        return self
+
+    def __exit__(self, *_unused: object) -> None:
+        self._asking.shutdown()
+        self._reading.shutdown()
 
     def read(self, path: str, *, size: int = MOST_BYTES) -> Body | None:
         """A small file, or ``None``; that it cannot be read is a finding, that it is not there is none."""
-        try:
-            return self.reader.read(path, size=size)
-        except UnreadableError as error:
-            self.tell_unreachable(path, error)
-            return None
+        return self._read(path, size)[0]
 
     def require(self, path: str, *, size: int = MOST_BYTES, do_next: str = FETCH_AGAIN) -> Body | None:
         """A small file that has to be there."""
+        body, answered = self._read(path, size)
+        if body is None and answered:
+            self.report.add("missing", path, expected="a file", seen="nothing", do_next=do_next, meaning=LAG)
+        return body
+
+    def read_all(self, paths: Sequence[str], *, required: bool = False) -> list[Body | None]:
+        """Small files, several at once."""
+        return list(self._asking.map(self.require if required else self.read, paths))
+
+    def _read(self, path: str, size: int) -> tuple[Body | None, bool]:
+        """A file, and whether it is known whether it is there."""
         try:
             body = self.reader.read(path, size=size)
         except UnreadableError as error:
             self.tell_unreachable(path, error)
-            return None
-        if body is None:
-            self.report.add("missing", path, expected="a file", seen="nothing", do_next=do_next, meaning=LAG)
-        return body
+            return None, False
+        self.trail[path] = None if body is None else body.mark
+        return body, True
+
+    def look(self, path: str) -> Mark | None:
+        """By what a file is known; raises :class:`UnreadableError`."""
+        mark = self.trail[path] = self.reader.look(path)
+        return mark
 
     def is_there(self, path: str) -> bool:
         """Whether there is a file."""
         try:
-            return self.reader.look(path) is not None
+            return self.look(path) is not None
         except UnreadableError as error:
             self.tell_unreachable(path, error)
             return False
+
+    def is_unchanged(self, trail: Mapping[str, Mark | None]) -> bool:
+        """Whether all that was asked for once has the marks that it had."""
+
+        def has_mark(path: str) -> bool:
+            known = trail[path]
+            try:
+                return (known is None or known.tells) and self.look(path) == known
+            except UnreadableError:
+                return False
+
+        return all(self._asking.map(has_mark, trail))
 
     def list_directory(self, path: str) -> set[str] | None:
         """The names in a directory, if it shows them."""
@@ -87,6 +128,9 @@ class Look:
 
     def tell_unreachable(self, path: str, error: UnreadableError) -> None:
         """A finding for what did not answer."""
+        if isinstance(error, LateError):
+            self.late += 1
+            return
         self.report.add(
             "unreachable", path, expected="a whole answer", seen=error.came_back.rstrip("."), do_next=error.do_next
         )
@@ -95,15 +139,19 @@ class Look:
         """Read files, several at once, and compare their digests; those that were read, by their paths."""
         self.progress.total += len(files)
         self.progress.total_bytes += sum(file.size or 0 for file in files)
-        with ThreadPoolExecutor(AT_ONCE if self.memory is None else ASKED_AT_ONCE) as pool:
-            # The longest first, so that none is left alone at the end.
-            ordered = sorted(files, key=lambda file: -(file.size or 0))
-            found = list(pool.map(self._hash, ordered))
+        # The longest first, so that none is left alone at the end.
+        ordered = sorted(files, key=lambda file: -(file.size or 0))
+        known = [None] * len(ordered) if self.memory is None else list(self._asking.map(self._recall, ordered))
+        unread = [file for file, digest in zip(ordered, known, strict=True) if digest is None]
+        read = dict(zip(unread, self._reading.map(self._hash, unread), strict=True))
         seen = {}
-        for file, digest in sorted(zip(ordered, found, strict=True), key=lambda pair: pair[0].path):
+        for file, before in sorted(zip(ordered, known, strict=True), key=lambda pair: pair[0].path):
+            digest = before or read[file]
             if isinstance(digest, UnreadableError):
                 self.tell_unreachable(file.path, digest)
-            elif digest is None:
+                continue
+            self.trail[file.path] = None if digest is None else digest.mark
+            if digest is None:
                 self.report.add(
                     "missing", file.path, expected="a file", seen="nothing", do_next=FETCH_AGAIN, meaning=LAG
                 )
@@ -127,9 +175,6 @@ class Look:
 
     def _hash(self, file: Wanted) -> Digest | UnreadableError | None:
         try:
-            if self.memory is not None and (known := self._recall(file.path)) is not None:
-                self.progress.step(f"{file.path} is unchanged", size=file.size)
-                return known
             digest = self.reader.hash(
                 file.path, size=file.size, on_read=lambda size: self.progress.meter(f"reading {file.path}", size)
             )
@@ -141,9 +186,13 @@ class Look:
                 self.memory.keep(file.path, digest)
         return digest
 
-    def _recall(self, path: str) -> Digest | None:
-        mark = self.reader.look(path)
-        return self.memory.recall(path, mark) if self.memory is not None and mark is not None and mark.tells else None
+    def _recall(self, file: Wanted) -> Digest | None:
+        """What is remembered of a file that did not change."""
+        try:
+            mark = self.reader.look(file.path)
+        except UnreadableError:
+            return None  # it is asked for once more, and told then
+        return self.memory.recall(file.path, mark) if self.memory is not None and mark is not None else None
 
     def verify_links(self, links: Iterable[tuple[str, Wanted]], *, read: bool) -> None:
         """Verify that other names lead to files; those that are the same files are read again only on demand."""
@@ -151,12 +200,12 @@ class Look:
 
         def find_same(pair: tuple[str, Wanted]) -> bool | UnreadableError:
             try:
+                self.look(pair[0])
                 return not read and bool(self.reader.are_same(pair[0], pair[1].path))
             except UnreadableError as error:
                 return error
 
-        with ThreadPoolExecutor(ASKED_AT_ONCE) as pool:
-            found = list(pool.map(find_same, pairs))
+        found = list(self._asking.map(find_same, pairs))
         others = []
         for (name, wanted), same in zip(pairs, found, strict=True):
             if isinstance(same, UnreadableError):

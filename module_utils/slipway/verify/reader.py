@@ -88,12 +88,16 @@ class UnreadableError(SlipwayError):
     """An address did not answer, or not wholly."""
 
 
+class LateError(UnreadableError):
+    """There was no time left to ask."""
+
+
 class Reader:
     """Reads below ``url`` (file, http or https). ``None`` stands for what is not there.
 
-    ``idle_timeout`` bounds a silence, ``timeout`` one file. ``ca_path`` is a file of certificates to trust instead of
-    the system's. ``skew`` is how far the server's clock is ahead of this machine's, which ``clock`` reads, in seconds,
-    once it has answered.
+    ``idle_timeout`` bounds a silence, ``timeout`` one file, and ``within`` all of them. ``ca_path`` is a file of
+    certificates to trust instead of the system's. ``skew`` is how far the server's clock is ahead of this machine's,
+    which ``clock`` reads, in seconds, once it has answered.
     """
 
     def __init__(
@@ -104,6 +108,7 @@ class Reader:
         idle_timeout: float = 30.0,
         ca_path: str | None = None,
         clock: Callable[[], float] = time.time,
+        within: float | None = None,
     ) -> None:
         parts = _split(url)
         if parts is None:
@@ -118,6 +123,7 @@ class Reader:
         self.skew: float | None = None
         self.clock = clock
         self._timeout, self._idle_timeout = timeout, idle_timeout
+        self._ends = None if within is None else time.monotonic() + within
         self._fetcher = None if self.local is not None else Fetcher(trust=_make_trust(ca_path))
 
     def address(self, path: str) -> str:
@@ -130,6 +136,7 @@ class Reader:
 
     def read_changed(self, path: str, mark: Mark | None, *, size: int = MOST_BYTES) -> Body | None:
         """A small file; without data if it still has this ``mark``."""
+        self._require_time(path)
         if self.local is not None:
             return self._read_local(path, mark, size=size)
         headers = _ask_if_changed(mark)
@@ -148,6 +155,7 @@ class Reader:
 
     def look(self, path: str) -> Mark | None:
         """By what a file is known, without reading it."""
+        self._require_time(path)
         if self.local is not None:
             with _absent_is_none():
                 return _mark_of(os.stat(self.local / path))
@@ -163,6 +171,7 @@ class Reader:
         self, path: str, *, size: int | None = None, on_read: Callable[[int], None] | None = None
     ) -> Digest | None:
         """The digest of a file of any size; of at most ``size`` bytes and one more, where that is given."""
+        self._require_time(path)
         if self.local is not None:
             return self._hash_local(path, on_read)
 
@@ -219,6 +228,7 @@ class Reader:
                 mark = _mark_of(os.fstat(stream.fileno()))
                 digest, read, buffer = hashlib.sha256(), 0, memoryview(bytearray(BUFFER))
                 while got := stream.readinto(buffer):
+                    self._require_time(path)
                     digest.update(buffer[:got])
                     read += got
                     if on_read is not None:
@@ -226,12 +236,17 @@ class Reader:
             return Digest(read, digest.hexdigest(), mark)
         return None
 
+    def _require_time(self, path: str) -> None:
+        if self._ends is not None and time.monotonic() >= self._ends:
+            raise LateError("read", self.address(path), "there was no time left", do_next=DO_NEXT)
+
     def _find(self, path: str) -> Path:
         return (self.local or Path()) / path
 
     @contextlib.contextmanager
     def _open(self, method: str, path: str, headers: dict[str, str]) -> Iterator[http.client.HTTPResponse]:
-        limit = Limit(self._timeout, self._idle_timeout)
+        left = self._timeout if self._ends is None else min(self._timeout, self._ends - time.monotonic())
+        limit = Limit(max(left, 0.001), self._idle_timeout)
         fetcher = self._fetcher or Fetcher()
         with fetcher.open(method, f"{self.url}/{quote(path)}", limit, headers=headers) as answer:
             self._note_clock(answer)
@@ -259,6 +274,7 @@ class Reader:
             try:
                 return exchange()
             except FAILURES as error:
+                self._require_time(path)
                 causes.append(explain_failure(error))
                 if not left or isinstance(error, (TimeoutError, ssl.SSLCertVerificationError)):
                     came_back = "; then ".join(dict.fromkeys(causes))

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +13,7 @@ from ..publish.directory import SUMS
 from ..publish.package import MANIFEST, SIGNATURE
 from ..publish.releases import SIDECAR, name_page
 from ..release.artifact import find_name_fault
-from .files import ASKED_AT_ONCE, FETCH_AGAIN, LAG, Look, Wanted
+from .files import FETCH_AGAIN, LAG, Look, Wanted
 from .finding import Report
 from .pages import Known, verify_page
 from .reader import Digest
@@ -212,8 +211,7 @@ def _verify_names(report: Report, found: Verified, names: set[str] | None) -> No
 def _verify_sidecars(look: Look, found: Verified) -> None:
     wanted = {name: f"{digest}  {name}\n".encode() for name, digest in found.sums.items() if name != MANIFEST}
     paths = [f"{found.label}/{name}{SIDECAR}" for name in sorted(wanted)]
-    with ThreadPoolExecutor(ASKED_AT_ONCE) as pool:
-        bodies = list(pool.map(look.require, paths))
+    bodies = look.read_all(paths, required=True)
     for name, body in zip(sorted(wanted), bodies, strict=True):
         if body is not None and body.data != wanted[name]:
             look.report.add(

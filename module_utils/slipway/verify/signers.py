@@ -9,6 +9,7 @@ from typing import Any
 
 from ..errors import SlipwayError
 from ..openpgp import FINGERPRINT, export_certificate, list_certificates, provide_keyring
+from ..publish.directory import SUMS
 from ..trust.attestations import Verdict, fetch_attestations, judge_attestations
 from ..trust.signers import Attestor, Quorum
 from .files import Look
@@ -26,7 +27,10 @@ def verify_signers(look: Look, attested: Mapping[str, Any], release: Verified, *
     Each signer is known by the fingerprint that was signed, so it does not matter who brings the key.
     """
     url, signers, threshold = attested.get("url"), attested.get("signers"), attested.get("threshold")
-    if not isinstance(signers, Mapping) or not signers or not release.sums_data:
+    if not isinstance(signers, Mapping) or not signers:
+        return
+    sums = release.sums_data or _read_sums(look, release)
+    if not sums:
         return
     named = {
         str(name): str(print_)
@@ -42,13 +46,19 @@ def verify_signers(look: Look, attested: Mapping[str, Any], release: Verified, *
     try:
         given = fetch_attestations(url, version=release.version, names=[each.name for each in attestors])
         quorum = Quorum(threshold, tuple(attestors))
-        verdict = judge_attestations(quorum, given, version=release.version, sums=release.sums_data)
+        verdict = judge_attestations(quorum, given, version=release.version, sums=sums)
     except SlipwayError as error:
         look.report.add(
             "unreachable", "the attestations", expected="a repository", seen=error.came_back, do_next=error.do_next
         )
         return
     _tell(look, release.label, verdict)
+
+
+def _read_sums(look: Look, release: Verified) -> bytes:
+    """The list of a release that was not read, since it has not changed."""
+    body = look.read(f"{release.label}/{SUMS}")
+    return body.data if body is not None and body.sha256 == release.sums_sha256 else b""
 
 
 def _read_attestors(look: Look, named: Mapping[str, str], keys: Sequence[bytes]) -> list[Attestor]:

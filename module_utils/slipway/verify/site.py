@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,10 +22,11 @@ from ..release.tombstone import REMOVED, name_tombstone, name_tombstone_signatur
 from ..trust.dsse import LATEST as LATEST_TYPE
 from ..trust.dsse import Envelope, read_envelope
 from ..trust.keys import NAME as KEYS
+from .again import verify_release_again
 from .current import ASK, LATEST, Latest, choose_time, read_latest, verify_freshness, verify_serial
-from .files import ASKED_AT_ONCE, FETCH_AGAIN, LAG, Look
+from .files import FETCH_AGAIN, LAG, Look
 from .pages import Known, list_releases, read_listing, verify_feed, verify_index, verify_listing
-from .release import Pinned, Verified, verify_release
+from .release import Pinned, Verified
 from .signers import verify_signers
 from .trusted import Given, Trusted, follow_keys, is_about_key, read_object, trust_given
 
@@ -54,12 +54,16 @@ class Request:
 
 @dataclass
 class Seen:
-    """What was there: which release is current, its serial, and the releases that were looked at."""
+    """What was there: which release is current, its serial, and the releases that were looked at.
+
+    ``ends`` says when the keys that count expire.
+    """
 
     latest: Latest | None = None
     releases: dict[str, Verified] = field(default_factory=dict)
     listing: Mapping[str, Any] = field(default_factory=dict)
     at: float = 0.0
+    ends: dict[str, float] = field(default_factory=dict)
 
     def serials(self) -> dict[str, int]:
         """The serial by project, to be remembered."""
@@ -89,6 +93,8 @@ def verify_site(look: Look, request: Request) -> Seen:
     seen = Seen(at=now)
     envelope, latest = _read_latest(look)
     seen.latest = latest
+    if latest is None and any(finding.kind == "unreachable" for finding in look.report.findings):
+        return seen  # whoever does not answer this will not answer the rest
     if latest is not None:
         seen.at = choose_time(
             look.report, own=now, skew=look.reader.skew, date=latest.date, believe_until=latest.believe_until
@@ -110,6 +116,7 @@ def verify_site(look: Look, request: Request) -> Seen:
         counts, keys = False, [*request.signer_keys, published or b""]
         if envelope is not None and latest is not None:
             counts = _verify_latest(look, trusted, envelope, latest, request.serials.get(latest.project))
+        seen.ends = trusted.list_ends()
         _verify_releases(look, trusted, request, seen)
         if counts and latest is not None and latest.label in seen.releases:
             verify_signers(look, latest.attestations, seen.releases[latest.label], keys=keys)
@@ -164,7 +171,7 @@ def _verify_releases(look: Look, trusted: Trusted, request: Request, seen: Seen)
         pinned = Pinned()
         if seen.latest is not None and version == seen.latest.version:
             pinned = Pinned(seen.latest.sums, seen.latest.statements)
-        seen.releases[label] = verify_release(
+        seen.releases[label] = verify_release_again(
             look,
             trusted,
             project=project,
@@ -279,8 +286,7 @@ def _verify_current(look: Look, seen: Seen, request: Request, project: str) -> N
         return
     release = seen.releases.get(latest.label)
     links = [f"{CURRENT}/{SUMS}", *SHARED]
-    with ThreadPoolExecutor(ASKED_AT_ONCE) as pool:
-        bodies = dict(zip(links, pool.map(look.read, links), strict=True))
+    bodies = dict(zip(links, look.read_all(links), strict=True))
     for name, body in bodies.items():
         wanted = f"{latest.label}/{name.rpartition('/')[2]}"
         if name.endswith(SUMS):

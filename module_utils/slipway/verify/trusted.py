@@ -19,6 +19,7 @@ from ..openpgp import (
     Judgement,
     judge_signature,
     list_certificates,
+    list_ends,
     list_fingerprints,
     normalise_fingerprint,
     provide_keyring,
@@ -55,6 +56,21 @@ class Trusted:
     given: str
     at: float
     spans: dict[str, tuple[float, float | None]] = field(default_factory=dict)
+
+    def describe(self) -> dict[str, object]:
+        """All that a judgement depends on, besides what is judged."""
+        ends = list_ends(self.home)
+        return {
+            "given": self.given,
+            "ended": sorted(part for part, end in ends.items() if end is not None and end <= self.at),
+            "keys": dict(sorted(ends.items())),
+            "spans": {key: list(span) for key, span in sorted(self.spans.items())},
+        }
+
+    def list_ends(self) -> dict[str, float]:
+        """When those keys expire that count and sign still, by what they are called."""
+        signing = {key for key, span in self.spans.items() if span[1] is None or span[1] > self.at} or {self.given}
+        return {f"the key {part}": end for part, end in list_ends(self.home).items() if part in signing and end}
 
     def list_keys(self) -> set[str]:
         """The fingerprints of all keys at hand, those of subkeys among them."""

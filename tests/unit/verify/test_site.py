@@ -35,8 +35,8 @@ def made(untouched: Made, tmp_path: Path) -> Made:
 
 def look_at(made: Made, url: str = "", *, key: str = "", now: float | None = None, **wanted: object) -> Report:
     reader = Reader(url or made.url, idle_timeout=5, clock=time.time if now is None else lambda: now)
-    look = Look(reader, Report())
-    verify_site(look, Request(read_given(key or str(made.key)), **wanted))  # type: ignore[arg-type]
+    with Look(reader, Report()) as look:
+        verify_site(look, Request(read_given(key or str(made.key)), **wanted))  # type: ignore[arg-type]
     return look.report
 
 

@@ -1,0 +1,185 @@
+# Copyright: The Slipway developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Looks at all channels and mirrors, reading only what changed, and says which differs, and since when.
+
+Each call of :func:`watch_once` is one round. Nothing is changed anywhere but in the directory of the watch.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..errors import SlipwayError
+from ..files import make_directory, read_regular
+from ..locks import hold_flock
+from ..trust.moments import format_moment
+from ..verify.archive import ArchiveRequest, verify_archives
+from ..verify.current import LATEST, Latest
+from ..verify.files import Look
+from ..verify.finding import Report
+from ..verify.memory import FileMemory
+from ..verify.reader import Reader
+from ..verify.site import Request, Seen, verify_site
+from ..verify.trusted import read_given
+from .settings import ARCHIVE, Channel, Settings
+from .status import BEHIND, Entry, Status
+
+#: How many channels are looked at at once.
+PARALLEL = 4
+
+
+@dataclass
+class Round:
+    """What a look at one channel found."""
+
+    channel: Channel
+    report: Report = field(default_factory=Report)
+    seen: Seen | None = None
+    dates: Mapping[str, int] = field(default_factory=dict)
+    late: int = 0
+    whole: bool = False
+    seconds: float = 0.0
+    trouble: str = ""
+
+    @property
+    def latest(self) -> Latest | None:
+        """What it says of what is current."""
+        return self.seen.latest if self.seen is not None else None
+
+
+def watch_once(
+    settings: Settings, *, clock: Callable[[], float] = time.time, tell: Callable[[str], None]
+) -> Mapping[str, Entry]:
+    """Look once at all channels; the entries of the status, by channel. What is new is told, line by line."""
+    make_directory(settings.work / "memory")
+    with hold_flock(settings.work / "lock", attempt="watch with", on=str(settings.work), timeout=5):
+        status = Status(settings.work, clock=clock, tell=tell)
+        with ThreadPoolExecutor(PARALLEL) as pool:
+            rounds = list(pool.map(lambda channel: _look(settings, channel, clock), settings.channels))
+        _compare(rounds)
+        for found in rounds:
+            status.report(found.channel.name, _describe(settings, found), found.report.findings)
+        status.forget({channel.name for channel in settings.channels})
+        status.write(settings.title)
+        return status.channels
+
+
+def _look(settings: Settings, channel: Channel, clock: Callable[[], float]) -> Round:
+    found, begun = Round(channel), time.monotonic()
+    try:
+        _look_within(settings, channel, clock, found)
+    except (SlipwayError, OSError) as error:
+        found.trouble = str(error)
+    found.seconds = time.monotonic() - begun
+    return found
+
+
+def _look_within(settings: Settings, channel: Channel, clock: Callable[[], float], found: Round) -> None:
+    memory = FileMemory(
+        settings.work / f"memory/{channel.name}.json",
+        reread=settings.reread,
+        share=min(1.0, settings.interval / settings.reread),
+        clock=clock,
+    )
+    reader = Reader(
+        channel.url,
+        timeout=settings.timeout,
+        idle_timeout=settings.idle_timeout,
+        ca_path=channel.ca_path,
+        clock=clock,
+        within=settings.timeout,
+    )
+    with Look(reader, found.report, memory=memory) as look:
+        try:
+            given = read_given(channel.key)
+            if channel.kind == ARCHIVE:
+                dates = verify_archives(look, ArchiveRequest(given, channel.suites, memory.dates)).dates
+                found.dates = dates
+                memory.dates.update({suite: max(date, memory.dates.get(suite, date)) for suite, date in dates.items()})
+            else:
+                keys = [read_regular(Path(path)) for path in channel.signer_keys]
+                found.seen = verify_site(look, Request(given, every=True, serials=memory.serials, signer_keys=keys))
+                for project, serial in found.seen.serials().items():
+                    memory.serials[project] = max(serial, memory.serials.get(project, serial))
+            found.whole = look.late == 0
+        finally:
+            found.late = look.late
+            memory.save(whole=found.whole)
+
+
+def _compare(rounds: Sequence[Round]) -> None:
+    """Those that give an older text than others, or another release under the same label."""
+    newest: dict[str, tuple[str, Latest]] = {}
+    digests: dict[str, tuple[str, str]] = {}
+    for found in rounds:
+        latest = found.latest
+        if latest is not None and not any(finding.subject == LATEST for finding in found.report.findings):
+            best = newest.setdefault(latest.project, (found.channel.name, latest))
+            if latest.serial > best[1].serial:
+                newest[latest.project] = found.channel.name, latest
+    for found in rounds:
+        if found.latest is not None and found.latest.project in newest:
+            _compare_latest(found, found.latest, *newest[found.latest.project])
+        for label, release in found.seen.releases.items() if found.seen is not None else ():
+            if not release.sums_sha256:
+                continue
+            name, digest = digests.setdefault(label, (found.channel.name, release.sums_sha256))
+            if release.sums_sha256 != digest:
+                found.report.add(
+                    "sums",
+                    f"{label}/SHA256SUMS",
+                    expected=f"sha256 {digest}, as {name} has it",
+                    seen=release.sums_sha256,
+                    do_next="Find out which of them is right, by the signatures.",
+                )
+
+
+def _compare_latest(found: Round, latest: Latest, name: str, newest: Latest) -> None:
+    if latest.serial < newest.serial:
+        found.report.add(
+            BEHIND,
+            LATEST,
+            expected=f"the serial {newest.serial} ({newest.version}), as {name} has it",
+            seen=f"{latest.serial} ({latest.version}, of {format_moment(latest.date)})",
+            do_next="Wait until it has caught up, or look why it does not.",
+        )
+
+
+def _describe(settings: Settings, found: Round) -> Entry:
+    """What the status has of a channel, besides its findings."""
+    latest = found.latest
+    at = found.seen.at if found.seen is not None else 0.0
+    soon = [] if latest is None else _list_soon(settings, found, latest.believe_until, at)
+    return {
+        "url": found.channel.url,
+        "kind": found.channel.kind,
+        "latest": None
+        if latest is None
+        else {
+            "version": latest.version,
+            "serial": latest.serial,
+            "date": format_moment(latest.date),
+            "believe_until": format_moment(latest.believe_until),
+        },
+        "counts": found.report.counts,
+        "notes": found.report.notes,
+        "soon": soon,
+        "unread": found.late,
+        "seconds": round(found.seconds, 1),
+        "trouble": found.trouble,
+    }
+
+
+def _list_soon(settings: Settings, found: Round, believe_until: float, at: float) -> list[str]:
+    """What expires soon, as sentences."""
+    ends = dict(found.seen.ends) if found.seen is not None else {}
+    ends["latest.json"] = believe_until
+    return [
+        f"{what} ends on {format_moment(end)}"
+        for what, end in sorted(ends.items(), key=lambda item: item[1])
+        if at < end <= at + settings.warn
+    ]
