@@ -134,7 +134,7 @@ def test_a_round_without_change_reads_nothing_again_but_its_share(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with served(world.made.public, on_get=world.asked.append) as url:
-        world.write({"site": {"url": url, "key": world.made.fingerprint}}, reread=300)
+        world.write({"site": {"url": url, "key": world.made.fingerprint}}, reread=200)
         take = watch_reads(monkeypatch)
         assert states(world.look()) == {"site": "ok"}
         assert {path.rpartition("/")[2] for path in take()} >= {"baserock-26.47-devel.img.gz", "manifest.json"}
@@ -147,7 +147,7 @@ def test_a_round_without_change_reads_nothing_again_but_its_share(
         assert len(fetched) < total / 2
         assert not any("intoto" in path or path.endswith(".sha256") for path in fetched)
         seen = set[str]()
-        for _round in range(6):
+        for _round in range(4):
             world.now += 60
             assert states(world.look()) == {"site": "ok"}
             seen.update(take())
