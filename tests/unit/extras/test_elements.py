@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 
 import pytest
+from ansible_collections.slipway.release.plugins.module_utils.slipway.bill.difference import read_bill
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
 from ansible_collections.slipway.release.plugins.module_utils.slipway.extras.elements import (
     Element,
@@ -13,6 +15,7 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway.extras.ele
 )
 from ansible_collections.slipway.release.plugins.module_utils.slipway.extras.make import make_files
 from ansible_collections.slipway.release.plugins.module_utils.slipway.extras.site import Wanted
+from morphsystems import write_tar
 
 ORIGIN = Origin("baserock/definitions", "baserock/release/baserock-26.47", "c" * 40)
 SYSTEM = "systems/tiny.bst"
@@ -101,3 +104,47 @@ def test_manifest_and_licences_of_a_real_project(built, morph):
 def test_definitions_that_are_not_those_of_the_build_are_told(built):
     with pytest.raises(SlipwayError, match="the definitions here give the key [0-9a-f]{64}, but what was built has 0"):
         make(dataclasses.replace(built, keys={"tiny": "0" * 64}), "baseline-manifest")
+
+
+def make_bills(site, system, architecture="x86_64", **settings):
+    wanted = [
+        Wanted(
+            f"s.{form}.json", "x", "bill", system, "tiny", architecture, f"s.{form}.json", {"format": form, **settings}
+        )
+        for form in ("spdx", "cdx")
+    ]
+    make_files(wanted, site, previous={})
+    bills = [site.release.images / each.file for each in wanted]
+    return bills[0].read_bytes(), bills[1].read_bytes()
+
+
+def test_a_bill_of_a_real_project_has_its_sources_and_what_debian_has_in_it(built, morph):
+    status = b"Package: hello\nStatus: install ok installed\nArchitecture: i386\nVersion: 1-1\n"
+    write_tar(built.release.images / "deployed.tar", {"./var/lib/dpkg/status": status})
+    deployed = {"name": "tar", "system_name": "tiny", "type": "tar", "file": "deployed.tar"}
+    inside = {"system": "own.bst", "system_name": "own", "architecture": "x86_64", "subsystems": []}
+    built = dataclasses.replace(built, deployments=[{**deployed, "subsystems": [inside]}])
+    spdx, cdx = make_bills(built, SYSTEM, licences=True)
+    components = read_bill(spdx, on="x")
+    commit = morph.commits["delta/hello"]
+    assert list(components) == ["hello.bst", "hello:i386", "own.bst"]
+    assert (components["hello.bst"].commit, components["hello.bst"].licence) == (commit, "GPL-2.0-or-later AND MIT")
+    assert components["own.bst"].licence == "ISC"
+    source = next(each for each in json.loads(spdx)["packages"] if commit in str(each.get("sourceInfo")))
+    assert source["sourceInfo"] == f"git file://{morph.top}/delta/hello.git {commit}"
+    assert '"CONTAINS"' in spdx.decode()
+    assert b'"bomFormat": "CycloneDX"' in cdx
+    for path in built.release.images.glob("s.*.json"):
+        path.unlink()
+    assert make_bills(built, SYSTEM, licences=True) == (spdx, cdx)
+
+
+def test_a_bill_of_morphs_has_each_artifact_with_repository_and_commit(site, morph):
+    site = dataclasses.replace(site, deployments=[{**site.deployments[0], "system_name": "tiny"}])
+    spdx, _cdx = make_bills(site, "systems/genivi-x86_64.morph", stated={"tool": ["ISC"]})
+    components = read_bill(spdx, on="x")
+    assert list(components) == [
+        "chunk hello-bins", "chunk hello-misc", "chunk tool-bins", "stratum core-runtime"
+    ]  # fmt: skip
+    assert components["chunk hello-bins"].commit == morph.commits["delta/hello"]
+    assert components["chunk tool-bins"].licence == "ISC"
