@@ -87,6 +87,10 @@ unchanged:
   description: How many packages are the same.
   returned: success
   type: int
+bills:
+  description: Whether bills of materials are beside its snapshot.
+  returned: success
+  type: bool
 maintainers:
   description: The names of the maintainers of packages that were added or updated.
   returned: success
@@ -106,7 +110,8 @@ def act(options: dict[str, Any], **_: bool) -> dict[str, Any]:
     changes = find_changes(
         Path(options["directory"]), options["distribution"], options["release"], component=options["component"]
     )
-    return {"changed": False, **asdict(changes)}
+    bills = Path(options["directory"], "snapshots", changes.label, "bills", "SHA256SUMS")
+    return {"changed": False, **asdict(changes), "bills": bills.is_file()}
 
 
 def main() -> None:

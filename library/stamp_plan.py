@@ -317,6 +317,7 @@ def act(options: dict[str, Any], *, write: bool) -> dict[str, Any]:
     directory = Path(options["published"])
     label = publication.make_label(subject.name, subject.release)
     answer = {"changed": False, "label": label, "distribution": subject.name, "release": subject.release}
+    answer["sources"] = subject.list_sources()
     published = publication.read_published(directory, label)
     if published is not None:
         provenance = published.get("provenance") or {}

@@ -49,7 +49,7 @@ class Site:
         self.private = self.state / "download/private"
         self.definitions = self.state / "trove/public/baserock/baserock/definitions.git"
         # The example's own policy starts its systems; bills of materials have a test of their own.
-        self.variables = {"release_policy": {}, "release_bills": False, **(variables or {})}
+        self.variables = {"release_policy": {}, "release_bills": False, "debs_stamp_bills": False, **(variables or {})}
         self.environment = {
             "SLIPWAY_STATE": str(self.state),
             "SLIPWAY_CACHE": str(cache),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import shutil
@@ -63,7 +64,9 @@ def stacks(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Stacks:
     examples = base / "stacks"
     shutil.copytree(ROOT / "examples/stacks", examples)
     distro_file = examples / "cturtle.rosdistro"
-    site = Site(base, cache, {"debs_stamp_distro_file": str(distro_file), "debs_targets": {"cturtle": ["bookworm"]}})
+    targets = {"cturtle": ["bookworm"]}
+    variables = {"debs_stamp_distro_file": str(distro_file), "debs_targets": targets, "debs_stamp_bills": True}
+    site = Site(base, cache, variables)
     with as_careful_as_possible():
         ran = site.play(SHADOW)
     assert ran.status == 0, ran.text
@@ -164,6 +167,20 @@ def test_the_first_release_is_published_once(first: Stacks) -> None:
     assert tree(first.fixed) == before
     assert not (first.apt / "stage/cturtle-r1").exists()
     assert (first.site.state / "stamps/cturtle-r1/records/stamp.json").exists()
+
+
+def test_each_architecture_has_a_bill_of_materials_that_others_read(first: Stacks) -> None:
+    bills = first.fixed / "snapshots/cturtle-r1/bills"
+    subprocess.run(["sha256sum", "--check", "--quiet", "SHA256SUMS"], cwd=bills, check=True)
+    for architecture in ("amd64", "i386"):
+        bill = bills / f"bookworm-{architecture}.spdx.json"
+        checked = subprocess.run([Path(sys.executable).with_name("pyspdxtools"), "-i", bill], check=False)
+        assert checked.returncode == 0
+        packages = json.loads(bill.read_bytes())["packages"]
+        versions = {each["name"]: each["versionInfo"] for each in packages if "arch=source" not in json.dumps(each)}
+        assert {name: versions[name] for name in first.versions(architecture)} == first.versions(architecture)
+        source = next(each for each in packages if each["name"] == "ros-cturtle-navigation" and "sourceInfo" in each)
+        assert "tag navigation-1.0.1" in source["sourceInfo"]
 
 
 def test_what_is_published_is_not_made_again_from_something_else(first: Stacks) -> None:

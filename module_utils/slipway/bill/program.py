@@ -405,8 +405,8 @@ def _add_stack(package: Plain, stacks: Mapping[str, Mapping[str, str]]) -> None:
     if package.get("primaryPackagePurpose") != "SOURCE" or package["name"] not in stacks:
         return
     stack = stacks[package["name"]]
-    location = f"git+{stack['repository']}@{stack['commit'] or stack['tag']}"
-    if not validate_download_location(location):
+    location = _locate_stack(stack)
+    if location and not validate_download_location(location):
         package["downloadLocation"] = location
     words = [f"{name} {stack[name]}" for name in ("repository", "tag", "commit") if stack.get(name)]
     package["sourceInfo"] = _clean(", ".join(words))
@@ -415,6 +415,14 @@ def _add_stack(package: Plain, stacks: Mapping[str, Mapping[str, str]]) -> None:
         package.setdefault("externalRefs", []).append(
             {"referenceCategory": "PERSISTENT-ID", "referenceType": "gitoid", "referenceLocator": locator}
         )
+
+
+def _locate_stack(stack: Mapping[str, str]) -> str:
+    """Where a release's source is, as SPDX writes it; Subversion's tags are addresses themselves."""
+    kind, revision = stack.get("kind") or "git", stack["commit"] or stack["tag"]
+    if not stack["repository"]:
+        return f"{kind}+{stack['tag']}" if "://" in stack["tag"] else ""
+    return f"{kind}+{stack['repository']}" + (f"@{revision}" if revision else "")
 
 
 def finish_cdx(said: Plain, job: Plain) -> Plain:
@@ -427,8 +435,8 @@ def finish_cdx(said: Plain, job: Plain) -> Plain:
             if name in component:
                 component[name] = _clean(component[name])
         stack = job["stacks"].get(component["name"])
-        if stack and component.get("purl", "").endswith("arch=source"):
-            url = quote(f"git+{stack['repository']}", safe="%/:?=&@+~")
+        if stack and _locate_stack(stack) and component.get("purl", "").endswith("arch=source"):
+            url = quote(_locate_stack(stack), safe="%/:?=&@+~")
             component.setdefault("externalReferences", []).append({"type": "vcs", "url": url, "comment": stack["tag"]})
             if stack["commit"]:
                 component["pedigree"] = {"commits": [{"uid": stack["commit"]}]}

@@ -61,6 +61,10 @@ class Subject(ABC):
     def plan(self, there: Mapping[str, Mapping[str, Sequence[Entry]]], published: publication.Packages) -> Plan:
         """The release of what is there."""
 
+    def list_sources(self) -> dict[str, dict[str, str]]:
+        """Where the source of each source package is from, as far as it is known: ``kind repository tag commit``."""
+        return {}
+
     def find_packages(self, temporary: Path, *, write: bool) -> Found:  # noqa: ARG002  # what others fetch into
         """What the shadow archive has in one generation. One that is not published by generations is held meanwhile."""
         options = self.options
@@ -97,6 +101,23 @@ class DistroSubject(Subject):
     def plan(self, there: Mapping[str, Mapping[str, Sequence[Entry]]], published: publication.Packages) -> Plan:
         """The release of what is there."""
         return plan_release(self.distro, there, excludes=self.excludes, names=self.names, published=published)
+
+    def list_sources(self) -> dict[str, dict[str, str]]:
+        """Where the source of each stack is from, by the name of its package: its repository and the release's tag."""
+        found = {}
+        for stack in self.distro.stacks.values():
+            values = {} if stack.rules is None else stack.rules.values
+            repository = values.get("anon-uri") or values.get("uri") or ""
+            tag = next((values[key] for key in ("release-tag", "distro-tag") if values.get(key)), None) or ""
+            if stack.version is not None and (repository or tag):
+                name = self.names.name_package(self.name, stack.name)
+                found[name] = {
+                    "kind": stack.rules.kind if stack.rules else "",
+                    "repository": repository,
+                    "tag": tag,
+                    "commit": "",
+                }
+        return found
 
 
 class SetSubject(Subject):
