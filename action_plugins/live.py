@@ -28,7 +28,7 @@ class ActionModule(InProcess):
     INTERVAL = 1.0
     #: Seconds of silence after which a task that waits for others says that it goes on, and which tasks these are.
     SILENCE = 10.0
-    WAITS = frozenset({"artifact_verify", "release_attestation_info", "trove_promote"})
+    WAITS = frozenset({"artifact_verify", "mirror_quorum", "release_attestation_info", "trove_promote"})
     #: A task that is not waited for (async) runs as any other; nobody follows it.
     _supports_async = True
 

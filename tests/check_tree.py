@@ -62,6 +62,7 @@ FLOORS: dict[str, set[str]] = {
         "trust",
     },
     "train": {"git", "notes", "plan", "policy", "publish", "release"},
+    "mirror": {"publish", "release", "trust", "verify"},
     "vm": {"host", "image", "release"},
     "watch": {"deb", "distro", "git"},
     "undo": {"publish", "release"},
