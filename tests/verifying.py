@@ -135,6 +135,7 @@ def read_sums(made: Made, version: str) -> dict[str, str]:
 
 def state(made: Made, version: str, sums: Mapping[str, str] | None = None) -> None:
     """A statement for each file."""
+    own = hashlib.sha256((made.public / made.label(version) / "SHA256SUMS").read_bytes()).hexdigest()
     payloads = [
         {
             "_type": "https://in-toto.io/Statement/v1",
@@ -142,7 +143,7 @@ def state(made: Made, version: str, sums: Mapping[str, str] | None = None) -> No
             "predicateType": "https://slsa.dev/provenance/v1",
             "predicate": {"buildDefinition": {"buildType": "https://example.org/release"}},
         }
-        for name, digest in (read_sums(made, version) if sums is None else sums).items()
+        for name, digest in ({**read_sums(made, version), "SHA256SUMS": own} if sums is None else sums).items()
     ]
     lines = sign_envelopes(
         [dump_line(payload) for payload in payloads], STATEMENT, gnupghome=made.home, fingerprint=made.fingerprint

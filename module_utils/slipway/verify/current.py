@@ -8,14 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..errors import SlipwayError, count_of
-from ..release.artifact import SHA256
-from ..release.names import VERSION, check_project
+from ..errors import count_of
+from ..release.names import check_project
+from ..trust import latest
 from ..trust.moments import format_moment, parse_moment
-from ..trust.strictjson import load_object
 from .finding import Report
 
-LATEST = "latest.json"
+LATEST = latest.NAME
 DAY = 86400.0
 #: How far clocks may differ; a signature was made a moment before it is published.
 LEEWAY = 3600.0
@@ -24,7 +23,7 @@ ASK = "Look at another mirror, and at when this one was updated; tell the projec
 
 @dataclass(frozen=True)
 class Latest:
-    """What ``latest.json`` says. Times are seconds since the epoch."""
+    """What ``latest.json`` says. Times are seconds since the epoch; ``version`` is empty if no release is current."""
 
     project: str
     version: str
@@ -43,50 +42,21 @@ class Latest:
         return f"{self.project}-{self.version}"
 
 
-def read_latest(payload: bytes, *, on: str) -> Latest:
-    """Read what was signed; what is not of the form is refused in one sentence."""
-    attempt, do_next = "read what is current in", "Tell the project."
-    said = load_object(payload, attempt=attempt, on=on, do_next=do_next)
-    try:
-        return _read(said)
-    except (ValueError, SlipwayError) as error:
-        came_back = error.came_back if isinstance(error, SlipwayError) else str(error)
-        raise SlipwayError(attempt, on, came_back, do_next=do_next) from None
-
-
-def _read(said: Mapping[str, Any]) -> Latest:
-    if said.get("format") != 1:
-        raise ValueError(f"its format is {str(said.get('format'))[:50]!r}, not 1")
-    project, version, serial = check_project(said.get("project")), said.get("version"), said.get("serial")
-    if not isinstance(version, str) or not VERSION.match(version):
-        raise ValueError(f"{str(version)[:80]!r} is no version")
-    if said.get("label") != f"{project}-{version}":
-        raise ValueError(f"its label is {str(said.get('label'))[:80]!r}, and not {project}-{version}")
-    if not isinstance(serial, int) or isinstance(serial, bool) or serial < 0:
-        raise ValueError(f"its serial is {str(serial)[:50]!r}, and no number")
-    withdrawn, attestations, product = (said.get(name) for name in ("withdrawn", "attestations", "product"))
+def convert_latest(said: latest.Latest) -> Latest:
+    """What was signed, with times as numbers. Without a version no release is current any more."""
+    pointer = said.pointer
     return Latest(
-        project,
-        version,
-        serial,
-        parse_moment(said.get("date")),
-        parse_moment(said.get("believe_until")),
-        product=product if isinstance(product, str) else None,
-        sums=_read_digest(said, "sums"),
-        statements=_read_digest(said, "statements"),
-        withdrawn=frozenset(str(each) for each in withdrawn) if isinstance(withdrawn, list) else frozenset(),
-        attestations=attestations if isinstance(attestations, dict) else {},
+        check_project(said.project),
+        pointer.version if pointer else "",
+        said.serial,
+        parse_moment(said.date),
+        parse_moment(said.believe_until),
+        product=said.product,
+        sums=pointer.sums if pointer else None,
+        statements=pointer.statements if pointer else None,
+        withdrawn=frozenset(said.withdrawn),
+        attestations=said.attestations or {},
     )
-
-
-def _read_digest(said: Mapping[str, Any], name: str) -> str | None:
-    found = said.get(name)
-    if found is None:
-        return None
-    digest = found.get("sha256") if isinstance(found, dict) else None
-    if not isinstance(digest, str) or not SHA256.match(digest):
-        raise ValueError(f"its {name} have no digest")
-    return digest
 
 
 def choose_time(report: Report, *, own: float, skew: float | None, date: float, believe_until: float) -> float:

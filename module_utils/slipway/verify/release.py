@@ -86,7 +86,7 @@ def verify_release(
         trusted,
         name_statements(label),
         None if statements is None else statements.data,
-        sums=found.sums,
+        sums={**found.sums, SUMS: found.sums_sha256},
         pinned=pinned.statements,
     )
     page = look.read(name_page(label))

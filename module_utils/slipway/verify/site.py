@@ -19,11 +19,11 @@ from ..publish.pages import TOP
 from ..publish.releases import KEY
 from ..release.names import VERSION, extract_version, version_key
 from ..release.tombstone import REMOVED, name_tombstone, name_tombstone_signature, parse_tombstone
-from ..trust.dsse import LATEST as LATEST_TYPE
-from ..trust.dsse import Envelope, read_envelope
+from ..trust.dsse import Envelope
 from ..trust.keys import NAME as KEYS
+from ..trust.latest import read_latest
 from .again import verify_release_again
-from .current import ASK, LATEST, Latest, choose_time, read_latest, verify_freshness, verify_serial
+from .current import ASK, LATEST, Latest, choose_time, convert_latest, verify_freshness, verify_serial
 from .files import FETCH_AGAIN, LAG, Look
 from .pages import Known, list_releases, read_listing, verify_feed, verify_index, verify_listing
 from .release import Pinned, Verified
@@ -128,8 +128,8 @@ def _read_latest(look: Look, name: str = LATEST) -> tuple[Envelope | None, Lates
     if body is None:
         return None, None
     try:
-        envelope = read_envelope(body.data, payload_type=LATEST_TYPE, attempt="read", on=name)
-        return envelope, read_latest(envelope.payload, on=name)
+        envelope, said = read_latest(body.data, attempt="read", on=name)
+        return envelope, convert_latest(said)
     except SlipwayError as error:
         look.report.add("signature", name, expected="what was signed", seen=error.came_back, do_next=FETCH_AGAIN)
         return None, None
@@ -207,7 +207,7 @@ def _list_versions(seen: Seen, project: str, names: set[str] | None) -> set[str]
     """All versions that something names."""
     said = {str(each.get("version")) for each in list_releases(seen.listing)}
     there = {extract_version(name[:-1], project) for name in names or () if name.endswith("/")}
-    mine = {seen.latest.version} if seen.latest is not None else set()
+    mine = {seen.latest.version} if seen.latest is not None and seen.latest.version else set()
     return {version for version in said | there | mine if version is not None and VERSION.match(version)}
 
 
@@ -219,7 +219,7 @@ def _choose_versions(request: Request, seen: Seen, known: set[str], withdrawn: M
         there = {version for version in known if withdrawn.get(version) is not False}
         return sorted(there, key=version_key, reverse=True)
     if seen.latest is not None:
-        return [seen.latest.version]
+        return [seen.latest.version] if seen.latest.version else []
     current = seen.listing.get("current")
     return [current] if isinstance(current, str) and current in known else []
 
@@ -264,12 +264,12 @@ def _verify_order(look: Look, seen: Seen, known: set[str], withdrawn: Mapping[st
         return
     standing = [version for version in known if version not in withdrawn]
     newest = max(standing, key=version_key, default=seen.latest.version)
-    if version_key(newest) > version_key(seen.latest.version):
+    if newest and (not seen.latest.version or version_key(newest) > version_key(seen.latest.version)):
         look.report.add(
             "rollback",
             LATEST,
             expected=f"{newest}, which is there, as the current release",
-            seen=seen.latest.version,
+            seen=seen.latest.version or "none",
             do_next=ASK,
             meaning="Either that one is about to become current, or somebody gives an older one as the current one.",
         )
@@ -282,7 +282,7 @@ def _verify_order(look: Look, seen: Seen, known: set[str], withdrawn: Mapping[st
 def _verify_current(look: Look, seen: Seen, request: Request, project: str) -> None:
     """The links that lead to the current release: each gives the bytes that it has."""
     latest = seen.latest
-    if latest is None:
+    if latest is None or not latest.version:
         return
     release = seen.releases.get(latest.label)
     links = [f"{CURRENT}/{SUMS}", *SHARED]
@@ -338,7 +338,7 @@ def _verify_top_pages(
 ) -> None:
     labels = {f"{project}-{version}" for version in known}
     sums = {label: release.sums for label, release in seen.releases.items() if release.sums}
-    current = seen.latest.version if seen.latest is not None else None
+    current = seen.latest.version or None if seen.latest is not None else None
     if listed:
         look.report.count("pages")
         verify_listing(look.report, LISTING, seen.listing, current=current, withdrawn={*withdrawn}, seen=sums)

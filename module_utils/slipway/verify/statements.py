@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..errors import SlipwayError
+from ..publish.directory import SUMS
 from ..trust.dsse import STATEMENT, Envelope, read_envelopes
 from .files import FETCH_AGAIN
 from .finding import Report
@@ -29,7 +30,10 @@ def name_statements(label: str) -> str:
 def verify_statements(
     report: Report, trusted: Trusted, path: str, data: bytes | None, *, sums: Mapping[str, str], pinned: str | None
 ) -> None:
-    """Compare statements with ``SHA256SUMS``; a release may be without any, unless they are pinned."""
+    """Compare statements with ``sums``; a release may be without any, unless they are pinned.
+
+    One may be about ``SHA256SUMS`` itself.
+    """
     if data is None:
         if pinned is not None:
             seen = "nothing"
@@ -96,7 +100,7 @@ def _verify_subjects(report: Report, path: str, envelopes: list[Envelope], sums:
                 report.add("statement", where, expected=expected, seen=seen, do_next=FETCH_AGAIN)
             else:
                 about.add(name)
-    for name in sorted(sums.keys() - about)[:MOST_TOLD]:
+    for name in sorted(sums.keys() - about - {SUMS})[:MOST_TOLD]:
         expected = f"a statement about {name}"
         report.add("statement", path, expected=expected, seen="none", do_next="Tell the project.")
 
