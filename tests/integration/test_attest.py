@@ -76,6 +76,11 @@ class Coordinators:
             person=Person(name, f"{name}@example.org", 0),
         )  # fmt: skip
 
+    def require(self, name: str) -> dict[str, str]:
+        """That the release is made again first, by the verdict of a signer."""
+        verdict = self.others[name].state / f"reproduced/releases/{VERSION}/reproduction.json"
+        return {"release_reproduction": "required", "release_reproduce_verdict": str(verdict)}
+
     @property
     def current(self) -> str:
         return (self.ada.public / "current").resolve().name
@@ -113,9 +118,12 @@ def test_of_three_coordinators_one_lies_and_one_lags_and_nothing_wrong_becomes_c
     assert "bob lags" in ran.message
     assert f"eve attests something else: {LABEL}-" in ran.message
     assert three.current == "baserock-26.47"
+    ran = three.release(tags="current", **three.require("eve"))
+    assert ran.status != 0
+    assert "what was made again is not the same: baserock-26.48-" in ran.message
     ran = three.attest("bob")
     assert ran.status == 0, ran.text
-    ran = three.release()
+    ran = three.release(**three.require("bob"))
     assert ran.status == 0, ran.text
     assert three.current == LABEL
     outputs = json.loads((three.ada.release_directory(VERSION) / "records/attestation.json").read_text())["outputs"]

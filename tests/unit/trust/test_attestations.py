@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
 from ansible_collections.slipway.release.plugins.module_utils.slipway.git.remote import Person
+from ansible_collections.slipway.release.plugins.module_utils.slipway.trust import attestations
 from ansible_collections.slipway.release.plugins.module_utils.slipway.trust.attestations import (
     Given,
     Verdict,
@@ -245,6 +246,17 @@ def test_what_nobody_can_bear_is_refused_before_it_is_read(people: People, url: 
         push(people, url, "ada", people.sign("ada", SUMS))
     with pytest.raises(SlipwayError, match="does not appear to be a git repository"):
         judge(quorum, f"{url}/none")
+
+
+def test_a_repository_that_is_too_large_is_not_fetched(
+    people: People, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit(url, {"payload": ("100644", os.urandom(3 << 20))})
+    monkeypatch.setattr(attestations, "MOST_FETCHED", 1 << 20)
+    with pytest.raises(SlipwayError, match="at most 1 MiB of it are read"):
+        judge(people.quorum(), url)
+    commit(url, {"zeros": ("100644", bytes(64 << 20))})  # small as git sends it
+    assert judge(people.quorum(), url).missing == ("ada", "bob", "eve")
 
 
 @pytest.mark.parametrize(
