@@ -446,6 +446,13 @@ def dearmor(gnupghome: str | os.PathLike[str], armoured: bytes) -> bytes | None:
     return done.raw if done.returncode == 0 and done.raw else None
 
 
+def list_ends(gnupghome: str | os.PathLike[str]) -> dict[str, int | None]:
+    """When each public key of a home ends, by its fingerprint: itself, or the part of it that signs longest."""
+    words = [*_gpg_command(gnupghome), *GPG_READ, "--with-colons", "--with-subkey-fingerprint", "--list-keys"]
+    done = run(words, attempt="list the keys of", on=str(gnupghome), timeout=60)
+    return {entry.primary.fingerprint: entry.describe().expires for entry in parse_keys(done.stdout)}
+
+
 def judge_signature(
     gnupghome: str | os.PathLike[str], *, data: Path | None, signature: Path, at: float | None = None
 ) -> Judgement:
