@@ -18,6 +18,7 @@ HOSTS = (
     "debs_watch",
     "download_server",
     "mason",
+    "refresh_timer",
     "trove",
 )
 SHARED = ("build_tools", "farm_access", "packages", "upload_account", "web_site")
