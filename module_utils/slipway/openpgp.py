@@ -446,11 +446,14 @@ def dearmor(gnupghome: str | os.PathLike[str], armoured: bytes) -> bytes | None:
     return done.raw if done.returncode == 0 and done.raw else None
 
 
-def list_ends(gnupghome: str | os.PathLike[str]) -> dict[str, int | None]:
-    """When each public key of a home ends, by its fingerprint: itself, or the part of it that signs longest."""
+def list_signing_ends(gnupghome: str | os.PathLike[str]) -> dict[str, int | None]:
+    """When each primary key of a home can sign no more: itself, or the part of it that signs longest; 0 if revoked."""
     words = [*_gpg_command(gnupghome), *GPG_READ, "--with-colons", "--with-subkey-fingerprint", "--list-keys"]
     done = run(words, attempt="list the keys of", on=str(gnupghome), timeout=60)
-    return {entry.primary.fingerprint: entry.describe().expires for entry in parse_keys(done.stdout)}
+    return {
+        entry.primary.fingerprint: 0 if entry.primary.validity in GONE else entry.describe().expires
+        for entry in parse_keys(done.stdout)
+    }
 
 
 def judge_signature(

@@ -440,7 +440,12 @@ def test_a_server_that_is_left_out_is_named(site: Site) -> None:
 
 
 def test_a_stage_alone_says_that_the_plan_is_missing(tmp_path: Path) -> None:
-    shared = {"release_stage", "release_upload", "release_vm"}  # used by stages, or made of no release
+    shared = {
+        "release_stage",
+        "release_upload",
+        "release_verify",
+        "release_vm",
+    }  # of no release
     stages = sorted({path.name for path in (ROOT / "roles").glob("release_*")} - shared)
     tasks = [
         {

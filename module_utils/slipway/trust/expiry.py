@@ -19,7 +19,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..errors import SlipwayError
-from ..openpgp import list_ends, provide_keyring
+from ..openpgp import list_signing_ends, provide_keyring
 from ..publish.channel import fetch_published
 from ..publish.releases import KEY
 from .dsse import KEYS, LATEST, MIRRORS, Envelope, read_envelope
@@ -163,7 +163,7 @@ def _read_keys(look: _Look, data: bytes, envelopes: dict[str, Envelope]) -> list
     signing = {each.keyid for name in (NAME, "keys.json") if name in envelopes for each in envelopes[name].signatures}
     listed = _list_present(envelopes)
     with provide_keyring({KEY: data}) as home:
-        ends = list_ends(home)
+        ends = list_signing_ends(home)
     wanted = sorted((listed or signing or set(ends)) & ends.keys())
     found = [look.judge(f"the key {each}", ends[each]) for each in wanted]
     found += [look.fail(f"the key {each}", f"it is not in {KEY}") for each in sorted(listed - ends.keys())]
