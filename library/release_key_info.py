@@ -27,6 +27,12 @@ options:
   signing_key:
     description: The fingerprint of the key that signs. Without it, the only one that can.
     type: str
+  keys_list:
+    description: The coordinator's list of keys. Those of them that are in O(gnupghome) are in the file, too.
+    type: path
+  project:
+    description: The project of that list.
+    type: str
   published:
     description: What is public now, once for each server; empty texts are passed over.
     type: list
@@ -67,10 +73,17 @@ from ..module_utils.slipway.module.report import run_module
 from ..module_utils.slipway.publish.keyfile import make_key_file
 from ..module_utils.slipway.publish.packets import read_keys
 from ..module_utils.slipway.publish.releases import KEY
+from ..module_utils.slipway.trust.keys import load_entries
 
 
 def act(params: dict[str, Any], **_: bool) -> dict[str, Any]:
-    content = make_key_file(Path(params["gnupghome"]), params["signing_key"] or None, params["published"])
+    listed = [] if not params["keys_list"] else load_entries(Path(params["keys_list"]), project=params["project"])
+    content = make_key_file(
+        Path(params["gnupghome"]),
+        params["signing_key"] or None,
+        params["published"],
+        also=[each.fingerprint for each in listed],
+    )
     return {
         "changed": False,
         "content": content.decode(),
@@ -86,8 +99,11 @@ def main() -> None:
             # The home of keys, a fingerprint and public keys are not secrets.
             "gnupghome": {"type": "path", "required": True, "no_log": False},
             "signing_key": {"type": "str", "no_log": False},
+            "keys_list": {"type": "path", "no_log": False},
+            "project": {"type": "str"},
             "published": {"type": "list", "elements": "str", "default": []},
         },
+        required_by={"keys_list": ["project"]},
     )
 
 

@@ -147,6 +147,9 @@ options:
         type: list
         elements: str
         required: true
+  keys_list:
+    description: The coordinator's list of keys, by which the key that signs must be the one of now.
+    type: path
   public:
     description: The directory of public files, if it is on this host.
     type: path
@@ -235,11 +238,12 @@ masons:
 import time
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.slipway.errors import refuse
+from ..module_utils.slipway.errors import SlipwayError, refuse
 from ..module_utils.slipway.escape import escape_terminal
 from ..module_utils.slipway.gates import preflight
 from ..module_utils.slipway.gates.checks import find_obstacles
@@ -248,6 +252,8 @@ from ..module_utils.slipway.gates.mirror import report_mirror
 from ..module_utils.slipway.gates.tries import list_tries
 from ..module_utils.slipway.module.options import CONNECTION_HTTPS, OPENPGP
 from ..module_utils.slipway.module.report import report
+from ..module_utils.slipway.openpgp import find_signing_key
+from ..module_utils.slipway.trust.keys import SETTING, find_key_fault, load_entries
 
 PROGRAM = {"name": {"type": "str", "required": True}, "package": {"type": "str", "default": ""}}
 REPOSITORY = {
@@ -298,6 +304,8 @@ def run_checks(wanted: dict[str, Any]) -> tuple[preflight.Report, list[dict[str,
         reports.append(
             preflight.check_signing_key(home, key or None, warning_days=wanted["key_warning_days"], now=time.time())
         )
+    if plan and wanted["keys_list"] and "package" not in wanted["records"]:
+        reports.append(check_listed(wanted))
     if plan:
         reports.append(preflight.check_names(plan, wanted["records"], public_directory=wanted["public"]))
         found.warnings += preflight.list_left_out(plan)
@@ -319,6 +327,20 @@ def run_checks(wanted: dict[str, Any]) -> tuple[preflight.Report, list[dict[str,
         found.warnings += part.warnings
     found.findings += preflight.find_unreachable(wanted["repositories"], timeout=wanted["timeout"])
     return found, masons
+
+
+def check_listed(wanted: dict[str, Any]) -> preflight.Report:
+    """Whether the key that signs is the one that does so now, by the list of keys."""
+    try:
+        entries = load_entries(Path(wanted["keys_list"]), project=wanted["plan"]["project"])
+        key = find_signing_key(wanted["gnupghome"], wanted["signing_key"] or None) if entries else None
+    except SlipwayError as error:
+        # Another check tells of a key that cannot sign.
+        return preflight.Report([str(error)] if error.on == wanted["keys_list"] else [])
+    fault = None if key is None else find_key_fault(entries, key.fingerprint, now=time.time())
+    return preflight.Report(
+        [] if fault is None or key is None else [f"{key.fingerprint} may not sign: {fault}. {SETTING}"]
+    )
 
 
 def list_keys(wanted: dict[str, Any]) -> list[tuple[str, str]]:
@@ -349,6 +371,7 @@ def main() -> None:
             "try_access": {"type": "bool", "default": False},
             "tag": {"type": "dict", "options": TAG},
             "relays": {"type": "list", "elements": "dict", "default": [], "options": RELAY},
+            "keys_list": {"type": "path", "no_log": False},
             "public": {"type": "path"},
             "mirror_url": {"type": "str", "default": ""},
             "mirror_max_age": {"type": "int", "default": 86400},

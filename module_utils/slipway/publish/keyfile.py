@@ -18,18 +18,23 @@ from .packets import read_keys
 from .releases import KEY
 
 
-def make_key_file(gnupghome: Path, signing_key: str | None, published: Sequence[str]) -> bytes:
-    """The file as it is to be: the signing key, and those of the public files ``published``, sorted by fingerprint."""
+def make_key_file(
+    gnupghome: Path, signing_key: str | None, published: Sequence[str], *, also: Sequence[str] = ()
+) -> bytes:
+    """The file as it is to be: the signing key, and those of the public files ``published``, sorted by fingerprint.
+
+    Keys of the home that are to be there ``also``, by fingerprint, are those that follow or that signed before.
+    """
     signer = signing_key or openpgp.find_signing_key(gnupghome, None).fingerprint
     own = openpgp.export_public_key(gnupghome, signer)
     if not own:
         do_next = "Import its public half there, as `gpg --armor --export` writes it, and run again."
         raise SlipwayError("publish", KEY, f"the key {signer} is not in {gnupghome}", do_next=do_next)
     others = sorted({text for text in published if text.strip() and text.encode() != own})
-    if not others:
-        return own
     known = openpgp.list_fingerprints(gnupghome)
-    wanted = {signer}
+    wanted = {signer, *(known & {*also})}
+    if not others and len(wanted) == 1:
+        return own
     for text in others:
         found = [key.fingerprint for key in read_keys(text)]
         if not found or not known.issuperset(found):

@@ -14,7 +14,16 @@ from typing import Any
 
 from ..errors import SlipwayError
 from ..files import read_regular, write_atomic
-from ..openpgp import FINGERPRINT, Judgement, find_signing_key, list_fingerprints, provide_keyring
+from ..openpgp import (
+    FINGERPRINT,
+    Judgement,
+    certify_key,
+    find_signing_key,
+    list_certifiers,
+    list_fingerprints,
+    normalise_fingerprint,
+    provide_keyring,
+)
 from ..release.records import format_json
 from .dsse import AGAIN, KEYS, Envelope, add_signature, judge_envelope, read_envelope, sign_envelope
 from .moments import format_moment, parse_moment
@@ -332,3 +341,100 @@ def plan_rollover(
         came_back = f"{format_moment(since)} is in the past"
         raise SlipwayError(attempt, on, came_back, do_next="Give a time from now on, or none for now.")
     return [*before[:-1], replace(last, until=since, reason=reason), KeyEntry(new, since)]
+
+
+@dataclass(frozen=True)
+class Rollover:
+    """What is asked for: ``old`` None is the present key, ``since`` None is now."""
+
+    project: str
+    old: str | None
+    new: str
+    since: int | None = None
+    reason: str = ROLLOVER
+
+
+@dataclass(frozen=True)
+class RolledOver:
+    """The list now, its text before and after, and whether the old key certified the new one in this run."""
+
+    entries: Sequence[KeyEntry]
+    before: str
+    after: str
+    certified: bool
+
+    @property
+    def changed(self) -> bool:
+        """Whether the list is another one."""
+        return self.before != self.after
+
+
+def roll_over(
+    path: Path, wanted: Rollover, *, gnupghome: str | os.PathLike[str], now: float, write: bool = True
+) -> RolledOver:
+    """Have a key followed by another, in the list at ``path`` and by what the old key signs; again, nothing changes."""
+    entries = load_entries(path, project=wanted.project)
+    before = path.read_text(encoding="utf-8") if entries else ""
+    new = find_signing_key(gnupghome, wanted.new, now=now).fingerprint
+    position = next((number for number, each in enumerate(entries) if each.fingerprint == new), None)
+    old = _find_old(entries[: position or None], wanted, gnupghome, now=now)
+    since = int(now) if wanted.since is None else wanted.since
+    reason = wanted.reason
+    if position:
+        # It follows already: what was left undone is done. The time was said before.
+        planned, reason = list(entries), entries[position - 1].reason
+    else:
+        planned = plan_rollover(entries, old=old, new=new, since=since, reason=reason, now=now)
+    position = len(planned) - 1 if position is None else position
+    certifies = reason == ROLLOVER
+    certified = certifies and old.fingerprint not in list_certifiers(gnupghome, new)
+    entry = planned[position]
+    if certifies and (certified or entry.succession is None):
+        _require_certifier(gnupghome, old.fingerprint, new, now=now)
+    if not write:
+        after = before if planned == entries else format_entries(planned, project=wanted.project).decode()
+        return RolledOver(planned, before, after, certified)
+    if certified:
+        certify_key(gnupghome, by=old.fingerprint, fingerprint=new)
+    if certifies and entry.succession is None:
+        made = make_succession(old.fingerprint, new, project=wanted.project, since=entry.since, gnupghome=gnupghome)
+        planned[position] = replace(entry, succession=made)
+    if planned != entries:
+        save_entries(path, planned, project=wanted.project)
+    return RolledOver(planned, before, path.read_text(encoding="utf-8"), certified)
+
+
+def _find_old(
+    entries: Sequence[KeyEntry], wanted: Rollover, gnupghome: str | os.PathLike[str], *, now: float
+) -> KeyEntry:
+    """The key that ends: the last of the list before the new one, or for a new list one that is there."""
+    if entries:
+        last = entries[-1]
+        if wanted.old is not None and normalise_fingerprint(wanted.old) != last.fingerprint:
+            came_back = f"the list's present key is {last.fingerprint}"
+            do_next = "Name that one as the old key, or none."
+            raise SlipwayError("have a key followed, which is", wanted.old, came_back, do_next=do_next)
+        return last
+    if wanted.old is None:
+        do_next = "Say which key signed until now, by its fingerprint."
+        raise SlipwayError("have a key followed by", wanted.new, "there is no list of keys yet", do_next=do_next)
+    if wanted.reason == ROLLOVER:
+        key = find_signing_key(gnupghome, wanted.old, now=now)
+        return KeyEntry(key.fingerprint, min(key.created, int(now)))
+    return KeyEntry(normalise_fingerprint(wanted.old), 0)
+
+
+def _require_certifier(gnupghome: str | os.PathLike[str], old: str, new: str, *, now: float) -> None:
+    """Whether the old key can say that the new one follows."""
+    try:
+        key = find_signing_key(gnupghome, old, now=now)
+    except SlipwayError as error:
+        came_back = f"the old key cannot say so: {error.came_back}"
+        do_next = f"{error.do_next} If it is gone for good, say that it is lost, or compromised."
+        raise SlipwayError("have the key followed by", new, came_back, do_next=do_next) from None
+    if key.offline:
+        came_back = f"the primary part of {old}, which certifies, is not here"
+        command = f"gpg --local-user {old} --quick-sign-key {new}"
+        do_next = f"Where it is, import {new}, run `{command}`, export {new}, import that here, and run again."
+        if old not in list_certifiers(gnupghome, new):
+            raise SlipwayError("have the key followed by", new, came_back, do_next=do_next)

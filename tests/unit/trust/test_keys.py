@@ -17,6 +17,7 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway.publish.ke
 from ansible_collections.slipway.release.plugins.module_utils.slipway.trust import dsse, keys, moments, strictjson
 from hypothesis import given
 from hypothesis import strategies as st
+from publishing import run_module, tree
 
 NOW = int(time.time())
 DAY = 86400
@@ -300,3 +301,118 @@ def test_the_old_key_certifies_the_new_one_for_everybody_to_see(world: World) ->
     assert alone == openpgp.export_public_key(world.home, world.third), (
         "what keys say that are not in the file is left out"
     )
+
+
+class Rolling:
+    """A coordinator with an old key and a new one, by the module."""
+
+    def __init__(self, top: Path) -> None:
+        self.home, self.path = top / "gnupg", top / "keys.json"
+        self.old, self.new = (openpgp.make_key(self.home, f"{name} <{name}@example.org>") for name in ("old", "new"))
+
+    def run(self, *, check: bool = False, **more: Any) -> dict[str, Any]:
+        arguments = {
+            "gnupghome": str(self.home),
+            "path": str(self.path),
+            "project": "baserock",
+            "old": self.old,
+            "new": self.new,
+        }
+        return run_module("release_key_rollover", {**arguments, **more}, check=check)
+
+
+@pytest.fixture
+def rolling(tmp_path: Path) -> Rolling:
+    return Rolling(tmp_path)
+
+
+def test_a_rollover_is_done_once_and_goes_on_where_it_broke(rolling: Rolling, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = tree(rolling.path.parent)
+    would = rolling.run(check=True)
+    assert would["changed"]
+    assert rolling.new in would["diff"][0]["after"] if isinstance(would["diff"], list) else str(would["diff"])
+    assert {name: said for name, said in tree(rolling.path.parent).items() if "S.gpg" not in name} == before
+    # It breaks after the old key certified the new one.
+    openpgp.certify_key(rolling.home, by=rolling.old, fingerprint=rolling.new)
+    done = rolling.run()
+    assert (done["changed"], done["certified"]) == (True, False)
+    assert [each["fingerprint"] for each in done["entries"]] == [rolling.old, rolling.new]
+    assert done["entries"][0]["until"] == done["entries"][1]["from"]
+    text = rolling.path.read_bytes()
+    for check in (True, False):
+        again = rolling.run(check=check)
+        assert (again["changed"], rolling.path.read_bytes()) == (False, text)
+    now = int(time.time())
+    line = keys.make_key_list(
+        rolling.path.parent,
+        project="baserock",
+        gnupghome=rolling.home,
+        signing_key=rolling.new,
+        date=now,
+        believe_until=now + 60,
+    )
+    key_file = make_key_file(rolling.home, rolling.new, [], also=[rolling.old])
+    followed = keys.follow_keys(line, key_file=key_file, trusted=[rolling.old])
+    assert (list(followed.believed), followed.faults) == ([rolling.old, rolling.new], [])
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"new": "A" * 40}, "no secret key has this fingerprint"),
+        ({"old": "A" * 40}, "no secret key has this fingerprint"),
+        ({"old": None}, "there is no list of keys yet. Say which key signed until now"),
+        ({"since": "tomorrow"}, "'tomorrow' is no moment such as"),
+        ({"since": "2020-01-01T00:00:00Z"}, "2020-01-01T00:00:00Z is in the past"),
+    ],
+)
+def test_a_rollover_that_cannot_be_is_refused_before_anything_is_signed(
+    rolling: Rolling, change: dict[str, Any], why: str
+) -> None:
+    refused = rolling.run(**change)
+    assert refused["failed"]
+    assert why in refused["msg"]
+    assert not rolling.path.exists()
+    assert openpgp.list_certifiers(rolling.home, rolling.new) == set()
+
+
+def test_a_lost_key_ends_without_a_word(rolling: Rolling) -> None:
+    done = rolling.run(old="B" * 40, reason="lost")
+    assert [each["reason"] for each in done["entries"]] == ["lost", ""]
+    assert done["certified"] is False
+    assert rolling.run(old="B" * 40, reason="lost")["changed"] is False
+
+
+def test_preflight_refuses_a_key_whose_time_is_over_or_has_not_begun(rolling: Rolling) -> None:
+    later = moments.format_moment(time.time() + 3 * DAY)
+    rolling.run(since=later)
+    checks = {
+        "gnupghome": str(rolling.home),
+        "keys_list": str(rolling.path),
+        "plan": PLAN,
+        "records": ["branch", "tag"],
+    }
+    for key, why in ((rolling.old, None), (rolling.new, f"by the list of keys it signs from {later} on, not before")):
+        done = run_module("release_preflight", {**checks, "signing_key": key})
+        assert bool(done.get("failed")) is (why is not None), done
+        assert why is None or why in done["msg"]
+    planned = json.loads(rolling.path.read_bytes())
+    planned["keys"][0]["from"] = "2020-01-01T00:00:00Z"
+    for each, name in ((0, "until"), (1, "from")):
+        planned["keys"][each][name] = moments.format_moment(time.time() - 60)
+    rolling.path.write_text(json.dumps(planned))
+    refused = run_module("release_preflight", {**checks, "signing_key": rolling.old})
+    assert f"{rolling.old} may not sign: by the list of keys its time ended at" in refused["msg"]
+    rolling.path.write_text("{")
+    assert "it is no JSON" in run_module("release_preflight", {**checks, "signing_key": rolling.old})["msg"]
+
+
+#: Of a release of files: nothing but its name is looked at.
+PLAN = {
+    "project": "baserock",
+    "version": "26.47",
+    "label": "baserock-26.47",
+    "definitions": None,
+    "skipped": [],
+    "deployments": [],
+}
