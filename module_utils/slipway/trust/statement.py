@@ -339,18 +339,15 @@ def find_contradictions(public: Sequence[Mapping[str, Any]], expected: Sequence[
 
 def _name_subject(statement: Mapping[str, Any]) -> str:
     try:
-        (subject,) = statement["subject"]
-        return str(subject["name"])
-    except (KeyError, TypeError, ValueError):
+        return ", ".join(str(subject["name"]) for subject in statement["subject"]) or "nothing"
+    except (KeyError, TypeError):
         return "nothing"
 
 
 def _list_facts(statement: Mapping[str, Any]) -> dict[str, Any]:
     """What must be the same whenever a statement is made, each by its name."""
-    subject = statement.get("subject")
-    first = subject[0] if isinstance(subject, list) and subject else None
     return {
-        "the subject": first,
+        "the subject": statement.get("subject"),
         "externalParameters": _define(statement).get("externalParameters"),
         **_map_digests(statement),
     }

@@ -9,7 +9,7 @@ import os
 import ssl
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +95,28 @@ def state(
         raise SlipwayError("confirm the statements in", str(path), came_back, do_next=RESTORE)
     if not write:
         return Stated(None, None, made=True, warnings=warnings)
+    return replace(_make(payloads, path, gnupghome, signing_key), warnings=warnings)
+
+
+def state_once(
+    statements: Sequence[Mapping[str, Any]],
+    path: Path,
+    *,
+    gnupghome: Path,
+    signing_key: str | None,
+    write: bool = True,
+) -> Stated:
+    """Have the file of statements where it is public: made where none is, else verified and kept as it is."""
+    if path.is_file():
+        kept = _keep_public(read_regular(path), statements, path, gnupghome, recorded=None, write=False)
+        return replace(kept, made=False)
+    if not write:
+        return Stated(None, None, made=True)
+    payloads = [dump_line(dict(each)).rstrip(b"\n") for each in statements]
+    return _make(payloads, path, gnupghome, signing_key)
+
+
+def _make(payloads: Sequence[bytes], path: Path, gnupghome: Path, signing_key: str | None) -> Stated:
     key = find_signing_key(gnupghome, signing_key)
     lines = sign_envelopes(payloads, STATEMENT, gnupghome=gnupghome, fingerprint=key.fingerprint)
     content = b"".join(lines)
@@ -102,7 +124,7 @@ def state(
     refuse("sign the statements in", str(path), faults, do_next="Look at the key, and run again.")
     make_directory(path.parent)
     write_atomic(path, content)
-    return Stated(content, key.fingerprint, made=True, warnings=warnings)
+    return Stated(content, key.fingerprint, made=True)
 
 
 def _read(content: bytes, path: Path) -> list[Envelope]:
@@ -175,7 +197,9 @@ def _keep_public(
     envelopes = read_envelopes(public, payload_type=STATEMENT, attempt=READ, on=f"the public {path.name}")
     said = [load_object(each.payload, attempt=READ, on=path.name, do_next=RESTORE) for each in envelopes]
     faults = find_contradictions(said, statements)
-    faults += [] if recorded else _find_faults(public, envelopes, gnupghome)
+    if recorded is None:
+        # What was signed before its key expired stays as it is.
+        faults += [each for each in _find_faults(public, envelopes, gnupghome) if ", which expired" not in each]
     refuse(
         "confirm the public statements",
         path.name,
