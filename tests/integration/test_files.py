@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import os
@@ -212,6 +213,26 @@ def test_a_withdrawn_release_is_named_everywhere_and_does_not_come_back_by_itsel
     said = site.fails("1.1", "--tags", "preflight,publish")
     assert f"was withdrawn on {listed['releases'][0]['withdrawn']['date'][:10]} by acme release team: {reason}" in said
     assert site.content() == before
+
+
+def test_a_refresh_signs_what_is_current_once_more_and_names_a_server_that_was_rolled_back(site: Site) -> None:
+    def read_serial() -> int:
+        return int(json.loads(base64.b64decode(json.loads(latest.read_text())["payload"]))["serial"])
+
+    latest, before = site.public / "latest.json", site.content()
+    old, serial = latest.read_bytes(), read_serial()
+    site.plays("refresh")
+    changed = {name for name, said in site.content().items() if before.get(name) != said}
+    assert not [name for name in changed if name.startswith("download/public/acme-")]
+    assert read_serial() == serial + 1
+    latest.write_bytes(old)
+    ran = site.play("slipway.release.refresh")
+    assert ran.returncode != 0
+    assert f"has the serial {serial}, and was rolled back: on record is {serial + 1}" in " ".join(ran.stdout.split())
+    assert latest.read_bytes() == old
+    site.plays("refresh", "-e", "release_current_settle=record")
+    assert read_serial() == serial + 2
+    assert "failed" not in site.plays("expiry")
 
 
 def test_what_was_withdrawn_in_error_comes_back_with_the_same_bytes(site: Site) -> None:

@@ -16,7 +16,7 @@ from urllib.parse import quote
 from ..errors import count_of
 from ..escape import escape_xml
 from ..release.tombstone import format_moment
-from .releases import KEY, name_notes
+from .releases import KEY, LATEST, name_notes
 
 LISTING, FEED = "releases.json", "releases.atom"
 GENERATOR = "Slipway release_index"
@@ -61,6 +61,7 @@ def render_listing(site: Mapping[str, Any]) -> str:
             {name: product[name] for name in ("name", "title", "version", "label", "date", "supported_until")}
             for product in site["products"]
         ],
+        "latest": {"url": LATEST} if site.get("latest") else None,
         "key": {"url": KEY, "fingerprints": [key["fingerprint"] for key in site["keys"]]} if site["keys"] else None,
     }
     return f'{json.dumps(head, indent=1, ensure_ascii=False)[:-2]},\n "releases": [\n{releases}\n]\n}}\n'

@@ -36,6 +36,8 @@ from .links import CURRENT
 from .package import MANIFEST, SIGNATURE
 from .packets import MOST_BYTES, KeyWords, SignatureWords, read_keys, read_signature
 
+#: Which release is current, signed and dated.
+LATEST = "latest.json"
 #: The public keys of all releases, beside them.
 KEY = "release-key.asc"
 #: The last line of a page: digests of what it was rendered from, and of the page before this line.
@@ -138,6 +140,7 @@ def describe_site(site: Site) -> dict[str, Any]:
         "project": site.project,
         "title": escape_line(site.title) or f"{site.project} releases",
         "current": current,
+        "latest": (site.public / LATEST).is_file(),
         "keys": [_describe_key(key) for key in keys],
         **_describe_all([_describe_release(site, release, keys, current) for release in releases]),
     }
