@@ -357,7 +357,7 @@ def _make_updates(demand: Demand, made: Made, kept: Kept, files: Sequence[ViewFi
     """The view for systemd-sysupdate, if there are disks."""
     before = kept.list_view(UPDATES)
     disks = select_types(files, demand.types) if demand.updates else []
-    if not disks and not (before and demand.updates):
+    if not disks:
         made.gone += [UPDATES] if before else []
         return
     sums = sysupdate.format_sums(disks, believe_until=demand.until)
