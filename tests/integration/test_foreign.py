@@ -167,7 +167,7 @@ def test_every_client_updates_a_host_and_refuses_what_is_spoilt(mirrored: Mirror
 
 def test_a_mirror_that_cannot_be_reached_is_named_and_one_that_lies_is_left_out(mirrored: Mirrored) -> None:
     other = mirrored.made.copied(mirrored.made.top.parent / "liar")
-    path = next(other.public.glob("*/SHA256SUMS"))
+    path = (other.public / "current").resolve() / "SHA256SUMS"
     path.write_text(path.read_text().replace("a", "b"))
     urls = yaml.safe_dump([other.url], default_flow_style=True).strip()
     mirrored.lab.do("partition", "mirror-1")
