@@ -58,6 +58,10 @@ commit:
   description: The commit of the definitions that the published release was made of. Null if it was not of any.
   returned: success
   type: str
+bills:
+  description: Whether bills of materials are among its files.
+  returned: success
+  type: bool
 products:
   description: The products that its files are of, as its manifest says. Empty if it says none.
   returned: success
@@ -117,6 +121,7 @@ def act(params: dict[str, Any], **_: bool) -> dict[str, Any]:
     return {
         "changed": False,
         "commit": commit if isinstance(commit, str) else None,
+        "bills": any(isinstance(each, dict) and each.get("type") == "bill" for each in listed),
         "products": sorted({each["product"] for each in listed if isinstance(each, dict) and each.get("product")}),
         "same": [*compared.same],
         "differs": [*compared.differs],

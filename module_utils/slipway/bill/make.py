@@ -37,8 +37,13 @@ def find_python(bst: str) -> str:
     return sys.executable
 
 
-def make_bills(jobs: Sequence[Job], *, python: str, timeout: float = TIMEOUT) -> dict[str, SlipwayError]:
-    """Write the bills of all jobs; the failures by the names of the jobs."""
+def make_bills(
+    jobs: Sequence[Job], *, python: str, timeout: float = TIMEOUT, tools: dict[str, str] | None = None
+) -> dict[str, SlipwayError]:
+    """Write the bills of all jobs; the failures by the names of the jobs.
+
+    The versions of what made them are put into ``tools``.
+    """
     if not jobs:
         return {}
     names = ", ".join(job.name for job in jobs)
@@ -57,7 +62,10 @@ def make_bills(jobs: Sequence[Job], *, python: str, timeout: float = TIMEOUT) ->
     if done.returncode != 0:
         raise _explain(done, names, python)
     failures = {}
-    for answer in json.loads(done.stdout):
+    said = json.loads(done.stdout)
+    if tools is not None:
+        tools.update(said["tools"])
+    for answer in said["answers"]:
         try:
             _refuse(str(answer["name"]), [str(fault) for fault in answer["faults"]])
         except SlipwayError as error:

@@ -20,7 +20,6 @@ import uuid
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -45,6 +44,8 @@ else:
 
 Plain = dict[str, Any]
 
+#: What decides about the bytes.
+TOOLS = ("buildstream-sbom", "cyclonedx-python-lib", "debsbom", "spdx-tools")
 NOASSERTION = "NOASSERTION"
 #: Where documents of SPDX are named, as its own tools do; nothing is there.
 NAMESPACE = "https://spdx.org/spdxdocs"
@@ -70,7 +71,8 @@ def main() -> None:
     # It reads the whole list of licences, for each package anew.
     debsbom_copyright.get_spdx_licensing = _read_licensing
     jobs = json.load(sys.stdin)
-    sys.stdout.write(json.dumps([_answer(job) for job in jobs]))
+    tools = {name: version(name) for name in TOOLS}
+    sys.stdout.write(json.dumps({"tools": tools, "answers": [_answer(job) for job in jobs]}))
 
 
 def _answer(job: Plain) -> Plain:
@@ -83,26 +85,43 @@ def _answer(job: Plain) -> Plain:
 
 def make_bill(job: Plain) -> list[str]:
     """Write both files of a job; what is wrong with what was made."""
-    documents, boms = [], []
     meant: dict[str, str] = {}
     described = _describe_elements(job, meant) if job["elements"] else None
-    if described is not None:
-        documents.append(JsonLikeDictParser().parse(described))
-        boms.append(Bom.from_json(_convert_elements(described, job)))
     debian = _scan_debian(job)
-    if debian is not None:
-        documents.append(debian.generate(SBOMType.SPDX))
-        boms.append(debian.generate(SBOMType.CycloneDX))
-    named = {"distro_name": job["id"], "distro_version": job["version"], "timestamp": _find_time(job)}
-    said = DocumentConverter().convert(SbomMerger.create(SBOMType.SPDX, **named, omit_roots=True).merge(documents))
-    spdx = finish_spdx(said, job, meant)
+    spdx = finish_spdx(_merge_spdx(described, debian, job), job, meant)
     faults = find_faults(spdx)
-    bom = SbomMerger.create(SBOMType.CycloneDX, **named, omit_roots=True).merge(boms)
-    cdx = finish_cdx(json.loads(JsonV1Dot6(bom).output_as_string()), job)
-    if not faults:
-        for target, content in ((job["spdx"], spdx), (job["cdx"], cdx)):
-            Path(target).write_text(f"{json.dumps(content, indent=1, sort_keys=True)}\n", encoding="utf-8")
-    return faults
+    if faults:
+        return faults
+    _write(job["spdx"], spdx)
+    del spdx  # of a large base, each of the two documents takes much memory
+    _write(job["cdx"], finish_cdx(_merge_cdx(described, debian, job), job))
+    return []
+
+
+def _merge_spdx(described: Plain | None, debian: Any, job: Plain) -> Plain:
+    documents = [] if described is None else [JsonLikeDictParser().parse(described)]
+    documents += [] if debian is None else [debian.generate(SBOMType.SPDX)]
+    merged = SbomMerger.create(SBOMType.SPDX, **_name_whole(job), omit_roots=True).merge(documents)
+    said: Plain = DocumentConverter().convert(merged)
+    return said
+
+
+def _merge_cdx(described: Plain | None, debian: Any, job: Plain) -> Plain:
+    boms = [] if described is None else [Bom.from_json(_convert_elements(described, job))]
+    boms += [] if debian is None else [debian.generate(SBOMType.CycloneDX)]
+    merged = SbomMerger.create(SBOMType.CycloneDX, **_name_whole(job), omit_roots=True).merge(boms)
+    said: Plain = json.loads(JsonV1Dot6(merged).output_as_string())
+    return said
+
+
+def _name_whole(job: Plain) -> Plain:
+    return {"distro_name": job["id"], "distro_version": job["version"], "timestamp": _find_time(job)}
+
+
+def _write(path: str, content: Plain) -> None:
+    with open(path, "w", encoding="utf-8") as stream:
+        json.dump(content, stream, indent=1, sort_keys=True)
+        stream.write("\n")
 
 
 def find_faults(said: Plain) -> list[str]:

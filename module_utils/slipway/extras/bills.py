@@ -55,7 +55,7 @@ def write_bills(wanted: Sequence[Wanted], site: Site, work: Path) -> tuple[list[
         jobs = list(pool.map(lambda system: _describe(system, site, work), listed))
     errors = [job for job in jobs if isinstance(job, SlipwayError)]
     ready = [job for job in jobs if isinstance(job, Job)]
-    failures = make_bills(ready, python=find_python(site.bst))
+    failures = make_bills(ready, python=find_python(site.bst), tools=site.bill_tools)
     made = [work / each.file for each in wanted if (work / each.file).is_file()]
     return made, [*errors, *failures.values()]
 

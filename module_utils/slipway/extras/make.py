@@ -84,5 +84,8 @@ def _make_file(wanted: Wanted, site: Site, making: Making) -> None:
 
 def read_tools(extras: Sequence[Wanted], site: Site) -> dict[str, str]:
     """The versions of the programs whose words are in these files."""
-    judged = any(each.type == "licence-manifest" or each.settings.get("format") == "csv" for each in extras)
-    return {"licensecheck": site.tool} if judged else {}
+    judged = any(
+        each.type == "licence-manifest" or each.settings.get("format") == "csv" or each.settings.get("licences")
+        for each in extras
+    )
+    return {**({"licensecheck": site.tool} if judged else {}), **site.bill_tools}

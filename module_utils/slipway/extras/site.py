@@ -93,6 +93,11 @@ class Site:
         return read_tool()
 
     @cached_property
+    def bill_tools(self) -> dict[str, str]:
+        """What made bills of materials, by its versions; empty until it did."""
+        return {}
+
+    @cached_property
     def _shown(self) -> dict[tuple[str, str], dict[str, Element]]:
         return {}
 
