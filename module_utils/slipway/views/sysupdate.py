@@ -3,8 +3,9 @@
 """The view for systemd-sysupdate: SHA256SUMS of the disks of all releases, and links to them, in one flat directory.
 
 A transfer has ``Path=https://.../updates/`` and ``MatchPattern=baserock-@v-system-x86_64.img.gz``. It takes the highest
-version that is listed, so what is withdrawn, or not current yet, is not. From systemd 257 on a line
-``BEST-BEFORE-YYYY-MM-DD``, with the digest of nothing, says until when the list is to be believed.
+version that is listed, so what is withdrawn, or not current yet, is not. A line
+``BEST-BEFORE-YYYY-MM-DD``, with the digest of nothing, says until when the list is to be believed;
+systemd 257 does not know it.
 """
 
 from __future__ import annotations
