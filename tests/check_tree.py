@@ -71,6 +71,7 @@ FLOORS: dict[str, set[str]] = {
     "current": {"plan", "publish", "release", "trust", "views"},
     "channels": {"trust", "verify"},
     "farm": {"apt", "binary", "deb", "distro", "release"},
+    "rebuild": {"apt", "binary", "deb", "farm", "release", "trust"},
 }
 #: How task names must not begin, and what says the same in words that engineers use.
 WORDS = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import tempfile
 import threading
@@ -24,10 +25,22 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway.binary.job
     Result,
 )
 from ansible_collections.slipway.release.plugins.module_utils.slipway.binary.limits import Limits
+from ansible_collections.slipway.release.plugins.module_utils.slipway.binary.sbuild import GONE
 from ansible_collections.slipway.release.plugins.module_utils.slipway.farm.line import Watch, do_job
 from ansible_collections.slipway.release.plugins.module_utils.slipway.farm.schedule import Host
 from ansible_collections.slipway.release.plugins.module_utils.slipway.farm.site import serve_directory
+from ansible_collections.slipway.release.plugins.module_utils.slipway.files import hash_file
 from ansible_collections.slipway.release.plugins.module_utils.slipway.host.chroot import make_chroot
+from ansible_collections.slipway.release.plugins.module_utils.slipway.rebuild.repeat import (
+    Site,
+    list_published,
+    repeat,
+)
+from ansible_collections.slipway.release.plugins.module_utils.slipway.rebuild.verdict import (
+    DIFFERENT,
+    SAME,
+    UNAVAILABLE,
+)
 from tinysources import Archive, make_source
 
 HERE = Host("here", {"amd64": "amd64"})
@@ -152,6 +165,51 @@ def test_when_nobody_waits_any_more_the_build_ends(build: Builder, tmp_path: Pat
     result = build(make_source(tmp_path, "tiny", recipe="sleep 600"))
     timer.join()
     assert (result.outcome, [path.suffix for path in build.target.iterdir()]) == (GIVEN_BACK, [".log"])
+
+
+def test_what_is_published_is_built_again_and_a_changed_byte_is_told_with_its_place(
+    build: Builder, tmp_path: Path
+) -> None:
+    archive, line = Archive(tmp_path), f"{tmp_path}/public/buildinfo/bookworm/tiny"
+    dsc = make_source(tmp_path, "tiny")
+    assert build(dsc).outcome == DONE
+    archive.add_debs(build.target / "tiny_1.0_amd64.deb")
+    archive.add_sources(dsc)
+    Path(line).mkdir(parents=True)
+    info = build.target / "tiny_1.0_amd64.buildinfo"
+    info.rename(f"{line}/{info.name}")
+    key = Repository("", archive.key)
+    with serve_directory(archive.public) as url:
+        site = Site(
+            archive.public,
+            "main",
+            tmp_path / "again",
+            {"bookworm": [replace(key, line=f"{url} bookworm main")]},
+            [HERE],
+            Limits(),
+        )
+        (published,), faults = list_published(archive.public, "main", "bookworm", "amd64")
+        same = repeat(site, published, HERE, line=do_job, stop=build.stop)
+        assert (faults, same.verdict, same.reason) == ([], SAME, "")
+        digest = hash_file(build.target / "tiny_1.0_amd64.deb")
+        assert [(deb.archive, deb.before, deb.now) for deb in same.debs] == [(digest, digest, digest)]
+
+        other = make_source(tmp_path / "other", "tiny", recipe="echo tinx > debian/tmp/usr/share/tiny/text")
+        (pool,) = archive.public.rglob("tiny_1.0.dsc")
+        for path in (other, other.with_suffix(".tar.gz")):
+            (pool.parent / path.name).unlink()
+            shutil.copy(path, pool.parent)
+        index = archive.public / "dists/bookworm/main/source/Sources"
+        for path in (dsc, dsc.with_suffix(".tar.gz")):
+            index.write_text(index.read_text().replace(hash_file(path), hash_file(other.with_name(path.name))))
+        different = repeat(site, published, HERE, line=do_job, stop=build.stop)
+        assert (different.verdict, different.reason) == (DIFFERENT, "")
+        assert any("./usr/share/tiny/text: -tiny +tinx" in place for place in different.debs[0].where)
+
+        gone = replace(published.info.exactly, packages=(*published.info.exactly.packages, "tar=0.1-1"))
+        lost = replace(published, info=replace(published.info, exactly=gone))
+        unavailable = repeat(site, lost, HERE, line=do_job, stop=build.stop)
+        assert (unavailable.verdict, unavailable.reason) == (UNAVAILABLE, f"{GONE}tar=0.1-1.")
 
 
 def _tree(dsc: Path) -> Path:

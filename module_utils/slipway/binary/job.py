@@ -23,6 +23,13 @@ ARCHITECTURE = re.compile(r"[a-z0-9][a-z0-9-]{1,30}", re.ASCII)
 #: A line of sources.list without its options: those are ours.
 REPOSITORY = re.compile(r"(?:https?|file)://[^\s\[\]\"'\\]+ [^\s\[\]\"'\\]+(?: [^\s\[\]\"'\\]+)+", re.ASCII)
 
+#: A package that was installed, with its version, and a variable with its value.
+INSTALLED = re.compile(r"[a-z0-9][a-z0-9+.-]+(?::[a-z0-9-]+)?=[A-Za-z0-9.+~:-]+", re.ASCII)
+VARIABLE = re.compile(r"[A-Z][A-Z0-9_]{0,63}=[^\x00-\x1f\x7f]{0,4096}")
+PATH = re.compile(r"(?:/[A-Za-z0-9_+~.-]+)+", re.ASCII)
+#: What fits into one word of a command line with what is around each package.
+MOST_WORDS = 80000
+
 
 @dataclass(frozen=True)
 class Repository:
@@ -39,6 +46,31 @@ class Dependent:
     source: str
     version: str
     dsc: str
+
+
+@dataclass(frozen=True)
+class Exactly:
+    """How a build was done, which is to be done in the same way once more.
+
+    ``packages`` are those that were installed, each ``name=version``. ``path`` is the directory that it was built
+    below, ``environment`` what variables were, and ``entry`` what a binary rebuild wrote into the changelog.
+    """
+
+    packages: tuple[str, ...] = ()
+    path: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    entry: str = ""
+
+    def find_faults(self) -> list[str]:
+        """What of it no program may get."""
+        checks = (
+            ("packages", all(INSTALLED.fullmatch(one) for one in self.packages)),
+            ("packages that go into one command", sum(map(len, self.packages)) < MOST_WORDS),
+            ("path", not self.path or (PATH.fullmatch(self.path) and ".." not in self.path)),
+            ("environment", all(VARIABLE.fullmatch(f"{name}={value}") for name, value in self.environment.items())),
+            ("entry", len(self.entry) < MOST_WORDS and "\0" not in self.entry),
+        )
+        return [f"the {name} of the build before is none" for name, right in checks if not right]
 
 
 @dataclass(frozen=True)
@@ -69,6 +101,7 @@ class Job:
     dependents: tuple[Dependent, ...] = ()
     profiles: tuple[str, ...] = ()
     limits: Limits = field(default_factory=Limits)
+    exactly: Exactly | None = None
 
     @property
     def label(self) -> str:
@@ -77,7 +110,8 @@ class Job:
 
     def as_dict(self) -> dict[str, Any]:
         """As a message."""
-        return asdict(self)
+        # Hosts that were provisioned before there were builds that repeat others take all other jobs.
+        return {name: value for name, value in asdict(self).items() if name != "exactly" or value is not None}
 
     @classmethod
     def from_dict(cls, given: Mapping[str, Any]) -> Job:
@@ -90,7 +124,10 @@ class Job:
             limits = Limits(**given.get("limits", {}))
             dependents = tuple(Dependent(**one) for one in given.get("dependents", ()))
             lists = {name: tuple(map(str, given[name])) for name in ("parts", "profiles") if name in given}
-            made = cls(**{**given, **lists, "repositories": repositories, "dependents": dependents, "limits": limits})
+            more: dict[str, Any] = {"repositories": repositories, "dependents": dependents, "limits": limits}
+            if (before := given.get("exactly")) is not None:
+                more["exactly"] = Exactly(**{**before, "packages": tuple(map(str, before.get("packages", ())))})
+            made = cls(**{**given, **lists, **more})
             faults = made.find_faults()
         except (TypeError, KeyError, AttributeError) as error:
             raise ValueError(f"a job is not as it should be: {error}") from None
@@ -115,7 +152,8 @@ class Job:
             ("limits", self.limits.are_numbers()),
             ("maintainer", re.fullmatch(r"[^<>\n\0]* ?<[^<>\s]+>|", self.maintainer)),
         )
-        return [f"the {name} of a job is none" for name, right in checks if not right]
+        faults = [f"the {name} of a job is none" for name, right in checks if not right]
+        return faults + (self.exactly.find_faults() if self.exactly is not None else [])
 
 
 def _is_dsc(name: str) -> bool:

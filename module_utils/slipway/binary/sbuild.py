@@ -5,13 +5,15 @@
 from __future__ import annotations
 
 import re
+import shlex
+from collections.abc import Mapping
 from email.utils import formatdate
 from pathlib import Path
 
 from ..deb.architectures import ALL
 from ..deb.control import Control, decode_control
 from ..files import open_regular
-from .job import Job
+from .job import Exactly, Job
 
 #: Nothing of the person's or the host's settings counts; where chroots are unpacked is the job's own directory.
 #: From 0.87 on sbuild would make a chroot of its own, from Debian's mirrors, instead of one that is older than a week.
@@ -27,6 +29,7 @@ $run_piuparts = 0;
 $run_autopkgtest = 0;
 $clean_source = 0;
 $stalled_pkg_timeout = 0;
+$build_environment = {{ {environment} }};
 1;
 """
 #: Who rebuilds if nobody is named.
@@ -51,14 +54,34 @@ CAUSES = tuple(
         r"^autopkgtest \[[0-9:]+\]: ERROR: .+$",
     )
 )
+#: What says that a build cannot be done as it was: versions that no archive has any more.
+GONE = "Versions that are not to be had any more: "
+#: Versions that have gone from where they were are fetched from snapshots of archives, whose dates are over.
+APT_SETTINGS = 'APT::Get::allow-downgrades "true";\nAcquire::Check-Valid-Until "false";\n'
+#: Where they are in the chroot.
+APT_FILES = {
+    "exactly.pref": "/etc/apt/preferences.d/slipway",
+    "exactly.conf": "/etc/apt/apt.conf.d/99slipway",
+    "exactly.list": "/etc/slipway-exactly",
+}
+#: Run in the chroot when the packages could not be installed: name those that apt does not know in that version.
+FIND_GONE = (
+    "for one in $(cat /etc/slipway-exactly);"
+    ' do apt-cache show "$one" >/dev/null 2>&1 || echo "Slipway-Gone: $one"; done'
+)
+_GONE = re.compile(r"^Slipway-Gone: (\S+)$", re.MULTILINE)
 _STATUS = re.compile(r"^(Status|Fail-Stage|Build-Time|Package-Time): *(\S+)$", re.MULTILINE)
 
 
 def make_command(job: Job, chroot: Path, source: Path, *, keys: list[Path], native: bool) -> list[str]:
-    """The words of the command; ``keys`` are files with the keys of the job's repositories."""
+    """The words of the command; ``keys`` are files with the keys of the job's repositories.
+
+    What :func:`make_exact_files` makes is in the directory above that of ``source``.
+    """
     words = ["sbuild", "--chroot-mode=unshare", f"--chroot={chroot}", f"--dist={job.platform}", "--no-source"]
-    words += ["--verbose", "--apt-update", "--no-apt-upgrade", "--no-apt-distupgrade"]
-    words += [f"--build-path={BUILD_PATH}"]
+    words += ["--verbose", "--apt-update", "--no-apt-upgrade"]
+    words += make_exact_words(job.exactly, source.parents[1]) if job.exactly else ["--no-apt-distupgrade"]
+    words += [f"--build-path={(job.exactly.path if job.exactly else '') or BUILD_PATH}"]
     words += [f"--arch={job.chroot}"] if native else [f"--build={job.chroot}", f"--host={job.architecture}"]
     words += ["--arch-any" if "any" in job.parts else "--no-arch-any"]
     words += ["--arch-all" if ALL in job.parts else "--no-arch-all"]
@@ -69,11 +92,43 @@ def make_command(job: Job, chroot: Path, source: Path, *, keys: list[Path], nati
     return [*words, str(source)]
 
 
+def make_exact_words(exactly: Exactly, directory: Path) -> list[str]:
+    """What has sbuild install the very versions of a build before, from files that :func:`make_exact_files` makes."""
+    words = ["--apt-distupgrade", "--bd-uninstallable-explainer=none", "--log-external-command-output"]
+    words.append(f"--build-deps-failed-commands={FIND_GONE}")
+    for name, inside in APT_FILES.items():
+        source = shlex.quote(str(directory / name))
+        words.append(f"--pre-build-commands=%SBUILD_CHROOT_EXEC sh -c 'cat > {inside}' < {source}")
+    pairs = [one.partition("=") for one in exactly.packages]
+    return [
+        *words,
+        *([f"--add-depends={', '.join(f'{name} (= {version})' for name, _, version in pairs)}"] * bool(pairs)),
+    ]
+
+
+def make_exact_files(exactly: Exactly) -> dict[str, str]:
+    """The texts of the files by which apt takes the very versions of a build before, by their names."""
+    pairs = [one.partition("=") for one in exactly.packages]
+    pins = [f"Package: {name}\nPin: version {version}\nPin-Priority: 1001\n" for name, _, version in pairs]
+    return {
+        "exactly.pref": "\n".join(pins),
+        "exactly.conf": APT_SETTINGS,
+        "exactly.list": "".join(f"{one}\n" for one in exactly.packages),
+    }
+
+
+def find_gone(log: Path) -> list[str]:
+    """The versions that no archive had, by the end of a log."""
+    return sorted(set(_GONE.findall(read_tail(log))))
+
+
 def make_entry(job: Job) -> str:
     """The entry of the changelog that makes a build a binary rebuild.
 
     sbuild would write the same, but not for packages for all architectures.
     """
+    if job.exactly is not None and job.exactly.entry:
+        return job.exactly.entry
     date = formatdate(job.epoch)
     return (
         f"{job.source} ({job.version}+b{job.rebuild}) {job.platform}; urgency=low, binary-only=yes\n\n"
@@ -82,11 +137,13 @@ def make_entry(job: Job) -> str:
     )
 
 
-def make_settings(scratch: Path) -> str:
+def make_settings(scratch: Path, environment: Mapping[str, str] | None = None) -> str:
     """The text of its settings file; the name of ``scratch`` is of letters that Perl takes as they are."""
     if re.search(r"['\\\n]", str(scratch)):
         raise ValueError(f"the directory {scratch} has a name that sbuild does not take")
-    return SETTINGS.format(scratch=scratch)
+    quoted = {name: re.sub(r"(['\\\\])", r"\\\1", value) for name, value in (environment or {}).items()}
+    pairs = ", ".join(f"'{name}' => '{value}'" for name, value in sorted(quoted.items()))
+    return SETTINGS.format(scratch=scratch, environment=pairs)
 
 
 def read_end(log: Path) -> dict[str, str]:

@@ -162,7 +162,11 @@ class Worker:
             return GIVEN_BACK, f"Only {free} bytes are free on the disk of {self.scratch.parent}, and {wanted} must be."
         for number, repository in enumerate(self.job.repositories):
             write_atomic(self.scratch / f"slipway-{number}.asc", repository.key.encode())
-        write_atomic(self.scratch / "sbuildrc", sbuild.make_settings(self.rooms).encode())
+        exactly = self.job.exactly
+        for name, text in (sbuild.make_exact_files(exactly) if exactly else {}).items():
+            write_atomic(self.scratch / name, text.encode())
+        settings = sbuild.make_settings(self.rooms, exactly.environment if exactly else None)
+        write_atomic(self.scratch / "sbuildrc", settings.encode())
         return None
 
     def find_chroot(self, architecture: str) -> Path | None:
@@ -207,6 +211,8 @@ class Worker:
         if ended.status or said.get("Status") not in ("successful", None):
             stage = said.get("Fail-Stage", "")
             cause = sbuild.find_cause(self.log)
+            if self.job.exactly and (gone := sbuild.find_gone(self.log)):
+                return FAILED, f"{sbuild.GONE}{', '.join(gone)}."
             outcome = GIVEN_BACK if not stage or stage in sbuild.FETCHING else FAILED
             return outcome, f"sbuild failed{' at ' + stage if stage else ''}{': ' + cause if cause else ''}."
         try:
