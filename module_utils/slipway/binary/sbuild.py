@@ -64,12 +64,9 @@ APT_FILES = {
     "exactly.conf": "/etc/apt/apt.conf.d/99slipway",
     "exactly.list": "/etc/slipway-exactly",
 }
-#: Run in the chroot when the packages could not be installed: name those that apt does not know in that version.
-FIND_GONE = (
-    "for one in $(cat /etc/slipway-exactly);"
-    ' do apt-cache show "$one" >/dev/null 2>&1 || echo "Slipway-Gone: $one"; done'
-)
-_GONE = re.compile(r"^Slipway-Gone: (\S+)$", re.MULTILINE)
+#: Run in the chroot when the packages could not be installed: apt names all that it does not know in that version.
+FIND_GONE = "apt-get -qq --simulate --allow-downgrades install $(cat /etc/slipway-exactly) || true"
+_GONE = re.compile(r"^E: (?:Version '(\S+)' for '(\S+)' was not found|Unable to locate package (\S+))$", re.MULTILINE)
 _STATUS = re.compile(r"^(Status|Fail-Stage|Build-Time|Package-Time): *(\S+)$", re.MULTILINE)
 
 
@@ -117,9 +114,13 @@ def make_exact_files(exactly: Exactly) -> dict[str, str]:
     }
 
 
-def find_gone(log: Path) -> list[str]:
-    """The versions that no archive had, by the end of a log."""
-    return sorted(set(_GONE.findall(read_tail(log))))
+def find_gone(log: Path, exactly: Exactly) -> list[str]:
+    """The packages of a build before that no archive had in their versions, by the end of a log."""
+    found = _GONE.findall(read_tail(log))
+    unknown = {name.partition(":")[0] for _version, _name, name in found if name}
+    versions = {(name.partition(":")[0], version) for version, name, _unknown in found if name}
+    pairs = {one: (one.partition("=")[0].partition(":")[0], one.partition("=")[2]) for one in exactly.packages}
+    return [one for one, pair in pairs.items() if pair[0] in unknown or pair in versions]
 
 
 def make_entry(job: Job) -> str:

@@ -211,7 +211,7 @@ class Worker:
         if ended.status or said.get("Status") not in ("successful", None):
             stage = said.get("Fail-Stage", "")
             cause = sbuild.find_cause(self.log)
-            if self.job.exactly and (gone := sbuild.find_gone(self.log)):
+            if self.job.exactly and (gone := sbuild.find_gone(self.log, self.job.exactly)):
                 return FAILED, f"{sbuild.GONE}{', '.join(gone)}."
             outcome = GIVEN_BACK if not stage or stage in sbuild.FETCHING else FAILED
             return outcome, f"sbuild failed{' at ' + stage if stage else ''}{': ' + cause if cause else ''}."
