@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import hashlib
 import json
@@ -147,6 +148,23 @@ def test_again_changes_nothing(finished: Site):
     assert again.changed == []
     assert untouched(finished) == before
     assert len(mails(finished)) == 1
+
+
+def test_it_is_stated_of_each_public_file_how_it_was_made(finished: Site):
+    record = json.loads((finished.release_directory("26.47") / "records/statement.json").read_text())["outputs"]
+    content = (finished.public / "baserock-26.47.intoto.jsonl").read_bytes()
+    assert record["file"]["sha256"] == hashlib.sha256(content).hexdigest()
+    branch = json.loads((finished.release_directory("26.47") / "records/branch.json").read_text())
+    commit = branch["outputs"]["commit"]
+    stated = {}
+    for line in content.splitlines():
+        said = json.loads(base64.b64decode(json.loads(line)["payload"]))
+        (subject,) = said["subject"]
+        stated[subject["name"]] = subject["digest"]["sha256"]
+        assert said["predicate"]["buildDefinition"]["resolvedDependencies"][0]["digest"] == {"gitCommit": commit}
+    release = finished.public / "baserock-26.47"
+    assert stated == {name: hashlib.sha256((release / name).read_bytes()).hexdigest() for name in stated}
+    assert stated.keys() >= {line.split()[1] for line in (release / "SHA256SUMS").read_text().splitlines()}
 
 
 def test_provisioning_again_changes_nothing(finished: Site):
