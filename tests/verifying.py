@@ -160,6 +160,7 @@ def make_current(
     days: int = 30,
     withdrawn: Sequence[str] = (),
     links: bool = True,
+    keys: bool = True,
     **changed: Any,
 ) -> None:
     """Links and ``latest.json`` for a release, and the list of keys."""
@@ -188,6 +189,8 @@ def make_current(
         files = sorted(path.name for path in (made.public / label).iterdir())
         update_links(Release(made.public, made.project, label, files), allow_downgrade=True)
     (made.public / "latest.json").write_bytes(made.sign(LATEST, payload))
+    if not keys:
+        return
     line = make_key_list(
         made.top,
         project=made.project,
