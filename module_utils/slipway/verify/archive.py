@@ -7,6 +7,7 @@ from __future__ import annotations
 import gzip
 import io
 import lzma
+import math
 import re
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -25,7 +26,7 @@ from ..apt.signed import (
 )
 from ..errors import count_of
 from ..trust.moments import format_moment
-from .current import ASK, LEEWAY, verify_freshness
+from .current import ASK, DAY, LEEWAY, choose_time, verify_freshness
 from .files import FETCH_AGAIN, LAG, Look, Wanted
 from .trusted import Given, Trusted, is_about_key, trust_given
 
@@ -82,9 +83,10 @@ def is_archive(look: Look) -> bool:
 
 def verify_archives(look: Look, request: ArchiveRequest) -> ArchiveSeen:
     """Look at all archives at an address; what is wrong is in the look's report."""
-    seen, now = ArchiveSeen(), look.reader.clock()
+    seen = ArchiveSeen()
     suites = _find_suites(look, request)
     body = look.read(KEY)
+    now = _choose_time(look, suites)
     published = body.data if body is not None else request.given.key
     with trust_given(request.given, published, at=now, report=look.report, subject=KEY) as trusted:
         named = [entry for suite in suites for entry in _verify_suite(look, trusted, request, seen, suite)]
@@ -96,6 +98,23 @@ def verify_archives(look: Look, request: ArchiveRequest) -> ArchiveSeen:
             if "snapshots/" not in place:
                 _verify_extra(look, place, wanted, whole=not request.suites)
     return seen
+
+
+def _choose_time(look: Look, suites: Sequence[str]) -> float:
+    """The time at which all is judged: this machine's, unless the server has another one that fits what is there."""
+    now, skew = look.reader.clock(), look.reader.skew
+    if skew is None or abs(skew) < DAY:
+        return now
+    spans = []
+    for suite in suites:
+        body = look.read(f"{suite}/{INRELEASE}", size=MOST_RELEASE)
+        text = None if body is None else extract_signed(body.data.decode("utf-8", "surrogateescape"))
+        fields = read_fields(text or "")
+        date, end = read_date(fields, "Date"), read_date(fields, VALID_UNTIL)
+        if date is not None:
+            spans.append((date, math.inf if end is None else end))
+    begun, ends = max(spans, default=(0, math.inf))
+    return choose_time(look.report, own=now, skew=skew, date=begun, believe_until=ends)
 
 
 def _find_suites(look: Look, request: ArchiveRequest) -> list[str]:
