@@ -41,6 +41,22 @@ updater = Updater(f"{place}/metadata", f"{url}/tuf/", f"{place}/targets", f"{url
 info = updater.get_targetinfo(target)
 print(updater.find_cached_target(info) or updater.download_target(info))
 """
+#: Of a host that has the release before, which is to be updated to what is tampered with.
+UPDATE = """set -eu; rm -rf {top}; mkdir -p {top}/disks {top}/transfers; echo old >{top}/disks/baserock_26.46.img
+cat >{top}/transfers/50-disk.transfer <<'END'
+[Transfer]
+Verify=yes
+[Source]
+Type=url-file
+Path={url}/updates/
+MatchPattern=baserock-@v-devel.img.gz
+[Target]
+Type=regular-file
+Path={top}/disks
+MatchPattern=baserock_@v.img
+InstancesMax=2
+END
+timeout 20 {clock} {sysupdate} --definitions={top}/transfers update; ls {top}/disks"""
 PLAYBOOK = """
 - hosts: all
   gather_facts: false
@@ -130,6 +146,15 @@ InstancesMax=2
 def judge_sysupdate(shell: Shell) -> Verdict:
     """Update by systemd-sysupdate to ``current.img``. On bytes behind the end of a gzip it may never end."""
     return _judge(shell(f"timeout 20 {SYSUPDATE} update"))
+
+
+def describe_sysupdate(shell: Shell, url: str, days: int) -> str:
+    """What systemd-sysupdate makes of a place of :mod:`tampering`, by a clock that is off by ``days``."""
+    clock = f"faketime -f {days:+d}d" if days else ""
+    done = shell(UPDATE.format(top=f"{PLACE}/table", url=url, clock=clock, sysupdate=SYSUPDATE))
+    if done.returncode != 0:
+        return "refuses"
+    return "-" if "baserock_26.47.img" in done.stdout else "stays as it is"
 
 
 def prepare_tuf(shell: Shell, made: verifying.Made) -> None:

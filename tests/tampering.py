@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ansible_collections.slipway.release.plugins.module_utils.slipway import openpgp
 from ansible_collections.slipway.release.plugins.module_utils.slipway.apt import publication
 from ansible_collections.slipway.release.plugins.module_utils.slipway.apt.dists import _redate
 from ansible_collections.slipway.release.plugins.module_utils.slipway.apt.index import Archive, read_debs
@@ -35,6 +36,7 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway.verify.fin
 from ansible_collections.slipway.release.plugins.module_utils.slipway.verify.reader import Reader
 from ansible_collections.slipway.release.plugins.module_utils.slipway.verify.site import Request, verify_site
 from ansible_collections.slipway.release.plugins.module_utils.slipway.verify.trusted import read_given
+from ansible_collections.slipway.release.plugins.module_utils.slipway.views import sysupdate
 from ansible_collections.slipway.release.plugins.module_utils.slipway.views.directory import write_view
 from ansible_collections.slipway.release.plugins.module_utils.slipway.views.pgpkey import make_signer
 from ansible_collections.slipway.release.plugins.module_utils.slipway.views.subject import View, ViewFile
@@ -55,7 +57,7 @@ SUITE = "dists/bookworm"
 @dataclass
 class Place:
     """What is looked at: ``made`` or ``archive``; ``days`` and ``server_days`` are how far the clocks of the reader and
-    of the server are off. ``history`` is a directory of what clients know from before.
+    of the server are off. ``history`` is a directory of what clients know from before, ``address`` where it is served.
     """
 
     made: Made
@@ -64,6 +66,7 @@ class Place:
     server_days: int = 0
     signer_keys: list[bytes] = field(default_factory=list)
     serials: Mapping[str, int] = field(default_factory=dict)
+    address: str = "127.0.0.1"
 
     @property
     def now(self) -> float:
@@ -75,12 +78,12 @@ class Place:
 
     @contextlib.contextmanager
     def served(self) -> Iterator[str]:
-        with serve(self.made.public, self.server_days) as url:
+        with serve(self.made.public, self.server_days, self.address) as url:
             yield url
 
 
 @contextlib.contextmanager
-def serve(directory: Path, days: int = 0) -> Iterator[str]:
+def serve(directory: Path, days: int = 0, address: str = "127.0.0.1") -> Iterator[str]:
     """The address of a server of files whose clock is off."""
 
     class Handler(http.server.SimpleHTTPRequestHandler):
@@ -93,12 +96,12 @@ def serve(directory: Path, days: int = 0) -> Iterator[str]:
             pass
 
     handler = functools.partial(Handler, directory=str(directory))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+    with http.server.ThreadingHTTPServer((address, 0), handler) as server:
         server.daemon_threads = True
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         try:
-            yield f"http://127.0.0.1:{server.server_address[1]}"
+            yield f"http://{address}:{server.server_address[1]}"
         finally:
             server.shutdown()
             thread.join()
@@ -128,7 +131,7 @@ def run_recipe(place: Place, mark: str, *words: str) -> str:
 
 
 def make_site(top: Path) -> Place:
-    """Two releases, the second one current, with a view for TUF clients."""
+    """Two releases, the second one current, with the views for TUF clients and for systemd-sysupdate."""
     made = make_project(top / "made", expires="30d")
     release(made, "26.46", FILES, days=90)
     release(made, "26.47", {**FILES, "devel.img": b"new" * 1000}, serial=2, days=90)
@@ -149,8 +152,16 @@ def add_view(made: Made, *, days: int, now: float | None = None, version: str = 
                 current = f"baserock-current-{name[len(label) + 1 :]}" if each == version else ""
                 files.append(ViewFile(f"{label}/{name}", path.stat().st_size, digest, "rawdisk", current))
     signer = make_signer(made.home, made.fingerprint)
-    view = make_repository(files, before={}, signer=signer, now=moment, believe_until=moment + days * DAY)
+    until = moment + days * DAY
+    view = make_repository(files, before={}, signer=signer, now=moment, believe_until=until)
     write_view(made.public, "tuf", View(view.files, view.links))
+    write_updates(made, made, sysupdate.format_sums(files, believe_until=until), files)
+
+
+def write_updates(made: Made, signer: Made, sums: bytes, files: Sequence[ViewFile]) -> None:
+    """The view of systemd-sysupdate, signed by the key of ``signer``."""
+    (signature,) = openpgp.sign_messages(signer.home, signer.fingerprint, [sums], on="the list of disks")
+    write_view(made.public, "updates", sysupdate.make_view(sums, signature, files))
 
 
 def fetch_target(place: Place) -> None:
@@ -198,8 +209,9 @@ def judge_by_tuf(place: Place) -> str:
 
 
 def change_sums(place: Place) -> None:
-    path = place.made.public / "baserock-26.47/SHA256SUMS"
-    path.write_text(path.read_text().replace("a", "b"))
+    for name in ("baserock-26.47/SHA256SUMS", "updates/SHA256SUMS"):
+        path = (place.made.public / name).resolve()
+        path.write_text(path.read_text().replace("a", "b"))
 
 
 def sign_by_another(place: Place) -> None:
@@ -208,6 +220,11 @@ def sign_by_another(place: Place) -> None:
     other = make_project(made.top / "other")
     target = made.public / "baserock-26.47/SHA256SUMS"
     other.sign_file(target)
+    updates = made.public / "updates"
+    (signature,) = openpgp.sign_messages(
+        other.home, other.fingerprint, [(updates / "SHA256SUMS").read_bytes()], on="the list of disks"
+    )
+    (updates / "SHA256SUMS.gpg").resolve().write_bytes(signature)
     (made.public / "release-key.asc").write_bytes(made.key.read_bytes() + other.key.read_bytes())
 
 
@@ -477,7 +494,7 @@ def copy_place(place: Place, top: Path) -> Place:
     for path in place.made.top.parent.glob("suite-*"):
         shutil.copytree(path, top / path.name, symlinks=True)
     shutil.copytree(place.history, top / "history", symlinks=True)
-    return Place(made, top / "history", serials=dict(place.serials))
+    return Place(made, top / "history", serials=dict(place.serials), address=place.address)
 
 
 def fill_table(
@@ -494,6 +511,19 @@ def fill_table(
         table[kind] = [judge(changed) for judge in judges.values()]
         shutil.rmtree(top / str(number))
     return table
+
+
+def compare_table(name: str, found: Mapping[str, Sequence[str]], judges: Sequence[str]) -> None:
+    """Whether the documentation has what was found; with ``SLIPWAY_WRITE_TABLE`` it gets it."""
+    begin, end = f"<!-- who notices what in {name}: made by a test -->\n", f"<!-- end of {name} -->\n"
+    before, _mark, rest = DOCS.read_text().partition(begin)
+    told, mark, after = rest.partition(end)
+    assert mark, f"{DOCS} has no place for the table of {name}"
+    table = format_table(found, judges)
+    if os.environ.get("SLIPWAY_WRITE_TABLE"):
+        DOCS.write_text(f"{before}{begin}{table}{end}{after}")
+    else:
+        assert told == table
 
 
 def format_table(table: Mapping[str, Sequence[str]], judges: Sequence[str]) -> str:

@@ -18,8 +18,10 @@ from pathlib import Path
 
 import foreign
 import pytest
+import tampering
 import verifying
 import yaml
+from ansible_collections.slipway.release.plugins.module_utils.slipway import openpgp
 from labs import ROOT, Lab, lab
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="NOT ROOT: only root can run hosts on this machine")
@@ -33,7 +35,7 @@ HOSTS = {
         "client": {
             "lab_number": 34,
             "lab_suite": "trixie",
-            "lab_packages": ["systemd-container", "gpg", "sqv", "curl", "python3-venv"],
+            "lab_packages": ["systemd-container", "gpg", "sqv", "curl", "python3-venv", "faketime"],
         }
     },
 }
@@ -182,3 +184,34 @@ def test_a_mirror_that_cannot_be_reached_is_named_and_one_that_lies_is_left_out(
     assert "it serves other bytes" in left[other.url]
     mirrored.pushed()
     assert mirrored.listing()["left_out"] == []
+
+
+def test_of_what_is_tampered_with_clients_notice_what_the_table_says(mirrored: Mirrored, tmp_path: Path) -> None:
+    (tmp_path / "place").mkdir()
+    (tmp_path / "kinds").mkdir()
+    place = tampering.make_site(tmp_path / "place")
+    place.address = mirrored.lab.settings["gateway"]
+    keys = [openpgp.export_certificate(made.home, made.fingerprint) for made in (mirrored.made, place.made)]
+    foreign.put(mirrored.shell, "/etc/systemd/import-pubring.gpg", b"".join(keys))
+    words = ["ansible", "client", "-i", str(mirrored.lab.inventory), "-m", "ansible.builtin.get_url", "-a"]
+
+    def judge_by_sysupdate(changed: tampering.Place) -> str:
+        with changed.served() as url:
+            return foreign.describe_sysupdate(mirrored.shell, url, changed.days)
+
+    def judge_by_get_url(changed: tampering.Place) -> str:
+        """It looks at no date, so that no clock makes a difference."""
+        with changed.served() as url:
+            label = f"{url}/baserock-26.47"
+            name = f"{label}/{tampering.DEVEL.rpartition('/')[2]}"
+            asked = f"url={name} checksum=sha256:{label}/SHA256SUMS dest={foreign.PLACE}/table.gz force=true"
+            done = subprocess.run(
+                [*words, asked], env=mirrored.lab.environment, capture_output=True, cwd=ROOT, check=False
+            )
+        return tampering.UNSEEN if done.returncode == 0 else "refuses"
+
+    judges = {"systemd-sysupdate": judge_by_sysupdate, "`get_url`": judge_by_get_url}
+    found = tampering.fill_table(place, tampering.RELEASE_KINDS, judges, tmp_path / "kinds")
+    assert set(found.pop("nothing")) == {tampering.UNSEEN}
+    assert "refuses" in found["a file is changed"]
+    tampering.compare_table("clients on a host", found, list(judges))

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -13,13 +12,12 @@ import pytest
 from tampering import (
     ARCHIVE_JUDGES,
     ARCHIVE_KINDS,
-    DOCS,
     RELEASE_JUDGES,
     RELEASE_KINDS,
     UNSEEN,
     Place,
+    compare_table,
     fill_table,
-    format_table,
     make_archive,
     make_site,
     read_recipe,
@@ -46,15 +44,7 @@ def test_the_table_of_who_notices_what_is_what_is_found(
     found = fill_table(make(tmp_path / "place"), kinds, judges, tmp_path / "kinds")
     assert set(found.pop("nothing")) == {UNSEEN}
     assert [kind for kind, verdicts in found.items() if verdicts[0] == UNSEEN] == [], "verify.yml names all of it"
-    begin, end = f"<!-- who notices what in {name}: made by a test -->\n", f"<!-- end of {name} -->\n"
-    before, _mark, rest = DOCS.read_text().partition(begin)
-    told, mark, after = rest.partition(end)
-    assert mark, f"{DOCS} has no place for the table of {name}"
-    table = format_table(found, list(judges))
-    if os.environ.get("SLIPWAY_WRITE_TABLE"):
-        DOCS.write_text(f"{before}{begin}{table}{end}{after}")
-    else:
-        assert told == table
+    compare_table(name, found, list(judges))
 
 
 def test_a_real_release_is_right_for_the_playbook_and_for_the_recipe(released: Site, tmp_path: Path) -> None:
