@@ -40,6 +40,8 @@ options:
         C(repository), C(tag) and C(commit); what is not known is empty.
     type: dict
     default: {}
+  gnupghome:
+    required: true
   python:
     description:
       - The Python that has the tools. Without it, that of the environment that C(bst) is in, or else the module's own.
@@ -102,7 +104,7 @@ def act(options: dict[str, Any], *, write: bool) -> dict[str, Any]:
     files, made = publish_bills(
         snapshot / "bills",
         released,
-        gnupghome=Path(options["gnupghome"] or Path("~/.gnupg").expanduser()),
+        gnupghome=Path(options["gnupghome"]),
         signing_key=options["signing_key"],
         python=options["python"] or "",
         write=write,
@@ -115,6 +117,7 @@ def main() -> None:
         act,
         {
             **OPENPGP,
+            "gnupghome": {"type": "path", "required": True},
             "directory": {"type": "path", "required": True},
             "label": {"type": "str", "required": True},
             "component": {"type": "str", "default": "main"},

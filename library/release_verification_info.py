@@ -13,7 +13,7 @@ author: The Slipway developers (@slipway)
 description:
   - Reads a download server or a mirror as anybody can who has its address and a key, and compares all that is said
     there with what was signed.
-  - An archive of debs is recognised by itself: every suite, every index and every package of it is looked at.
+  - An archive of debs is recognised by itself. Every suite, every index and every package of it is looked at.
   - All that is wrong is told at once, each as what it is of, what was expected and what was seen.
   - Files are hashed as they come, several at once, so that memory stays small.
   - Nothing is written.

@@ -17,7 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from run import NGINX, ROOT, measure  # beside this file
+from site_files import NGINX, ROOT, measure  # beside this file
 
 sys.path.insert(0, str(ROOT / "tests"))
 

@@ -96,17 +96,17 @@ def make_exact_words(exactly: Exactly, directory: Path) -> list[str]:
     for name, inside in APT_FILES.items():
         source = shlex.quote(str(directory / name))
         words.append(f"--pre-build-commands=%SBUILD_CHROOT_EXEC sh -c 'cat > {inside}' < {source}")
-    pairs = [one.partition("=") for one in exactly.packages]
+    pairs = [one.split("=", 1) for one in exactly.packages]
     return [
         *words,
-        *([f"--add-depends={', '.join(f'{name} (= {version})' for name, _, version in pairs)}"] * bool(pairs)),
+        *([f"--add-depends={', '.join(f'{name} (= {version})' for name, version in pairs)}"] * bool(pairs)),
     ]
 
 
 def make_exact_files(exactly: Exactly) -> dict[str, str]:
     """The texts of the files by which apt takes the very versions of a build before, by their names."""
-    pairs = [one.partition("=") for one in exactly.packages]
-    pins = [f"Package: {name}\nPin: version {version}\nPin-Priority: 1001\n" for name, _, version in pairs]
+    pairs = [one.split("=", 1) for one in exactly.packages]
+    pins = [f"Package: {name}\nPin: version {version}\nPin-Priority: 1001\n" for name, version in pairs]
     return {
         "exactly.pref": "\n".join(pins),
         "exactly.conf": APT_SETTINGS,

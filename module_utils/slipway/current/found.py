@@ -107,7 +107,7 @@ def _group(said: Mapping[str, Any]) -> list[tuple[Sequence[str], Any]]:
                 break
         else:
             groups.append(([host], value))
-    return [(hosts, value) for hosts, value in groups]
+    return list(groups)
 
 
 def _show(value: Any) -> str:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Verify a release of ten files from a disk and from nginx on this machine. The peer is sha256sum over the same files.
 
-python benchmarks/verify/run.py [GIGABYTES [DIRECTORY]]
+python benchmarks/verify/site_files.py [GIGABYTES [DIRECTORY]]
 """
 
 from __future__ import annotations
