@@ -4,7 +4,7 @@
 
 The peer is curl, in one process, that asks for each file whether it changed, and does nothing else.
 
-python benchmarks/verify/watch.py [RELEASES [DIRECTORY]]
+python benchmarks/verify/rounds.py [RELEASES [DIRECTORY]]
 """
 
 from __future__ import annotations
