@@ -153,6 +153,7 @@ class Baserock:
             release_publish_channels=[f"file://{state}/download/public"],
             release_notes_repository=str(self.wiki),
             release_announce_smtp_host="",
+            release_bills=False,  # what these networks build is no archive
             release_preflight_min_free_gib=0,
             release_preflight_mason_urls=masons or [],
             coordinator_morph_conf=str(self.top / "morph.conf"),

@@ -92,7 +92,11 @@ def test_what_needs_a_process_of_its_own_gets_one():
 def test_what_ends_with_those_who_read_it_needs_one():
     modules = (importlib.import_module(f"{MODULES}.{path.stem}") for path in sorted((ROOT / "library").glob("*.py")))
     parts = {each.__name__.rpartition(".")[2]: read_parts(each.main) for each in modules if hasattr(each, "run_module")}
-    assert {name for name, each in parts.items() if each.own_process} == {"deb_builds", "deb_reproduce", "distbuild_submit"}
+    assert {name for name, each in parts.items() if each.own_process} == {
+        "deb_builds",
+        "deb_reproduce",
+        "distbuild_submit",
+    }
     assert len(parts) > 60
 
 
