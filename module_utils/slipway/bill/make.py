@@ -18,7 +18,7 @@ from ..process import Completed, run
 from .parts import Job
 
 if TYPE_CHECKING:  # Ansible sends along what is imported, and this is started
-    from . import program  # noqa: F401  # so that it is there
+    from . import program  # noqa: F401  # named only so that Ansible sends it along
 
 PROGRAM = f"{__name__.rpartition('.')[0]}.program"
 ATTEMPT = "make the bill of materials of"

@@ -18,8 +18,8 @@ try:
     from securesystemslib.exceptions import UnverifiedSignatureError, VerificationError
     from securesystemslib.signer import Key, SecretsHandler, Signature, Signer  # type: ignore[attr-defined]  # as its pages say
 except ImportError:  # a host with Debian's Python, which judges by GnuPG alone
-    Envelope = None  # type: ignore[assignment,misc]
-    Key = Signer = object  # type: ignore[assignment,misc]
+    Envelope = None  # type: ignore[assignment,misc]  # in the place of a class
+    Key = Signer = object  # type: ignore[assignment,misc]  # so that the classes below can be read, and are not used
 
 #: Whether Python has the library.
 IS_THERE = Envelope is not None
