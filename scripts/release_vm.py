@@ -18,6 +18,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
 from ansible_collections.slipway.release.plugins.module_utils.slipway.escape import escape_terminal
@@ -195,40 +196,54 @@ def prepare(given: argparse.Namespace, place: Place) -> None:
         shutil.copyfile(given.seed, _touch_private(place.seed))
     if given.state:
         make_state(given.state, given.state_size)
-    kind = "qcow2" if image.suffix == ".qcow2" else "raw"
-    _run(
-        IMAGES,
-        "create",
-        "-q",
-        "-f",
-        "qcow2",
-        "-F",
-        kind,
-        "-b",
-        str(image),
-        str(place.overlay),
-        given.disk,
-        what="make the disk of",
-    )
+    make_overlay(given, place)
+
+
+def make_overlay(given: argparse.Namespace, place: Place) -> None:
+    """The machine's own disk, on top of the one to start; what one had before is thrown away."""
+    image = (given.image or find_image(given.cache)).resolve()
+    words = ["-b", str(image), "-F", "qcow2" if image.suffix == ".qcow2" else "raw", str(place.overlay), given.disk]
+    _run(IMAGES, "create", "-q", "-f", "qcow2", *words, what="make the disk of")
 
 
 def follow(given: argparse.Namespace, place: Place, *, echo: bool) -> int:
-    """Run a machine until it is off, or has had its hours; then throw it away."""
-    kvm = has_kvm()
-    sys.stdout.write(
-        f"Starting a release VM {'under KVM' if kvm else 'without KVM, which is slow'}; its console: {place.console}\n"
-    )
-    sys.stdout.flush()
-    command = format_command(given, place, kvm=kvm)
+    """Run a machine until it is off, or has had its hours; then throw it away.
+
+    Nested KVM may carry a firmware and not what it loads. A machine that KVM gives up before it said a word has done
+    nothing yet, so it begins again without; one that it gives up later ends, since nobody else knows what it had begun.
+    """
     deadline = time.monotonic() + given.hours * 3600
+    try:
+        for kvm in (True, False) if has_kvm() else (False,):
+            sys.stdout.write(
+                f"Starting a release VM {'under KVM' if kvm else 'without KVM, which is slow'}; "
+                f"its console: {place.console}\n"
+            )
+            sys.stdout.flush()
+            status = _follow_one(format_command(given, place, kvm=kvm), place, deadline=deadline, kvm=kvm, echo=echo)
+            if status is not None:
+                return status
+            if read_said(place.console):
+                raise SlipwayError(
+                    "run",
+                    "the release VM",
+                    "KVM of this machine gave it up with an internal error",
+                    do_next=f"Look at {place.console} and {place.errors}; run it where nobody else virtualises KVM.",
+                )
+            make_overlay(given, place)
+        return 1
+    finally:
+        place.forget()
+
+
+def _follow_one(command: Sequence[str], place: Place, *, deadline: float, kvm: bool, echo: bool) -> int | None:
+    """Run a machine until it is off; its status, or None if KVM gave it up."""
+    stopping = {"asked": False, "at": 0.0}
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        stopping["asked"] = True
+
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, start_new_session=True) as process:
-        stopping = {"at": 0.0}
-
-        def stop(_number: int, _frame: FrameType | None) -> None:
-            if not stopping["at"]:
-                stopping["at"] = time.monotonic() + OFF
-                press_button(place.control)
-
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, stop)
         try:
@@ -238,15 +253,18 @@ def follow(given: argparse.Namespace, place: Place, *, echo: bool) -> int:
                         log.write(data)
                     if echo:
                         os.write(1, escape_terminal(data.decode("utf-8", "replace")).encode())
-                    if time.monotonic() > deadline and not stopping["at"]:
-                        stop(0, None)
-                    if stopping["at"] and time.monotonic() > stopping["at"]:
+                    now = time.monotonic()
+                    if (stopping["asked"] or now > deadline) and not stopping["at"]:
+                        stopping["at"] = now + OFF
+                        ask(place.control, "system_powerdown")
+                    if stopping["at"] and now > stopping["at"]:
                         process.kill()
+                    if kvm and not data and ask(place.control, "query-status").get("status") == "internal-error":
+                        return None
             return process.wait()
         finally:
             process.kill()
             process.wait()
-            place.forget()
 
 
 def _read_output(process: subprocess.Popen[bytes]) -> Iterator[bytes]:
@@ -265,18 +283,21 @@ def _read_output(process: subprocess.Popen[bytes]) -> Iterator[bytes]:
             yield data
 
 
-def press_button(control: Path) -> None:
-    """Ask the machine to switch itself off, as its button would."""
-    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as connection:
+def ask(control: Path, command: str) -> dict[str, Any]:
+    """Ask qemu for something, such as to press the machine's button; nothing if it does not answer."""
+    with contextlib.suppress(OSError, ValueError), socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(5)
         connection.connect(str(control))
         with connection.makefile("rwb") as stream:
             stream.readline()  # its greeting
-            for command in ("qmp_capabilities", "system_powerdown"):
-                stream.write(json.dumps({"execute": command}).encode() + b"\n")
+            for word in ("qmp_capabilities", command):
+                stream.write(json.dumps({"execute": word}).encode() + b"\n")
                 stream.flush()
                 while b'"return"' not in (answer := stream.readline()) and answer:
                     continue  # what happens meanwhile
+            told = json.loads(answer)["return"]
+            return told if isinstance(told, dict) else {}
+    return {}
 
 
 def wait_until_ready(place: Place, *, timeout: float) -> None:
@@ -332,18 +353,10 @@ def start(given: argparse.Namespace) -> int:
 def _repeat(given: argparse.Namespace) -> list[str]:
     """The options once more, for the process that runs the machine; paths whole, since it is in another directory."""
     words = ["--directory", str(given.directory), "--cache", str(given.cache), "--seed", str(given.seed.resolve())]
-    words += [
-        "--port",
-        str(given.port),
-        "--cpus",
-        str(given.cpus),
-        "--memory",
-        str(given.memory),
-        "--hours",
-        str(given.hours),
-    ]
+    for name in ("port", "cpus", "memory", "hours", "disk"):
+        words += [f"--{name}", str(getattr(given, name))]
     words += ["--isolated"] if given.isolated else []
-    for name in ("state", "kernel", "initrd"):
+    for name in ("image", "state", "kernel", "initrd"):
         words += [f"--{name}", str(getattr(given, name).resolve())] if getattr(given, name) else []
     return [*words, f"--append={given.append}"]
 
