@@ -94,12 +94,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ..module_utils.slipway import openpgp
 from ..module_utils.slipway.apt import publication
 from ..module_utils.slipway.apt.index import Archive
 from ..module_utils.slipway.apt.phases import ORDERS, Phases, describe_phases
 from ..module_utils.slipway.module.options import OPENPGP, PHASES
 from ..module_utils.slipway.module.report import run_module
+from ..module_utils.slipway.openpgp.keys import find_signing_key
 
 
 def main() -> None:
@@ -128,7 +128,7 @@ def act(options: dict[str, Any], *, write: bool) -> dict[str, Any]:
     planned = publication.plan_phases(now, label, state, schedules=schedules, moment=int(time.time()))
     changed = not publication.is_phased_so(before, planned)
     if write and changed:
-        key = openpgp.find_signing_key(options["gnupghome"], options["signing_key"])
+        key = find_signing_key(options["gnupghome"], options["signing_key"])
         home = Path(options["gnupghome"])
         archive = Archive(directory, options["origin"], options["component"], home, key.fingerprint)
         timeout = options["lock_timeout"]

@@ -113,11 +113,11 @@ snapshot:
 from pathlib import Path
 from typing import Any
 
-from ..module_utils.slipway import openpgp
 from ..module_utils.slipway.apt import publication
 from ..module_utils.slipway.apt.index import Archive, assemble_release
 from ..module_utils.slipway.module.options import OPENPGP, PHASES
 from ..module_utils.slipway.module.report import run_module
+from ..module_utils.slipway.openpgp.keys import find_signing_key
 
 
 def main() -> None:
@@ -151,7 +151,7 @@ def act(options: dict[str, Any], *, write: bool) -> dict[str, Any]:
         for architecture, packages in architectures.items()
     }
     if write:
-        key = openpgp.find_signing_key(options["gnupghome"], options["signing_key"])
+        key = find_signing_key(options["gnupghome"], options["signing_key"])
         archive = Archive(
             directory, options["origin"], options["component"], Path(options["gnupghome"]), key.fingerprint
         )

@@ -80,7 +80,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..module_utils.slipway import openpgp
 from ..module_utils.slipway.apt import exported, publication, reprepro
 from ..module_utils.slipway.apt.generations import (
     Freshness,
@@ -94,6 +93,7 @@ from ..module_utils.slipway.files import write_atomic
 from ..module_utils.slipway.locks import hold_flock
 from ..module_utils.slipway.module.options import OPENPGP
 from ..module_utils.slipway.module.report import run_module
+from ..module_utils.slipway.openpgp.keys import find_signing_key
 from ..module_utils.slipway.release.records import format_json
 
 NOTHING = Freshness(0, 0, 0.0, {})
@@ -160,7 +160,7 @@ def _is_due(options: Mapping[str, Any], before: Freshness) -> bool:
 
 
 def _find_signer(options: Mapping[str, Any]) -> Signer:
-    key = openpgp.find_signing_key(options["gnupghome"], options["signing_key"])
+    key = find_signing_key(options["gnupghome"], options["signing_key"])
     return Signer(Path(options["gnupghome"]), key.fingerprint)
 
 

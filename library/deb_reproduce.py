@@ -155,7 +155,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from ..module_utils.slipway import openpgp
 from ..module_utils.slipway.binary.job import Repository
 from ..module_utils.slipway.binary.limits import Limits
 from ..module_utils.slipway.errors import SlipwayError
@@ -167,6 +166,7 @@ from ..module_utils.slipway.locks import hold_flock
 from ..module_utils.slipway.module.hangup import watch_reader
 from ..module_utils.slipway.module.options import DEB_BUILD_HOSTS
 from ..module_utils.slipway.module.report import run_module
+from ..module_utils.slipway.openpgp.keys import find_signing_key
 from ..module_utils.slipway.progress import Progress
 from ..module_utils.slipway.rebuild.difference import Bounds
 from ..module_utils.slipway.rebuild.repeat import Published, Site, list_published, repeat_all
@@ -213,7 +213,7 @@ def main() -> None:
 
 def act(options: dict[str, Any], *, write: bool) -> dict[str, Any]:
     public, component, platform = Path(options["public"]), options["component"], options["platform"]
-    fingerprint = openpgp.find_signing_key(options["gnupghome"], options["signing_key"]).fingerprint
+    fingerprint = find_signing_key(options["gnupghome"], options["signing_key"]).fingerprint
     builds: list[Published] = []
     faults: list[str] = []
     for architecture in options["architectures"]:

@@ -64,7 +64,7 @@ from typing import Any
 from ..module_utils.slipway.errors import count_of
 from ..module_utils.slipway.files import hash_file
 from ..module_utils.slipway.module.report import run_module
-from ..module_utils.slipway.openpgp import normalise_fingerprint
+from ..module_utils.slipway.openpgp.command import normalise_fingerprint
 from ..module_utils.slipway.rebuild.verdict import refuse_unreproduced
 
 

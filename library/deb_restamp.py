@@ -98,10 +98,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ..module_utils.slipway import openpgp
 from ..module_utils.slipway.deb.version import DEFAULT_TEMPLATE
 from ..module_utils.slipway.errors import require_fields
 from ..module_utils.slipway.module.report import run_module
+from ..module_utils.slipway.openpgp.keys import find_signing_key
 from ..module_utils.slipway.rebuild.difference import Bounds
 from ..module_utils.slipway.rebuild.restamp import Release, restamp
 from ..module_utils.slipway.rebuild.verdict import locate_stamp_verdicts, publish_verdict
@@ -132,7 +132,7 @@ def act(options: dict[str, Any], *, write: bool) -> dict[str, Any]:
     distribution, published = options["distribution"], Path(options["published"])
     do_next = "Give each its name and architectures."
     require_fields(options["platforms"], ["name"], attempted="stamp again for", on=distribution, do_next=do_next)
-    fingerprint = openpgp.find_signing_key(options["gnupghome"], options["signing_key"]).fingerprint
+    fingerprint = find_signing_key(options["gnupghome"], options["signing_key"]).fingerprint
     fields = {options["marker"]: distribution} if options["marker"] else {}
     release = Release(distribution, options["release"], options["template"], fields)
     verdicts = []

@@ -188,13 +188,13 @@ faults:
 from pathlib import Path
 from typing import Any
 
-from ..module_utils.slipway import openpgp
 from ..module_utils.slipway.deb import source
 from ..module_utils.slipway.deb.debianize import ExtraFile, Style
 from ..module_utils.slipway.errors import SlipwayError
 from ..module_utils.slipway.files import make_directory, make_scratch
 from ..module_utils.slipway.module.options import OPENPGP
 from ..module_utils.slipway.module.report import run_module
+from ..module_utils.slipway.openpgp.keys import find_signing_key
 from ..module_utils.slipway.stack.tarball import unpack_tarball
 
 
@@ -297,7 +297,7 @@ def make_order(options: dict[str, Any], *, place: Path) -> source.SourceOrder:
 def find_signing(options: dict[str, Any]) -> source.Signing | None:
     if options["gnupghome"] is None:
         return None
-    key = openpgp.find_signing_key(options["gnupghome"], options["signing_key"])
+    key = find_signing_key(options["gnupghome"], options["signing_key"])
     return source.Signing(Path(options["gnupghome"]), key.fingerprint)
 
 

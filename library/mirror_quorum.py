@@ -147,7 +147,7 @@ from ..module_utils.slipway.mirror.quorum import (
 )
 from ..module_utils.slipway.module.options import CONNECTION_HTTPS, OPENPGP, PROGRESS
 from ..module_utils.slipway.module.report import run_module
-from ..module_utils.slipway.openpgp import find_signing_key
+from ..module_utils.slipway.openpgp.keys import find_signing_key
 from ..module_utils.slipway.progress import Progress
 from ..module_utils.slipway.release.artifact import read_artifacts
 

@@ -73,30 +73,31 @@ expires:
 from pathlib import Path
 from typing import Any
 
-from ..module_utils.slipway import openpgp
 from ..module_utils.slipway.files import write_atomic
 from ..module_utils.slipway.module.diff import diff_texts
 from ..module_utils.slipway.module.report import run_module
+from ..module_utils.slipway.openpgp.keyring import export_public_key
+from ..module_utils.slipway.openpgp.keys import find_secret_key, find_signing_key, import_secret_key, make_key
 
 
 def act(options: dict[str, Any], *, write: bool) -> dict[str, Any]:
     home = Path(options["gnupghome"])
     user_id = f"{options['name']} <{options['email']}>"
-    key = openpgp.find_secret_key(home, user_id)
+    key = find_secret_key(home, user_id)
     made = key is None
     if key is None and write:
         if options["secret_key"]:
-            openpgp.import_secret_key(home, user_id, options["secret_key"])
-            key = openpgp.find_secret_key(home, user_id)
+            import_secret_key(home, user_id, options["secret_key"])
+            key = find_secret_key(home, user_id)
         else:
-            key = openpgp.find_signing_key(home, openpgp.make_key(home, user_id, expires=options["expires"]))
+            key = find_signing_key(home, make_key(home, user_id, expires=options["expires"]))
     result = {
         "changed": made,
         "fingerprint": key.fingerprint if key else "",
         "expires": key.expires if key else None,
     }
     if options["public_key"]:
-        exported = openpgp.export_public_key(home, key.fingerprint) if key else b""
+        exported = export_public_key(home, key.fingerprint) if key else b""
         result |= _export(Path(options["public_key"]), exported, check=not write)
     return result
 

@@ -59,13 +59,15 @@ commit: {description: "The head of the branch. Null if there is none yet in chec
 from pathlib import Path
 from typing import Any
 
-from ..module_utils.slipway import openpgp
 from ..module_utils.slipway.errors import SlipwayError
 from ..module_utils.slipway.files import make_scratch, read_regular
 from ..module_utils.slipway.git.remote import Person
 from ..module_utils.slipway.module.diff import diff_texts
 from ..module_utils.slipway.module.options import OPENPGP, TRUST_SIGNERS
 from ..module_utils.slipway.module.report import run_module
+from ..module_utils.slipway.openpgp.command import normalise_fingerprint
+from ..module_utils.slipway.openpgp.keys import find_signing_key
+from ..module_utils.slipway.openpgp.signing import sign_detached
 from ..module_utils.slipway.trust.attestations import Given, push_attestation
 from ..module_utils.slipway.trust.signers import Attestor, Quorum, read_quorum
 
@@ -77,7 +79,7 @@ def act(wanted: dict[str, Any], *, write: bool) -> dict[str, Any]:
         return {"changed": False, "signer": "", "commit": None}
     home, sums = wanted["gnupghome"], Path(wanted["sums"])
     if not wanted["signature"]:
-        openpgp.find_signing_key(home or "", attestor.fingerprint)
+        find_signing_key(home or "", attestor.fingerprint)
     if not write and not sums.exists():
         return {"changed": True, "signer": attestor.name, "commit": None}
     list_of = read_regular(sums)
@@ -98,7 +100,7 @@ def act(wanted: dict[str, Any], *, write: bool) -> dict[str, Any]:
 
 def _find_attestor(quorum: Quorum, wanted: dict[str, Any]) -> Attestor | None:
     if not wanted["signer"]:
-        return quorum.find(openpgp.normalise_fingerprint(wanted["signing_key"])) if wanted["signing_key"] else None
+        return quorum.find(normalise_fingerprint(wanted["signing_key"])) if wanted["signing_key"] else None
     found = next((each for each in quorum.attestors if each.name == wanted["signer"]), None)
     if found is None:
         names = ", ".join(quorum.names) or "nobody"
@@ -112,7 +114,7 @@ def _sign(wanted: dict[str, Any], attestor: Attestor, sums: Path) -> bytes:
         return read_regular(wanted["signature"])
     with make_scratch("slipway-attest-") as scratch:
         made = scratch / "SHA256SUMS.asc"
-        openpgp.sign_detached(wanted["gnupghome"], attestor.fingerprint, data=sums, signature=made)
+        sign_detached(wanted["gnupghome"], attestor.fingerprint, data=sums, signature=made)
         return made.read_bytes()
 
 

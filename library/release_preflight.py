@@ -252,7 +252,7 @@ from ..module_utils.slipway.gates.mirror import report_mirror
 from ..module_utils.slipway.gates.tries import list_tries
 from ..module_utils.slipway.module.options import CONNECTION_HTTPS, OPENPGP
 from ..module_utils.slipway.module.report import report
-from ..module_utils.slipway.openpgp import find_signing_key
+from ..module_utils.slipway.openpgp.keys import find_signing_key
 from ..module_utils.slipway.trust.keys import SETTING, find_key_fault, load_entries
 
 PROGRAM = {"name": {"type": "str", "required": True}, "package": {"type": "str", "default": ""}}

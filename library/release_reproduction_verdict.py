@@ -60,11 +60,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ..module_utils.slipway import openpgp
 from ..module_utils.slipway.errors import SlipwayError
 from ..module_utils.slipway.files import write_atomic
 from ..module_utils.slipway.module.options import OPENPGP
 from ..module_utils.slipway.module.report import run_module
+from ..module_utils.slipway.openpgp.keys import find_signing_key
 from ..module_utils.slipway.trust.dsse import sign_envelope
 from ..module_utils.slipway.trust.reproduction import TYPE, Reproduced
 
@@ -79,7 +79,7 @@ def act(wanted: dict[str, Any], *, write: bool) -> dict[str, Any]:
     )
     home = wanted["gnupghome"]
     try:
-        key = openpgp.find_signing_key(home, wanted["signing_key"] or None) if home else None
+        key = find_signing_key(home, wanted["signing_key"] or None) if home else None
     except SlipwayError as error:
         if wanted["signing_key"]:
             raise

@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import verifying
-from ansible_collections.slipway.release.plugins.module_utils.slipway import openpgp
+from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.keyring import export_certificate
+from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.signing import sign_messages
 from ansible_collections.slipway.release.plugins.module_utils.slipway.views import sysupdate, tuf
 from ansible_collections.slipway.release.plugins.module_utils.slipway.views.directory import write_view
 from ansible_collections.slipway.release.plugins.module_utils.slipway.views.pgpkey import make_signer
@@ -83,7 +84,7 @@ def make_views(made: verifying.Made, *versions: str, days: float = 14, now: floa
     files = [file for version in versions for file in _list_files(made, version, current=version == versions[-1])]
     until = moment + days * 86400
     sums = sysupdate.format_sums(files, believe_until=until)
-    (signature,) = openpgp.sign_messages(made.home, made.fingerprint, [sums], on="the list")
+    (signature,) = sign_messages(made.home, made.fingerprint, [sums], on="the list")
     write_view(made.public, "updates", sysupdate.make_view(sums, signature, files))
     before = {path.name: path.read_bytes() for path in (made.public / "tuf").glob("*.json")}
     signer = make_signer(made.home, made.fingerprint)
@@ -123,7 +124,7 @@ def in_chroot(root: Path) -> Shell:
 
 def prepare_sysupdate(shell: Shell, url: str, made: verifying.Made) -> None:
     """What a host needs to update disks by systemd-sysupdate: the key, which is not armoured, and a transfer file."""
-    put(shell, "/etc/systemd/import-pubring.gpg", openpgp.export_certificate(made.home, made.fingerprint))
+    put(shell, "/etc/systemd/import-pubring.gpg", export_certificate(made.home, made.fingerprint))
     transfer = f"""[Transfer]
 Verify=yes
 

@@ -21,12 +21,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ansible_collections.slipway.release.plugins.module_utils.slipway import openpgp
 from ansible_collections.slipway.release.plugins.module_utils.slipway.apt import publication
 from ansible_collections.slipway.release.plugins.module_utils.slipway.apt.dists import _redate
 from ansible_collections.slipway.release.plugins.module_utils.slipway.apt.index import Archive, read_debs
 from ansible_collections.slipway.release.plugins.module_utils.slipway.apt.publication import Release
 from ansible_collections.slipway.release.plugins.module_utils.slipway.apt.signed import Signer, sign_releases
+from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.signing import sign_messages
 from ansible_collections.slipway.release.plugins.module_utils.slipway.verify.archive import (
     ArchiveRequest,
     verify_archives,
@@ -160,7 +160,7 @@ def add_view(made: Made, *, days: int, now: float | None = None, version: str = 
 
 def write_updates(made: Made, signer: Made, sums: bytes, files: Sequence[ViewFile]) -> None:
     """The view of systemd-sysupdate, signed by the key of ``signer``."""
-    (signature,) = openpgp.sign_messages(signer.home, signer.fingerprint, [sums], on="the list of disks")
+    (signature,) = sign_messages(signer.home, signer.fingerprint, [sums], on="the list of disks")
     write_view(made.public, "updates", sysupdate.make_view(sums, signature, files))
 
 
@@ -221,7 +221,7 @@ def sign_by_another(place: Place) -> None:
     target = made.public / "baserock-26.47/SHA256SUMS"
     other.sign_file(target)
     updates = made.public / "updates"
-    (signature,) = openpgp.sign_messages(
+    (signature,) = sign_messages(
         other.home, other.fingerprint, [(updates / "SHA256SUMS").read_bytes()], on="the list of disks"
     )
     (updates / "SHA256SUMS.gpg").resolve().write_bytes(signature)

@@ -9,10 +9,11 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from ansible_collections.slipway.release.plugins.module_utils.slipway import openpgp
 from ansible_collections.slipway.release.plugins.module_utils.slipway.apt.index import read_debs
 from ansible_collections.slipway.release.plugins.module_utils.slipway.apt.reprepro import open_archive
 from ansible_collections.slipway.release.plugins.module_utils.slipway.apt.uploads import read_upload
+from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.keyring import export_public_key
+from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.keys import make_key
 
 MAINTAINER = "A Maintainer <maintainer@example.org>"
 RULES = """\
@@ -91,8 +92,8 @@ class Archive:
         (self.base / "conf").mkdir(parents=True)
         self.public.mkdir()
         self.gnupghome.mkdir(mode=0o700)
-        key = openpgp.make_key(self.gnupghome, "Archive <archive@example.org>")
-        self.key = openpgp.export_public_key(self.gnupghome, str(key)).decode()
+        key = make_key(self.gnupghome, "Archive <archive@example.org>")
+        self.key = export_public_key(self.gnupghome, str(key)).decode()
         (self.base / "conf/distributions").write_text(
             f"Origin: Slipway\nLabel: Slipway shadow\nCodename: {suite}\nComponents: main\n"
             f"Architectures: {' '.join(architectures)} source\nDebIndices: Packages .\nDscIndices: Sources .\n"

@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.slipway.release.plugins.action.release_index import render_pages
-from ansible_collections.slipway.release.plugins.module_utils.slipway import openpgp
+from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.keyring import export_public_key
+from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.keys import find_signing_key, make_key
+from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.signing import sign_detached
 from ansible_collections.slipway.release.plugins.module_utils.slipway.publish.links import Release, update_links
 from ansible_collections.slipway.release.plugins.module_utils.slipway.publish.package import (
     package_release,
@@ -61,7 +63,7 @@ class Made:
 
     @property
     def fingerprint(self) -> str:
-        return openpgp.find_signing_key(self.home).fingerprint
+        return find_signing_key(self.home).fingerprint
 
     @property
     def url(self) -> str:
@@ -84,15 +86,15 @@ class Made:
     def sign_file(self, path: Path) -> None:
         """The signature beside a file."""
         signature = path.with_name(f"{path.name}.asc")
-        openpgp.sign_detached(self.home, self.fingerprint, data=path, signature=signature)
+        sign_detached(self.home, self.fingerprint, data=path, signature=signature)
 
 
 def make_project(top: Path, *, expires: str = "2y") -> Made:
     """The key of a project, and an empty public directory with it."""
     made = Made(top)
     made.public.mkdir(parents=True)
-    fingerprint = openpgp.make_key(made.home, "Releases <releases@example.org>", expires=expires)
-    made.key.write_bytes(openpgp.export_public_key(made.home, fingerprint))
+    fingerprint = make_key(made.home, "Releases <releases@example.org>", expires=expires)
+    made.key.write_bytes(export_public_key(made.home, fingerprint))
     shutil.copy(made.key, made.public / "release-key.asc")
     return made
 

@@ -17,11 +17,12 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "collections"), str(ROOT / "tests")]
 
-from ansible_collections.slipway.release.plugins.module_utils.slipway import openpgp
 from ansible_collections.slipway.release.plugins.module_utils.slipway.apt import reprepro
 from ansible_collections.slipway.release.plugins.module_utils.slipway.apt.index import read_debs
 from ansible_collections.slipway.release.plugins.module_utils.slipway.deb import stamp
 from ansible_collections.slipway.release.plugins.module_utils.slipway.deb.version import DEFAULT_TEMPLATE, Rule
+from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.keyring import export_public_key
+from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.keys import make_key
 from ansible_collections.slipway.release.plugins.modules import (
     apt_publish,
     deb_metapackage,
@@ -68,8 +69,8 @@ def prepare(directory: Path, *, stacks: int, size: int = 4000) -> None:
         base.mkdir(parents=True)
         text = f"Package: libc6\nVersion: 2.36\nArchitecture: {architecture}\nFilename: none\nSize: 0\n"
         base.joinpath("Packages.gz").write_bytes(gzip.compress(text.encode()))
-    key = openpgp.make_key(directory / "gnupg", "Archive <archive@example.org>")
-    (directory / "public/key.asc").write_bytes(openpgp.export_public_key(directory / "gnupg", key))
+    key = make_key(directory / "gnupg", "Archive <archive@example.org>")
+    (directory / "public/key.asc").write_bytes(export_public_key(directory / "gnupg", key))
     (directory / "stacks").write_text("".join(f"  {name}: {{version: 1.0}}\n" for name in names))
 
 

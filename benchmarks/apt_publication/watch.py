@@ -28,8 +28,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import release as releases  # beside this file
-from ansible_collections.slipway.release.plugins.module_utils.slipway import openpgp
 from ansible_collections.slipway.release.plugins.module_utils.slipway.apt.publication import read_current
+from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.home import provide_environment
+from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.keys import find_signing_key
 from ansible_collections.slipway.release.plugins.modules import stamp_plan
 from aptclient import Client, served
 
@@ -189,7 +190,7 @@ class Peer:
         self.directory = directory
         conf = directory / "peer/conf"
         conf.mkdir(parents=True)
-        key = openpgp.find_signing_key(directory / "gnupg").fingerprint
+        key = find_signing_key(directory / "gnupg").fingerprint
         conf.joinpath("distributions").write_text(
             f"Codename: {releases.PLATFORM}\nArchitectures: {' '.join(releases.ARCHITECTURES)}\nComponents: main\n"
             f"SignWith: {key}\n"
@@ -200,7 +201,7 @@ class Peer:
         plan = stamp_plan.act(releases.settings(self.directory, name), write=True)
         debs = [row["path"] for row in releases.stamped(self.directory, plan)]
         base = ["reprepro", "--basedir", str(self.directory / "peer"), "--outdir", str(self.directory / "public/fixed")]
-        with openpgp.provide_environment(self.directory / "gnupg") as env:
+        with provide_environment(self.directory / "gnupg") as env:
             for words in (
                 ["removefilter", releases.PLATFORM, f"WG-rosdistro (== {releases.DISTRIBUTION})"],
                 ["includedeb", releases.PLATFORM, *debs],

@@ -39,7 +39,6 @@ from unittest import mock
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "collections"), str(ROOT / "tests"), str(Path(__file__).parent)]
 
-from ansible_collections.slipway.release.plugins.module_utils.slipway import openpgp
 from ansible_collections.slipway.release.plugins.module_utils.slipway.binary.job import DONE, TEST, Job, Result
 from ansible_collections.slipway.release.plugins.module_utils.slipway.farm.builds import Product, Run, Settings
 from ansible_collections.slipway.release.plugins.module_utils.slipway.farm.line import Watch
@@ -49,6 +48,7 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway.farm.site 
     LocalStore,
     SitePlanner,
 )
+from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.home import provide_environment
 from ansible_collections.slipway.release.plugins.module_utils.slipway.progress import Progress
 from made import PLAN, SUITE, fill, make_archive, make_result
 from tinysources import Archive
@@ -111,7 +111,7 @@ class Site:
     def reprepro(self, results: Sequence[tuple[str, Path]]) -> None:
         """Include them."""
         files = [str(path) for _name, path in results]
-        with openpgp.provide_environment(self.archive.gnupghome) as env:
+        with provide_environment(self.archive.gnupghome) as env:
             words = ["reprepro", "--basedir", str(self.peer), "--component", "main", "includedeb", SUITE, *files]
             subprocess.run(words, env=env, check=True, capture_output=True)
 
@@ -152,7 +152,7 @@ def make_peer(place: Path, like: Archive) -> Path:
     (place / "conf").mkdir(parents=True)
     key = re.search(r"^key (\S+)$", (like.base / "conf/served").read_text(), re.MULTILINE)
     (place / "conf/distributions").write_text(PEER.format(key=key[1] if key else ""))
-    with openpgp.provide_environment(like.gnupghome) as env:
+    with provide_environment(like.gnupghome) as env:
         fill(place, like.place / "upstream", env)
     return place
 

@@ -25,8 +25,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "collections"), str(Path(__file__).parent)]
 
-from ansible_collections.slipway.release.plugins.module_utils.slipway import openpgp
 from ansible_collections.slipway.release.plugins.module_utils.slipway.deb import debianize, source
+from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.keys import make_key
 from sources import LARGEST, Source, cache, fetch
 
 PLATFORM = "bookworm"
@@ -143,7 +143,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="slipway-survey-") as name:
         place = Path(name)
         home, keyring = place / "gnupg", place / "key.gpg"
-        key = openpgp.make_key(home, PERSON)
+        key = make_key(home, PERSON)
         subprocess.run(["gpg", "--homedir", home, "--export", "--output", keyring], check=True, capture_output=True)
         signing = source.Signing(home, key)
         outcomes = source.make_sources([make_order(one) for one in chosen], place / "made", signing=signing)

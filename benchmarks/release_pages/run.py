@@ -17,7 +17,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ansible_collections.slipway.release.plugins.action.release_index import render_pages
-from ansible_collections.slipway.release.plugins.module_utils.slipway import openpgp
+from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.keyring import export_public_key
+from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.keys import make_key
+from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.signing import sign_detached
 from ansible_collections.slipway.release.plugins.module_utils.slipway.publish.pages import update_pages
 from ansible_collections.slipway.release.plugins.module_utils.slipway.publish.releases import Site, describe_site
 
@@ -63,10 +65,10 @@ def main(count: int) -> None:
     with tempfile.TemporaryDirectory() as place:
         public, home = Path(place) / "public", Path(place) / "gnupg"
         public.mkdir()
-        key = openpgp.make_key(home, "Benchmark <benchmark@localhost>")
+        key = make_key(home, "Benchmark <benchmark@localhost>")
         (public / "data").write_text("data")
-        openpgp.sign_detached(home, key, data=public / "data", signature=public / "sig")
-        (public / "release-key.asc").write_bytes(openpgp.export_public_key(home, key))
+        sign_detached(home, key, data=public / "data", signature=public / "sig")
+        (public / "release-key.asc").write_bytes(export_public_key(home, key))
         signature = (public / "sig").read_bytes()
         for number in range(count):
             label = make_release(public, number, signature)

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.slipway.release.plugins.module_utils.slipway import openpgp
 from ansible_collections.slipway.release.plugins.module_utils.slipway.git.remote import Person
+from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.home import provide_environment
+from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.signing import sign_within
 from ansible_collections.slipway.release.plugins.module_utils.slipway.trust.attestations import Given, push_attestation
 from ansible_collections.slipway.release.plugins.module_utils.slipway.trust.signers import read_quorum
 from signedtags import Keyring
@@ -68,9 +69,9 @@ class Coordinators:
         sums = (self.ada.public / f"baserock-{version}/SHA256SUMS").read_bytes()
         quorum = read_quorum(self.settings["release_signers"], repository=str(self.repository))
         attestor = next(each for each in quorum.attestors if each.name == name)
-        with openpgp.provide_environment(self.others[name].state / "gnupg") as environment:
+        with provide_environment(self.others[name].state / "gnupg") as environment:
             (self.repository / "sums").write_bytes(sums)
-            signature = openpgp.sign_within(environment, attestor.fingerprint, data=self.repository / "sums")
+            signature = sign_within(environment, attestor.fingerprint, data=self.repository / "sums")
         push_attestation(
             str(self.repository), attestor=attestor, version=version, given=Given(sums, signature),
             person=Person(name, f"{name}@example.org", 0),

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from ansible_collections.slipway.release.plugins.module_utils.slipway import openpgp
+from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.keys import make_key
 
 from integration.conftest import ROOT, tree
 
@@ -86,7 +86,7 @@ class Site:
 def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
     """A site on which 1.0 is released, after what that would do was asked."""
     site = Site(tmp_path_factory.mktemp("files") / "acme")
-    openpgp.make_key(site.state / "gnupg", "Release team <release@localhost>")
+    make_key(site.state / "gnupg", "Release team <release@localhost>")
     before = tree(site.state)
     would = site.done("1.0", "--check", "--diff", "--tags", "deploy,package")
     assert tree(site.state).keys() == before.keys()

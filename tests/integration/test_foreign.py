@@ -21,7 +21,7 @@ import pytest
 import tampering
 import verifying
 import yaml
-from ansible_collections.slipway.release.plugins.module_utils.slipway import openpgp
+from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.keyring import export_certificate
 from labs import ROOT, Lab, lab
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="NOT ROOT: only root can run hosts on this machine")
@@ -191,7 +191,7 @@ def test_of_what_is_tampered_with_clients_notice_what_the_table_says(mirrored: M
     (tmp_path / "kinds").mkdir()
     place = tampering.make_site(tmp_path / "place")
     place.address = mirrored.lab.settings["gateway"]
-    keys = [openpgp.export_certificate(made.home, made.fingerprint) for made in (mirrored.made, place.made)]
+    keys = [export_certificate(made.home, made.fingerprint) for made in (mirrored.made, place.made)]
     foreign.put(mirrored.shell, "/etc/systemd/import-pubring.gpg", b"".join(keys))
     words = ["ansible", "client", "-i", str(mirrored.lab.inventory), "-m", "ansible.builtin.get_url", "-a"]
 

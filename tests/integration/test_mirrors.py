@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from ansible_collections.slipway.release.plugins.module_utils.slipway import openpgp
 from ansible_collections.slipway.release.plugins.module_utils.slipway.apt import publication, reprepro
 from ansible_collections.slipway.release.plugins.module_utils.slipway.apt.index import Archive, Deb, read_debs
 from ansible_collections.slipway.release.plugins.module_utils.slipway.apt.publication import Release
+from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.keyring import export_public_key
+from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.keys import make_key
 from aptclient import PROGRAMS, Client, served
 from debs import make_deb
 
@@ -67,8 +68,8 @@ class Archives:
 def archives(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Archives]:
     root = tmp_path_factory.mktemp("archives")
     home = root / "gnupg"
-    key = openpgp.make_key(home, "Archive <archive@example.org>")
-    (root / "key.asc").write_bytes(openpgp.export_public_key(home, key))
+    key = make_key(home, "Archive <archive@example.org>")
+    (root / "key.asc").write_bytes(export_public_key(home, key))
     subprocess.run(["gpg", "--batch", "--dearmor", "--output", root / "key.gpg", root / "key.asc"], check=True)
     conf = root / "shadow/conf"
     conf.mkdir(parents=True)

@@ -18,8 +18,8 @@ from smtpd import Smtpd, smtpd
 from typing import Any
 
 import pytest
-from ansible_collections.slipway.release.plugins.module_utils.slipway import openpgp
 from ansible_collections.slipway.release.plugins.module_utils.slipway.git.remote import Person
+from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.keys import make_key
 
 from integration.conftest import ROOT, tree
 
@@ -59,7 +59,7 @@ class Site:
             git("init", "-q", "--bare", "-b", "main", str(bare), cwd=top)
         self.commit(self.wiki, PAGES)
         self.commit(self.website, {"news.html": b"<p>\xe9: <a href='/acme-1.0/'>1.0</a>\n"})
-        openpgp.make_key(self.state / "gnupg", "Release team <release@localhost>")
+        make_key(self.state / "gnupg", "Release team <release@localhost>")
         self.output.mkdir()
         page = {"repository": str(self.wiki), "paths": ["*.mdwn", "guides/**"], "except": ["guides/history.mdwn"]}
         policy = {

@@ -15,7 +15,12 @@ from smtpd import smtpd
 from typing import Any
 
 import pytest
-from ansible_collections.slipway.release.plugins.module_utils.slipway import openpgp
+from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.keyring import (
+    export_public_key,
+    list_fingerprints,
+)
+from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.keys import make_key
+from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.verifying import verify_signature
 from publishing import content, put, tree
 from sshd import sshd
 
@@ -90,7 +95,7 @@ class Site:
     def __init__(self, top: Path) -> None:
         self.top, self.state = top, top / "state"
         self.public, self.private = self.state / "download/public", self.state / "download/private"
-        openpgp.make_key(self.state / "gnupg", "Test <test@localhost>")
+        make_key(self.state / "gnupg", "Test <test@localhost>")
         self.definitions = self.state / "trove/public/baserock/baserock/definitions.git"
         self.commit = make_history(self.definitions)
 
@@ -194,7 +199,7 @@ def assert_public(site: Site, version: str = "26.47") -> None:
     label = f"baserock-{version}"
     for directory in (site.public / label, site.public):
         subprocess.run(["sha256sum", "--check", "--strict", "--quiet", "SHA256SUMS"], cwd=directory, check=True)
-        assert openpgp.verify_signature(
+        assert verify_signature(
             site.state / "gnupg", data=directory / "SHA256SUMS", signature=directory / "SHA256SUMS.asc"
         )
     assert list(site.private.iterdir()) == []
@@ -496,10 +501,10 @@ def test_people_get_pages_with_the_face_of_the_site(site: Site) -> None:
 
 def test_the_key_beside_the_releases_follows_a_new_one_and_is_never_exchanged(site: Site, tmp_path: Path) -> None:
     site.done("26.47")
-    (old,) = openpgp.list_fingerprints(site.state / "gnupg")
+    (old,) = list_fingerprints(site.state / "gnupg")
     key = site.public / "release-key.asc"
     first = key.read_bytes()
-    new = openpgp.make_key(site.state / "gnupg", "Next year <test@localhost>")
+    new = make_key(site.state / "gnupg", "Next year <test@localhost>")
     would = site.done("26.48", "--check", "--diff", release_package_signing_key=new)
     assert "release-key.asc" in would.text
     assert key.read_bytes() == first
@@ -508,7 +513,7 @@ def test_the_key_beside_the_releases_follows_a_new_one_and_is_never_exchanged(si
     reader = tmp_path / "reader"
     reader.mkdir(mode=0o700)
     subprocess.run(["gpg", "--homedir", reader, "--batch", "--quiet", "--import", key], check=True)
-    assert openpgp.list_fingerprints(reader) == {old, new}
+    assert list_fingerprints(reader) == {old, new}
     for version in ("26.47", "26.48"):
         directory = site.public / f"baserock-{version}"
         words = [
@@ -525,7 +530,7 @@ def test_the_key_beside_the_releases_follows_a_new_one_and_is_never_exchanged(si
     assert again.changed == 0, again.text
 
     stranger = tmp_path / "stranger"
-    theirs = openpgp.export_public_key(stranger, openpgp.make_key(stranger, "Eve <eve@localhost>"))
+    theirs = export_public_key(stranger, make_key(stranger, "Eve <eve@localhost>"))
     key.write_bytes(theirs)
     for words in ((), ("--check",)):
         ran = site.run("26.48", *words)

@@ -22,7 +22,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from .. import openpgp
 from ..deb.architectures import SOURCE
 from ..deb.control import Control
 from ..deb.dsc import digest_content
@@ -30,6 +29,8 @@ from ..deb.version import compare_versions
 from ..errors import SlipwayError, refuse
 from ..files import hash_file, make_directory, make_scratch, sync_directory, write_atomic
 from ..locks import hold_flock
+from ..openpgp.command import FINGERPRINT, normalise_fingerprint
+from ..openpgp.home import provide_environment
 from ..process import Completed, run
 from ..wait import wait_for
 from .exported import adopt_served, is_publication_due, publish_export
@@ -546,7 +547,7 @@ class Archive:
         with contextlib.ExitStack() as stack:
             env = None
             if sign and self.gnupghome is not None:
-                env = stack.enter_context(openpgp.provide_environment(self.gnupghome))
+                env = stack.enter_context(provide_environment(self.gnupghome))
             stack.enter_context(_set_umask(0o022))
             return run(
                 ["reprepro", "--basedir", str(self.base), "--dbdir", str(self.database), *words],
@@ -611,7 +612,7 @@ def is_export_due(base: Path, suite: str, *, gnupghome: Path | None = None) -> b
 def find_export_faults(base: Path, suite: str, gnupghome: Path | None) -> list[str]:
     """What clients would stumble over in what reprepro exported of the suite."""
     known = read_suites(base)[suite]
-    fingerprint = known.sign_with if openpgp.FINGERPRINT.match(known.sign_with) else None
+    fingerprint = known.sign_with if FINGERPRINT.match(known.sign_with) else None
     expected = Expected(
         codename=suite,
         architectures=known.architectures,
@@ -711,7 +712,7 @@ def read_public(base: Path) -> Path:
 def read_publication(base: Path) -> Publication | None:
     """Where what is exported is published, if it is."""
     directory, key = _read_directory(base, "served", "directory"), _read_word(base, "served", "key")
-    return None if directory is None else Publication(directory, openpgp.normalise_fingerprint(key))
+    return None if directory is None else Publication(directory, normalise_fingerprint(key))
 
 
 def _read_directory(base: Path, file: str, word: str) -> Path | None:

@@ -15,8 +15,10 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
-from .. import openpgp
 from ..files import hash_file
+from ..openpgp.command import GPG_OPTIONS, GPG_READ
+from ..openpgp.home import provide_environment
+from ..openpgp.verifying import parse_verification
 from ..process import run
 
 RELEASE, SIGNATURE, INRELEASE = SIGNED = ("Release", "Release.gpg", "InRelease")
@@ -66,11 +68,11 @@ def sign_releases(signer: Signer, texts: Sequence[str], *, on: str) -> list[dict
     """For each text of a Release file the three files that sign it, by name."""
     key = signer.fingerprint or ""
     sign = ["--pinentry-mode", "error", "--local-user", key, "--digest-algo", "SHA512", "--output", "-"]
-    with openpgp.provide_environment(signer.gnupghome) as env:
+    with provide_environment(signer.gnupghome) as env:
 
         def run_gpg(text: str, *words: str) -> bytes:
             return run(
-                ["gpg", *openpgp.GPG_OPTIONS, *sign, *words],
+                ["gpg", *GPG_OPTIONS, *sign, *words],
                 attempt="sign",
                 on=f"{on} with the key {key}",
                 do_next="Check whether the key is there, not expired and without passphrase, and run again.",
@@ -149,7 +151,7 @@ def _find_signature_faults(top: Path, signer: Signer, files: Collection[str]) ->
 
 
 def _find_signature_fault(signer: Signer, words: Sequence[str]) -> list[str]:
-    home = ["--homedir", os.fspath(signer.gnupghome), *openpgp.GPG_OPTIONS, *openpgp.GPG_READ]
+    home = ["--homedir", os.fspath(signer.gnupghome), *GPG_OPTIONS, *GPG_READ]
     done = run(
         ["gpg", *home, "--status-fd", "1", "--verify", *words],
         attempt="verify the signature",
@@ -157,7 +159,7 @@ def _find_signature_fault(signer: Signer, words: Sequence[str]) -> list[str]:
         timeout=60,
         ok_codes=range(256),
     )
-    found = openpgp.parse_verification(done.stdout)
+    found = parse_verification(done.stdout)
     if found is None:
         return ["has no good signature of a key that is known"]
     # The key that was asked for may be a subkey: GnuPG names it and its primary key.

@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .. import openpgp
 from ..errors import SlipwayError, refuse
 from ..files import hash_file, make_directory, make_scratch, read_regular, sync_directory, sync_file, write_atomic
+from ..openpgp.keys import find_signing_key
+from ..openpgp.signing import sign_detached
 from .make import find_python, make_bills
 from .parts import Job
 
@@ -66,8 +67,8 @@ def publish_bills(
         digests = _make(made, released, python or find_python("bst"))
         lines = "".join(f"{digest}  {name}\n" for name, digest in sorted(digests.items()))
         write_atomic(made / SUMS, lines.encode())
-        key = openpgp.find_signing_key(gnupghome, signing_key)
-        openpgp.sign_detached(gnupghome, key.fingerprint, data=made / SUMS, signature=made / SIGNATURE)
+        key = find_signing_key(gnupghome, signing_key)
+        sign_detached(gnupghome, key.fingerprint, data=made / SUMS, signature=made / SIGNATURE)
         for path in made.iterdir():
             path.chmod(0o644)
             sync_file(path)

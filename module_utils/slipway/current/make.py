@@ -14,9 +14,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from .. import openpgp
 from ..errors import SlipwayError, refuse
 from ..files import make_scratch
+from ..openpgp.keys import find_signing_key
+from ..openpgp.signing import sign_messages
+from ..openpgp.verifying import judge_signature
 from ..release.names import extract_version
 from ..release.tombstone import format_moment, parse_moment
 from ..trust import keys
@@ -111,7 +113,7 @@ def _adopt_views(kept: Kept, servers: Mapping[str, Mapping[str, Any]], demand: D
 def _list_trusted(demand: Demand, kept: Kept) -> set[str] | None:
     """The keys that may have signed: the one that signs, and those that are on record; None if there are none here."""
     try:
-        own = {openpgp.find_signing_key(demand.gnupghome, demand.signing_key).fingerprint}
+        own = {find_signing_key(demand.gnupghome, demand.signing_key).fingerprint}
     except SlipwayError:
         if kept.files:
             raise
@@ -229,12 +231,12 @@ def _is_signed(demand: Demand, said: Mapping[str, Any]) -> bool:
     """Whether the checksums of a release that is not on record bear the signature of the key that signs here."""
     if not said["signature"]:
         return False
-    signer = openpgp.find_signing_key(demand.gnupghome, demand.signing_key).fingerprint
+    signer = find_signing_key(demand.gnupghome, demand.signing_key).fingerprint
     with make_scratch("slipway-current-") as scratch:
         data, signature = scratch / "SHA256SUMS", scratch / "SHA256SUMS.asc"
         data.write_text(said["sums"])
         signature.write_text(said["signature"])
-        judged = openpgp.judge_signature(demand.gnupghome, data=data, signature=signature)
+        judged = judge_signature(demand.gnupghome, data=data, signature=signature)
     return judged.fault is None and judged.fingerprint == signer
 
 
@@ -272,7 +274,7 @@ def _make_latest(
         )
         for product, pointer in pointers.items()
     }
-    signer = openpgp.find_signing_key(demand.gnupghome, demand.signing_key).fingerprint if write else ""
+    signer = find_signing_key(demand.gnupghome, demand.signing_key).fingerprint if write else ""
     is_same = all(
         name in before
         and latest.says_same(before[name][0])
@@ -364,8 +366,8 @@ def _make_updates(demand: Demand, made: Made, kept: Kept, files: Sequence[ViewFi
     if not demand.refresh and not made.signed and _lists_same(before.get(sysupdate.SUMS, b""), sums, demand):
         sums, signature = before[sysupdate.SUMS], before[sysupdate.SIGNATURE]
     elif write:
-        key = openpgp.find_signing_key(demand.gnupghome, demand.signing_key).fingerprint
-        (signature,) = openpgp.sign_messages(demand.gnupghome, key, [sums], on=f"{UPDATES}/{sysupdate.SUMS}")
+        key = find_signing_key(demand.gnupghome, demand.signing_key).fingerprint
+        (signature,) = sign_messages(demand.gnupghome, key, [sums], on=f"{UPDATES}/{sysupdate.SUMS}")
     else:
         signature = b""
     _add_view(made, UPDATES, sysupdate.make_view(sums, signature, disks))

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..escape import BIDI, escape_line
-from ..openpgp import USER_ID
+from ..openpgp.keys import USER_ID
 from .changelog import Entry
 from .control import FIELD_NAME
 from .names import PRIORITY, SECTION, WORD

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from .. import openpgp
 from ..files import CHUNK, open_regular
+from ..openpgp.verifying import open_clearsigned
 from .control import Control, decode_control, encode_control, make_word
 from .file import Digests, Hasher
 from .names import SOURCE_NAME, locate_pool
@@ -157,7 +157,7 @@ def rewrite_dsc(dsc: Dsc, *, version: str, files: Iterable[SourceFile]) -> Dsc:
 
 def find_signature_fault(data: bytes, keyring: str | os.PathLike[str]) -> str | None:
     """Why a .dsc is not what the owner of a key in a file of keys signed; None if it is."""
-    opened = openpgp.open_clearsigned(data, keyring=keyring)
+    opened = open_clearsigned(data, keyring=keyring)
     if opened is None:
         signed = b"-----BEGIN PGP SIGNED MESSAGE-----" in data
         return "its signature is not a good one of an allowed key" if signed else "it is not signed"

@@ -18,9 +18,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, cast
 
-from .. import openpgp
 from ..errors import SlipwayError, refuse
 from ..files import hash_file, make_directory, make_scratch, move_synced, read_regular, replace_file, write_atomic
+from ..openpgp.home import provide_environment
+from ..openpgp.signing import clearsign_within
+from ..openpgp.verifying import open_clearsigned
 from ..process import run
 from ..tar import add_path, make_member
 from . import debianize
@@ -487,7 +489,7 @@ class _Placer:
         """Place all packages; faults stay what they are."""
         if self.signing is None or not self.write:
             return [one if isinstance(one, Fault) else self.place(one, {}) for one in results]
-        with openpgp.provide_environment(self.signing.gnupghome) as environment:
+        with provide_environment(self.signing.gnupghome) as environment:
             return [one if isinstance(one, Fault) else self.place(one, environment) for one in results]
 
     def place(self, made: Made, environment: Mapping[str, str]) -> SourcePackage:
@@ -540,7 +542,7 @@ class _Placer:
         there = path.read_bytes()
         if not self._is_signed_here(made) or self.signing is None:
             return there if there == made.content else None
-        opened = openpgp.open_clearsigned(there, gnupghome=self.signing.gnupghome)
+        opened = open_clearsigned(there, gnupghome=self.signing.gnupghome)
         if opened is None or opened[0].fingerprint != self.signing.fingerprint:
             return None
         text = made.dsc.text.encode("utf-8", "surrogateescape")
@@ -557,7 +559,7 @@ class _Placer:
         text = made.dsc.text.encode("utf-8", "surrogateescape")
         if text not in self.signed:
             name = made.dsc.file_name
-            self.signed[text] = openpgp.clearsign_within(environment, self.signing.fingerprint, text, on=name)
+            self.signed[text] = clearsign_within(environment, self.signing.fingerprint, text, on=name)
         return self.signed[text]
 
 

@@ -21,7 +21,8 @@ from ..errors import SlipwayError, count_of
 from ..git.remote import list_remote_refs
 from ..http import FAILURES, explain_failure, fetch_url
 from ..image.deploy import Deployment, list_programs
-from ..openpgp import find_signing_key, try_signing
+from ..openpgp.keys import find_signing_key
+from ..openpgp.signing import try_signing
 from ..release.compression import GZIP, METHODS
 from ..release.tombstone import find_tombstone, parse_tombstone
 

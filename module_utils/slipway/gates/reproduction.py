@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from .. import openpgp
 from ..errors import SlipwayError, refuse
 from ..files import make_scratch
 from ..http import FAILURES, Limit, explain_failure, open_url, receive_body
+from ..openpgp.keyring import provide_keyring
+from ..openpgp.verifying import judge_signature
 from ..publish.channel import SAFE, fetch_published, fetch_published_mapping
 from ..publish.directory import SUMS, parse_sums
 from ..publish.package import MANIFEST
@@ -86,7 +87,7 @@ def _require_statement(above: str, label: str, listed: bytes, key: bytes, **how:
         said = load_object(envelope.payload, attempt=attempt, on=on, do_next=DOUBT)
         if wanted not in _list(said.get("subject")):
             continue
-        with openpgp.provide_keyring({"the release": key}) as home:
+        with provide_keyring({"the release": key}) as home:
             judged = judge_envelope(envelope, gnupghome=home)
         faults = [each.fault for each in judged if each.fault is not None]
         refuse(attempt, on, [str(each) for each in faults[:1]] if len(faults) == len(judged) else [], do_next=DOUBT)
@@ -129,11 +130,11 @@ def fetch_file(reference: Reference, name: str, target: Path, *, ca_path: str | 
 
 
 def _require_signature(base: str, listed: bytes, signature: bytes, key: bytes) -> None:
-    with make_scratch("slipway-reference-") as scratch, openpgp.provide_keyring({"the release": key}) as home:
+    with make_scratch("slipway-reference-") as scratch, provide_keyring({"the release": key}) as home:
         data, asc = scratch / SUMS, scratch / f"{SUMS}.asc"
         data.write_bytes(listed)
         asc.write_bytes(signature)
-        judged = openpgp.judge_signature(home, data=data, signature=asc)
+        judged = judge_signature(home, data=data, signature=asc)
     if judged.fault is not None:
         raise SlipwayError("believe", f"{base}/{SUMS}", judged.fault, do_next=DOUBT)
 

@@ -13,7 +13,8 @@ from typing import Any
 from ..errors import SlipwayError
 from ..escape import redacted
 from ..git.remote import Annotation, Person
-from ..openpgp import find_signing_key, provide_environment
+from ..openpgp.home import provide_environment
+from ..openpgp.keys import find_signing_key
 from ..publish.relay import Relay
 from .access import try_branch, try_definitions, try_mail
 from .preflight import Report

@@ -8,7 +8,8 @@ import contextlib
 from collections.abc import Iterator
 
 from ..errors import SlipwayError
-from ..openpgp import find_signing_key, provide_environment
+from ..openpgp.home import provide_environment
+from ..openpgp.keys import find_signing_key
 from .remote import Annotation, Person
 
 

@@ -13,10 +13,11 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from .. import openpgp
 from ..errors import SlipwayError
 from ..escape import redacted
 from ..files import make_scratch
+from ..openpgp.signing import sign_within
+from ..openpgp.verifying import verify_signature
 from ..process import Completed, configure_git, run
 
 COMMIT = re.compile(r"[0-9a-f]{40}\Z")
@@ -57,7 +58,7 @@ class Person:
 class Annotation:
     """What turns a tag into an annotated one; with a key (its fingerprint), into a signed one.
 
-    ``environment`` is what :func:`openpgp.provide_environment` gives.
+    ``environment`` is what :func:`provide_environment` gives.
     """
 
     message: str
@@ -277,7 +278,7 @@ def make_tag(repository: Path, ref: str, *, commit: str, annotation: Annotation)
     )
     text, signature = _write_parts(repository, run_here("cat-file", "tag", ref).raw)
     if annotation.signing_key is not None:
-        signature.write_bytes(openpgp.sign_within(annotation.environment, annotation.signing_key, data=text))
+        signature.write_bytes(sign_within(annotation.environment, annotation.signing_key, data=text))
     signed = text.read_bytes() + signature.read_bytes()
     return run_here("hash-object", "-t", "tag", "-w", "--stdin", stdin=signed).stdout.strip()
 
@@ -328,7 +329,7 @@ def _find_tag_fault(url: str, ref: str, *, tag: str, annotation: Annotation) -> 
         if annotation.signing_key is None:
             return None
         text, asc = _write_parts(repository, found.raw)
-        signature = openpgp.verify_signature(annotation.environment["GNUPGHOME"], data=text, signature=asc)
+        signature = verify_signature(annotation.environment["GNUPGHOME"], data=text, signature=asc)
     if signature is not None and signature.fingerprint == annotation.signing_key:
         return None
     by = "by nobody whose key is known" if signature is None else f"by {signature.fingerprint}"

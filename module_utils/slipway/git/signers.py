@@ -19,10 +19,12 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from .. import openpgp
 from ..errors import SlipwayError, name_refusals, refuse
 from ..escape import escape_line, redacted
 from ..files import make_scratch, read_regular
+from ..openpgp.command import normalise_fingerprint
+from ..openpgp.keyring import list_fingerprints, provide_keyring
+from ..openpgp.verifying import Judgement, judge_signature
 from ..process import run
 from .remote import TIMEOUT, extract_reason, make_repository, run_git
 
@@ -114,8 +116,8 @@ def check_signers(signers: Signers) -> None:
 @contextlib.contextmanager
 def _provide_keys(signers: Signers) -> Iterator[Path]:
     """A keyring with the keys of all signers: one without could never be recognised, which is no fault of a tag."""
-    with openpgp.provide_keyring(signers.keys) as home:
-        known = openpgp.list_fingerprints(home)
+    with provide_keyring(signers.keys) as home:
+        known = list_fingerprints(home)
         missing = [each for each in signers.fingerprints if not _SSH_FINGERPRINT.match(each) and each not in known]
         refuse(
             "verify tags by",
@@ -127,7 +129,7 @@ def _provide_keys(signers: Signers) -> Iterator[Path]:
 
 
 def _normalise_fingerprint(text: str) -> str:
-    return text if _SSH_FINGERPRINT.match(text) else openpgp.normalise_fingerprint(text)
+    return text if _SSH_FINGERPRINT.match(text) else normalise_fingerprint(text)
 
 
 def _read_key(number: int, key: str) -> tuple[str, bytes]:
@@ -292,7 +294,7 @@ def names_release(text: str, stack: str, version: str) -> bool:
     return re.search(pattern, text) is not None
 
 
-def _judge_parts(parts: _Parts, signers: Signers) -> openpgp.Judgement:
+def _judge_parts(parts: _Parts, signers: Signers) -> Judgement:
     with make_scratch("slipway-tag-") as scratch:
         data, signature = scratch / "tag", scratch / "tag.asc"
         data.write_bytes(parts.text)
@@ -300,14 +302,12 @@ def _judge_parts(parts: _Parts, signers: Signers) -> openpgp.Judgement:
         if parts.kind == "SSH SIGNATURE":
             return _judge_ssh(parts.text, signature)
         if parts.kind != "PGP SIGNATURE":
-            return openpgp.Judgement(
-                f"its signature is a {parts.kind}, and only those of OpenPGP and ssh are supported"
-            )
+            return Judgement(f"its signature is a {parts.kind}, and only those of OpenPGP and ssh are supported")
         with _provide_keys(signers) as home:
-            return openpgp.judge_signature(home, data=data, signature=signature)
+            return judge_signature(home, data=data, signature=signature)
 
 
-def _judge_ssh(text: bytes, signature: Path) -> openpgp.Judgement:
+def _judge_ssh(text: bytes, signature: Path) -> Judgement:
     """Of a signature by ssh: it brings its key, whose fingerprint says whose it is."""
     done = run(
         ["ssh-keygen", "-Y", "check-novalidate", "-n", "git", "-s", os.fspath(signature)],
@@ -319,5 +319,5 @@ def _judge_ssh(text: bytes, signature: Path) -> openpgp.Judgement:
     )
     good = _SSH_VERDICT.match(done.stdout.strip())
     if done.returncode != 0 or good is None:
-        return openpgp.Judgement("its signature by ssh is over another text, or cannot be read")
-    return openpgp.Judgement(None, good[1], good[1])
+        return Judgement("its signature by ssh is over another text, or cannot be read")
+    return Judgement(None, good[1], good[1])

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 
 from ..errors import SlipwayError
-from ..openpgp import normalise_fingerprint
+from ..openpgp.command import normalise_fingerprint
 from .values import describe_kind, find_key_faults, read_count, show
 
 KEYS = ("needed", "signers", "not_by_releaser", "valid", "before")

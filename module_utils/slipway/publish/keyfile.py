@@ -12,8 +12,9 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from .. import openpgp
 from ..errors import SlipwayError
+from ..openpgp.keyring import export_public_key, list_fingerprints, provide_keyring
+from ..openpgp.keys import find_signing_key
 from .packets import read_keys
 from .releases import KEY
 
@@ -25,13 +26,13 @@ def make_key_file(
 
     Keys of the home that are to be there ``also``, by fingerprint, are those that follow or that signed before.
     """
-    signer = signing_key or openpgp.find_signing_key(gnupghome, None).fingerprint
-    own = openpgp.export_public_key(gnupghome, signer)
+    signer = signing_key or find_signing_key(gnupghome, None).fingerprint
+    own = export_public_key(gnupghome, signer)
     if not own:
         do_next = "Import its public half there, as `gpg --armor --export` writes it, and run again."
         raise SlipwayError("publish", KEY, f"the key {signer} is not in {gnupghome}", do_next=do_next)
     others = sorted({text for text in published if text.strip() and text.encode() != own})
-    known = openpgp.list_fingerprints(gnupghome)
+    known = list_fingerprints(gnupghome)
     wanted = {signer, *(known & {*also})}
     if not others and len(wanted) == 1:
         return own
@@ -40,13 +41,11 @@ def make_key_file(
         if not found or not known.issuperset(found):
             raise _foreign_error(gnupghome, text, own, [each for each in found if each not in known])
         wanted.update(found)
-    ours = {
-        f"{gnupghome}, {each}": openpgp.export_public_key(gnupghome, each, certified=True) for each in sorted(wanted)
-    }
+    ours = {f"{gnupghome}, {each}": export_public_key(gnupghome, each, certified=True) for each in sorted(wanted)}
     theirs = {f"{KEY} ({number})": text.encode() for number, text in enumerate(others, 1)}
     # GnuPG joins what both say of a key. Of what others say of it, what keys of this file say remains.
-    with openpgp.provide_keyring({**ours, **theirs}) as keyring:
-        return b"".join(openpgp.export_public_key(keyring, each, certified=True) for each in sorted(wanted))
+    with provide_keyring({**ours, **theirs}) as keyring:
+        return b"".join(export_public_key(keyring, each, certified=True) for each in sorted(wanted))
 
 
 def _foreign_error(gnupghome: Path, text: str, own: bytes, foreign: Sequence[str]) -> SlipwayError:

@@ -15,9 +15,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .. import openpgp
 from ..errors import SlipwayError, name_refusals, refuse
 from ..files import copy_hashed, make_directory, open_regular, remove_leftover, replace_file, write_atomic
+from ..openpgp.command import normalise_fingerprint
+from ..openpgp.keys import find_signing_key
+from ..openpgp.signing import sign_detached
+from ..openpgp.verifying import Signature, verify_signature
 from ..progress import Progress
 from ..release import compression
 from ..release.artifact import Artifact, check_name, find_differences, inspect_files, read_artifacts
@@ -461,10 +464,10 @@ def _write_if_changed(work: _Work, name: str, content: bytes | None) -> Artifact
     return wanted
 
 
-def _sign_checksums(work: _Work, gnupghome: Path, fingerprint: str | None) -> tuple[Artifact, openpgp.Signature | None]:
+def _sign_checksums(work: _Work, gnupghome: Path, fingerprint: str | None) -> tuple[Artifact, Signature | None]:
     """Keep the signature that is good, or make one; a lost one comes back with its recorded date and bytes."""
     data, path = work.directory / SUMS, work.directory / SIGNATURE
-    wanted = None if fingerprint is None else openpgp.normalise_fingerprint(fingerprint)
+    wanted = None if fingerprint is None else normalise_fingerprint(fingerprint)
     unsigned = Artifact(SIGNATURE, None, None)
     before = work.previous.files.get(SIGNATURE)
     seen = inspect_files(work.directory, [unsigned])
@@ -475,7 +478,7 @@ def _sign_checksums(work: _Work, gnupghome: Path, fingerprint: str | None) -> tu
     sums_would_come = work.check and SUMS in work.made
     if sums_would_come and before and SIGNATURE in seen:
         return before, None  # what it signs will come back with the recorded bytes
-    found = None if sums_would_come else openpgp.verify_signature(gnupghome, data=data, signature=path)
+    found = None if sums_would_come else verify_signature(gnupghome, data=data, signature=path)
     # What is on record stays, whichever key of the keyring signs from now on.
     if found is not None and (before or wanted in {None, found.fingerprint}):
         return seen[SIGNATURE], found
@@ -489,15 +492,15 @@ def _sign_checksums(work: _Work, gnupghome: Path, fingerprint: str | None) -> tu
     work.made.append(SIGNATURE)
     if work.check:
         return before or unsigned, None
-    key = openpgp.find_signing_key(gnupghome, wanted)
+    key = find_signing_key(gnupghome, wanted)
     work.progress.report(f"signing {SUMS} with {key.fingerprint}")
-    openpgp.sign_detached(gnupghome, key.fingerprint, data=data, signature=path, at=work.previous.signed_at)
+    sign_detached(gnupghome, key.fingerprint, data=data, signature=path, at=work.previous.signed_at)
     made = inspect_files(work.directory, [unsigned])[SIGNATURE]
     if fault := _find_drift(work, made):
         path.unlink()
         raise SlipwayError("sign", str(data), fault, do_next=RESTORE)
     work.progress.step(f"{SUMS} is signed")
-    return made, openpgp.verify_signature(gnupghome, data=data, signature=path)
+    return made, verify_signature(gnupghome, data=data, signature=path)
 
 
 def _read_manifest(work: _Work, images: Sequence[Image]) -> dict[str, Artifact]:

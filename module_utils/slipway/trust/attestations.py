@@ -15,12 +15,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from .. import openpgp
 from ..errors import SlipwayError
 from ..escape import escape_line, redacted
 from ..files import make_scratch
 from ..git.files import BranchUpdate, Texts, edit_branch
 from ..git.remote import REFS_TIMEOUT, Person, extract_reason, find_remote_commit, make_repository, run_git
+from ..openpgp.keyring import provide_keyring
+from ..openpgp.verifying import dearmor, judge_signature
 from ..process import run
 from ..progress import Progress
 from ..publish.directory import SUMS, parse_sums
@@ -289,9 +290,9 @@ def judge_attestation(quorum: Quorum, attestor: Attestor, given: Given) -> tuple
         data, signature = scratch / SUMS, scratch / SIGNATURE
         data.write_bytes(given.sums)
         signature.write_bytes(given.signature)
-        with openpgp.provide_keyring({each.name: each.certificate for each in quorum.attestors}) as home:
-            judged = openpgp.judge_signature(home, data=data, signature=signature)
-            binary = None if judged.fault else openpgp.dearmor(home, given.signature)
+        with provide_keyring({each.name: each.certificate for each in quorum.attestors}) as home:
+            judged = judge_signature(home, data=data, signature=signature)
+            binary = None if judged.fault else dearmor(home, given.signature)
     if judged.fault is not None:
         return judged.fault, b""
     if judged.fingerprint != attestor.fingerprint:

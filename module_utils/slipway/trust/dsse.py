@@ -19,7 +19,9 @@ from typing import Any
 
 from ..errors import SlipwayError, refuse
 from ..files import make_scratch
-from ..openpgp import FINGERPRINT, Judgement, judge_signature, normalise_fingerprint, sign_messages
+from ..openpgp.command import FINGERPRINT, normalise_fingerprint
+from ..openpgp.signing import sign_messages
+from ..openpgp.verifying import Judgement, judge_signature
 from .strictjson import MOST_BYTES, dump_line, load_object
 
 STATEMENT = "application/vnd.in-toto+json"

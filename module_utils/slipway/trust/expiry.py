@@ -19,7 +19,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..errors import SlipwayError
-from ..openpgp import list_signing_ends, provide_keyring
+from ..openpgp.keyring import list_signing_ends, provide_keyring
 from ..publish.channel import fetch_published
 from ..publish.releases import KEY
 from .dsse import KEYS, LATEST, MIRRORS, Envelope, read_envelope

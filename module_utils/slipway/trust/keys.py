@@ -14,16 +14,11 @@ from typing import Any
 
 from ..errors import SlipwayError
 from ..files import read_regular, write_atomic
-from ..openpgp import (
-    FINGERPRINT,
-    Judgement,
-    certify_key,
-    find_signing_key,
-    list_certifiers,
-    list_fingerprints,
-    normalise_fingerprint,
-    provide_keyring,
-)
+from ..openpgp.command import FINGERPRINT, normalise_fingerprint
+from ..openpgp.keyring import list_certifiers, list_fingerprints, provide_keyring
+from ..openpgp.keys import find_signing_key
+from ..openpgp.signing import certify_key
+from ..openpgp.verifying import Judgement
 from ..release.records import format_json
 from .dsse import AGAIN, KEYS, Envelope, add_signature, judge_envelope, read_envelope, sign_envelope
 from .moments import format_moment, parse_moment

@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .. import openpgp
 from ..errors import SlipwayError
 from ..escape import escape_line
+from ..openpgp.keyring import provide_keyring
 from .dsse import judge_envelope, read_envelope
 from .signers import Quorum
 from .strictjson import dump_line, load_object
@@ -60,7 +60,7 @@ def require_reproduction(
     """
     attempt = "accept the verdict of a reproduction in"
     envelope = read_envelope(data, payload_type=TYPE, attempt=attempt, on=on, do_next=AGAIN)
-    with openpgp.provide_keyring({each.name: each.certificate for each in quorum.attestors}) as home:
+    with provide_keyring({each.name: each.certificate for each in quorum.attestors}) as home:
         judged = judge_envelope(envelope, gnupghome=home)
     good = [each.fingerprint for each in judged if each.fault is None]
     by = next((found.name for fingerprint in good if (found := quorum.find(fingerprint))), None)

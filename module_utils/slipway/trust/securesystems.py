@@ -11,7 +11,9 @@ from typing import Any
 
 from ..errors import SlipwayError
 from ..files import make_scratch
-from ..openpgp import judge_signature, normalise_fingerprint, sign_messages
+from ..openpgp.command import normalise_fingerprint
+from ..openpgp.signing import sign_messages
+from ..openpgp.verifying import judge_signature
 
 try:
     from securesystemslib.dsse import Envelope

@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .. import openpgp
 from ..errors import SlipwayError, count_of, refuse
 from ..escape import escape_line
 from ..files import read_regular
+from ..openpgp.command import normalise_fingerprint
+from ..openpgp.keyring import export_certificate, list_certificates, provide_keyring
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}\Z")
 MEMBERS = ("fingerprint", "key", "key_text")
@@ -104,16 +105,16 @@ def _read_attestor(name: object, value: object) -> tuple[str | None, Attestor | 
     if sum(1 for each in ("key", "key_text") if value.get(each)) != 1:
         return "exactly one of key (the path of the public key) and key_text must be given", None, set()
     try:
-        fingerprint = openpgp.normalise_fingerprint(str(value.get("fingerprint") or ""))
+        fingerprint = normalise_fingerprint(str(value.get("fingerprint") or ""))
         data = _read_key(str(value.get("key") or ""), str(value.get("key_text") or ""))
-        with openpgp.provide_keyring({name: data}) as home:
-            known = openpgp.list_certificates(home)
+        with provide_keyring({name: data}) as home:
+            known = list_certificates(home)
             owner = next((primary for primary, parts in known.items() if fingerprint in parts), None)
             if owner is None:
                 return f"the key that is given is not {fingerprint}, but {', '.join(sorted(known))}", None, set()
             if owner != fingerprint:
                 return f"{fingerprint} is a subkey: name its primary key, {owner}", None, set()
-            certificate = openpgp.export_certificate(home, fingerprint)
+            certificate = export_certificate(home, fingerprint)
     except SlipwayError as error:
         return error.came_back, None, set()
     except OSError as error:

@@ -16,7 +16,7 @@ from typing import Any
 from ..errors import SlipwayError, refuse
 from ..files import make_directory, read_regular, write_atomic
 from ..http import FAILURES, explain_failure, fetch_url
-from ..openpgp import find_signing_key
+from ..openpgp.keys import find_signing_key
 from .dsse import STATEMENT, Envelope, judge_envelopes, read_envelopes, sign_envelopes
 from .securesystems import IS_THERE, verify_line
 from .statement import find_contradictions

@@ -11,10 +11,12 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from .. import openpgp
 from ..errors import SlipwayError, name_refusals
 from ..escape import escape_line
 from ..files import hash_file, make_directory, make_scratch, sync_directory, write_atomic
+from ..openpgp.keys import find_signing_key
+from ..openpgp.signing import sign_detached
+from ..openpgp.verifying import verify_signature
 from ..publish.directory import SUMS, lock_directory
 from ..publish.links import LinkChange, withdraw_links
 from ..publish.releases import Site, describe_site
@@ -138,12 +140,12 @@ def make_tombstone(
         for each in standing:
             if each.text == text and each.signature:
                 signature.write_text(each.signature)
-                if openpgp.verify_signature(gnupghome, data=data, signature=signature):
+                if verify_signature(gnupghome, data=data, signature=signature):
                     return each
         if check:
             return Signed(made, text, None)
-        key = openpgp.find_signing_key(gnupghome, fingerprint)
-        openpgp.sign_detached(gnupghome, key.fingerprint, data=data, signature=signature)
+        key = find_signing_key(gnupghome, fingerprint)
+        sign_detached(gnupghome, key.fingerprint, data=data, signature=signature)
         return Signed(made, text, signature.read_text())
 
 

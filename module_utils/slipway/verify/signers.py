@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..errors import SlipwayError
-from ..openpgp import FINGERPRINT, export_certificate, list_certificates, provide_keyring
+from ..openpgp.command import FINGERPRINT
+from ..openpgp.keyring import export_certificate, list_certificates, provide_keyring
 from ..publish.directory import SUMS
 from ..trust.attestations import Verdict, fetch_attestations, judge_attestations
 from ..trust.signers import Attestor, Quorum

@@ -14,16 +14,9 @@ from typing import Any
 
 from ..errors import SlipwayError
 from ..files import make_scratch, read_regular
-from ..openpgp import (
-    FINGERPRINT,
-    Judgement,
-    judge_signature,
-    list_certificates,
-    list_ends,
-    list_fingerprints,
-    normalise_fingerprint,
-    provide_keyring,
-)
+from ..openpgp.command import FINGERPRINT, normalise_fingerprint
+from ..openpgp.keyring import list_certificates, list_ends, list_fingerprints, provide_keyring
+from ..openpgp.verifying import Judgement, judge_signature
 from ..publish.packets import read_keys
 from ..release.tombstone import parse_moment
 from ..trust import keys

@@ -14,8 +14,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .. import openpgp
 from ..errors import SlipwayError
+from ..openpgp.keyring import export_public_key
+from ..openpgp.keys import find_signing_key
+from ..openpgp.signing import sign_messages
 from ..publish.packets import (
     ISSUER,
     PUBLIC_KEY,
@@ -66,16 +68,16 @@ class Signer:
 
 def make_signer(gnupghome: str | os.PathLike[str], fingerprint: str | None) -> Signer:
     """The key of that fingerprint, or the only one that can sign; by its subkey, where that signs."""
-    found = openpgp.find_signing_key(gnupghome, fingerprint)
+    found = find_signing_key(gnupghome, fingerprint)
     *_primary, part = found.ends
-    keys = read_keys(openpgp.export_public_key(gnupghome, found.fingerprint).decode())
+    keys = read_keys(export_public_key(gnupghome, found.fingerprint).decode())
     key = next((key for key in keys if key.keyid == part.lower()), None)
     if key is None:
         raise _make_error(part)
 
     def sign(texts: Sequence[bytes]) -> list[ViewSignature]:
         on = f"metadata for TUF clients with the key {found.fingerprint}"
-        made = openpgp.sign_messages(gnupghome, f"{part}!", texts, on=on, digest="SHA256")
+        made = sign_messages(gnupghome, f"{part}!", texts, on=on, digest="SHA256")
         return [read_signature(each, [key]) for each in made]
 
     return Signer(key, sign)

@@ -10,12 +10,12 @@ from typing import Any
 
 import jinja2
 import pytest
-from ansible_collections.slipway.release.plugins.module_utils.slipway import openpgp
 from ansible_collections.slipway.release.plugins.module_utils.slipway.apt.changes import find_changes
 from ansible_collections.slipway.release.plugins.module_utils.slipway.apt.index import Archive, read_deb
 from ansible_collections.slipway.release.plugins.module_utils.slipway.apt.publication import Release, publish_release
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
 from ansible_collections.slipway.release.plugins.module_utils.slipway.escape import escape_line
+from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.keys import make_key
 from debs import make_deb
 from publishing import run_module, tree
 
@@ -66,7 +66,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Archive:
     """Two releases of ``d``, with one of another distribution between them whose name begins alike."""
     base = tmp_path_factory.mktemp("archive")
     home = base / "gnupg"
-    key = openpgp.make_key(home, "Archive <archive@example.org>")
+    key = make_key(home, "Archive <archive@example.org>")
     made = Archive(base / "fixed", "Slipway", "main", home, key)
     made.directory.mkdir()
     clock = iter(range(int(time.time()) - 10_000, int(time.time()), 10))

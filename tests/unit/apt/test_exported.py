@@ -14,11 +14,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ansible_collections.slipway.release.plugins.module_utils.slipway import openpgp
 from ansible_collections.slipway.release.plugins.module_utils.slipway.apt import exported, reprepro
 from ansible_collections.slipway.release.plugins.module_utils.slipway.apt.index import Deb, read_debs
 from ansible_collections.slipway.release.plugins.module_utils.slipway.apt.signed import Signer
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
+from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.keyring import export_public_key
+from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.keys import make_key
 from aptclient import Client, served
 from debs import make_deb
 from publishing import tree
@@ -27,7 +28,7 @@ from publishing import tree
 @pytest.fixture(scope="module")
 def signer(tmp_path_factory: pytest.TempPathFactory) -> Signer:
     home = tmp_path_factory.mktemp("gnupg")
-    return Signer(home, openpgp.make_key(home, "Archive <archive@example.org>"))
+    return Signer(home, make_key(home, "Archive <archive@example.org>"))
 
 
 @pytest.fixture
@@ -42,7 +43,7 @@ def base(tmp_path: Path, signer: Signer) -> Path:
     (place / "conf/distributions").write_text("\n".join(suites))
     (place / "conf/options").write_text("outdir +b/export\n")
     (place / "conf/served").write_text(f"directory +b/../public\nkey {signer.fingerprint}\n")
-    (tmp_path / "key.asc").write_bytes(openpgp.export_public_key(signer.gnupghome, str(signer.fingerprint)))
+    (tmp_path / "key.asc").write_bytes(export_public_key(signer.gnupghome, str(signer.fingerprint)))
     return place
 
 
@@ -209,7 +210,7 @@ def test_without_its_key_nothing_is_published_and_the_next_run_does(
     include(base, signer, *debs(tmp_path, "one"))
     before = tree(base.parent / "public")
     other = tmp_path / "other"
-    openpgp.make_key(other, "Another <another@example.org>")
+    make_key(other, "Another <another@example.org>")
     with pytest.raises(SlipwayError, match=f"with the key {signer.fingerprint}"):
         include(base, Signer(other), *debs(tmp_path, "two"))
     shown = {path: content for path, content in tree(base.parent / "public").items() if not path.startswith("pool")}

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.slipway.release.plugins.module_utils.slipway import openpgp
 from ansible_collections.slipway.release.plugins.module_utils.slipway.apt import publication
 from ansible_collections.slipway.release.plugins.module_utils.slipway.apt.index import Archive, read_deb
 from ansible_collections.slipway.release.plugins.module_utils.slipway.apt.phases import (
@@ -17,6 +16,8 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway.apt.phases
     check_schedule,
 )
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
+from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.keyring import export_public_key
+from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.keys import make_key
 from ansible_collections.slipway.release.plugins.modules import apt_phase
 from aptclient import Client, served
 from debs import make_deb
@@ -79,14 +80,14 @@ class Site:
 @pytest.fixture(scope="module")
 def keys(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     home = tmp_path_factory.mktemp("gnupg")
-    return home, openpgp.make_key(home, "Archive <archive@example.org>")
+    return home, make_key(home, "Archive <archive@example.org>")
 
 
 @pytest.fixture
 def site(tmp_path: Path, keys: tuple[Path, str]) -> Iterator[Site]:
     directory = tmp_path / "fixed"
     directory.mkdir()
-    (directory / "key.asc").write_bytes(openpgp.export_public_key(*keys))
+    (directory / "key.asc").write_bytes(export_public_key(*keys))
     with served(directory) as url:
         yield Site(Archive(directory, "Slipway", "main", *keys), tmp_path, url)
 

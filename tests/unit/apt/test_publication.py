@@ -12,11 +12,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from ansible_collections.slipway.release.plugins.module_utils.slipway import openpgp
 from ansible_collections.slipway.release.plugins.module_utils.slipway.apt import dists, publication
 from ansible_collections.slipway.release.plugins.module_utils.slipway.apt.index import Archive, Deb, read_deb
 from ansible_collections.slipway.release.plugins.module_utils.slipway.apt.publication import Release
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
+from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.keyring import export_public_key
+from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.keys import make_key
 from aptclient import Client, RefusedError, served
 from debs import make_deb
 from publishing import tree
@@ -25,14 +26,14 @@ from publishing import tree
 @pytest.fixture(scope="module")
 def keys(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     home = tmp_path_factory.mktemp("gnupg")
-    return home, openpgp.make_key(home, "Archive <archive@example.org>")
+    return home, make_key(home, "Archive <archive@example.org>")
 
 
 @pytest.fixture
 def archive(tmp_path: Path, keys: tuple[Path, str]) -> Archive:
     directory = tmp_path / "fixed"
     directory.mkdir()
-    (directory / "key.asc").write_bytes(openpgp.export_public_key(*keys))
+    (directory / "key.asc").write_bytes(export_public_key(*keys))
     return Archive(directory, "Slipway", "main", *keys)
 
 
@@ -393,7 +394,7 @@ def test_what_is_not_signed_by_the_right_key_does_not_become_public(
     archive: Archive, client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     publish(archive, release_of(tmp_path, "r1"))
-    other = openpgp.make_key(archive.gnupghome, f"Another <{tmp_path.name}@example.org>")
+    other = make_key(archive.gnupghome, f"Another <{tmp_path.name}@example.org>")
     sign = dists.sign_releases
     monkeypatch.setattr(
         dists, "sign_releases", lambda signer, texts, on: sign(replace(signer, fingerprint=other), texts, on=on)

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.slipway.release.plugins.module_utils.slipway import openpgp
 from ansible_collections.slipway.release.plugins.module_utils.slipway.apt import exported, publication, reprepro
 from ansible_collections.slipway.release.plugins.module_utils.slipway.apt.generations import refresh_generation
 from ansible_collections.slipway.release.plugins.module_utils.slipway.apt.index import Archive, read_debs
 from ansible_collections.slipway.release.plugins.module_utils.slipway.apt.publication import Release
 from ansible_collections.slipway.release.plugins.module_utils.slipway.apt.signed import Signer
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
+from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.keyring import export_public_key
+from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.keys import make_key
 from ansible_collections.slipway.release.plugins.modules import apt_refresh
 from aptclient import Client, served
 from debs import make_deb
@@ -28,7 +29,7 @@ DAY = 86400
 @pytest.fixture(scope="module")
 def signer(tmp_path_factory: pytest.TempPathFactory) -> Signer:
     home = tmp_path_factory.mktemp("gnupg")
-    return Signer(home, openpgp.make_key(home, "Archive <archive@example.org>"))
+    return Signer(home, make_key(home, "Archive <archive@example.org>"))
 
 
 def publish(place: Path, signer: Signer, release: str, *, ago: float = 0.0) -> None:
@@ -43,7 +44,7 @@ def publish(place: Path, signer: Signer, release: str, *, ago: float = 0.0) -> N
 def fixed(tmp_path: Path, signer: Signer) -> Path:
     """The published archive, nine days old."""
     (tmp_path / "fixed").mkdir()
-    (tmp_path / "fixed/key.asc").write_bytes(openpgp.export_public_key(signer.gnupghome, str(signer.fingerprint)))
+    (tmp_path / "fixed/key.asc").write_bytes(export_public_key(signer.gnupghome, str(signer.fingerprint)))
     publish(tmp_path / "fixed", signer, "r1", ago=9)
     return tmp_path / "fixed"
 

@@ -11,11 +11,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from ansible_collections.slipway.release.plugins.module_utils.slipway import openpgp
 from ansible_collections.slipway.release.plugins.module_utils.slipway.apt import exported, incoming, reprepro
 from ansible_collections.slipway.release.plugins.module_utils.slipway.apt.signed import Signer
 from ansible_collections.slipway.release.plugins.module_utils.slipway.deb.dsc import describe_file
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
+from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.home import provide_environment
+from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.keyring import export_public_key
+from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.keys import make_key
+from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.signing import clearsign_within
 from aptclient import Client, served
 from debs import make_deb
 from publishing import kill_when_there, tree
@@ -27,7 +30,7 @@ WITH_SOURCES = "Architectures: amd64 source\nComponents: main\nDebIndices: Packa
 @pytest.fixture(scope="module")
 def signer(tmp_path_factory: pytest.TempPathFactory) -> Signer:
     home = tmp_path_factory.mktemp("gnupg")
-    return Signer(home, openpgp.make_key(home, "Archive <archive@example.org>"))
+    return Signer(home, make_key(home, "Archive <archive@example.org>"))
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +46,7 @@ def base(tmp_path: Path, signer: Signer) -> Path:
     write_suites(place, WITH_SOURCES)
     (place / "conf/options").write_text("outdir +b/export\n")
     (place / "conf/served").write_text(f"directory +b/../public\nkey {signer.fingerprint}\n")
-    (tmp_path / "key.asc").write_bytes(openpgp.export_public_key(signer.gnupghome, str(signer.fingerprint)))
+    (tmp_path / "key.asc").write_bytes(export_public_key(signer.gnupghome, str(signer.fingerprint)))
     (tmp_path / "uploads").mkdir()
     (tmp_path / "public").mkdir()
     return place
@@ -93,8 +96,8 @@ def plan(base: Path, *, keyring: Path | None = None) -> tuple[list[str], list[st
 
 
 def sign_file(path: Path, home: Path, key: str) -> None:
-    with openpgp.provide_environment(home) as environment:
-        path.write_bytes(openpgp.clearsign_within(environment, key, path.read_bytes(), on="it"))
+    with provide_environment(home) as environment:
+        path.write_bytes(clearsign_within(environment, key, path.read_bytes(), on="it"))
 
 
 def test_apt_fetches_the_sources_that_were_uploaded_among_debs(
@@ -260,7 +263,7 @@ def test_only_what_an_allowed_key_signed_is_taken(
     base: Path, uploads: Path, signer: Signer, greeter: Path, tmp_path: Path
 ) -> None:
     keyring = tmp_path / "key.asc"
-    other = openpgp.make_key(tmp_path / "other", "Other <other@example.org>")
+    other = make_key(tmp_path / "other", "Other <other@example.org>")
     reasons = {None: "it is not signed", other: "its signature is not a good one of an allowed key"}
     for key, says in reasons.items():
         upload(greeter, uploads)

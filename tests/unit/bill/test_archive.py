@@ -9,9 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from ansible_collections.slipway.release.plugins.module_utils.slipway import openpgp
 from ansible_collections.slipway.release.plugins.module_utils.slipway.bill.archive import DebRelease, publish_bills
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
+from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.keys import make_key
+from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.verifying import verify_signature
 
 from .conftest import PACKAGES
 
@@ -20,7 +21,7 @@ from .conftest import PACKAGES
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("gnupg")
     home.chmod(0o700)
-    openpgp.make_key(home, "Archive <archive@example.org>")
+    make_key(home, "Archive <archive@example.org>")
     return home
 
 
@@ -44,7 +45,7 @@ def test_bills_appear_whole_are_signed_and_are_verified_from_then_on(tmp_path: P
     assert (made, files.keys()) == (True, names.keys())
     assert {path.name for path in bills.iterdir()} == {*names, "SHA256SUMS", "SHA256SUMS.asc"}
     subprocess.run(["sha256sum", "--check", "--quiet", "SHA256SUMS"], cwd=bills, check=True)
-    assert openpgp.verify_signature(home, data=bills / "SHA256SUMS", signature=bills / "SHA256SUMS.asc")
+    assert verify_signature(home, data=bills / "SHA256SUMS", signature=bills / "SHA256SUMS.asc")
     said = json.loads((bills / "bookworm-i386.spdx.json").read_bytes())
     assert [each["name"] for each in said["packages"] if "arch=i386" in json.dumps(each)] == ["ros-cturtle-roscpp"]
     assert [path.name for path in bills.parent.iterdir()] == ["bills"]

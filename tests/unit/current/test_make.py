@@ -13,11 +13,11 @@ from typing import Any
 
 import jsonschema
 import pytest
-from ansible_collections.slipway.release.plugins.module_utils.slipway import openpgp
 from ansible_collections.slipway.release.plugins.module_utils.slipway.current.found import inspect_server
 from ansible_collections.slipway.release.plugins.module_utils.slipway.current.kept import confirm
 from ansible_collections.slipway.release.plugins.module_utils.slipway.current.make import Demand, Made, make_current
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
+from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.keys import make_key
 from ansible_collections.slipway.release.plugins.module_utils.slipway.publish.links import Release, update_links
 from ansible_collections.slipway.release.plugins.module_utils.slipway.release.records import keep_record
 from ansible_collections.slipway.release.plugins.module_utils.slipway.trust.latest import Latest, read_latest
@@ -32,7 +32,7 @@ DAY = 86400
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("keys")
-    openpgp.make_key(made, "Release <release@example.org>")
+    make_key(made, "Release <release@example.org>")
     return made
 
 

@@ -17,10 +17,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.slipway.release.plugins.module_utils.slipway import openpgp
 from ansible_collections.slipway.release.plugins.module_utils.slipway.deb import source
 from ansible_collections.slipway.release.plugins.module_utils.slipway.deb.debianize import ExtraFile, Style
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
+from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.home import provide_environment
+from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.keyring import export_public_key
+from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.keys import make_key
+from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.signing import clearsign_within
+from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.verifying import open_clearsigned
 from publishing import kill_when_there, tree
 from sourcepackages import MAINTAINER, build_source, parse_changelog, unpack, write_tree
 
@@ -54,7 +58,7 @@ FORMATS = [
 @pytest.fixture(scope="module")
 def signing(tmp_path_factory: pytest.TempPathFactory) -> source.Signing:
     home = tmp_path_factory.mktemp("keys") / "gnupg"
-    key = openpgp.make_key(home, "Archive <archive@example.org>")
+    key = make_key(home, "Archive <archive@example.org>")
     words = ["gpg", "--homedir", home, "--export", "--output", home.parent / "key.gpg"]
     subprocess.run(words, check=True, capture_output=True)
     return source.Signing(home, key)
@@ -222,10 +226,10 @@ def test_a_signature_that_is_right_stays_and_another_is_made_anew(
     for wrong in (signed.replace(b"Ros Community", b"Bad Community"), signed[:-50], b"", one.after.encode()[60:]):
         dsc.write_bytes(wrong)
         assert make_one(replace(stack, platforms=("bookworm",)), tmp_path, signing=signing).changed
-        opened = openpgp.open_clearsigned(dsc.read_bytes(), gnupghome=signing.gnupghome)
+        opened = open_clearsigned(dsc.read_bytes(), gnupghome=signing.gnupghome)
         assert opened is not None
         assert opened[0].fingerprint == signing.fingerprint
-        assert opened[1] == openpgp.open_clearsigned(signed, gnupghome=signing.gnupghome)[1]  # type: ignore[index]
+        assert opened[1] == open_clearsigned(signed, gnupghome=signing.gnupghome)[1]  # type: ignore[index]
 
 
 def test_a_fault_of_one_platform_holds_up_no_other(stack: source.SourceOrder, tmp_path: Path) -> None:
@@ -340,7 +344,7 @@ def test_a_package_whose_version_stays_is_kept_byte_for_byte_and_signed_anew_onl
     for file in one.files:
         assert Path(file["path"]).read_bytes() == (old.parent / file["name"]).read_bytes()
     assert make_one(order, tmp_path / "out", signing=signing, resign=True).changed
-    opened = openpgp.open_clearsigned(Path(one.dsc).read_bytes(), gnupghome=signing.gnupghome)
+    opened = open_clearsigned(Path(one.dsc).read_bytes(), gnupghome=signing.gnupghome)
     assert opened is not None
     assert opened[1] == old.read_bytes()
     assert not make_one(order, tmp_path / "out", signing=signing, resign=True).changed
@@ -411,12 +415,12 @@ def test_a_signature_is_asked_for_where_there_is_a_keyring(
     old = packages(tmp_path / "in", "1.2-3", "3.0 (quilt)")
     keyring = signing.gnupghome.parent / "key.gpg"
     armored = tmp_path / "key.asc"
-    armored.write_bytes(openpgp.export_public_key(signing.gnupghome, signing.fingerprint))
+    armored.write_bytes(export_public_key(signing.gnupghome, signing.fingerprint))
     order = replace(make_dsc_order(old, "greeter", "1.2-3"), keyring=keyring)
     assert find_reason(order, tmp_path / "out") == "greeter: greeter_1.2-3.dsc: it is not signed"
     text = old.read_bytes()
-    with openpgp.provide_environment(signing.gnupghome) as environment:
-        signed = openpgp.clearsign_within(environment, signing.fingerprint, text, on="it")
+    with provide_environment(signing.gnupghome) as environment:
+        signed = clearsign_within(environment, signing.fingerprint, text, on="it")
     old.write_bytes(signed)
     assert make_one(order, tmp_path / "out").version == "1.2-3~bookworm1"
     assert make_one(replace(order, keyring=armored), tmp_path / "out").version == "1.2-3~bookworm1"
@@ -427,9 +431,9 @@ def test_a_signature_is_asked_for_where_there_is_a_keyring(
     assert "neither one signed text nor a text without a signature" in find_reason(
         replace(order, keyring=None), tmp_path / "out"
     )
-    other = openpgp.make_key(tmp_path / "other", "Other <other@example.org>")
+    other = make_key(tmp_path / "other", "Other <other@example.org>")
     foreign = tmp_path / "other.asc"
-    foreign.write_bytes(openpgp.export_public_key(tmp_path / "other", other))
+    foreign.write_bytes(export_public_key(tmp_path / "other", other))
     old.write_bytes(signed)
     assert find_reason(replace(order, keyring=foreign), tmp_path / "out") == says
 

@@ -4,7 +4,6 @@ import shutil
 from pathlib import Path
 
 import pytest
-from ansible_collections.slipway.release.plugins.module_utils.slipway import openpgp
 from ansible_collections.slipway.release.plugins.module_utils.slipway.apt.exported import publish_export
 from ansible_collections.slipway.release.plugins.module_utils.slipway.apt.signed import Signer
 from ansible_collections.slipway.release.plugins.module_utils.slipway.distro import release
@@ -16,6 +15,7 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway.distro.set
     read_lists,
 )
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
+from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.keys import make_key
 from debs import make_deb
 
 NAMES = Names(maintainer="A <a@example.org>")
@@ -100,7 +100,7 @@ def test_of_an_apt_source_the_highest_version_is_taken_or_the_one_that_is_asked_
 @pytest.fixture(scope="module")
 def signer(tmp_path_factory: pytest.TempPathFactory) -> Signer:
     home = tmp_path_factory.mktemp("gnupg")
-    return Signer(home, openpgp.make_key(home, "Archive <archive@example.org>"))
+    return Signer(home, make_key(home, "Archive <archive@example.org>"))
 
 
 class Shadow:

@@ -12,7 +12,6 @@ from smtpd import smtpd
 from typing import Any
 
 import pytest
-from ansible_collections.slipway.release.plugins.module_utils.slipway import openpgp
 from ansible_collections.slipway.release.plugins.module_utils.slipway.gates import access
 from ansible_collections.slipway.release.plugins.module_utils.slipway.gates.access import (
     try_branch,
@@ -22,6 +21,8 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway.gates.acce
 from ansible_collections.slipway.release.plugins.module_utils.slipway.gates.preflight import Report
 from ansible_collections.slipway.release.plugins.module_utils.slipway.gates.tries import list_tries
 from ansible_collections.slipway.release.plugins.module_utils.slipway.git.remote import Annotation, Person
+from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.home import provide_environment
+from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.keys import make_key
 from ansible_collections.slipway.release.plugins.module_utils.slipway.publish.relay import Relay
 from publishing import run_module
 
@@ -203,8 +204,8 @@ def test_the_tag_is_tried_with_its_signature(server: Server, tmp_path: Path) -> 
         "case $1 in refs/tags/*) git cat-file tag $3 | grep -q 'BEGIN PGP SIG' || { echo unsigned >&2; exit 1; }; esac",
     )
     assert "unsigned" in server.tried().findings[0]
-    key = openpgp.make_key(tmp_path / "g", "R <r@example.org>")
-    with openpgp.provide_environment(tmp_path / "g") as environment:
+    key = make_key(tmp_path / "g", "R <r@example.org>")
+    with provide_environment(tmp_path / "g") as environment:
         assert server.tried(Annotation("x\n", WHO.tagger, key, environment)) == Report()
         (finding,) = server.tried(Annotation("x\n", WHO.tagger, "F" * 40, environment)).findings
     assert "Could not sign" in finding
@@ -230,7 +231,7 @@ def test_a_relay_that_takes_the_mail_is_no_finding_and_one_that_does_not_is(tmp_
 
 def test_the_module_tries_what_is_still_to_do_and_in_check_mode_only_lists_it(server: Server, tmp_path: Path) -> None:
     server.hook("update", f'echo "$1" >> {tmp_path}/judged; exit 1')
-    openpgp.make_key(tmp_path / "g", "R <r@example.org>")
+    make_key(tmp_path / "g", "R <r@example.org>")
     plan = {
         **server.plan(),
         **{"project": "baserock", "version": "26.47", "label": "baserock-26.47", "epoch": 1700000000, "skipped": []},

@@ -24,7 +24,7 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway.gates.pref
     list_needed_programs,
     list_newer,
 )
-from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp import make_key
+from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.keys import make_key
 from publishing import run_module
 
 COMMIT, OTHER = "a" * 40, "b" * 40

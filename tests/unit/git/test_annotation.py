@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.slipway.release.plugins.module_utils.slipway import openpgp
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
 from ansible_collections.slipway.release.plugins.module_utils.slipway.git.annotation import provide_annotation
 from ansible_collections.slipway.release.plugins.module_utils.slipway.git.remote import Person
+from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.keys import make_key
 
 AUTHOR = Person("Releases", "releases@example.org", 1_700_000_000)
 
@@ -27,7 +27,7 @@ def test_what_is_to_be_signed_is_never_made_unsigned_for_want_of_a_text(tmp_path
 
 
 def test_a_key_that_is_named_by_its_home_alone_signs(tmp_path):
-    key = openpgp.make_key(tmp_path / "gnupg", "Releases <releases@example.org>")
+    key = make_key(tmp_path / "gnupg", "Releases <releases@example.org>")
     with provide("x 1.0", tmp_path / "gnupg") as annotation:
         assert annotation is not None
         assert (annotation.message, annotation.signing_key) == ("x 1.0", key)

@@ -12,7 +12,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from ansible_collections.slipway.release.plugins.module_utils.slipway import openpgp, process
+from ansible_collections.slipway.release.plugins.module_utils.slipway import process
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
 from ansible_collections.slipway.release.plugins.module_utils.slipway.git.checkout import check_out
 from ansible_collections.slipway.release.plugins.module_utils.slipway.git.files import ensure_files
@@ -24,6 +24,8 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway.git.remote
 )
 from ansible_collections.slipway.release.plugins.module_utils.slipway.git.tree import FILE, Entry, commit_tree
 from ansible_collections.slipway.release.plugins.module_utils.slipway.notes.changes import find_changes
+from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.home import provide_environment
+from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.keys import make_key
 from ansible_collections.slipway.release.plugins.module_utils.slipway.process import run
 from ansible_collections.slipway.release.plugins.module_utils.slipway.trove.definitions import publish_definitions
 from ansible_collections.slipway.release.plugins.module_utils.slipway.trove.grokmirror import promote_mirror
@@ -46,9 +48,9 @@ class Site:
     def __init__(self, top: Path) -> None:
         self.top, self.home = top, top / "gnupg"
         self.definitions, self.wiki, self.work = top / "defs.git", top / "wiki.git", top / "work"
-        self.key = openpgp.make_key(self.home, "Release <release@example.org>")
+        self.key = make_key(self.home, "Release <release@example.org>")
         git("init", "-q", "-b", "master", str(self.work), cwd=top)
-        with openpgp.provide_environment(self.home) as signing:
+        with provide_environment(self.home) as signing:
             self.commit("first", **signing)
             git("tag", "-a", "-m", "proj 1.2", "proj-1.2", cwd=self.work)
             self.commit("Größe geändert", **signing)
@@ -63,7 +65,7 @@ class Site:
         return git("rev-parse", "HEAD", cwd=self.work).strip()
 
     def tag(self, key: str | None = None) -> tuple[str | None, bool]:
-        with openpgp.provide_environment(self.home) as signing:
+        with provide_environment(self.home) as signing:
             annotation = Annotation("proj 1.3\n", TEAM, key or self.key, signing)
             return ensure_ref(str(self.definitions), TAG, commit=self.head, annotation=annotation)
 
@@ -83,7 +85,7 @@ class Site:
         foreign = publish_definitions(TREE, self.definitions, branch="master", message="m\n", person=TEAM).foreign
         assert foreign is None
         check_out(url, self.head, self.top / "tree")
-        with openpgp.provide_environment(self.home) as signing:
+        with provide_environment(self.home) as signing:
             git("verify-tag", "proj-1.3", cwd=self.definitions, **signing)
 
 
@@ -233,14 +235,14 @@ def test_a_tag_without_a_signature_is_not_taken_for_the_release(site):
 
 
 def test_a_tag_by_another_key_is_not_taken_for_the_release(site):
-    other = openpgp.make_key(site.home, "Other <other@example.org>")
+    other = make_key(site.home, "Other <other@example.org>")
     site.tag(other)
     with pytest.raises(SlipwayError, match=f"but is signed by {other}"):
         site.tag()
 
 
 def test_a_tag_of_another_release_is_not_taken_for_this_one(site):
-    with openpgp.provide_environment(site.home) as signing:
+    with provide_environment(site.home) as signing:
         git("tag", "-s", "-u", site.key, "-m", "x", "proj-1.1", site.head, cwd=site.definitions, **signing)
     git("update-ref", TAG, "refs/tags/proj-1.1", cwd=site.definitions)
     with pytest.raises(SlipwayError, match="the tag there says that it is proj-1.1"):

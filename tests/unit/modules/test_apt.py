@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.slipway.release.plugins.module_utils.slipway import openpgp
 from ansible_collections.slipway.release.plugins.module_utils.slipway.apt.solver import digest_demands
 from ansible_collections.slipway.release.plugins.module_utils.slipway.deb.control import Control
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
+from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.keys import make_key
 from ansible_collections.slipway.release.plugins.modules import (
     apt_archive,
     apt_archive_info,
@@ -132,7 +132,7 @@ def test_a_source_package_is_received_whole_once_and_waited_for_before(base: Pat
 @pytest.fixture
 def publication(tmp_path: Path) -> dict[str, Any]:
     """The options of a publication of one metapackage."""
-    openpgp.make_key(tmp_path / "gnupg", "Archive <archive@example.org>")
+    make_key(tmp_path / "gnupg", "Archive <archive@example.org>")
     made = metapackage(tmp_path / "out")
     control = Control(made["diff"][0]["after"])
     row = {"version": "1-r1", "demands": digest_demands(control)}

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.slipway.release.plugins.module_utils.slipway import openpgp
+from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.keys import make_key
 from debs import make_deb
 from publishing import run_module, tree
 
@@ -20,7 +20,7 @@ class Tools:
         index = base / "base/dists/bookworm/main/binary-amd64"
         index.mkdir(parents=True)
         (index / "Packages").write_text("Package: libc6\nVersion: 2.36\nArchitecture: amd64\nFilename: none\nSize: 0\n")
-        openpgp.make_key(base / "gnupg", "Archive <archive@example.org>")
+        make_key(base / "gnupg", "Archive <archive@example.org>")
         self.make("greet", "1:1.2-1", Depends="libc6 (>= 2.30)")
         self.make("count", "0.5-3", Depends="greet (>= 1:1.0)")
 

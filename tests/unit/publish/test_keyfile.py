@@ -10,8 +10,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from ansible_collections.slipway.release.plugins.module_utils.slipway import openpgp
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
+from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.keyring import export_public_key
+from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.keys import find_secret_key, make_key
 from ansible_collections.slipway.release.plugins.module_utils.slipway.publish.keyfile import make_key_file
 from ansible_collections.slipway.release.plugins.module_utils.slipway.publish.packets import read_keys
 from publishing import run_module
@@ -21,8 +22,8 @@ from publishing import run_module
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("made") / "gnupg"
     for name in ("Old", "New"):
-        openpgp.make_key(home, f"{name} <{name}@example.org>", expires="2030-01-01")
-    openpgp.make_key(home.parent / "other", "Eve <eve@example.org>")
+        make_key(home, f"{name} <{name}@example.org>", expires="2030-01-01")
+    make_key(home.parent / "other", "Eve <eve@example.org>")
     return home
 
 
@@ -32,7 +33,7 @@ def home(made: Path, tmp_path: Path) -> Path:
 
 
 def find(home: Path, name: str) -> str:
-    key = openpgp.find_secret_key(home, f"{name} <{name}@example.org>")
+    key = find_secret_key(home, f"{name} <{name}@example.org>")
     assert key is not None
     return key.fingerprint
 
@@ -53,7 +54,7 @@ def prolong(home: Path, fingerprint: str) -> None:
 def test_the_first_file_is_the_signing_key_and_stays_as_it_is(home: Path) -> None:
     old = find(home, "Old")
     first = make_key_file(home, old, ["", ""])
-    assert first == openpgp.export_public_key(home, old)
+    assert first == export_public_key(home, old)
     assert make_key_file(home, old, [first.decode()]) == first
 
 
@@ -78,9 +79,9 @@ def test_a_prolonged_key_replaces_itself_and_an_older_copy_takes_nothing_back(ho
 def test_another_key_and_what_is_no_key_are_refused_with_both_digests(home: Path, made: Path) -> None:
     old = find(home, "Old")
     ours = make_key_file(home, old, []).decode()
-    eve = openpgp.find_secret_key(made.parent / "other", "Eve <eve@example.org>")
+    eve = find_secret_key(made.parent / "other", "Eve <eve@example.org>")
     assert eve is not None
-    theirs = openpgp.export_public_key(made.parent / "other", eve.fingerprint).decode()
+    theirs = export_public_key(made.parent / "other", eve.fingerprint).decode()
     damaged = ours.replace("\n\n", "\n\nAAAA", 1)
     for text, why in ((theirs, eve.fingerprint), (ours + theirs, eve.fingerprint), ("words", "no public key")):
         with pytest.raises(SlipwayError, match=r"release-key\.asc") as caught:

@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.slipway.release.plugins.module_utils.slipway import openpgp
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
+from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.keys import make_key
+from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.verifying import verify_signature
 from ansible_collections.slipway.release.plugins.module_utils.slipway.progress import Progress
 from ansible_collections.slipway.release.plugins.module_utils.slipway.publish.package import (
     JOURNAL,
@@ -44,7 +45,7 @@ FACTS = {"project": "baserock", "version": "26.47", "commit": "c" * 40, "cluster
 @pytest.fixture(scope="module")
 def gnupghome(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("keys") / "gnupg"
-    openpgp.make_key(home, "Anne <anne@example.org>")
+    make_key(home, "Anne <anne@example.org>")
     return home
 
 
@@ -353,7 +354,7 @@ def test_bytes_made_again_that_differ_from_the_record_are_drift(run: Run, tmp_pa
 def test_a_signature_by_another_key_is_replaced_before_the_record_and_refused_after(run: Run, tmp_path: Path) -> None:
     first = run()
     other = tmp_path / "other"
-    fingerprint = openpgp.make_key(other, "Ben <ben@example.org>")
+    fingerprint = make_key(other, "Ben <ben@example.org>")
     with pytest.raises(SlipwayError, match="not a good signature by any key in"):
         run(gnupghome=other, previous=read_previous(outputs(first)))
     again = run(gnupghome=other, fingerprint=fingerprint)
@@ -367,7 +368,7 @@ def test_a_recorded_signature_stays_when_another_key_signs_from_now_on(
     first = run()
     both = tmp_path / "both"
     shutil.copytree(gnupghome, both, ignore=shutil.ignore_patterns("S.*"))
-    newer = openpgp.make_key(both, "Ben <ben@example.org>")
+    newer = make_key(both, "Ben <ben@example.org>")
     again = run(gnupghome=both, fingerprint=newer, previous=read_previous(outputs(first)))
     assert (again.made, again.signed_by) == ([], first.signed_by)
 
@@ -542,7 +543,7 @@ def test_killed_at_any_moment_a_rerun_makes_the_same_package(
         expected = tree(tmp_path / "undisturbed")
         assert again.keys() == expected.keys()
         assert {name for name in again if again[name] != expected[name]} <= {"SHA256SUMS.asc"}
-        assert openpgp.verify_signature(
+        assert verify_signature(
             gnupghome, data=tmp_path / "artifacts/SHA256SUMS", signature=tmp_path / "artifacts/SHA256SUMS.asc"
         )
     assert undisturbed.signed_by

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from ansible_collections.slipway.release.plugins.module_utils.slipway import openpgp
+from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.listing import parse_keys
+from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.verifying import judge_signature
 from ansible_collections.slipway.release.plugins.module_utils.slipway.publish.packets import (
     SignatureWords,
     read_keys,
@@ -33,7 +34,7 @@ def home(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     home = tmp_path_factory.mktemp("h")
     home.chmod(0o700)
     gpg(home, ["--quick-generate-key", "Zoë <z@example.org>", request.param, "sign,cert", "never"])
-    (key,) = [entry.primary.fingerprint for entry in openpgp.parse_keys(gpg(home, ["--with-colons", "--list-keys"]))]
+    (key,) = [entry.primary.fingerprint for entry in parse_keys(gpg(home, ["--with-colons", "--list-keys"]))]
     gpg(home, ["--quick-add-uid", key, "Zoë again <a@example.org>"])
     gpg(home, ["--quick-add-key", key, request.param, "sign", "2y"])
     (home / "data").write_text("data")
@@ -44,14 +45,14 @@ def home(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 def test_a_key_has_the_fingerprints_and_names_that_gnupg_finds(home: Path) -> None:
     (key,) = read_keys(gpg(home, ["--armor", "--export"]))
-    (entry,) = openpgp.parse_keys(gpg(home, ["--with-colons", "--with-subkey-fingerprint", "--list-keys"]))
+    (entry,) = parse_keys(gpg(home, ["--with-colons", "--with-subkey-fingerprint", "--list-keys"]))
     assert [key.fingerprint, *key.subkeys] == [part.fingerprint for part in entry.parts()]
     assert sorted(key.user_ids) == sorted(entry.user_ids)
 
 
 def test_a_signature_has_the_time_and_the_key_that_gnupg_finds(home: Path) -> None:
     found = read_signature((home / "data.asc").read_text())
-    judged = openpgp.judge_signature(home, data=home / "data", signature=home / "data.asc")
+    judged = judge_signature(home, data=home / "data", signature=home / "data.asc")
     assert judged.fault is None
     assert (found.made, found.key) == (judged.made, judged.key)
     assert found.key != judged.fingerprint, "the subkey signs"

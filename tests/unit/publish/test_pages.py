@@ -17,8 +17,10 @@ from xml.etree import ElementTree
 import jsonschema
 import pytest
 from ansible_collections.slipway.release.plugins.action.release_index import render_notes, render_pages
-from ansible_collections.slipway.release.plugins.module_utils.slipway import openpgp
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
+from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.keyring import export_public_key
+from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.keys import find_signing_key, make_key
+from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.signing import sign_detached
 from ansible_collections.slipway.release.plugins.module_utils.slipway.publish.pages import PagesUpdate, update_pages
 from ansible_collections.slipway.release.plugins.module_utils.slipway.publish.releases import (
     Site,
@@ -92,11 +94,11 @@ def run_index(arguments: dict[str, Any], *, check: bool = False) -> dict[str, An
 def signed(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, bytes, bytes]:
     """A key's fingerprint, the key, and a signature by it; pages do not verify what it is over."""
     home = tmp_path_factory.mktemp("signer") / "gnupg"
-    key = openpgp.make_key(home, "Ada <ada@example.org>", expires="0")
+    key = make_key(home, "Ada <ada@example.org>", expires="0")
     (home.parent / "data").write_bytes(b"data")
-    created = openpgp.find_signing_key(home, key).created
-    openpgp.sign_detached(home, key, data=home.parent / "data", signature=home.parent / "sig", at=created + 86400)
-    return key, openpgp.export_public_key(home, key), (home.parent / "sig").read_bytes()
+    created = find_signing_key(home, key).created
+    sign_detached(home, key, data=home.parent / "data", signature=home.parent / "sig", at=created + 86400)
+    return key, export_public_key(home, key), (home.parent / "sig").read_bytes()
 
 
 def published(public: Path, version: str, signature: bytes = b"signature\n", **facts: object) -> dict[str, bytes]:

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.slipway.release.plugins.module_utils.slipway import openpgp
 from ansible_collections.slipway.release.plugins.module_utils.slipway.apt import publication
 from ansible_collections.slipway.release.plugins.module_utils.slipway.apt.index import Archive, read_deb
 from ansible_collections.slipway.release.plugins.module_utils.slipway.deb.metapackage import Metapackage
 from ansible_collections.slipway.release.plugins.module_utils.slipway.deb.stamp import Order, stamp_debs
 from ansible_collections.slipway.release.plugins.module_utils.slipway.deb.version import Rule
+from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.keys import find_signing_key
 from ansible_collections.slipway.release.plugins.module_utils.slipway.rebuild import verdict
 from debs import make_deb
 from publishing import run_module, tree
@@ -42,7 +42,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     (place / "stamped/tools-all_1.0.0-r1_all.deb").write_bytes(everything.build_deb())
     debs = tuple(read_deb(path) for path in sorted((place / "stamped").glob("*.deb")))
-    key = openpgp.find_signing_key(shadow.gnupghome).fingerprint
+    key = find_signing_key(shadow.gnupghome).fingerprint
     archive = Archive(place / "fixed", "Slipway", "main", shadow.gnupghome, key)
     publication.publish_release(archive, publication.Release("tools", "r1", {"bookworm": {"amd64": debs}}))
     return place

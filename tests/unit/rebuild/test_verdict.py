@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from ansible_collections.slipway.release.plugins.module_utils.slipway import openpgp
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
+from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.keys import find_signing_key, make_key
 from ansible_collections.slipway.release.plugins.module_utils.slipway.rebuild.verdict import (
     BUILT,
     DIFFERENT,
@@ -31,13 +31,13 @@ DAY = 86400.0
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("keys") / "gnupg"
-    openpgp.make_key(directory, "Anne <anne@example.org>")
+    make_key(directory, "Anne <anne@example.org>")
     return directory
 
 
 @pytest.fixture(scope="module")
 def key(home: Path) -> str:
-    return openpgp.find_signing_key(home).fingerprint
+    return find_signing_key(home).fingerprint
 
 
 def make_verdict(now: str = ONE, where: tuple[str, ...] = ()) -> Verdict:

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ansible_collections.slipway.release.plugins.action.release_index import render_pages
-from ansible_collections.slipway.release.plugins.module_utils.slipway import openpgp
+from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.keys import make_key
+from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.signing import sign_detached
 from ansible_collections.slipway.release.plugins.module_utils.slipway.policy.due import Changes
 from ansible_collections.slipway.release.plugins.module_utils.slipway.policy.schema import read_policy
 from ansible_collections.slipway.release.plugins.module_utils.slipway.publish.links import Release, update_links
@@ -35,7 +36,7 @@ class Server:
     def __init__(self, top: Path) -> None:
         self.public, self.home = top / "public", top / "gnupg"
         self.public.mkdir()
-        self.key = openpgp.make_key(self.home, "Ada <ada@example.org>")
+        self.key = make_key(self.home, "Ada <ada@example.org>")
 
     def judge(self, day: datetime.date) -> Timetable:
         found = read_public(f"file://{self.public}", project="acme")
@@ -59,7 +60,7 @@ class Server:
         digests = {name: hashlib.sha256((directory / name).read_bytes()).hexdigest() for name in names}
         (directory / "SHA256SUMS").write_text("".join(f"{digests[name]}  {name}\n" for name in names))
         moment = datetime.datetime.combine(day, datetime.time(12), datetime.UTC)
-        openpgp.sign_detached(
+        sign_detached(
             self.home,
             self.key,
             data=directory / "SHA256SUMS",

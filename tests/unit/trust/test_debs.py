@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.slipway.release.plugins.module_utils.slipway import openpgp
 from ansible_collections.slipway.release.plugins.module_utils.slipway.apt import publication
 from ansible_collections.slipway.release.plugins.module_utils.slipway.apt.index import Archive, read_deb
 from ansible_collections.slipway.release.plugins.module_utils.slipway.apt.publication import Release
+from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.keys import make_key
 from ansible_collections.slipway.release.plugins.module_utils.slipway.trust.securesystems import verify_line
 from debs import make_deb
 from google.protobuf import json_format
@@ -26,7 +26,7 @@ URL = "https://robot:secret@git.example.org/a"
 def published(tmp_path: Path) -> dict[str, Any]:
     """A published release of one package, and what the module is told of it."""
     home = tmp_path / "gnupg"
-    key = openpgp.make_key(home, "Archive <archive@example.org>")
+    key = make_key(home, "Archive <archive@example.org>")
     path = make_deb(tmp_path / "stamped", "d-a", "1-r1", "amd64")
     directory = tmp_path / "fixed"
     directory.mkdir()

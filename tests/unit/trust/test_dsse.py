@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.slipway.release.plugins.module_utils.slipway import openpgp
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
+from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.keyring import export_public_key
+from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.keys import find_secret_key, make_key
 from ansible_collections.slipway.release.plugins.module_utils.slipway.trust import dsse, securesystems, strictjson
 from hypothesis import given
 from hypothesis import strategies as st
@@ -28,13 +29,13 @@ PAYLOAD = b'{"version": "26.47", "tricky": "\xc3\xa9 \\n"}\n'
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("keys") / "gnupg"
     for user in (ANNE, BEN):
-        openpgp.make_key(directory, user)
+        make_key(directory, user)
     return directory
 
 
 @pytest.fixture(scope="module")
 def keys(home: Path) -> tuple[str, str]:
-    found = [openpgp.find_secret_key(home, user) for user in (ANNE, BEN)]
+    found = [find_secret_key(home, user) for user in (ANNE, BEN)]
     assert found[0] is not None
     assert found[1] is not None
     return found[0].fingerprint, found[1].fingerprint
@@ -104,7 +105,7 @@ def test_sqv_and_gpgv_verify_it_with_nothing_but_jq_and_printf(
     line: bytes, home: Path, keys: tuple[str, str], tmp_path: Path
 ) -> None:
     key, envelope = tmp_path / "release-key.asc", tmp_path / "latest.json"
-    key.write_bytes(openpgp.export_public_key(home, keys[0]))
+    key.write_bytes(export_public_key(home, keys[0]))
     for content, good in ((line, True), (line.replace(b'"payload":"', b'"payload":"AAAA'), False)):
         envelope.write_bytes(content)
         done = subprocess.run(

@@ -9,7 +9,8 @@ import time
 from pathlib import Path
 
 import pytest
-from ansible_collections.slipway.release.plugins.module_utils.slipway import openpgp
+from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.keyring import export_public_key
+from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.keys import make_key
 from ansible_collections.slipway.release.plugins.module_utils.slipway.trust.dsse import LATEST, sign_envelope
 from ansible_collections.slipway.release.plugins.module_utils.slipway.trust.expiry import list_ends_published
 from ansible_collections.slipway.release.plugins.module_utils.slipway.trust.latest import Pointer, make_latest
@@ -22,9 +23,9 @@ DAY = 86400
 def public(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A channel whose key ends in ten days, and whose latest.json is to be believed for twenty."""
     top = tmp_path_factory.mktemp("top")
-    key = openpgp.make_key(top / "keys", "Release <release@example.org>", expires=f"seconds={10 * DAY}")
+    key = make_key(top / "keys", "Release <release@example.org>", expires=f"seconds={10 * DAY}")
     (top / "public").mkdir()
-    (top / "public/release-key.asc").write_bytes(openpgp.export_public_key(top / "keys", key))
+    (top / "public/release-key.asc").write_bytes(export_public_key(top / "keys", key))
     made = make_latest("x", None, Pointer("1.0", "x-1.0", "0" * 64), serial=1, now=NOW, believe_until=NOW + 20 * DAY)
     line = sign_envelope(made.format(), LATEST, gnupghome=top / "keys", fingerprint=key)
     (top / "public/latest.json").write_bytes(line)

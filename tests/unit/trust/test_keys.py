@@ -11,8 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.slipway.release.plugins.module_utils.slipway import openpgp
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
+from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.keyring import (
+    export_public_key,
+    list_certifiers,
+    provide_keyring,
+)
+from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.keys import make_key
+from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.signing import certify_key
 from ansible_collections.slipway.release.plugins.module_utils.slipway.publish.keyfile import make_key_file
 from ansible_collections.slipway.release.plugins.module_utils.slipway.trust import dsse, keys, moments, strictjson
 from hypothesis import given
@@ -30,7 +36,7 @@ class World:
         self.home, self.state = top / "gnupg", top
         names = ("old", "new", "third", "eve")
         self.old, self.new, self.third, self.eve = (
-            openpgp.make_key(self.home, f"{name} <{name}@example.org>", expires="5y") for name in names
+            make_key(self.home, f"{name} <{name}@example.org>", expires="5y") for name in names
         )
 
     def roll(
@@ -56,7 +62,7 @@ class World:
         )
 
     def export(self, *fingerprints: str) -> bytes:
-        return b"".join(openpgp.export_public_key(self.home, each) for each in fingerprints)
+        return b"".join(export_public_key(self.home, each) for each in fingerprints)
 
     def sign(self, payload: dict[str, Any], by: str) -> bytes:
         return dsse.sign_envelope(strictjson.dump_line(payload), dsse.KEYS, gnupghome=self.home, fingerprint=by)
@@ -158,10 +164,10 @@ def test_a_revoked_or_unknown_trusted_key_is_told_and_leads_nowhere(world: World
     line = world.publish(world.roll([], world.old, world.new), world.new)
     certificate = (world.home / "openpgp-revocs.d" / f"{world.old}.rev").read_text().replace(":-----", "-----")
     public = world.export(world.old)
-    with openpgp.provide_keyring({"old": public}) as ring:
+    with provide_keyring({"old": public}) as ring:
         words = ["gpg", "--homedir", ring, "--batch", "--import"]
         subprocess.run(words, input=certificate.encode(), check=True, capture_output=True)
-        revoked = openpgp.export_public_key(ring, world.old)
+        revoked = export_public_key(ring, world.old)
     # The reader's own copy does not know of it yet; what is public says it.
     key_file = revoked + world.export(world.new)
     followed = follow(world, line, world.old, key_file=key_file, own={"old.asc": public})
@@ -174,12 +180,12 @@ def test_a_revoked_or_unknown_trusted_key_is_told_and_leads_nowhere(world: World
 
 def test_an_expired_trusted_key_is_told(world: World, tmp_path: Path) -> None:
     home = tmp_path / "g"
-    short = openpgp.make_key(home, "short <short@example.org>", expires="seconds=2")
+    short = make_key(home, "short <short@example.org>", expires="seconds=2")
     made = keys.make_succession(short, world.new, project="baserock", since=NOW, gnupghome=home)
     entries = [keys.KeyEntry(short, NOW - DAY, NOW, keys.ROLLOVER), keys.KeyEntry(world.new, NOW, succession=made)]
     line = world.publish(entries, world.new)
     time.sleep(3.1)  # GnuPG counts whole seconds
-    key_file = world.export(world.new) + openpgp.export_public_key(home, short)
+    key_file = world.export(world.new) + export_public_key(home, short)
     followed = follow(world, line, short, key_file=key_file)
     assert followed.believed == {short: "trusted"}
     assert (
@@ -290,17 +296,15 @@ def test_a_list_that_was_damaged_is_named(world: World) -> None:
 
 
 def test_the_old_key_certifies_the_new_one_for_everybody_to_see(world: World) -> None:
-    assert openpgp.list_certifiers(world.home, world.third) == set()
-    openpgp.certify_key(world.home, by=world.old, fingerprint=world.third)
-    assert openpgp.list_certifiers(world.home, world.third) == {world.old}
+    assert list_certifiers(world.home, world.third) == set()
+    certify_key(world.home, by=world.old, fingerprint=world.third)
+    assert list_certifiers(world.home, world.third) == {world.old}
     key_file = make_key_file(world.home, world.third, [world.export(world.old).decode()])
-    with openpgp.provide_keyring({"release-key.asc": key_file}) as ring:
-        assert openpgp.list_certifiers(ring, world.third) == {world.old}
+    with provide_keyring({"release-key.asc": key_file}) as ring:
+        assert list_certifiers(ring, world.third) == {world.old}
     assert make_key_file(world.home, world.third, [key_file.decode()]) == key_file
     alone = make_key_file(world.home, world.third, [])
-    assert alone == openpgp.export_public_key(world.home, world.third), (
-        "what keys say that are not in the file is left out"
-    )
+    assert alone == export_public_key(world.home, world.third), "what keys say that are not in the file is left out"
 
 
 class Rolling:
@@ -308,7 +312,7 @@ class Rolling:
 
     def __init__(self, top: Path) -> None:
         self.home, self.path = top / "gnupg", top / "keys.json"
-        self.old, self.new = (openpgp.make_key(self.home, f"{name} <{name}@example.org>") for name in ("old", "new"))
+        self.old, self.new = (make_key(self.home, f"{name} <{name}@example.org>") for name in ("old", "new"))
 
     def run(self, *, check: bool = False, **more: Any) -> dict[str, Any]:
         arguments = {
@@ -333,7 +337,7 @@ def test_a_rollover_is_done_once_and_goes_on_where_it_broke(rolling: Rolling, mo
     assert rolling.new in would["diff"][0]["after"] if isinstance(would["diff"], list) else str(would["diff"])
     assert {name: said for name, said in tree(rolling.path.parent).items() if "S.gpg" not in name} == before
     # It breaks after the old key certified the new one.
-    openpgp.certify_key(rolling.home, by=rolling.old, fingerprint=rolling.new)
+    certify_key(rolling.home, by=rolling.old, fingerprint=rolling.new)
     done = rolling.run()
     assert (done["changed"], done["certified"]) == (True, False)
     assert [each["fingerprint"] for each in done["entries"]] == [rolling.old, rolling.new]
@@ -373,7 +377,7 @@ def test_a_rollover_that_cannot_be_is_refused_before_anything_is_signed(
     assert refused["failed"]
     assert why in refused["msg"]
     assert not rolling.path.exists()
-    assert openpgp.list_certifiers(rolling.home, rolling.new) == set()
+    assert list_certifiers(rolling.home, rolling.new) == set()
 
 
 def test_a_lost_key_ends_without_a_word(rolling: Rolling) -> None:

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.slipway.release.plugins.module_utils.slipway import openpgp
+from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.keyring import export_public_key
+from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.keys import make_key
 from ansible_collections.slipway.release.plugins.module_utils.slipway.trust import (
     dsse,
     securesystems,
@@ -290,7 +291,7 @@ def test_what_is_public_may_differ_in_times_and_in_nothing_that_counts(
 @pytest.fixture(scope="module")
 def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("keys") / "gnupg"
-    openpgp.make_key(home, "Release <release@example.org>")
+    make_key(home, "Release <release@example.org>")
     return home
 
 
@@ -398,7 +399,7 @@ def test_what_somebody_else_signed_is_refused(desk: Desk, tmp_path: Path) -> Non
     desk.run()
     desk.publish()
     desk.path.unlink()
-    other = openpgp.make_key(tmp_path / "other", "Eve <eve@example.org>")
+    other = make_key(tmp_path / "other", "Eve <eve@example.org>")
     content = (desk.public / desk.path.name).read_bytes()
     payloads = [base64.b64decode(json.loads(line)["payload"]) for line in content.splitlines()]
     lines = dsse.sign_envelopes(payloads, dsse.STATEMENT, gnupghome=tmp_path / "other", fingerprint=other)
@@ -485,7 +486,7 @@ def test_the_documented_recipe_verifies_a_statement_and_no_other(desk: Desk, key
     other.write_bytes(b"another")
     desk.records["package"]["outputs"]["files"][0]["sha256"] = hashlib.sha256(b"the image").hexdigest()
     made = desk.run()
-    key.write_bytes(openpgp.export_public_key(keys, made["signed_by"]))
+    key.write_bytes(export_public_key(keys, made["signed_by"]))
     for path, good in ((file, True), (other, False)):
         words = ["bash", "-c", RECIPE, "verify", path, desk.path, key]
         done = subprocess.run(words, capture_output=True, text=True, check=False)

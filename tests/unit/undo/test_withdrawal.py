@@ -15,9 +15,10 @@ from xml.etree import ElementTree
 import jsonschema
 import pytest
 from ansible_collections.slipway.release.plugins.action.release_index import render_pages
-from ansible_collections.slipway.release.plugins.module_utils.slipway import openpgp
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
 from ansible_collections.slipway.release.plugins.module_utils.slipway.gates.preflight import find_withdrawal
+from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.keys import find_signing_key, make_key
+from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.signing import sign_detached
 from ansible_collections.slipway.release.plugins.module_utils.slipway.publish.directory import (
     Server,
     probe_release,
@@ -51,7 +52,7 @@ NOW = 1_800_000_000.0
 @pytest.fixture(scope="module")
 def signer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("signer") / "gnupg"
-    openpgp.make_key(home, "Ada <ada@example.org>", expires="0")
+    make_key(home, "Ada <ada@example.org>", expires="0")
     return home
 
 
@@ -239,7 +240,7 @@ def test_page_list_and_feed_say_so(tmp_path: Path, signer: Path, remove: bool) -
     for version in ("26.46", "26.47"):
         release = released(tmp_path, version, {"a.tar": ""})
         data, signature = (tmp_path / release.label / name for name in ("SHA256SUMS", "SHA256SUMS.asc"))
-        openpgp.sign_detached(signer, openpgp.find_signing_key(signer).fingerprint, data=data, signature=signature)
+        sign_detached(signer, find_signing_key(signer).fingerprint, data=data, signature=signature)
         update_links(release)
     site = Site(tmp_path, "baserock", support={"26.47": "2030-01-01"})
     update_pages(site, render_pages([TEMPLATES], describe_site(site)))

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.slipway.release.plugins.module_utils.slipway import openpgp
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
+from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.keys import make_key
 from ansible_collections.slipway.release.plugins.module_utils.slipway.vcs.checkout import check_out
 from ansible_collections.slipway.release.plugins.module_utils.slipway.vcs.dsc import parse_dsc
 from ansible_collections.slipway.release.plugins.module_utils.slipway.vcs.source import read_source
@@ -116,7 +116,7 @@ def test_a_broken_dsc_is_refused(text: bytes, fault: str) -> None:
 
 def test_a_signed_dsc_says_what_it_said_unsigned(tmp_path: Path) -> None:
     dsc, home = make_dsc(tmp_path / "pool"), tmp_path / "gnupg"
-    key = openpgp.make_key(home, "Dev <dev@example.org>")
+    key = make_key(home, "Dev <dev@example.org>")
     plain = parse_dsc(dsc.read_bytes())
     words = [
         "gpg",

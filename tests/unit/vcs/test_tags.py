@@ -6,9 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from ansible_collections.slipway.release.plugins.module_utils.slipway import openpgp
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
 from ansible_collections.slipway.release.plugins.module_utils.slipway.git.remote import Annotation, Person
+from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.home import provide_environment
+from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.keys import make_key
 from ansible_collections.slipway.release.plugins.module_utils.slipway.vcs import git as vcs_git
 from ansible_collections.slipway.release.plugins.module_utils.slipway.vcs import hg as vcs_hg
 from ansible_collections.slipway.release.plugins.module_utils.slipway.vcs import svn as vcs_svn
@@ -80,9 +81,9 @@ def test_a_source_package_and_a_stack_without_version_have_no_tag(tmp_path: Path
 
 def test_a_release_of_git_is_signed_and_another_kind_of_tag_is_no_substitute(tmp_path: Path) -> None:
     stack, home = make_stack("git", tmp_path / "stack"), tmp_path / "gnupg"
-    revision, key = stack.commit("one\n"), openpgp.make_key(home, "Release <release@example.org>")
+    revision, key = stack.commit("one\n"), make_key(home, "Release <release@example.org>")
     source = read_source("git", stack.values)
-    with openpgp.provide_environment(home) as signing:
+    with provide_environment(home) as signing:
         signed = Annotation("nav 1.0\n", TEAM, key, signing)
         for kind, make in {
             "is no annotated tag": lambda: stack.tag("nav-1.0", revision),

@@ -15,12 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from ansible_collections.slipway.release.plugins.module_utils.slipway import openpgp
 from ansible_collections.slipway.release.plugins.module_utils.slipway.apt import publication
 from ansible_collections.slipway.release.plugins.module_utils.slipway.apt.dists import _redate
 from ansible_collections.slipway.release.plugins.module_utils.slipway.apt.index import Archive, read_debs
 from ansible_collections.slipway.release.plugins.module_utils.slipway.apt.publication import Release
 from ansible_collections.slipway.release.plugins.module_utils.slipway.apt.signed import Signer, sign_releases
+from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.keyring import export_public_key
+from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.keys import make_key
 from ansible_collections.slipway.release.plugins.module_utils.slipway.verify.archive import (
     ArchiveRequest,
     ArchiveSeen,
@@ -98,10 +99,10 @@ def publish(site: Site, release: str) -> None:
 @pytest.fixture(scope="module")
 def untouched(tmp_path_factory: pytest.TempPathFactory) -> Site:
     top = tmp_path_factory.mktemp("archive")
-    fingerprint = openpgp.make_key(top / "gnupg", "Archive <archive@example.org>")
+    fingerprint = make_key(top / "gnupg", "Archive <archive@example.org>")
     site = Site(top / "public", Signer(top / "gnupg", fingerprint))
     (site.public / "fixed").mkdir(parents=True)
-    (site.public / "key.asc").write_bytes(openpgp.export_public_key(top / "gnupg", fingerprint))
+    (site.public / "key.asc").write_bytes(export_public_key(top / "gnupg", fingerprint))
     for release in ("r1", "r2"):
         publish(site, release)
     return site
@@ -239,9 +240,9 @@ def test_what_was_tampered_with_is_named(site: Site, what: str) -> None:
 
 
 def test_another_key_is_told_even_if_it_lies_beside_the_archive(site: Site, tmp_path: Path) -> None:
-    other = Signer(tmp_path / "gnupg", openpgp.make_key(tmp_path / "gnupg", "Other <other@example.org>"))
+    other = Signer(tmp_path / "gnupg", make_key(tmp_path / "gnupg", "Other <other@example.org>"))
     Site(site.public, other).sign(lambda text: text)
-    data = openpgp.export_public_key(other.gnupghome, str(other.fingerprint))
+    data = export_public_key(other.gnupghome, str(other.fingerprint))
     (site.public / "key.asc").write_bytes((site.public / "key.asc").read_bytes() + data)
     report, _seen = look_at(site)
     assert report.kinds() == ["signature"], tell(report)

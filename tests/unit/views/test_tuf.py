@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ansible_collections.slipway.release.plugins.module_utils.slipway import openpgp
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
+from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.keys import make_key
 from ansible_collections.slipway.release.plugins.module_utils.slipway.views.directory import read_view, write_view
 from ansible_collections.slipway.release.plugins.module_utils.slipway.views.pgpkey import Signer, make_signer
 from ansible_collections.slipway.release.plugins.module_utils.slipway.views.subject import View, ViewFile
@@ -59,7 +59,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def signers(home: Path) -> list[Signer]:
     """Two keys that sign."""
-    prints = [openpgp.make_key(home, f"{name} <{name}@example.org>") for name in ("First", "Second")]
+    prints = [make_key(home, f"{name} <{name}@example.org>") for name in ("First", "Second")]
     return [make_signer(home, each) for each in prints]
 
 

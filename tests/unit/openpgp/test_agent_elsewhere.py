@@ -12,8 +12,24 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ansible_collections.slipway.release.plugins.module_utils.slipway import openpgp
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
+from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp import agent
+from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.home import provide_environment
+from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.keyring import (
+    export_public_key,
+    provide_keyring,
+)
+from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.keys import find_signing_key, make_key
+from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.signing import (
+    clearsign_within,
+    sign_detached,
+    sign_within,
+    try_signing,
+)
+from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.verifying import (
+    open_clearsigned,
+    verify_signature,
+)
 from ansible_collections.slipway.release.plugins.module_utils.slipway.process import run
 from ansible_collections.slipway.release.plugins.module_utils.slipway.trust import dsse
 from sshd import Sshd, sshd
@@ -31,10 +47,10 @@ class Elsewhere:
 
     def __init__(self, top: Path, server: Sshd) -> None:
         self.away, self.home, self.server = top / "away", top / "home", server
-        self.key = openpgp.make_key(self.away, ANNE)
+        self.key = make_key(self.away, ANNE)
         self.home.mkdir(mode=0o700)
         words = ["gpg", "--homedir", self.home, "--batch", "--no-autostart", "--import"]
-        public = openpgp.export_public_key(self.away, self.key)
+        public = export_public_key(self.away, self.key)
         subprocess.run(words, input=public, check=True, capture_output=True)
         subprocess.run(["gpgconf", "--homedir", self.away, "--launch", "gpg-agent"], check=True)
         subprocess.run(["gpgconf", "--homedir", self.home, "--create-socketdir"], check=False, capture_output=True)
@@ -80,13 +96,13 @@ def test_all_that_is_signed_is_signed_by_a_key_that_never_came_here(elsewhere: E
     data, signature = tmp_path / "SHA256SUMS", tmp_path / "SHA256SUMS.asc"
     data.write_text("abc  x\n")
     with elsewhere.connect():
-        assert openpgp.find_signing_key(home).fingerprint == key
-        openpgp.try_signing(home, key)
-        openpgp.sign_detached(home, key, data=data, signature=signature)
+        assert find_signing_key(home).fingerprint == key
+        try_signing(home, key)
+        sign_detached(home, key, data=data, signature=signature)
         line = dsse.sign_envelope(b"{}", dsse.LATEST, gnupghome=home, fingerprint=key)
-        with openpgp.provide_environment(home) as environment:
-            inrelease = openpgp.clearsign_within(environment, key, b"Origin: x\n", on="InRelease")
-            openpgp.sign_within(environment, key, data=data)
+        with provide_environment(home) as environment:
+            inrelease = clearsign_within(environment, key, b"Origin: x\n", on="InRelease")
+            sign_within(environment, key, data=data)
             git = ["git", "-C", str(tmp_path), "-c", "user.name=x", "-c", "user.email=x@example.org"]
             for words in (
                 ["init", "-q"],
@@ -95,10 +111,10 @@ def test_all_that_is_signed_is_signed_by_a_key_that_never_came_here(elsewhere: E
             ):
                 run([*git, *words], attempt="tag", env=environment)
         assert elsewhere.here.is_socket(), "the agent elsewhere goes on"
-    assert openpgp.verify_signature(home, data=data, signature=signature) is not None
+    assert verify_signature(home, data=data, signature=signature) is not None
     envelope = dsse.read_envelope(line, payload_type=dsse.LATEST, attempt="read", on="latest.json")
     assert [each.fault for each in dsse.judge_envelope(envelope, gnupghome=home)] == [None]
-    opened = openpgp.open_clearsigned(inrelease, gnupghome=home)
+    opened = open_clearsigned(inrelease, gnupghome=home)
     assert opened is not None
     assert opened[0].fingerprint == key
     subprocess.run(
@@ -117,8 +133,8 @@ def test_an_agent_that_is_away_is_told_with_what_to_do_and_none_takes_its_place(
     assert elsewhere.here.is_socket(), "a connection that was killed leaves its socket behind"
     signing = {"gnupghome": home, "fingerprint": key}
     for act in (
-        lambda: openpgp.find_signing_key(home, key),
-        lambda: openpgp.find_signing_key(home),
+        lambda: find_signing_key(home, key),
+        lambda: find_signing_key(home),
         lambda: dsse.sign_envelope(b"{}", dsse.LATEST, **signing),
     ):
         with pytest.raises(
@@ -136,28 +152,28 @@ def test_an_agent_that_is_away_is_told_with_what_to_do_and_none_takes_its_place(
 
 
 def test_an_agent_without_the_key_is_told(elsewhere: Elsewhere, tmp_path: Path) -> None:
-    openpgp.make_key(tmp_path / "g", "Ben <ben@example.org>")
-    other = openpgp.find_signing_key(tmp_path / "g").fingerprint
-    public = openpgp.export_public_key(tmp_path / "g", other)
-    with openpgp.provide_keyring({"ben": public}) as home:
+    make_key(tmp_path / "g", "Ben <ben@example.org>")
+    other = find_signing_key(tmp_path / "g").fingerprint
+    public = export_public_key(tmp_path / "g", other)
+    with provide_keyring({"ben": public}) as home:
         place = find_socket(home, "agent-socket")
         place.unlink(missing_ok=True)
         place.symlink_to(find_socket(elsewhere.away, "agent-socket"))
         with pytest.raises(
             SlipwayError, match=f"no secret key has this fingerprint; the agent at {place} does not have it"
         ):
-            openpgp.find_signing_key(home, other)
+            find_signing_key(home, other)
         place.unlink()
 
 
 def test_a_connection_that_takes_everything_and_answers_nothing_ends(
     elsewhere: Elsewhere, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(openpgp, "AGENT_SILENCE", 0.2)
+    monkeypatch.setattr(agent, "AGENT_SILENCE", 0.2)
     elsewhere.here.unlink(missing_ok=True)
     with socket.socket(socket.AF_UNIX) as silent:
         silent.bind(str(elsewhere.here))
         silent.listen()
         with pytest.raises(SlipwayError, match="is broken"):
-            openpgp.find_signing_key(elsewhere.home)
+            find_signing_key(elsewhere.home)
     elsewhere.here.unlink()
