@@ -8,6 +8,7 @@ import contextlib
 import functools
 import http.server
 import os
+import ssl
 import subprocess
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -42,18 +43,45 @@ class _Server(http.server.ThreadingHTTPServer):
 
 @contextlib.contextmanager
 def served(
-    directory: Path, *, on_get: Callable[[str], None] | None = None, address: str = "127.0.0.1"
+    directory: Path,
+    *,
+    on_get: Callable[[str], None] | None = None,
+    address: str = "127.0.0.1",
+    certificate: Path | None = None,
 ) -> Iterator[str]:
-    """The URL under which ``directory`` can be read meanwhile; ``on_get`` gets each path before it is answered."""
+    """The URL under which ``directory`` can be read meanwhile; ``on_get`` gets each path before it is answered.
+
+    With a ``certificate`` and its key, in one file, it is read by HTTPS.
+    """
     with _Server((address, 0), functools.partial(_Quiet, directory=str(directory))) as server:
         server.on_get = on_get
+        if certificate is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            server.socket = context.wrap_socket(server.socket, server_side=True)
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()
         try:
-            yield f"http://{address}:{server.server_address[1]}"
+            yield f"{'http' if certificate is None else 'https'}://{address}:{server.server_address[1]}"
         finally:
             server.shutdown()
             thread.join()
+
+
+def make_certificate(directory: Path, *, days: int) -> Path:
+    """A file with a key and its certificate for 127.0.0.1, which is its own authority."""
+    path = directory / "certificate.pem"
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"),
+            *("-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"),
+            *("-days", str(days), "-keyout", path, "-out", directory / "certificate.crt"),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    path.write_bytes(path.read_bytes() + (directory / "certificate.crt").read_bytes())
+    return path
 
 
 class Client:

@@ -16,6 +16,7 @@ from pathlib import Path
 from ..errors import SlipwayError
 from ..files import make_directory, read_regular
 from ..locks import hold_flock
+from ..trust.expiry import OVER, SOON, UNREADABLE, End, Visit, list_ends_of_releases, list_ends_of_suites
 from ..trust.moments import format_moment
 from ..verify.archive import ArchiveRequest, verify_archives
 from ..verify.current import LATEST, Latest
@@ -39,7 +40,7 @@ class Round:
     channel: Channel
     report: Report = field(default_factory=Report)
     seen: Seen | None = None
-    dates: Mapping[str, int] = field(default_factory=dict)
+    soon: list[str] = field(default_factory=list)
     late: int = 0
     whole: bool = False
     seconds: float = 0.0
@@ -62,7 +63,7 @@ def watch_once(
             rounds = list(pool.map(lambda channel: _look(settings, channel, clock), settings.channels))
         _compare(rounds)
         for found in rounds:
-            status.report(found.channel.name, _describe(settings, found), found.report.findings)
+            status.report(found.channel.name, _describe(found), found.report.findings)
         status.forget({channel.name for channel in settings.channels})
         status.write(settings.title)
         return status.channels
@@ -97,18 +98,49 @@ def _look_within(settings: Settings, channel: Channel, clock: Callable[[], float
         try:
             given = read_given(channel.key)
             if channel.kind == ARCHIVE:
-                dates = verify_archives(look, ArchiveRequest(given, channel.suites, memory.dates)).dates
-                found.dates = dates
+                archive = verify_archives(look, ArchiveRequest(given, channel.suites, memory.dates))
+                dates = archive.dates
                 memory.dates.update({suite: max(date, memory.dates.get(suite, date)) for suite, date in dates.items()})
+                visit = _make_visit(settings, channel, look, archive.at)
+                _tell_ends(found, list_ends_of_suites(visit, sorted(dates), keys=archive.keys))
             else:
                 keys = [read_regular(Path(path)) for path in channel.signer_keys]
                 found.seen = verify_site(look, Request(given, every=True, serials=memory.serials, signer_keys=keys))
                 for project, serial in found.seen.serials().items():
                     memory.serials[project] = max(serial, memory.serials.get(project, serial))
+                if found.seen.latest is not None:  # else it did not answer, or has nothing
+                    _tell_ends(found, list_ends_of_releases(_make_visit(settings, channel, look, found.seen.at)))
             found.whole = look.late == 0
         finally:
             found.late = look.late
             memory.save(whole=found.whole)
+
+
+def _make_visit(settings: Settings, channel: Channel, look: Look, at: float) -> Visit:
+    timeout = settings.idle_timeout
+    return Visit(look.reader.address("").rstrip("/"), at, settings.warn, timeout, channel.ca_path, look.read_again)
+
+
+def _tell_ends(found: Round, ends: Sequence[End]) -> None:
+    """What ends soon is told; what is over is a finding, unless what was verified tells it already."""
+    told = {finding.subject for finding in found.report.findings}
+    is_key_told = any(finding.kind == "key" for finding in found.report.findings)
+    for end in ends:
+        is_key = end.what.startswith("the key ")
+        if end.state == SOON:
+            found.soon.append(f"{end.what}: {end.fault}" if end.fault else f"{end.what} ends on {_format(end)}")
+        elif end.state in (OVER, UNREADABLE) and not (is_key_told if is_key else end.what in told):
+            found.report.add(
+                "key" if is_key else "frozen",
+                end.what,
+                expected="something that has not ended",
+                seen=end.fault or f"what ended on {_format(end)}",
+                do_next="Renew it: sign again what is current, prolong the key, or get another certificate.",
+            )
+
+
+def _format(end: End) -> str:
+    return format_moment(end.ends or 0)
 
 
 def _compare(rounds: Sequence[Round]) -> None:
@@ -149,11 +181,9 @@ def _compare_latest(found: Round, latest: Latest, name: str, newest: Latest) -> 
         )
 
 
-def _describe(settings: Settings, found: Round) -> Entry:
+def _describe(found: Round) -> Entry:
     """What the status has of a channel, besides its findings."""
     latest = found.latest
-    at = found.seen.at if found.seen is not None else 0.0
-    soon = [] if latest is None else _list_soon(settings, found, latest.believe_until, at)
     return {
         "url": found.channel.url,
         "kind": found.channel.kind,
@@ -167,19 +197,8 @@ def _describe(settings: Settings, found: Round) -> Entry:
         },
         "counts": found.report.counts,
         "notes": found.report.notes,
-        "soon": soon,
+        "soon": found.soon,
         "unread": found.late,
         "seconds": round(found.seconds, 1),
         "trouble": found.trouble,
     }
-
-
-def _list_soon(settings: Settings, found: Round, believe_until: float, at: float) -> list[str]:
-    """What expires soon, as sentences."""
-    ends = dict(found.seen.ends) if found.seen is not None else {}
-    ends["latest.json"] = believe_until
-    return [
-        f"{what} ends on {format_moment(end)}"
-        for what, end in sorted(ends.items(), key=lambda item: item[1])
-        if at < end <= at + settings.warn
-    ]

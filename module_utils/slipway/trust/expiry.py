@@ -11,9 +11,9 @@ import re
 import socket
 import ssl
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
@@ -36,6 +36,8 @@ CERTIFICATE_TIME = "%b %d %H:%M:%S %Y GMT"
 BEST_BEFORE = re.compile(r"^[0-9a-f]{64} [ *]BEST-BEFORE-([0-9]{4}-[0-9]{2}-[0-9]{2})$", re.MULTILINE)
 VALID_UNTIL = re.compile(r"^Valid-Until: *([^\r\n]{1,60})$", re.MULTILINE)
 DO_NEXT = "See whether it is there and can be read."
+#: The keys of an archive of debs, at the address of its site.
+ARCHIVE_KEY = "key.asc"
 
 
 @dataclass(frozen=True)
@@ -73,14 +75,18 @@ class End:
 
 
 @dataclass(frozen=True)
-class _Look:
-    """One look at one address."""
+class Visit:
+    """One look at one address at the time ``now``: what ends within ``warn`` seconds is soon.
+
+    ``read`` gives what is at a path below it, or ``None``, for those who read there anyway.
+    """
 
     channel: str
     now: float
     warn: float
-    timeout: float
-    ca_path: str | None
+    timeout: float = 60.0
+    ca_path: str | None = None
+    read: Callable[[str], bytes | None] | None = field(default=None, compare=False)
 
     def judge(self, what: str, ends: int | None) -> End:
         """Whether that is good for long enough."""
@@ -94,6 +100,8 @@ class _Look:
 
     def fetch(self, path: str) -> bytes | None:
         """What is there, if it is."""
+        if self.read is not None:
+            return self.read(path)
         return fetch_published(
             self.channel, path, attempt="read", do_next=DO_NEXT, timeout=self.timeout, ca_path=self.ca_path
         )
@@ -109,18 +117,32 @@ def list_ends_published(
     ca_path: str | None = None,
 ) -> list[End]:
     """Everything that ends at these channels, and of these suites of archives; what ends first comes first."""
-    looks = [(_look_at_channel, channel) for channel in channels] + [(_look_at_suite, suite) for suite in archives]
+
+    def visit(each: tuple[Callable[[Visit], list[End]], str]) -> list[End]:
+        return each[0](Visit(each[1].rstrip("/"), now, warn_days * DAY, timeout, ca_path))
+
+    looks = [(list_ends_of_releases, channel) for channel in channels] + [(list_ends_of_suites, at) for at in archives]
     with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
-        found = pool.map(
-            lambda each: list(each[0](_Look(each[1].rstrip("/"), now, warn_days * DAY, timeout, ca_path))), looks
-        )
-        ends = [end for each in found for end in each]
+        ends = [end for each in pool.map(visit, looks) for end in each]
     return sorted(ends, key=lambda end: (end.ends is None and not end.fault, end.ends or 0, end.where, end.what))
 
 
-def _look_at_channel(look: _Look) -> Iterator[End]:
-    if urlsplit(look.channel).scheme == "https":
-        yield _look_at_certificate(look)
+def list_ends_of_releases(visit: Visit) -> list[End]:
+    """Everything that ends at one channel."""
+    return [*_look_at_certificate(visit), *_look_at_files(visit)]
+
+
+def list_ends_of_suites(visit: Visit, suites: Sequence[str] = ("",), *, keys: Collection[str] = ()) -> list[End]:
+    """Everything that ends of suites, by their paths below an address, and of the keys by which they are signed."""
+    ends = [*_look_at_certificate(visit)]
+    for suite in suites:
+        name = f"{suite}/InRelease".lstrip("/")
+        found = _read(visit, name, partial(_read_suite, visit, name))
+        ends += found or [visit.fail(name, "it is not there")]
+    return ends + (_read(visit, ARCHIVE_KEY, partial(_list_ends_of_keys, visit, set(keys))) if keys else [])
+
+
+def _look_at_files(look: Visit) -> Iterator[End]:
     envelopes: dict[str, Envelope] = {}
     named = {NAME: LATEST, "keys.json": KEYS, "mirrors.json": MIRRORS}
     for name, kind in {**named, **{f"latest-{each}.json": LATEST for each in _list_products(look)}}.items():
@@ -130,7 +152,7 @@ def _look_at_channel(look: _Look) -> Iterator[End]:
     yield from _read(look, "tuf/timestamp.json", lambda data: _read_metadata(look, "tuf/timestamp.json", data))
 
 
-def _read(look: _Look, name: str, read: Callable[[bytes], list[End]]) -> list[End]:
+def _read(look: Visit, name: str, read: Callable[[bytes], list[End]]) -> list[End]:
     """What a file says, if there is one."""
     try:
         data = look.fetch(name)
@@ -141,7 +163,7 @@ def _read(look: _Look, name: str, read: Callable[[bytes], list[End]]) -> list[En
         return [look.fail(name, f"it does not say until when it is good: {error}")]
 
 
-def _list_products(look: _Look) -> list[str]:
+def _list_products(look: Visit) -> list[str]:
     """The products that have a file of their own, by the list of releases."""
     try:
         listed = json.loads(look.fetch("releases.json") or b"{}")["products"]
@@ -152,18 +174,17 @@ def _list_products(look: _Look) -> list[str]:
         return []
 
 
-def _read_envelope(look: _Look, name: str, kind: str, envelopes: dict[str, Envelope], data: bytes) -> list[End]:
+def _read_envelope(look: Visit, name: str, kind: str, envelopes: dict[str, Envelope], data: bytes) -> list[End]:
     envelopes[name] = read_envelope(data, payload_type=kind, attempt="read", on=name)
     said = load_object(envelopes[name].payload, attempt="read", on=name, do_next=DO_NEXT)
     return [look.judge(name, parse_moment(said["believe_until"]))]
 
 
-def _read_keys(look: _Look, data: bytes, envelopes: dict[str, Envelope]) -> list[End]:
+def _read_keys(look: Visit, data: bytes, envelopes: dict[str, Envelope]) -> list[End]:
     """The keys that sign now, and whether one ends before what it signed is to be believed."""
     signing = {each.keyid for name in (NAME, "keys.json") if name in envelopes for each in envelopes[name].signatures}
     listed = _list_present(envelopes)
-    with provide_keyring({KEY: data}) as home:
-        ends = list_signing_ends(home)
+    ends = _read_ends(data)
     wanted = sorted((listed or signing or set(ends)) & ends.keys())
     found = [look.judge(f"the key {each}", ends[each]) for each in wanted]
     found += [look.fail(f"the key {each}", f"it is not in {KEY}") for each in sorted(listed - ends.keys())]
@@ -178,6 +199,17 @@ def _read_keys(look: _Look, data: bytes, envelopes: dict[str, Envelope]) -> list
     return found
 
 
+def _list_ends_of_keys(look: Visit, keys: set[str], data: bytes) -> list[End]:
+    """Those of these keys; whether one is not there is for who verifies."""
+    ends = _read_ends(data)
+    return [look.judge(f"the key {each}", ends[each]) for each in sorted(keys & ends.keys())]
+
+
+def _read_ends(data: bytes) -> dict[str, int | None]:
+    with provide_keyring({KEY: data}) as home:
+        return list_signing_ends(home)
+
+
 def _list_present(envelopes: dict[str, Envelope]) -> set[str]:
     """The keys that the list of keys has without an end."""
     if "keys.json" not in envelopes:
@@ -186,18 +218,20 @@ def _list_present(envelopes: dict[str, Envelope]) -> set[str]:
     return {str(each["fingerprint"]) for each in said["keys"] if each.get("until") is None}
 
 
-def _read_updates(look: _Look, data: bytes) -> list[End]:
+def _read_updates(look: Visit, data: bytes) -> list[End]:
     days = BEST_BEFORE.findall(data.decode("utf-8", "replace"))
     return [look.judge("updates/SHA256SUMS", int(parse_moment(f"{day}T00:00:00Z") + DAY)) for day in days[:1]]
 
 
-def _read_metadata(look: _Look, name: str, data: bytes) -> list[End]:
+def _read_metadata(look: Visit, name: str, data: bytes) -> list[End]:
     return [look.judge(name, parse_moment(json.loads(data)["signed"]["expires"]))]
 
 
-def _look_at_certificate(look: _Look) -> End:
-    """When the certificate of the server ends; one that is over is not read, and says so itself."""
+def _look_at_certificate(look: Visit) -> Iterator[End]:
+    """When the certificate of the server ends, if it has one; one that is over is not read, and says so itself."""
     parts, what = urlsplit(look.channel), "the certificate"
+    if parts.scheme != "https":
+        return
     try:
         context = ssl.create_default_context(cafile=look.ca_path)
         with (
@@ -205,24 +239,16 @@ def _look_at_certificate(look: _Look) -> End:
             context.wrap_socket(line, server_hostname=parts.hostname) as secure,
         ):
             certificate = secure.getpeercert() or {}
-        return look.judge(what, calendar.timegm(time.strptime(str(certificate["notAfter"]), CERTIFICATE_TIME)))
+        yield look.judge(what, calendar.timegm(time.strptime(str(certificate["notAfter"]), CERTIFICATE_TIME)))
     except ssl.SSLCertVerificationError as error:
         over = "expired" in error.verify_message
-        return look.fail(what, f"it is not good: {error.verify_message}", state=OVER if over else UNREADABLE)
+        yield look.fail(what, f"it is not good: {error.verify_message}", state=OVER if over else UNREADABLE)
     except (OSError, ValueError, KeyError) as error:
-        return look.fail(what, f"it cannot be read: {error}")
+        yield look.fail(what, f"it cannot be read: {error}")
 
 
-def _look_at_suite(look: _Look) -> Iterator[End]:
+def _read_suite(look: Visit, name: str, data: bytes) -> list[End]:
     """Until when apt believes a suite; without such a line it does for ever."""
-    if urlsplit(look.channel).scheme == "https":
-        yield _look_at_certificate(look)
-    found = _read(look, "InRelease", lambda data: [_read_suite(look, data)])
-    yield from found or [look.fail("InRelease", "it is not there")]
-
-
-def _read_suite(look: _Look, data: bytes) -> End:
     said = VALID_UNTIL.search(data.decode("utf-8", "replace"))
-    if said is None:
-        return look.judge("InRelease", None)
-    return look.judge("InRelease", int(email.utils.parsedate_to_datetime(said[1]).timestamp()))
+    end = None if said is None else int(email.utils.parsedate_to_datetime(said[1]).timestamp())
+    return [look.judge(name, end)]

@@ -61,9 +61,14 @@ class ArchiveRequest:
 
 @dataclass
 class ArchiveSeen:
-    """The date of each suite that was looked at, by its path, in seconds since the epoch."""
+    """The date of each suite that was looked at, by its path, in seconds since the epoch.
+
+    ``keys`` are those that signed, by their fingerprints, and ``at`` is the time at which all was judged.
+    """
 
     dates: dict[str, int] = field(default_factory=dict)
+    keys: set[str] = field(default_factory=set)
+    at: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -86,7 +91,7 @@ def verify_archives(look: Look, request: ArchiveRequest) -> ArchiveSeen:
     seen = ArchiveSeen()
     suites = _find_suites(look, request)
     body = look.read(KEY)
-    now = _choose_time(look, suites)
+    now = seen.at = _choose_time(look, suites)
     published = body.data if body is not None else request.given.key
     with trust_given(request.given, published, at=now, report=look.report, subject=KEY) as trusted:
         named = [entry for suite in suites for entry in _verify_suite(look, trusted, request, seen, suite)]
@@ -169,7 +174,9 @@ def _verify_suite(
         look.report.add("signature", subject, expected="one signed text", seen="something else", do_next=FETCH_AGAIN)
         return
     look.report.count("suites")
-    _tell_judged(look, subject, trusted.judge_text(body.data).fault, trusted)
+    judged = trusted.judge_text(body.data)
+    seen.keys |= {judged.fingerprint} - {""}
+    _tell_judged(look, subject, judged.fault, trusted)
     _verify_other_form(look, trusted, suite, text)
     fields = read_fields(text)
     if (

@@ -16,6 +16,8 @@ from .reader import MOST_BYTES, Body, Digest, LateError, Mark, Reader, Unreadabl
 
 #: How many files are read at once: as many as there are processors, since hashing is what takes long.
 AT_ONCE = min(8, max(2, os.cpu_count() or 1))
+#: A watch keeps what is smaller for the time of a round, so that nothing is asked for twice.
+KEPT_BYTES = 256 << 10
 #: How many questions are on the way at once where nothing is read.
 ASKED_AT_ONCE = 8
 LAG = "Either the mirror is behind and has a part of it already, or somebody changed it."
@@ -60,6 +62,7 @@ class Look:
         # Threads are kept, since each of them keeps its connection.
         self._asking = ThreadPoolExecutor(ASKED_AT_ONCE)
         self._reading = ThreadPoolExecutor(AT_ONCE)
+        self._bodies: dict[str, Body | None] = {}
 
     def __enter__(self) -> Look:
         return self
@@ -71,6 +74,11 @@ class Look:
     def read(self, path: str, *, size: int = MOST_BYTES) -> Body | None:
         """A small file, or ``None``; that it cannot be read is a finding, that it is not there is none."""
         return self._read(path, size)[0]
+
+    def read_again(self, path: str) -> bytes | None:
+        """A small file as this look read it before, if it is kept, or as it is now."""
+        body = self._bodies[path] if path in self._bodies else self.read(path)
+        return None if body is None else body.data
 
     def require(self, path: str, *, size: int = MOST_BYTES, do_next: str = FETCH_AGAIN) -> Body | None:
         """A small file that has to be there."""
@@ -91,6 +99,8 @@ class Look:
             self.tell_unreachable(path, error)
             return None, False
         self.trail[path] = None if body is None else body.mark
+        if self.memory is not None and (body is None or len(body.data) <= KEPT_BYTES):
+            self._bodies[path] = body
         return body, True
 
     def look(self, path: str) -> Mark | None:

@@ -56,14 +56,13 @@ class Request:
 class Seen:
     """What was there: which release is current, its serial, and the releases that were looked at.
 
-    ``ends`` says when the keys that count expire.
+    ``at`` is the time at which all was judged.
     """
 
     latest: Latest | None = None
     releases: dict[str, Verified] = field(default_factory=dict)
     listing: Mapping[str, Any] = field(default_factory=dict)
     at: float = 0.0
-    ends: dict[str, float] = field(default_factory=dict)
 
     def serials(self) -> dict[str, int]:
         """The serial by project, to be remembered."""
@@ -116,7 +115,6 @@ def verify_site(look: Look, request: Request) -> Seen:
         counts, keys = False, [*request.signer_keys, published or b""]
         if envelope is not None and latest is not None:
             counts = _verify_latest(look, trusted, envelope, latest, request.serials.get(latest.project))
-        seen.ends = trusted.list_ends()
         _verify_releases(look, trusted, request, seen)
         if counts and latest is not None and latest.label in seen.releases:
             verify_signers(look, latest.attestations, seen.releases[latest.label], keys=keys)

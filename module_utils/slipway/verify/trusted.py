@@ -60,11 +60,6 @@ class Trusted:
             "spans": {key: list(span) for key, span in sorted(self.spans.items())},
         }
 
-    def list_ends(self) -> dict[str, float]:
-        """When those keys expire that count and sign still, by what they are called."""
-        signing = {key for key, span in self.spans.items() if span[1] is None or span[1] > self.at} or {self.given}
-        return {f"the key {part}": end for part, end in list_ends(self.home).items() if part in signing and end}
-
     def list_keys(self) -> set[str]:
         """The fingerprints of all keys at hand, those of subkeys among them."""
         return list_fingerprints(self.home)

@@ -18,7 +18,8 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway.channels.s
 )
 from ansible_collections.slipway.release.plugins.module_utils.slipway.channels.watch import watch_once
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
-from aptclient import served
+from ansible_collections.slipway.release.plugins.module_utils.slipway.trust.keys import make_key_list
+from aptclient import make_certificate, served
 from verifying import DAY, Made, append, make_current, make_project, release
 
 FILES = {"minimal.img": b"minimal" * 1000, "devel.img": b"devel" * 10_000}
@@ -115,6 +116,56 @@ def test_a_frozen_site_is_told_and_what_ends_soon_before(world: World) -> None:
     assert {finding["kind"] for finding in world.look()["site"]["findings"]} == {"frozen"}
 
 
+def put_ends(world: World, days: int) -> None:
+    """What ends in so many days besides latest.json: the list of keys, and the disks for systemd-sysupdate."""
+    now, end = int(world.now), int(world.now) + days * DAY
+    line = make_key_list(
+        world.made.top,
+        project=world.made.project,
+        gnupghome=world.made.home,
+        signing_key=world.made.fingerprint,
+        date=now,
+        believe_until=end,
+    )
+    (world.made.public / "keys.json").write_bytes(line)
+    (world.made.public / "updates").mkdir(exist_ok=True)
+    day = time.strftime("%Y-%m-%d", time.gmtime(end))
+    (world.made.public / "updates/SHA256SUMS").write_text(f"{'0' * 64} *BEST-BEFORE-{day}\n")
+
+
+def test_all_that_is_published_and_ends_soon_is_told_once_and_what_is_over_is_wrong(world: World) -> None:
+    put_ends(world, 5)
+    found = world.look()["site"]
+    assert found["state"] == "ok"
+    assert [sentence.partition(" ends on ")[0] for sentence in found["soon"]] == ["keys.json", "updates/SHA256SUMS"]
+    assert sorted(line.partition(" ends on ")[0] for line in world.told) == [
+        "site: keys.json",
+        "site: updates/SHA256SUMS",
+    ]
+    world.now += 60
+    assert world.look()["site"]["soon"] == found["soon"]
+    assert world.told == []
+    world.now += 7 * DAY
+    over = world.look()["site"]
+    assert {(finding["kind"], finding["subject"]) for finding in over["findings"]} == {
+        ("frozen", "keys.json"),
+        ("frozen", "updates/SHA256SUMS"),
+    }
+    world.write(warn=DAY)
+    put_ends(world, 5)
+    assert world.look()["site"]["soon"] == []
+
+
+def test_the_certificate_of_a_channel_that_ends_soon_is_told(world: World, tmp_path: Path) -> None:
+    certificate = make_certificate(tmp_path, days=9)
+    with served(world.made.public, certificate=certificate) as url:
+        world.write({"site": {"url": url, "key": world.made.fingerprint, "ca_path": str(certificate)}})
+        found = world.look()["site"]
+    assert found["state"] == "ok"
+    (sentence,) = found["soon"]
+    assert sentence.startswith("the certificate ends on ")
+
+
 def watch_reads(monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[str]]:
     """The large files that are read from now on."""
     from ansible_collections.slipway.release.plugins.module_utils.slipway.verify.reader import Reader
@@ -144,7 +195,9 @@ def test_a_round_without_change_reads_nothing_again_but_its_share(
         assert states(world.look()) == {"site": "ok"}
         assert len(take()) < 6, "no more than its share"
         fetched = [path for path in world.asked if not path.endswith("/")]
-        assert len(fetched) < total / 2
+        # Those at the top are asked for in each round, however many releases there are; nothing twice.
+        assert len([path for path in fetched if "/" in path[1:]]) < total / 4
+        assert len(set(fetched)) == len(fetched)
         assert not any("intoto" in path or path.endswith(".sha256") for path in fetched)
         seen = set[str]()
         for _round in range(4):
