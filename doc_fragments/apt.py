@@ -6,7 +6,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """Lines of sources.list that need not name the mirror, and an archive by reprepro."""
+    """Lines of sources.list that need not name the mirror, an archive by reprepro, and one of releases."""
 
     ARCHIVE = r"""
 options:
@@ -37,4 +37,32 @@ options:
         the mirror from which the host's own apt takes that suite.
     type: list
     elements: str
+"""
+
+    SERVED = r"""
+options:
+  directory:
+    description: The directory that is served.
+    type: path
+    required: true
+  component:
+    description: The archive's one component.
+    type: str
+    default: main
+"""
+
+    PUBLICATION = r"""
+options:
+  distribution:
+    description: The distribution.
+    type: str
+    required: true
+  origin:
+    description: The name of the archive.
+    type: str
+    required: true
+  lock_timeout:
+    description: Seconds to wait for another publication.
+    type: float
+    default: 600
 """

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """What is uploaded, published and verified."""
+    """What is uploaded, published and verified, and for how long it is waited for."""
 
     DOCUMENTATION = r"""
 options:
@@ -49,4 +49,24 @@ options:
         bytes than those that were withdrawn it is one always.
     type: bool
     default: false
+"""
+
+    WAIT = r"""
+options:
+  timeout:
+    description: Seconds to wait until the files are served as they must be. 0 means one look.
+    type: int
+    default: 0
+  interval:
+    description: Seconds between two looks.
+    type: int
+    default: 5
+  fetch_timeout:
+    description: Seconds that the fetch of one file may take.
+    type: int
+    default: 3600
+  idle_timeout:
+    description: Seconds of silence after which a fetch has failed.
+    type: int
+    default: 30
 """

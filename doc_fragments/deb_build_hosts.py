@@ -1,12 +1,12 @@
 # Copyright: The Slipway developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The hosts that binary packages are built on."""
+"""The hosts that binary packages are built on, and what a build may take there."""
 
 from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """How each is reached, and what it builds."""
+    """How each is reached, what it builds, and within which limits."""
 
     DOCUMENTATION = r"""
 options:
@@ -42,4 +42,24 @@ options:
         description: Whether it gets no new builds.
         type: bool
         default: false
+"""
+
+    LIMITS = r"""
+options:
+  build_timeout:
+    description: Seconds that a build may take, and each of the steps after it.
+    type: float
+    default: 14400
+  silence_timeout:
+    description: Seconds for which a build may say nothing.
+    type: float
+    default: 3600
+  log_bytes:
+    description: How large the log of a build may become.
+    type: int
+    default: 67108864
+  free_bytes:
+    description: How much must stay free on the disk of the build host.
+    type: int
+    default: 1073741824
 """

@@ -22,3 +22,10 @@ options:
     description: The fingerprint of that key. Not needed if the directory has only one that can sign.
     type: str
 """
+
+    # Named before the block above, which it completes: for modules that sign in any case.
+    REQUIRED = r"""
+options:
+  gnupghome:
+    required: true
+"""

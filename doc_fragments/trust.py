@@ -1,12 +1,12 @@
 # Copyright: The Slipway developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What modules are told of those who attest releases."""
+"""What modules are told of those who state and attest something of releases."""
 
 from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """Who attests releases, with which keys, and where."""
+    """Who builds; and who attests releases, with which keys, and where."""
 
     SIGNERS = r"""
 options:
@@ -29,4 +29,12 @@ options:
     description: Seconds after which git is ended.
     type: float
     default: 120
+"""
+
+    BUILDER = r"""
+options:
+  builder:
+    description: Who builds, as a URI.
+    type: str
+    required: true
 """

@@ -17,18 +17,13 @@ description:
     case.
   - apt counts from 0 to 100, so that of 101 machines with one package 1 gets it at 0 percent.
 extends_documentation_fragment:
+  - slipway.release.apt.served
+  - slipway.release.apt.publication
+  - slipway.release.openpgp.required
   - slipway.release.openpgp
   - slipway.release.phases
   - slipway.release.attributes
 options:
-  directory:
-    description: The directory that is served.
-    type: path
-    required: true
-  distribution:
-    description: The distribution.
-    type: str
-    required: true
   state:
     description:
       - V(applied) applies the steps that are due by now. A release that is halted stays so, and one that was published
@@ -38,20 +33,6 @@ options:
     type: str
     choices: [applied, halted, resumed, complete]
     default: applied
-  origin:
-    description: The name of the archive.
-    type: str
-    required: true
-  component:
-    description: The archive's one component.
-    type: str
-    default: main
-  gnupghome:
-    required: true
-  lock_timeout:
-    description: Seconds to wait for another publication.
-    type: float
-    default: 600
 attributes:
   diff_mode:
     details: Shows how many of a hundred machines get the release, before and after.
@@ -97,7 +78,7 @@ from typing import Any
 from ..module_utils.slipway.apt import publication
 from ..module_utils.slipway.apt.index import Archive
 from ..module_utils.slipway.apt.phases import ORDERS, Phases, describe_phases
-from ..module_utils.slipway.module.options import OPENPGP, PHASES
+from ..module_utils.slipway.module.options import APT_PUBLICATION, APT_SERVED, OPENPGP_REQUIRED, PHASES
 from ..module_utils.slipway.module.report import run_module
 from ..module_utils.slipway.openpgp.keys import find_signing_key
 
@@ -106,15 +87,11 @@ def main() -> None:
     run_module(
         act,
         {
-            **OPENPGP,
+            **APT_SERVED,
+            **APT_PUBLICATION,
+            **OPENPGP_REQUIRED,
             **PHASES,
-            "gnupghome": {"type": "path", "required": True},
-            "directory": {"type": "path", "required": True},
-            "distribution": {"type": "str", "required": True},
             "state": {"type": "str", "choices": [*ORDERS], "default": "applied"},
-            "origin": {"type": "str", "required": True},
-            "component": {"type": "str", "default": "main"},
-            "lock_timeout": {"type": "float", "default": 600},
         },
     )
 

@@ -19,18 +19,13 @@ description:
   - Several distributions share an archive. What is published of one does not touch the others.
   - Nothing that is public ever changes. A release that was published stays as it is, and a file name keeps its content.
 extends_documentation_fragment:
+  - slipway.release.apt.served
+  - slipway.release.apt.publication
+  - slipway.release.openpgp.required
   - slipway.release.openpgp
   - slipway.release.phases
   - slipway.release.attributes
 options:
-  directory:
-    description: The directory that is served.
-    type: path
-    required: true
-  distribution:
-    description: The distribution.
-    type: str
-    required: true
   release:
     description: Its release.
     type: str
@@ -56,20 +51,6 @@ options:
     description: Where the release was taken from, as M(slipway.release.stamp_plan) tells it. It is kept with it.
     type: dict
     default: {}
-  origin:
-    description: The name of the archive.
-    type: str
-    required: true
-  component:
-    description: The archive's one component.
-    type: str
-    default: main
-  gnupghome:
-    required: true
-  lock_timeout:
-    description: Seconds to wait for another publication.
-    type: float
-    default: 600
 attributes:
   diff_mode:
     details: Shows the list of packages that clients see, before and after.
@@ -115,7 +96,7 @@ from typing import Any
 
 from ..module_utils.slipway.apt import publication
 from ..module_utils.slipway.apt.index import Archive, assemble_release
-from ..module_utils.slipway.module.options import OPENPGP, PHASES
+from ..module_utils.slipway.module.options import APT_PUBLICATION, APT_SERVED, OPENPGP_REQUIRED, PHASES
 from ..module_utils.slipway.module.report import run_module
 from ..module_utils.slipway.openpgp.keys import find_signing_key
 
@@ -124,19 +105,15 @@ def main() -> None:
     run_module(
         act,
         {
-            **OPENPGP,
-            "gnupghome": {"type": "path", "required": True},
-            "directory": {"type": "path", "required": True},
-            "distribution": {"type": "str", "required": True},
+            **APT_SERVED,
+            **APT_PUBLICATION,
+            **OPENPGP_REQUIRED,
             "release": {"type": "str", "required": True},
             "indexes": {"type": "dict", "required": True},
             "debs": {"type": "list", "elements": "dict", "required": True},
             "inputs": {"type": "dict", "default": {}},
             "provenance": {"type": "dict", "default": {}},
             **PHASES,
-            "origin": {"type": "str", "required": True},
-            "component": {"type": "str", "default": "main"},
-            "lock_timeout": {"type": "float", "default": 600},
         },
     )
 

@@ -18,6 +18,7 @@ description:
     neither is an older generation than the module has seen before.
   - Later publications keep the number of days. Snapshots are for ever, and are not touched.
 extends_documentation_fragment:
+  - slipway.release.openpgp.required
   - slipway.release.openpgp
   - slipway.release.attributes
 options:
@@ -28,8 +29,6 @@ options:
   base:
     description: Of an archive that reprepro keeps, reprepro's own directory, in which nobody may work meanwhile.
     type: path
-  gnupghome:
-    required: true
   valid_days:
     description: For how many days clients believe what is signed. 0 means for ever.
     type: float
@@ -91,7 +90,7 @@ from ..module_utils.slipway.apt.signed import Signer
 from ..module_utils.slipway.errors import SlipwayError, refuse
 from ..module_utils.slipway.files import write_atomic
 from ..module_utils.slipway.locks import hold_flock
-from ..module_utils.slipway.module.options import OPENPGP
+from ..module_utils.slipway.module.options import OPENPGP_REQUIRED
 from ..module_utils.slipway.module.report import run_module
 from ..module_utils.slipway.openpgp.keys import find_signing_key
 from ..module_utils.slipway.release.records import format_json
@@ -195,8 +194,7 @@ def main() -> None:
     run_module(
         act,
         {
-            **OPENPGP,
-            "gnupghome": {"type": "path", "required": True},
+            **OPENPGP_REQUIRED,
             "directory": {"type": "path", "required": True},
             "base": {"type": "path"},
             "valid_days": {"type": "float", "required": True},

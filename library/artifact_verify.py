@@ -16,6 +16,7 @@ description:
     Then everything that is still wrong is one failure.
 extends_documentation_fragment:
   - slipway.release.artifacts
+  - slipway.release.artifacts.wait
   - slipway.release.connection.https
   - slipway.release.progress
   - slipway.release.attributes.info_module
@@ -35,22 +36,6 @@ options:
     type: list
     elements: dict
     default: []
-  timeout:
-    description: Seconds to wait until all channels serve all files. 0 means one look.
-    type: int
-    default: 0
-  interval:
-    description: Seconds between two looks.
-    type: int
-    default: 5
-  idle_timeout:
-    description: Seconds of silence after which a fetch has failed.
-    type: int
-    default: 30
-  fetch_timeout:
-    description: Seconds that the fetch of one file may take.
-    type: int
-    default: 3600
 attributes:
   check_mode:
     details: Looks once. While digests are not known yet, nothing is fetched.
@@ -75,7 +60,7 @@ verified:
 
 from typing import Any
 
-from ..module_utils.slipway.module.options import ARTIFACTS, CONNECTION_HTTPS, PROGRESS
+from ..module_utils.slipway.module.options import ARTIFACTS, ARTIFACTS_WAIT, CONNECTION_HTTPS, PROGRESS
 from ..module_utils.slipway.module.report import run_module
 from ..module_utils.slipway.progress import Progress
 from ..module_utils.slipway.publish import channel
@@ -106,15 +91,12 @@ def main() -> None:
         act,
         {
             **ARTIFACTS,
+            **ARTIFACTS_WAIT,
             **CONNECTION_HTTPS,
             **PROGRESS,
             "channels": {"type": "list", "elements": "str", "required": True},
             "beside": {"type": "list", "elements": "dict", "default": []},
             "path": {"type": "str", "default": ""},
-            "timeout": {"type": "int", "default": 0},
-            "interval": {"type": "int", "default": 5},
-            "idle_timeout": {"type": "int", "default": 30},
-            "fetch_timeout": {"type": "int", "default": 3600},
         },
     )
 

@@ -18,30 +18,22 @@ description:
 requirements:
   - debsbom, cyclonedx-python-lib, buildstream-sbom and spdx-tools, for the O(python) that makes them
 extends_documentation_fragment:
+  - slipway.release.apt.served
+  - slipway.release.openpgp.required
   - slipway.release.openpgp
   - slipway.release.attributes.no_diff
   - slipway.release.attributes
 options:
-  directory:
-    description: The archive, as it is served.
-    type: path
-    required: true
   label:
     description: The release, such as V(cturtle-r1).
     type: str
     required: true
-  component:
-    description: The component that the packages are in.
-    type: str
-    default: main
   stacks:
     description:
       - Where sources are from, by the names of source packages, each with C(kind) (git, hg, bzr or svn),
         C(repository), C(tag) and C(commit); what is not known is empty.
     type: dict
     default: {}
-  gnupghome:
-    required: true
   python:
     description:
       - The Python that has the tools. Without it, that of the environment that C(bst) is in, or else the module's own.
@@ -74,7 +66,7 @@ from ..module_utils.slipway.apt.index import locate_index
 from ..module_utils.slipway.apt.publication import read_published
 from ..module_utils.slipway.bill.archive import DebRelease, publish_bills
 from ..module_utils.slipway.errors import SlipwayError
-from ..module_utils.slipway.module.options import OPENPGP
+from ..module_utils.slipway.module.options import APT_SERVED, OPENPGP_REQUIRED
 from ..module_utils.slipway.module.report import run_module
 
 
@@ -116,11 +108,9 @@ def main() -> None:
     run_module(
         act,
         {
-            **OPENPGP,
-            "gnupghome": {"type": "path", "required": True},
-            "directory": {"type": "path", "required": True},
+            **APT_SERVED,
+            **OPENPGP_REQUIRED,
             "label": {"type": "str", "required": True},
-            "component": {"type": "str", "default": "main"},
             "stacks": {"type": "dict", "default": {}},
             "python": {"type": "path"},
         },

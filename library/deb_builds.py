@@ -30,6 +30,7 @@ requirements:
   - debusine 0.16, where O(debusine) is given
 extends_documentation_fragment:
   - slipway.release.deb_plan
+  - slipway.release.deb_build_hosts.limits
   - slipway.release.deb_build_hosts
   - slipway.release.attributes
 options:
@@ -171,22 +172,6 @@ options:
         come of it. RV(builds) says in C(reproduced) what came of it. Differences fail nothing.
     type: int
     default: 0
-  build_timeout:
-    description: Seconds that a build may take, and each of the steps after it.
-    type: float
-    default: 14400
-  silence_timeout:
-    description: Seconds for which a build may say nothing.
-    type: float
-    default: 3600
-  log_bytes:
-    description: How large the log of a build may become.
-    type: int
-    default: 67108864
-  free_bytes:
-    description: How much must stay free on the disk of the build host.
-    type: int
-    default: 1073741824
   timeout:
     description: Seconds that all of it may take.
     type: float
@@ -300,7 +285,7 @@ from ..module_utils.slipway.farm.site import LocalShelf, LocalStore, SitePlanner
 from ..module_utils.slipway.files import make_directory, make_scratch, read_regular, write_atomic
 from ..module_utils.slipway.locks import hold_flock
 from ..module_utils.slipway.module.hangup import watch_reader
-from ..module_utils.slipway.module.options import DEB_BUILD_HOSTS, DEB_PLAN
+from ..module_utils.slipway.module.options import DEB_BUILD_HOSTS, DEB_BUILD_HOSTS_LIMITS, DEB_PLAN
 from ..module_utils.slipway.module.report import run_module
 from ..module_utils.slipway.progress import Progress
 
@@ -335,6 +320,7 @@ def main() -> None:
             "directory": {"type": "path", "required": True},
             "status_directory": {"type": "path"},
             **DEB_BUILD_HOSTS,
+            **DEB_BUILD_HOSTS_LIMITS,
             "debusine": {"type": "dict", "options": DEBUSINE},
             "hosts_file": {"type": "path"},
             "url": {"type": "str"},
@@ -346,10 +332,6 @@ def main() -> None:
             "test": {"type": "bool", "default": True},
             "dependents": {"type": "int", "default": 20},
             "again": {"type": "int", "default": 0},
-            "build_timeout": {"type": "float", "default": 14400},
-            "silence_timeout": {"type": "float", "default": 3600},
-            "log_bytes": {"type": "int", "default": 64 << 20},
-            "free_bytes": {"type": "int", "default": 1 << 30},
             "timeout": {"type": "float", "default": 604800},
             "lock_timeout": {"type": "float", "default": 600},
             "progress": {"type": "path"},

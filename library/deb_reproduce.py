@@ -19,7 +19,11 @@ description:
   - Each verdict, V(same), V(different) or V(unavailable), is signed and added to
     C(reproduced/<platform>/<source>/<.buildinfo>.jsonl) of O(public). The archive stays as it is.
 extends_documentation_fragment:
+  - slipway.release.deb_build_hosts.limits
   - slipway.release.deb_build_hosts
+  - slipway.release.diffoscope
+  - slipway.release.openpgp.required
+  - slipway.release.openpgp
   - slipway.release.progress
   - slipway.release.attributes
 options:
@@ -71,45 +75,10 @@ options:
         description: The armored public key.
         type: str
         required: true
-  gnupghome:
-    description: The GnuPG home with the key that signs verdicts.
-    type: path
-    required: true
-  signing_key:
-    description: Its fingerprint. Without it, the home has one.
-    type: str
   directory:
     description: The directory for logs, and for packages that came out different.
     type: path
     required: true
-  build_timeout:
-    description: Seconds that a build may take.
-    type: float
-    default: 14400
-  silence_timeout:
-    description: Seconds that it may say nothing.
-    type: float
-    default: 3600
-  log_bytes:
-    description: Bytes of its log.
-    type: int
-    default: 67108864
-  free_bytes:
-    description: Bytes that stay free on the disk of the host.
-    type: int
-    default: 1073741824
-  diffoscope_timeout:
-    description: Seconds that diffoscope may look at a package.
-    type: float
-    default: 300
-  diffoscope_memory:
-    description: Bytes of memory that it may have.
-    type: int
-    default: 2147483648
-  diffoscope_bytes:
-    description: Bytes that it may say.
-    type: int
-    default: 1048576
 """
 
 EXAMPLES = r"""
@@ -164,7 +133,13 @@ from ..module_utils.slipway.farm.site import serve_directory
 from ..module_utils.slipway.files import make_directory, read_regular
 from ..module_utils.slipway.locks import hold_flock
 from ..module_utils.slipway.module.hangup import watch_reader
-from ..module_utils.slipway.module.options import DEB_BUILD_HOSTS
+from ..module_utils.slipway.module.options import (
+    DEB_BUILD_HOSTS,
+    DEB_BUILD_HOSTS_LIMITS,
+    DIFFOSCOPE,
+    OPENPGP_REQUIRED,
+    PROGRESS,
+)
 from ..module_utils.slipway.module.report import run_module
 from ..module_utils.slipway.openpgp.keys import find_signing_key
 from ..module_utils.slipway.progress import Progress
@@ -177,6 +152,10 @@ def main() -> None:
     run_module(
         act,
         {
+            **DEB_BUILD_HOSTS_LIMITS,
+            **DIFFOSCOPE,
+            **OPENPGP_REQUIRED,
+            **PROGRESS,
             "public": {"type": "path", "required": True},
             "component": {"type": "str", "default": "main"},
             "platform": {"type": "str", "required": True},
@@ -195,17 +174,7 @@ def main() -> None:
                     "key": {"type": "str", "required": True, "no_log": False},
                 },
             },
-            "gnupghome": {"type": "path", "required": True},
-            "signing_key": {"type": "str", "no_log": False},
             "directory": {"type": "path", "required": True},
-            "build_timeout": {"type": "float", "default": 14400},
-            "silence_timeout": {"type": "float", "default": 3600},
-            "log_bytes": {"type": "int", "default": 64 << 20},
-            "free_bytes": {"type": "int", "default": 1 << 30},
-            "diffoscope_timeout": {"type": "float", "default": 300},
-            "diffoscope_memory": {"type": "int", "default": 2 << 30},
-            "diffoscope_bytes": {"type": "int", "default": 1 << 20},
-            "progress": {"type": "path"},
         },
         own_process=True,  # it ends when nobody reads what it says any more
     )

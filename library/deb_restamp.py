@@ -15,6 +15,9 @@ description:
     published ones, and compares the SHA-256 of each with the index of the release. The release stays as it is.
   - The verdict for each platform is signed and added to C(reproduced/<platform>/<label>.jsonl) of O(published).
 extends_documentation_fragment:
+  - slipway.release.diffoscope
+  - slipway.release.openpgp.required
+  - slipway.release.openpgp
   - slipway.release.attributes
 options:
   published:
@@ -50,25 +53,6 @@ options:
     description: The field that names the distribution in each package, if one does.
     type: str
     default: ""
-  gnupghome:
-    description: The GnuPG home with the key that signs verdicts.
-    type: path
-    required: true
-  signing_key:
-    description: Its fingerprint. Without it, the home has one.
-    type: str
-  diffoscope_timeout:
-    description: Seconds that diffoscope may look at a package.
-    type: float
-    default: 300
-  diffoscope_memory:
-    description: Bytes of memory that it may have.
-    type: int
-    default: 2147483648
-  diffoscope_bytes:
-    description: Bytes that it may say.
-    type: int
-    default: 1048576
 """
 
 EXAMPLES = r"""
@@ -100,6 +84,7 @@ from typing import Any
 
 from ..module_utils.slipway.deb.version import DEFAULT_TEMPLATE
 from ..module_utils.slipway.errors import require_fields
+from ..module_utils.slipway.module.options import DIFFOSCOPE, OPENPGP_REQUIRED
 from ..module_utils.slipway.module.report import run_module
 from ..module_utils.slipway.openpgp.keys import find_signing_key
 from ..module_utils.slipway.rebuild.difference import Bounds
@@ -111,6 +96,8 @@ def main() -> None:
     run_module(
         act,
         {
+            **DIFFOSCOPE,
+            **OPENPGP_REQUIRED,
             "published": {"type": "path", "required": True},
             "shadow": {"type": "path", "required": True},
             "distribution": {"type": "str", "required": True},
@@ -119,11 +106,6 @@ def main() -> None:
             "platforms": {"type": "list", "elements": "dict", "required": True},
             "template": {"type": "str", "default": DEFAULT_TEMPLATE},
             "marker": {"type": "str", "default": ""},
-            "gnupghome": {"type": "path", "required": True},
-            "signing_key": {"type": "str", "no_log": False},
-            "diffoscope_timeout": {"type": "float", "default": 300},
-            "diffoscope_memory": {"type": "int", "default": 2 << 30},
-            "diffoscope_bytes": {"type": "int", "default": 1 << 20},
         },
     )
 

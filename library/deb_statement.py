@@ -15,21 +15,16 @@ description:
     the archive's key signs, as C(snapshots/<label>.intoto.jsonl).
   - It is made once and never changed. One that is there is verified.
 extends_documentation_fragment:
+  - slipway.release.apt.served
+  - slipway.release.openpgp.required
   - slipway.release.openpgp
+  - slipway.release.trust.builder
   - slipway.release.attributes
 options:
-  directory:
-    description: The directory that is served.
-    type: path
-    required: true
   label:
     description: The release's label, such as V(cturtle-r468).
     type: str
     required: true
-  component:
-    description: The archive's one component.
-    type: str
-    default: main
   debs:
     description: The files of the debs as they were before they were stamped.
     type: list
@@ -44,12 +39,6 @@ options:
     description: Where the sources of packages are, each with C(kind), C(repository), C(tag) and C(commit).
     type: dict
     default: {}
-  builder:
-    description: Who builds, as a URI.
-    type: str
-    required: true
-  gnupghome:
-    required: true
 """
 
 EXAMPLES = r"""
@@ -79,7 +68,7 @@ from ..module_utils.slipway.apt.index import locate_index
 from ..module_utils.slipway.apt.publication import read_published
 from ..module_utils.slipway.errors import SlipwayError
 from ..module_utils.slipway.module.diff import diff_added
-from ..module_utils.slipway.module.options import OPENPGP
+from ..module_utils.slipway.module.options import APT_SERVED, OPENPGP_REQUIRED, TRUST_BUILDER
 from ..module_utils.slipway.module.report import run_module
 from ..module_utils.slipway.process import read_version
 from ..module_utils.slipway.trust.debs import (
@@ -138,15 +127,13 @@ def main() -> None:
     run_module(
         act,
         {
-            **OPENPGP,
-            "gnupghome": {"type": "path", "required": True},
-            "directory": {"type": "path", "required": True},
+            **APT_SERVED,
+            **OPENPGP_REQUIRED,
+            **TRUST_BUILDER,
             "label": {"type": "str", "required": True},
-            "component": {"type": "str", "default": "main"},
             "debs": {"type": "list", "elements": "path", "default": []},
             "buildinfo": {"type": "list", "elements": "path", "default": []},
             "sources": {"type": "dict", "default": {}},
-            "builder": {"type": "str", "required": True},
         },
     )
 

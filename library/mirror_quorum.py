@@ -17,7 +17,9 @@ description:
   - Makes the signed list C(mirrors.json) of those that serve it, and of those that are left out with the reason.
   - That there are too few is no failure of this module, since the list is to be published all the same.
 extends_documentation_fragment:
+  - slipway.release.artifacts.wait
   - slipway.release.connection.https
+  - slipway.release.openpgp.required
   - slipway.release.openpgp
   - slipway.release.progress
   - slipway.release.attributes.no_diff
@@ -25,8 +27,6 @@ extends_documentation_fragment:
 options:
   gnupghome:
     description: The GnuPG directory with the key that signs the list, and with those that count.
-    type: path
-    required: true
   project:
     description: The project that is released.
     type: str
@@ -69,22 +69,6 @@ options:
     description: A file that remembers what each mirror had, by which one that goes back is noticed.
     type: path
     required: true
-  timeout:
-    description: Seconds to wait until enough of them serve it. 0 means one look.
-    type: int
-    default: 0
-  interval:
-    description: Seconds between two looks.
-    type: int
-    default: 5
-  fetch_timeout:
-    description: Seconds that the fetch of one file may take.
-    type: int
-    default: 3600
-  idle_timeout:
-    description: Seconds of silence after which a fetch has failed.
-    type: int
-    default: 30
 attributes:
   check_mode:
     details: Looks once, and signs and remembers nothing.
@@ -145,7 +129,7 @@ from ..module_utils.slipway.mirror.quorum import (
     name_faults,
     wait_for_quorum,
 )
-from ..module_utils.slipway.module.options import CONNECTION_HTTPS, OPENPGP, PROGRESS
+from ..module_utils.slipway.module.options import ARTIFACTS_WAIT, CONNECTION_HTTPS, OPENPGP_REQUIRED, PROGRESS
 from ..module_utils.slipway.module.report import run_module
 from ..module_utils.slipway.openpgp.keys import find_signing_key
 from ..module_utils.slipway.progress import Progress
@@ -209,10 +193,10 @@ def main() -> None:
     run_module(
         act,
         {
+            **ARTIFACTS_WAIT,
             **CONNECTION_HTTPS,
-            **OPENPGP,
+            **OPENPGP_REQUIRED,
             **PROGRESS,
-            "gnupghome": {"type": "path", "required": True},
             "project": {"type": "str", "required": True},
             "urls": {"type": "list", "elements": "str", "required": True},
             "label": {"type": "str", "required": True},
@@ -223,10 +207,6 @@ def main() -> None:
             "needed": {"type": "int", "default": 0},
             "valid_days": {"type": "float", "default": 30},
             "memory": {"type": "path", "required": True},
-            "timeout": {"type": "int", "default": 0},
-            "interval": {"type": "int", "default": 5},
-            "fetch_timeout": {"type": "int", "default": 3600},
-            "idle_timeout": {"type": "int", "default": 30},
         },
     )
 

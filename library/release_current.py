@@ -19,6 +19,7 @@ description:
   - Writes to no server. M(slipway.release.text_files) and M(slipway.release.release_view) do that,
     M(slipway.release.artifact_verify) reads it back, and O(state=confirmed) notes that every server has it.
 extends_documentation_fragment:
+  - slipway.release.openpgp.required
   - slipway.release.openpgp
   - slipway.release.attributes
 options:
@@ -79,8 +80,6 @@ options:
     description: Where others attest the release, and who. Empty for nobody.
     type: dict
     default: {}
-  gnupghome:
-    required: true
 attributes:
   check_mode:
     details: Signs nothing, so that what would be new has no signature.
@@ -130,7 +129,7 @@ from ..module_utils.slipway.current.kept import confirm, load_kept
 from ..module_utils.slipway.current.make import Demand, Made, judge_current, make_current
 from ..module_utils.slipway.errors import SlipwayError
 from ..module_utils.slipway.module.diff import diff_texts
-from ..module_utils.slipway.module.options import OPENPGP
+from ..module_utils.slipway.module.options import OPENPGP_REQUIRED
 from ..module_utils.slipway.module.report import run_module
 
 STATES = ("judged", "signed", "confirmed")
@@ -223,8 +222,7 @@ def main() -> None:
     run_module(
         act,
         {
-            **OPENPGP,
-            "gnupghome": {"type": "path", "required": True},
+            **OPENPGP_REQUIRED,
             "state": {"type": "str", "choices": [*STATES], "default": "signed"},
             "state_directory": {"type": "path", "required": True},
             "project": {"type": "str", "required": True},

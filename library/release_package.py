@@ -20,6 +20,7 @@ description:
     What is missing is made again, and must come out with the same bytes; for this a lost signature gets its
     previous date again.
 extends_documentation_fragment:
+  - slipway.release.openpgp.required
   - slipway.release.openpgp
   - slipway.release.progress
   - slipway.release.attributes
@@ -69,8 +70,6 @@ options:
     description: Facts about the release for the manifest. No times, paths or host names, which differ in each run.
     type: dict
     default: {}
-  gnupghome:
-    required: true
   previous:
     description: The outputs of this stage's record, if it has been done before.
     type: dict
@@ -129,7 +128,7 @@ from pathlib import Path
 from typing import Any
 
 from ..module_utils.slipway.module.diff import diff_added
-from ..module_utils.slipway.module.options import OPENPGP, PROGRESS
+from ..module_utils.slipway.module.options import OPENPGP_REQUIRED, PROGRESS
 from ..module_utils.slipway.module.report import run_module
 from ..module_utils.slipway.process import read_version
 from ..module_utils.slipway.progress import Progress
@@ -173,9 +172,8 @@ def main() -> None:
     run_module(
         act,
         {
-            **OPENPGP,
+            **OPENPGP_REQUIRED,
             **PROGRESS,
-            "gnupghome": {"type": "path", "required": True},
             "images": {"type": "path", "required": True},
             "files": {"type": "list", "elements": "dict", "required": True},
             "directory": {"type": "path", "required": True},

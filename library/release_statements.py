@@ -16,7 +16,9 @@ description:
   - All that is stated comes from the records. The same records give the same statements.
   - What is public is kept as it is. If it contradicts the records, that is a failure that names each difference.
 extends_documentation_fragment:
+  - slipway.release.openpgp.required
   - slipway.release.openpgp
+  - slipway.release.trust.builder
   - slipway.release.attributes
 options:
   plan:
@@ -34,12 +36,6 @@ options:
   artifacts:
     description: The directory of the packaged files, in which bills of materials name the components of systems.
     type: path
-    required: true
-  gnupghome:
-    required: true
-  builder:
-    description: Who builds, as a URI.
-    type: str
     required: true
   host:
     description: What is said of the machine that packages. Without it, its system and architecture.
@@ -92,7 +88,7 @@ from typing import Any
 
 from ..module_utils.slipway.errors import SlipwayError
 from ..module_utils.slipway.module.diff import diff_added
-from ..module_utils.slipway.module.options import OPENPGP
+from ..module_utils.slipway.module.options import OPENPGP_REQUIRED, TRUST_BUILDER
 from ..module_utils.slipway.module.report import run_module
 from ..module_utils.slipway.trust.statement import Site, make_statements, read_components
 from ..module_utils.slipway.trust.stating import Source, state
@@ -143,13 +139,12 @@ def main() -> None:
     run_module(
         act,
         {
-            **OPENPGP,
-            "gnupghome": {"type": "path", "required": True},
+            **OPENPGP_REQUIRED,
+            **TRUST_BUILDER,
             "plan": {"type": "dict", "required": True},
             "records": {"type": "dict", "required": True},
             "path": {"type": "path", "required": True},
             "artifacts": {"type": "path", "required": True},
-            "builder": {"type": "str", "required": True},
             "host": {"type": "dict"},
             "channels": {"type": "list", "elements": "str", "default": []},
             "ca_path": {"type": "str"},

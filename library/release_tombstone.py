@@ -15,6 +15,7 @@ description:
   - One that stands already and says the same is kept, with its signature. Whatever is corrected, its date stays.
   - Writes nothing. M(slipway.release.release_withdrawal) puts it on the servers.
 extends_documentation_fragment:
+  - slipway.release.openpgp.required
   - slipway.release.openpgp
   - slipway.release.attributes
 options:
@@ -46,8 +47,6 @@ options:
     description: What M(slipway.release.release_withdrawal_info) returned on each server, and what is on record.
     type: list
     elements: dict
-    required: true
-  gnupghome:
     required: true
 attributes:
   check_mode:
@@ -84,7 +83,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ..module_utils.slipway.module.options import OPENPGP
+from ..module_utils.slipway.module.options import OPENPGP_REQUIRED
 from ..module_utils.slipway.module.report import run_module
 from ..module_utils.slipway.release.names import make_names
 from ..module_utils.slipway.undo.withdrawal import Demand, make_tombstone
@@ -109,8 +108,7 @@ def main() -> None:
     run_module(
         act,
         {
-            **OPENPGP,
-            "gnupghome": {"type": "path", "required": True},
+            **OPENPGP_REQUIRED,
             "project": {"type": "str", "required": True},
             "version": {"type": "str", "required": True},
             "reason": {"type": "str", "default": ""},

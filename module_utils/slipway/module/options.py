@@ -31,6 +31,12 @@ APT_ARCHIVE: Options = {
     "gnupghome": {"type": "path"},
     "lock_timeout": {"type": "float", "default": 600},
 }
+APT_SERVED: Options = {"directory": {"type": "path", "required": True}, "component": {"type": "str", "default": "main"}}
+APT_PUBLICATION: Options = {
+    "distribution": {"type": "str", "required": True},
+    "origin": {"type": "str", "required": True},
+    "lock_timeout": {"type": "float", "default": 600},
+}
 APT_SOURCES: Options = {"sources": {"type": "list", "elements": "str"}}
 ARTIFACTS: Options = {"files": {"type": "list", "elements": "dict", "required": True}}
 ARTIFACTS_PUBLIC: Options = {"public": {"type": "path", "required": True}, "label": {"type": "str", "required": True}}
@@ -39,6 +45,12 @@ ARTIFACTS_SERVER: Options = {
     "private": {"type": "path", "required": True, "no_log": False},
     "flat_links": {"type": "bool", "default": True},
     "reinstate": {"type": "bool", "default": False},
+}
+ARTIFACTS_WAIT: Options = {
+    "timeout": {"type": "int", "default": 0},
+    "interval": {"type": "int", "default": 5},
+    "fetch_timeout": {"type": "int", "default": 3600},
+    "idle_timeout": {"type": "int", "default": 30},
 }
 BUILDSTREAM: Options = {"config": {"type": "path"}, "bst": {"type": "str", "default": "bst"}}
 BUILDSTREAM_SYSTEMS: Options = {
@@ -63,6 +75,12 @@ DEB_BUILD_HOSTS: Options = {
         },
     }
 }
+DEB_BUILD_HOSTS_LIMITS: Options = {
+    "build_timeout": {"type": "float", "default": 14400},
+    "silence_timeout": {"type": "float", "default": 3600},
+    "log_bytes": {"type": "int", "default": 64 << 20},
+    "free_bytes": {"type": "int", "default": 1 << 30},
+}
 _NAMES: dict[str, Any] = {"type": "list", "elements": "str", "default": []}
 DEB_PLAN: Options = {
     "stacks": {"type": "dict"},
@@ -75,6 +93,11 @@ DEB_PLAN: Options = {
     },
     **dict.fromkeys(("abi_changed", "force", "rebuild", "profiles"), _NAMES),
     **{name: {"type": "dict", "default": {}} for name in ("policies", "hold", "excludes")},
+}
+DIFFOSCOPE: Options = {
+    "diffoscope_timeout": {"type": "float", "default": 300},
+    "diffoscope_memory": {"type": "int", "default": 2 << 30},
+    "diffoscope_bytes": {"type": "int", "default": 1 << 20},
 }
 DISTRO: Options = {
     "repository": {"type": "str"},
@@ -108,6 +131,7 @@ MORPH_BUILD: Options = {"handle": {"type": "dict"}, "timeout": {"type": "float",
 MORPH_LIST_COMMAND: Options = {"list_command": {"type": "list", "elements": "str"}, "chdir": {"type": "path"}}
 # Where keys are, and which of them signs, is not a secret.
 OPENPGP: Options = {"gnupghome": {"type": "path"}, "signing_key": {"type": "str", "no_log": False}}
+OPENPGP_REQUIRED: Options = {**OPENPGP, "gnupghome": {**OPENPGP["gnupghome"], "required": True}}
 _STEP: Options = {
     "after_hours": {"type": "float", "required": True},
     "percentage": {"type": "int", "required": True},
@@ -133,6 +157,7 @@ STACK_SURROUNDINGS: Options = {
     "epoch": {"type": "int", "default": 946684800},
     "directory": {"type": "path", "required": True},
 }
+TRUST_BUILDER: Options = {"builder": {"type": "str", "required": True}}
 TRUST_SIGNERS: Options = {
     "signers": {"type": "raw", "required": True},
     "repository": {"type": "str", "required": True},
