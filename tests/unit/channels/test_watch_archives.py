@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.slipway.release.plugins.module_utils.slipway import openpgp
 from ansible_collections.slipway.release.plugins.module_utils.slipway.channels.settings import read_settings
 from ansible_collections.slipway.release.plugins.module_utils.slipway.channels.watch import watch_once
+from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.home import provide_environment
+from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.keyring import export_public_key
+from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.keys import make_key
 from aptclient import served
 from debs import make_deb
 
@@ -34,17 +36,17 @@ class Served:
 
     def __init__(self, top: Path) -> None:
         self.top, self.public = top, top / "public"
-        self.key = openpgp.make_key(top / "keys", "Archive <archive@example.org>", expires="10d")
+        self.key = make_key(top / "keys", "Archive <archive@example.org>", expires="10d")
         (self.public / "conf").mkdir(parents=True)
         (self.public / "conf/distributions").write_text(DISTRIBUTION.format(key=self.key))
-        (self.public / "key.asc").write_bytes(openpgp.export_public_key(top / "keys", self.key))
+        (self.public / "key.asc").write_bytes(export_public_key(top / "keys", self.key))
         self.now = time.time()
         self.told: list[str] = []
 
     def add(self, version: str) -> None:
         """Have reprepro take in a package, and sign the suite anew."""
         deb = make_deb(self.top / version, "hello", version, "amd64")
-        with openpgp.provide_environment(self.top / "keys") as environment:
+        with provide_environment(self.top / "keys") as environment:
             command = ["reprepro", "--silent", "--basedir", self.public, "includedeb", "bookworm", deb]
             subprocess.run(command, check=True, env={**os.environ, **environment}, capture_output=True)
 
