@@ -2,32 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
-from pathlib import Path
+from functools import partial
 
 from slipway.channels.settings import check_settings, read_settings
 from slipway.channels.watch import watch_once
-from slipway.errors import SlipwayError
-
-
-def main() -> int:
-    """Print what is new; that a channel is wrong is not a failure of this program."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("settings", type=Path, help="a JSON file, as the provisioning writes it")
-    parser.add_argument("--check", action="store_true", help="only look whether it can be used")
-    wanted = parser.parse_args()
-    try:
-        settings = read_settings(wanted.settings)
-        if wanted.check:
-            check_settings(settings)
-        else:
-            watch_once(settings, tell=print)
-    except (SlipwayError, OSError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
-
+from slipway.rounds import run_program
 
 if __name__ == "__main__":
-    sys.exit(main())
+    # That a channel is wrong is printed, and is not a failure of this program.
+    sys.exit(run_program(__doc__, read=read_settings, check=check_settings, go=partial(watch_once, tell=print)))
