@@ -35,7 +35,8 @@ def read_failure(result: Mapping[str, Any], *, ours: bool, item: object = None, 
     lines = [f"{item}: {message}" if item is not None else message]
     if fact := FACT.search(message):
         group = GROUPS[fact["role"]]
-        lines.append(f"{fact['name']} is known when {group} takes part: name it too, as in --limit {group},THIS_HOST")
+        limits = f"--limit {group},THIS_HOST, or leave out --tags, which pass over what finds it"
+        lines.append(f"{fact['name']} is known when {group} takes part: name it too, as in {limits}")
     if not ours:
         lines += _list_more(result)
         written_for_it = "assertion" in result or set(result) <= {"msg", "changed", "_ansible_no_log", "exception"}

@@ -18,7 +18,9 @@ HOSTS = (
     "debs_watch",
     "download_server",
     "mason",
+    "mirror",
     "refresh_timer",
+    "release_watch",
     "trove",
 )
 SHARED = ("build_tools", "farm_access", "packages", "upload_account", "web_site")
