@@ -20,8 +20,10 @@ FORMAT = 1
 OK, WRONG, BEHIND, UNREACHABLE, READING, TROUBLE = "ok", "wrong", "behind", "unreachable", "reading", "trouble"
 #: How the page shows each, by the classes that it has for states.
 CLASSES = {OK: "ok", WRONG: "failed", BEHIND: "waiting", UNREACHABLE: "blocked", READING: "running", TROUBLE: "failed"}
-#: So many findings of a channel are kept one by one.
-MOST_FINDINGS = 200
+#: So many findings of a channel are kept one by one, and so many lines of each sort are told in a round.
+MOST_FINDINGS, MOST_TOLD = 200, 10
+#: What others follow from is told first.
+CAUSES = ("key", "clock", "rollback", "frozen", "signature", "sums", "unreachable")
 
 Entry = dict[str, Any]
 
@@ -37,21 +39,25 @@ class Status:
         """Put down what a round found of a channel; what was found before keeps its time."""
         before, now = self.channels.get(name, {}), format_moment(self._clock())
         since = {_identify(entry): str(entry["since"]) for entry in before.get("findings", [])}
-        entries = []
+        entries, new = [], []
         for finding in sorted(findings)[:MOST_FINDINGS]:
             entry = {**finding.as_dict(), "since": since.pop(_identify(finding.as_dict()), None)}
             if entry["since"] is None:
                 entry["since"] = now
-                self._tell(f"{name}: {finding.describe()}")
+                new.append(finding)
             entries.append(entry)
         state = _choose_state(described, findings)
+        if state in (WRONG, BEHIND, UNREACHABLE) and state != before.get("state"):
+            self._tell(f"{name} is {state}, which was right {_describe_last(before)}")
+        new.sort(key=lambda finding: finding.kind not in CAUSES)
+        self._tell_some([f"{name}: {finding.describe()}" for finding in new], f"{name}: {{}} more findings are")
         if not described["trouble"] and not described["unread"]:
-            for _kind, subject, _expected in since:
-                self._tell(f"{name}: {subject} is right again")
+            over = [f"{name}: {subject} is right again" for _kind, subject, _expected in since]
+            self._tell_some(over, f"{name}: {{}} more that are right again were")
         if described["trouble"] and described["trouble"] != before.get("trouble"):
             self._tell(f"{name}: {described['trouble']}")
         if state == OK and before.get("state") not in (OK, None):
-            self._tell(f"{name} is right")
+            self._tell(f"{name} is right, after it was {before['state']} since {before['since']}")
         for sentence in described["soon"]:
             if sentence not in before.get("soon", []):
                 self._tell(f"{name}: {sentence}")
@@ -65,6 +71,12 @@ class Status:
             "more": max(0, len(findings) - MOST_FINDINGS),
         }
 
+    def _tell_some(self, lines: Sequence[str], more: str) -> None:
+        for line in lines[:MOST_TOLD]:
+            self._tell(line)
+        if len(lines) > MOST_TOLD:
+            self._tell(f"{more.format(len(lines) - MOST_TOLD)} in status.json")
+
     def forget(self, kept: Collection[str]) -> None:
         """Keep nothing of channels that are watched no more."""
         self.channels = {name: entry for name, entry in self.channels.items() if name in kept}
@@ -73,6 +85,11 @@ class Status:
         """Write ``status.json`` and the page."""
         status = {"format": FORMAT, "looked": format_moment(self._clock()), "channels": self.channels}
         publish_status(self._work, status, _render(title, self.channels, status["looked"]))
+
+
+def _describe_last(before: Mapping[str, Any]) -> str:
+    right = before.get("right")
+    return f"last at {right}" if right else "in no round yet"
 
 
 def _identify(entry: Mapping[str, Any]) -> tuple[str, str, str]:

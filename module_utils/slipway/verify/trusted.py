@@ -25,6 +25,7 @@ from .finding import Report
 
 #: A file of keys with a thousand user ids is smaller.
 MOST_KEY_BYTES = 4 << 20
+ARMOUR = "-----BEGIN PGP PUBLIC KEY BLOCK-----"
 MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z\Z")
 NEW_KEY = "Ask the project, elsewhere than there, which key it signs with now."
 
@@ -114,23 +115,23 @@ class Trusted:
 
 
 def read_given(key: str) -> Given:
-    """The key that a reader gives: a fingerprint, or the path of a file with one public key."""
+    """The key that a reader gives: a fingerprint, one public key in ASCII armour, or the path of a file with it."""
     if FINGERPRINT.match("".join(key.split()).upper().removeprefix("0X")):
         return Given(normalise_fingerprint(key))
     attempt, do_next = "use the key", "Give a full fingerprint, or a file as `gpg --armor --export` writes it."
-    path = Path(key)
     try:
-        data = read_regular(path)
+        data = f"{key.strip()}\n".encode() if ARMOUR in key else read_regular(Path(key))
     except OSError as error:
         came_back = f"it is no fingerprint, and no file that can be read: {error.strerror or error}"
         raise SlipwayError(attempt, repr(key), came_back, do_next=do_next) from error
+    name = "that is given as text" if ARMOUR in key else key
     if len(data) > MOST_KEY_BYTES:
-        raise SlipwayError(attempt, key, "it is larger than any file of keys", do_next=do_next)
-    with provide_keyring({key: data}) as home:
+        raise SlipwayError(attempt, name, "it is larger than any file of keys", do_next=do_next)
+    with provide_keyring({name: data}) as home:
         primary = _list_primary(home)
     if len(primary) != 1:
         came_back = f"it has {len(primary)} keys, and which of them is meant is not known"
-        raise SlipwayError(attempt, key, came_back, do_next="Give the fingerprint, or a file with one key.")
+        raise SlipwayError(attempt, name, came_back, do_next="Give the fingerprint, or a file with one key.")
     return Given(primary[0], data)
 
 

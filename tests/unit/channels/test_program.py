@@ -26,7 +26,8 @@ def test_the_program_needs_nothing_but_what_the_role_installs(tmp_path: Path) ->
         shutil.copytree(ROOT / f"module_utils/slipway/{name}", tmp_path / f"slipway/{name}")
     shutil.copy(ROLE / "files/release_watch.py", tmp_path)
     settings, work = tmp_path / "settings.json", tmp_path / "work"
-    channels = {"site": {"url": made.url, "key": made.fingerprint}, "other": {"url": made.url, "key": "0" * 40}}
+    key = made.key.read_text()
+    channels = {"site": {"url": made.url, "key": key}, "other": {"url": made.url, "key": "0" * 40}}
     settings.write_text(json.dumps({"channels": channels, "work": str(work)}))
     words = ["/usr/bin/python3", "-B", str(tmp_path / "release_watch.py")]
     subprocess.run([*words, "--check", str(settings)], check=True, env={"PATH": "/usr/bin:/bin"})
@@ -37,6 +38,10 @@ def test_the_program_needs_nothing_but_what_the_role_installs(tmp_path: Path) ->
     assert states == {"site": "ok", "other": "wrong"}
     assert b"other: key: release-key.asc: expected the key 0000" in done.stdout
     assert b"site" not in done.stdout.replace(b"other", b"")
+    settings.write_text(json.dumps({"channels": {"site": {"url": made.url, "key": key[:100]}}, "work": str(work)}))
+    failed = subprocess.run([*words, "--check", str(settings)], check=False, capture_output=True, text=True)
+    assert failed.returncode == 1
+    assert "Could not watch the channels: site: GnuPG finds no public key in it" in failed.stderr
     settings.write_text("{}")
     failed = subprocess.run([*words, str(settings)], check=False, capture_output=True, text=True)
     assert failed.returncode == 1

@@ -73,8 +73,9 @@ def test_a_mirror_that_differs_is_named_with_since_when_and_told_once(world: Wor
     world.now += 60
     first = world.look()
     assert states(first) == {"site": "ok", "mirror": "wrong"}
-    assert len(world.told) == len(first["mirror"]["findings"]) >= 1
-    assert "baserock-26.46-devel.img.gz" in world.told[0]
+    assert world.told[0].startswith("mirror is wrong, which was right last at ")
+    assert len(world.told) == 1 + len(first["mirror"]["findings"]) >= 2
+    assert "baserock-26.46-devel.img.gz" in world.told[1]
     world.now += 60
     again = world.look()
     assert world.told == []
@@ -86,8 +87,25 @@ def test_a_mirror_that_differs_is_named_with_since_when_and_told_once(world: Wor
     shutil.copy(good, world.mirror / "baserock-26.46")
     world.now += 60
     assert states(world.look()) == {"site": "ok", "mirror": "ok"}
-    assert "mirror is right" in world.told
+    assert f"mirror is right, after it was wrong since {first['mirror']['since']}" in world.told
     assert any("is right again" in line for line in world.told)
+
+
+def test_one_that_is_wrong_by_itself_says_nothing_against_others_and_the_cause_is_told_first(world: World) -> None:
+    named = {"a-mirror": f"file://{world.mirror}", "site": world.made.url}
+    world.write({name: {"url": url, "key": str(world.made.key)} for name, url in named.items()})
+    sums = world.mirror / "baserock-26.47/SHA256SUMS"
+    more = "".join(f"{number:064x}  more-{number}\n" for number in range(20))
+    sums.write_text(sums.read_text() + more)
+    found = world.look()
+    assert states(found) == {"a-mirror": "wrong", "site": "ok"}
+    assert "signature: baserock-26.47/SHA256SUMS.asc" in world.told[1]
+    assert len(found["a-mirror"]["findings"]) > 20
+    assert world.told[-1] == f"a-mirror: {len(found['a-mirror']['findings']) - 10} more findings are in status.json"
+    shutil.copy(world.made.public / "baserock-26.47/SHA256SUMS", sums)
+    world.now += 60
+    assert states(world.look()) == {"a-mirror": "ok", "site": "ok"}
+    assert len(world.told) == 12
 
 
 def test_a_mirror_that_is_behind_is_told_as_such_and_one_that_is_gone_too(world: World) -> None:
