@@ -41,9 +41,10 @@ class Status:
         since = {_identify(entry): str(entry["since"]) for entry in before.get("findings", [])}
         entries, new = [], []
         for finding in sorted(findings)[:MOST_FINDINGS]:
-            entry = {**finding.as_dict(), "since": since.pop(_identify(finding.as_dict()), None)}
-            if entry["since"] is None:
-                entry["since"] = now
+            entry = {**finding.as_dict(), "since": now}
+            if _identify(entry) in since:
+                entry["since"] = since[_identify(entry)]
+            else:
                 new.append(finding)
             entries.append(entry)
         state = _choose_state(described, findings)
@@ -52,8 +53,10 @@ class Status:
         new.sort(key=lambda finding: finding.kind not in CAUSES)
         self._tell_some([f"{name}: {finding.describe()}" for finding in new], f"{name}: {{}} more findings are")
         if not described["trouble"] and not described["unread"]:
-            over = [f"{name}: {subject} is right again" for _kind, subject, _expected in since]
-            self._tell_some(over, f"{name}: {{}} more that are right again were")
+            over = {subject: f"{name}: {subject} is right again" for _kind, subject, _expected in since}
+            for entry in entries:
+                over.pop(entry["subject"], None)
+            self._tell_some(list(over.values()), f"{name}: {{}} more that are right again were")
         if described["trouble"] and described["trouble"] != before.get("trouble"):
             self._tell(f"{name}: {described['trouble']}")
         if state == OK and before.get("state") not in (OK, None):

@@ -101,16 +101,16 @@ def publish_tree(
     reporter = progress or Progress(None)
     with name_refusals(ATTEMPT, str(store.directory)):
         if check:
-            return _look(store, name)
+            return _look(store, name, push)
         make_directory(store.directory)
         with lock_directory(store.directory, attempt=ATTEMPT):
             return _publish(store, name, push, reporter)
 
 
-def _look(store: Store, name: str) -> Publication:
+def _look(store: Store, name: str, push: Push) -> Publication:
     tree = _read_kept_tree(store, name)
     missing = [name] if tree is None else _find_missing(store, tree)
-    current = store.find_current() == name and not missing
+    current = tree is not None and not missing and _is_current(store, tree, name, push)
     return Publication(published=current, missing=[] if current else missing, changed=not current)
 
 
@@ -131,13 +131,41 @@ def _publish(store: Store, name: str, push: Push, progress: Progress) -> Publica
     missing = [digest for digest in lacking if digest not in taken]
     if missing:
         return Publication(missing=missing, changed=bool(taken))
-    if store.find_current() == name and not taken:
+    if not taken and _is_current(store, tree, name, push):
         _clean(store, tree, name)
         return Publication(published=True)
     _switch(store, tree, name, push)
     time.sleep(GRACE)
     _clean(store, tree, name)
     return Publication(published=True, changed=True)
+
+
+def _is_current(store: Store, tree: Tree, name: str, push: Push) -> bool:
+    """Whether readers find what the list says and nothing else: what somebody put into its place is another file."""
+    if store.find_current() != name:
+        return False
+    top = store.public.resolve()
+    trace = f"{TRACES}/{push.mirror}"
+    files = {file.path: file.sha256 for file in tree.files if file.path != trace}
+    links = {link.path: link.target for link in tree.links}
+    try:
+        return (
+            set(_list_names(top)) == {*files, *links, trace}
+            and all(os.readlink(top / path) == target for path, target in links.items())
+            and all(
+                os.path.samestat(os.lstat(top / path), os.lstat(store.find_object(digest)))
+                for path, digest in files.items()
+            )
+        )
+    except OSError:
+        return False
+
+
+def _list_names(top: Path) -> Iterator[str]:
+    """All that is below ``top`` and is no directory."""
+    for directory, directories, files in os.walk(top):
+        links = [each for each in directories if os.path.islink(os.path.join(directory, each))]
+        yield from (os.path.relpath(os.path.join(directory, each), top) for each in [*files, *links])
 
 
 def _read_kept_tree(store: Store, name: str) -> Tree | None:

@@ -81,7 +81,8 @@ def test_an_archive_is_right_until_a_file_in_its_pool_is_changed(archive: Served
         changed = archive.look(url)
     assert changed["state"] == "wrong"
     assert kinds(changed) == {("file", "pool/main/h/hello/hello_1_amd64.deb")}
-    assert len(archive.told) == 1
+    assert len(archive.told) == 2
+    assert archive.told[0].startswith("debs is wrong, which was right last at ")
 
 
 def test_an_archive_that_is_rolled_back_is_told_as_such(archive: Served) -> None:

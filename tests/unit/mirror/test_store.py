@@ -198,6 +198,26 @@ def test_a_mirror_whose_bytes_were_changed_gets_them_again(site: Site) -> None:
     assert site.same()
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        "cp x-1/SHA256SUMS new && echo other >new && mv new x-1/SHA256SUMS",
+        "rm x-1/SHA256SUMS",
+        "echo more >x-1/more",
+        "ln -sfn x-1 current",
+        "ln -s / all",
+    ],
+)
+def test_what_somebody_put_into_the_directory_of_readers_is_gone_with_the_next_push(site: Site, change: str) -> None:
+    site.push()
+    subprocess.run(["sh", "-euc", change], cwd=site.store.public.resolve(), check=True)
+    name = keep_tree(site.public, site.work).name
+    assert publish_tree(site.store, name, PUSH, check=True) == Publication(published=False, missing=[], changed=True)
+    assert publish_tree(site.store, name, PUSH) == Publication(published=True, missing=[], changed=True)
+    assert site.same()
+    assert not publish_tree(site.store, name, PUSH).changed
+
+
 def test_dates_are_those_of_the_server(site: Site) -> None:
     os.utime(site.public / "x-1/SHA256SUMS", (1_700_000_000, 1_700_000_000))
     site.push()
