@@ -99,7 +99,16 @@ from ..module_utils.slipway.buildstream.command import Project
 from ..module_utils.slipway.errors import SlipwayError
 from ..module_utils.slipway.files import make_directory, make_scratch
 from ..module_utils.slipway.gates.reproduction import fetch_file, fetch_reference
-from ..module_utils.slipway.gates.where import Limits, Place, find_changed_sources, find_owners, locate_difference
+from ..module_utils.slipway.gates.where import (
+    ABSENT,
+    Limits,
+    Place,
+    find_changed_sources,
+    find_owners,
+    has_diffoscope,
+    locate_difference,
+    order_names,
+)
 from ..module_utils.slipway.module.options import BUILDSTREAM, CONNECTION_HTTPS, PROGRESS
 from ..module_utils.slipway.module.report import run_module
 from ..module_utils.slipway.progress import Progress
@@ -110,7 +119,7 @@ def act(wanted: dict[str, Any], *, write: bool) -> dict[str, Any]:
         return {"changed": False, "told": []}
     reference = fetch_reference(wanted["reference"], ca_path=wanted["ca_path"])
     listed = {each["name"]: each for each in reference.manifest.get("files") or [] if isinstance(each, dict)}
-    names = sorted(set(wanted["names"]) & listed.keys())
+    names = order_names(set(wanted["names"]) & listed.keys())
     reports = Path(wanted["reports"])
     make_directory(reports)
     progress = Progress(wanted["progress"], total=len(names[: wanted["most"]]))
@@ -138,6 +147,8 @@ def act(wanted: dict[str, Any], *, write: bool) -> dict[str, Any]:
             progress.step(f"{name} is looked into")
     for place, facts in places:
         told += place.tell(_find_owners(wanted, facts, place))
+    if places and not has_diffoscope():
+        told.append(ABSENT)
     if len(names) > wanted["most"]:
         told.append(f"{len(names) - wanted['most']} more files differ, and were not looked into")
     return {"changed": bool(places), "told": [*_find_sources(wanted), *told]}

@@ -19,6 +19,8 @@ MARGIN = 10
 SUMS = "SHA256SUMS"
 #: Lines with a command, which is to be copied.
 COMMANDS = ("verify", "next", "go on")
+#: Playbooks that make a release once more: what it is then, and the stage that says so.
+AGAIN = {"reproduce.yml": ("reproduced", "reproduce"), "attest.yml": ("attested", "attestation")}
 #: So many links or hosts are named, and of more the number.
 NAMED = 3
 
@@ -196,6 +198,8 @@ def _tell(outcome: Outcome, run: Run) -> str:
     if not outcome.label and not run.failures:
         return _tell_briefly(run)
     subject = outcome.label or run.playbook
+    if outcome.label and run.playbook in AGAIN and not run.check:
+        return f"{subject} {_tell_again(run)}"
     public = "publication" in outcome.records
     if run.failures:
         first = run.failures[0]
@@ -221,6 +225,15 @@ def _tell(outcome: Outcome, run: Run) -> str:
     done = outcome.list_done()
     state = f"{subject} is {'public, and not yet announced' if public else 'not yet public'}"
     return f"{state}: {', '.join(done)} done." if done else f"{state}."
+
+
+def _tell_again(run: Run) -> str:
+    """What came of a release that was made once more, beside what is public."""
+    done, last = AGAIN[run.playbook]
+    if run.failures:
+        first = run.failures[0]
+        return f"is not {done}: {first.stage or 'it'} failed on {name_hosts(first.hosts)}."
+    return f"is {'' if last in dict(run.stages) else 'not yet '}{done}."
 
 
 def _list_rows(outcome: Outcome, run: Run) -> list[tuple[str, str]]:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..bill.difference import compare_bills, read_bill
 from ..buildstream.command import Project, format_options, run_bst
 from ..difference.facts import list_words
 from ..difference.images import read_tree
@@ -24,7 +25,10 @@ from .unpacked import ENDINGS
 
 #: Kinds of deployments with files inside.
 TREES = ("tar", "rawdisk", "squashfs", "erofs")
+BILL = ".spdx.json"
 MOST_FILES = 20
+#: What is told, once, where the program is missing that would show more.
+ABSENT = "diffoscope, which would show more, is not installed: the Debian package is diffoscope-minimal"
 #: What a source of an element says of a part of the definitions.
 LOCAL = re.compile(r"^\s*(?:-\s*)?path:\s*['\"]?([^'\"#\n]+?)['\"]?\s*$", re.MULTILINE)
 
@@ -59,10 +63,17 @@ class Place:
         return told + ([f"{self.name}: {' and '.join(self.reports)} show it"] if self.reports else [])
 
 
+def order_names(names: Iterable[str]) -> list[str]:
+    """The files in the order in which they are looked into: what says most in the shortest time comes first."""
+    return sorted(names, key=lambda each: (not each.endswith(BILL), each.endswith(".json"), ".tar" not in each, each))
+
+
 def locate_difference(
     published: Path, made: Path, *, name: str, kind: str, scratch: Path, reports: Path, limits: Limits
 ) -> Place:
     """Where two files of the same name differ; ``kind`` is the type of the deployment, ``scratch`` is empty."""
+    if name.endswith(BILL):
+        return Place(name, _compare_bills(published, made))
     paths: dict[str, str] = {}
     notes: list[str] = []
     pair = []
@@ -84,6 +95,21 @@ def locate_difference(
         return Place(name, paths)
     written, note = _run_diffoscope(pair[0], pair[1], reports / f"difference-{name}", scratch=scratch, limits=limits)
     return Place(name, paths, written, "; ".join([*notes, *([note] if note else [])]))
+
+
+def _compare_bills(published: Path, made: Path) -> dict[str, str]:
+    """The components that differ between two bills of materials, with how."""
+    before, now = (read_bill(each.read_bytes(), on=each.name) for each in (published, made))
+    told = {}
+    for each in compare_bills(before, now).describe():
+        if each["kind"] == "changed":
+            pair = [f"{each[side]} {each[f'licence_{side}']}".strip() for side in ("before", "now")]
+            told[each["name"]] = f"was {pair[0]}, is {pair[1]}" if pair[0] != pair[1] else "differs"
+        else:
+            told[each["name"]] = (
+                "is published, and was not made" if each["kind"] == "removed" else ("was made, and is not published")
+            )
+    return told
 
 
 def _unpack(source: Path, name: str, directory: Path) -> Path:
@@ -111,12 +137,17 @@ def _compare(before: Mapping[str, object], now: Mapping[str, object]) -> dict[st
     return told
 
 
+def has_diffoscope() -> bool:
+    """Whether there will be reports; if not, ``ABSENT`` says so."""
+    return shutil.which("diffoscope") is not None
+
+
 def _run_diffoscope(
     published: Path, made: Path, report: Path, *, scratch: Path, limits: Limits
 ) -> tuple[tuple[str, ...], str]:
     """The reports that diffoscope wrote, or why there are none."""
-    if shutil.which("diffoscope") is None:
-        return (), "diffoscope, which would show it, is not installed: the Debian package is diffoscope-minimal"
+    if not has_diffoscope():
+        return (), ""
     text, page = (f"{report}.{ending}" for ending in ("txt", "html"))
     bounds = [f"--max-text-report-size={limits.report}", f"--max-report-size={limits.report}"]
     temporary = scratch / "diffoscope"
@@ -196,13 +227,20 @@ def find_changed_sources(
                 return []
         words = ["diff-tree", "-r", "-z", "--name-only", *commits]
         names = run_git(*words, attempt="compare", on=redacted(url), repository=repository).stdout.split("\0")
+        words = ["show", "--no-patch", "--no-show-signature", "--format=%cd", "--date=format-local:%Y-%m-%dT%H:%M:%SZ"]
+        dates = run_git(*words, *commits, attempt="read", on=redacted(url), repository=repository).stdout.split()
     changed = [name for name in names if name]
     users = _find_users(elements, changed) if elements is not None and elements.is_dir() else {}
-    return [
+    told = [
         f"source: {escape_line(name)} differs between {commits[0][:12]} and {commits[1][:12]}"
         + (f", used by {list_words(users[name])}" if users.get(name) else "")
         for name in changed[:MOST_FILES]
     ]
+    if len(changed) > MOST_FILES:
+        told.append(f"source: {len(changed) - MOST_FILES} more files differ")
+    if len(set(dates)) > 1:
+        told.append(f"source: the commits are of {dates[0]} and {dates[1]}, the time of every file that is packed")
+    return told
 
 
 def _find_users(top: Path, changed: Sequence[str]) -> dict[str, list[str]]:

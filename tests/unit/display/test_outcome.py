@@ -145,6 +145,18 @@ def test_one_stage_alone_says_what_is_done() -> None:
     assert "next" not in "".join(show(make(PUBLISHED), run))
 
 
+def test_a_release_that_is_made_again_is_not_said_to_be_released_or_not() -> None:
+    built = [("build", 30.0)]
+    failure = Failure(("bob",), "reproduce", "Compare", "It differs.")
+    for run, told in (
+        (Run("reproduce.yml", COMMAND, stages=[*built, ("reproduce", 0.5)]), "is reproduced."),
+        (Run("reproduce.yml", COMMAND, stages=built), "is not yet reproduced."),
+        (Run("reproduce.yml", COMMAND, failures=[failure]), "is not reproduced: reproduce failed on bob."),
+        (Run("attest.yml", COMMAND, stages=[*built, ("attestation", 0.5)]), "is attested."),
+    ):
+        assert show(make({"build-x": record()}), run)[0] == f"baserock-26.47 {told}"
+
+
 def test_a_check_does_not_say_that_anything_is_done() -> None:
     lines = show(finish(make(ANNOUNCED)), Run("release.yml", COMMAND, check=True, changed=3))
     assert lines[0] == "baserock-26.47: nothing was changed, since this was a check."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
-import shutil
+import json
 import subprocess
 import tarfile
 from pathlib import Path
@@ -13,7 +13,9 @@ import pytest
 from ansible_collections.slipway.release.plugins.module_utils.slipway.gates.where import (
     Limits,
     find_changed_sources,
+    has_diffoscope,
     locate_difference,
+    order_names,
 )
 
 
@@ -37,11 +39,57 @@ def test_files_in_an_archive_that_differ_are_named_and_diffoscope_shows_them(tmp
         "etc/hello": "differs", "new": "was made, and is not published", "old": "is published, and was not made",
     }  # fmt: skip
     assert found.tell({"etc/hello": "hello.bst"})[0] == "x.tar.gz: etc/hello differs, which hello.bst makes"
-    if shutil.which("diffoscope"):
-        assert "hallo" in (tmp_path / "difference-x.tar.gz.txt").read_text()
-        assert (tmp_path / "difference-x.tar.gz.html").is_file()
-    else:
-        assert "diffoscope-minimal" in found.note
+    assert "hallo" in (tmp_path / "difference-x.tar.gz.txt").read_text()
+    assert (tmp_path / "difference-x.tar.gz.html").is_file()
+
+
+def bill(path: Path, *components: tuple[str, str, str]) -> Path:
+    """A bill of Debian packages: their names, versions and licences."""
+    packages = [
+        {
+            "SPDXID": f"SPDXRef-{name}",
+            "name": name,
+            "versionInfo": version,
+            "licenseConcluded": licence,
+            "externalRefs": [
+                {"referenceType": "purl", "referenceLocator": f"pkg:deb/debian/{name}@{version}?arch=all"}
+            ],
+        }
+        for name, version, licence in components
+    ]
+    path.write_text(json.dumps({"packages": packages}))
+    return path
+
+
+def test_of_two_bills_the_components_that_differ_are_named(tmp_path: Path) -> None:
+    published = bill(tmp_path / "a", ("base", "1", "MIT"), ("figlet", "2.2.5", "BSD-3-Clause"), ("old", "1", "MIT"))
+    made = bill(tmp_path / "b", ("base", "1", "MIT"), ("figlet", "2.2.6", "MIT"), ("new", "1", "MIT"))
+    name = "x-tiny.spdx.json"
+    found = locate_difference(
+        *(published, made), name=name, kind="bill", scratch=tmp_path, reports=tmp_path, limits=Limits()
+    )
+    assert found.tell({}) == [
+        f"{name}: figlet:all was 2.2.5 BSD-3-Clause, is 2.2.6 MIT",
+        f"{name}: new:all was made, and is not published",
+        f"{name}: old:all is published, and was not made",
+    ]
+
+
+def test_what_says_most_is_looked_into_first() -> None:
+    names = ["x-b.cdx.json", "x-a.img.gz", "x-b.tar.gz", "x-a.cdx.json", "x-a.tar.gz", "x-b.spdx.json"]
+    assert order_names(names) == [
+        "x-b.spdx.json", "x-a.tar.gz", "x-b.tar.gz", "x-a.img.gz", "x-a.cdx.json", "x-b.cdx.json"
+    ]  # fmt: skip
+
+
+def test_that_diffoscope_is_missing_is_no_fault_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    published, made = (pack(tmp_path / f"{each}.tar.gz", {"x": each.encode()}) for each in "ab")
+    (tmp_path / "scratch").mkdir()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    found = locate_difference(
+        *(published, made), name="x.tar.gz", kind="tar", scratch=tmp_path / "scratch", reports=tmp_path, limits=Limits()
+    )
+    assert (found.tell({}), has_diffoscope()) == (["x.tar.gz: x differs"], False)
 
 
 @pytest.mark.parametrize("content", [b"", b"no archive", gzip.compress(b"cut off" * 100, mtime=0)[:40]])
@@ -57,7 +105,9 @@ def test_what_is_no_image_is_told_and_no_failure(tmp_path: Path, content: bytes)
     assert found.note or found.paths == {"x": "is published, and was not made"}
 
 
-def test_sources_of_two_commits_are_compared_and_elements_that_use_them_named(tmp_path: Path) -> None:
+def test_sources_of_two_commits_are_compared_and_elements_that_use_them_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     top = tmp_path / "definitions"
     (top / "files/base").mkdir(parents=True)
     (top / "elements").mkdir()
@@ -69,13 +119,15 @@ def test_sources_of_two_commits_are_compared_and_elements_that_use_them_named(tm
         return subprocess.run(["git", *who, *words], cwd=top, check=True, capture_output=True, text=True).stdout.strip()
 
     git("init", "-q")
-    for byte in "ab":
+    for day, byte in enumerate("ab", 1):
         (top / "files/base/README").write_text(byte)
         git("add", "-A")
+        monkeypatch.setenv("GIT_COMMITTER_DATE", f"2026-11-0{day}T13:00:00+0200")
         git("commit", "-qm", byte)
         commits.append(git("rev-parse", "HEAD"))
-    (told,) = find_changed_sources(str(top), (commits[0], commits[1]), elements=top)
+    told, dates = find_changed_sources(str(top), (commits[0], commits[1]), elements=top)
     assert told.startswith("source: files/base/README differs between ")
     assert told.endswith(", used by elements/base.bst")
+    assert "2026-11-01T11:00:00Z and 2026-11-02T11:00:00Z" in dates
     assert find_changed_sources(str(top), (commits[0], commits[0])) == []
     assert find_changed_sources(str(top), (commits[0], "1" * 40)) == [], "one that is not to be had"
