@@ -177,14 +177,21 @@ def compare_release(
             {key: _name_members(value) for key, value in each.items() if key != "files"}
             for each in (reference.manifest, manifest)
         ]
-        causes = [f"input: {each}" for each in find_differences("manifest", *plain)]
+        causes = list(find_differences("manifest", *plain))
         if reference.inputs:
-            causes += [
-                f"input: {each}" for each in find_differences("", _name_members(reference.inputs), _plain(inputs))
-            ]
+            known = {_name_change(each) for each in causes}
+            more = find_differences("", _name_members(reference.inputs), _plain(inputs))
+            causes += [each for each in more if _name_change(each) not in known]
+        causes = [f"input: {each}" for each in causes]
         faults += causes or ["no input differs that is known: look into the files that do"]
     same = tuple(name for name in names if now.get(name) == reference.sums.get(name))
     return Comparison(same, tuple(name for name in names if name not in same), tuple(faults))
+
+
+def _name_change(difference: str) -> tuple[str, str]:
+    """What tells a difference from others, wherever it stands: the last member of its path, and what it was and is."""
+    path, _was, change = difference.partition(" was ")
+    return path.rpartition(".")[2], change
 
 
 def require_same(reference: Reference, compared: Comparison) -> None:
