@@ -29,6 +29,17 @@ from .values import describe_kind, find_key_faults, name_place, read_line, read_
 from .waivers import Waiver, read_waivers
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}\Z")
+#: Whether a release is made again before it becomes current.
+REQUIRED = "required"
+
+
+def read_reproduction(value: object, where: str) -> tuple[str, list[str]]:
+    """``required`` or nothing, and the faults."""
+    if value in (None, "", REQUIRED):
+        return str(value or ""), []
+    return "", [f"{where}: it is {show(value)}, and {REQUIRED} is all that it may be"]
+
+
 #: The sections of a product and of the whole; who adds one adds its field below.
 PRODUCT_SECTIONS: dict[str, Callable[[object, str], tuple[Any, list[str]]]] = {
     "schedule": read_schedule,
@@ -45,6 +56,7 @@ SECTIONS: dict[str, Callable[[object, str], tuple[Any, list[str]]]] = {
     "approval": read_approval,
     "held": read_held,
     "rules": read_rules,
+    "reproduction": read_reproduction,
 }
 PRODUCT_KEYS = ("title", "systems", *PRODUCT_SECTIONS)
 POLICY_KEYS = ("products", *SECTIONS)
@@ -81,6 +93,7 @@ class Policy:
     approval: Approval = field(default_factory=Approval)
     held: Sequence[Held] = ()
     rules: Any = field(default_factory=dict)
+    reproduction: str = ""
 
     def describe(self) -> dict[str, Any]:
         """What counts for every release, as plain data."""

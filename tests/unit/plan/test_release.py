@@ -111,7 +111,7 @@ def test_the_plan_says_everything_that_the_stages_need(trove, request_, tmp_path
         ],
         "left_out": [],
         "published": [],
-        "policy": {"waivers": [], "approval": to_plain(Approval()), "held": [], "rules": {}},
+        "policy": {"waivers": [], "approval": to_plain(Approval()), "held": [], "rules": {}, "reproduction": ""},
         "coordinator": "coordinator-1",
         "build_hosts": {architecture: list(hosts) for architecture, hosts in HOSTS.items()},
         "directories": {

@@ -165,3 +165,15 @@ def test_values_that_aliases_multiply_are_told_without_reading_them_all():
         value = [value] * 9
     assert not is_bounded({"products": value})
     assert is_bounded(WHOLE)
+
+
+def test_a_reproduction_is_required_or_not_and_nothing_else() -> None:
+    assert [read({**WHOLE, "reproduction": said})[0].reproduction for said in ("required", "", None)] == [
+        "required",
+        "",
+        "",
+    ]
+    for said in (True, "yes", ["required"]):
+        (fault,) = read({**WHOLE, "reproduction": said})[1]
+        assert fault.startswith("release_policy.reproduction: it is ")
+        assert fault.endswith("and required is all that it may be")
