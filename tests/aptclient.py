@@ -20,6 +20,7 @@ PROGRAMS = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "DEBIA
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # else each answer that has a body waits 40 ms for its header to be acknowledged
 
     def do_GET(self) -> None:
         if isinstance(self.server, _Server) and self.server.on_get is not None:
@@ -35,6 +36,7 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
 
 class _Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
+    request_queue_size = 128  # clients ask many things at once; one that is turned away tries again a second later
     on_get: Callable[[str], None] | None = None
 
     def handle_error(self, request: object, client_address: object) -> None:
