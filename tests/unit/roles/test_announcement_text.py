@@ -16,6 +16,7 @@ SETTINGS: dict[str, Any] = {
     "release_plan": {"project": "baserock"},
     "release_announce_introduction": "",
     "release_announce_notes_url": "",
+    "_release_announce_latest": "",
     "mail": {"notes": "baserock"},
     "text": (DATA / "notes.md").read_text(),
 }
@@ -45,6 +46,14 @@ def test_it_says_where_else_the_notes_are_and_has_an_introduction_once() -> None
     assert render(release_announce_introduction="It boots faster.\n") == render()
     other = {"notes": "genivi"}
     assert render(release_announce_notes_url=address, mail=other) == render()
+
+
+def test_it_says_where_programs_learn_what_is_current() -> None:
+    address = "https://download.example.org/latest.json"
+    told = f"\nWhich release is current, signed and dated: {address}\n"
+    assert render(_release_announce_latest=address) == render() + told
+    also = render(_release_announce_latest=address, release_announce_notes_url="https://x.example.org/n")
+    assert also == render(release_announce_notes_url="https://x.example.org/n") + told
 
 
 def test_no_line_is_longer_than_eighty_characters_and_nothing_acts() -> None:
