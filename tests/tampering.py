@@ -262,24 +262,29 @@ def revoke(place: Place) -> None:
 
 def attest_falsely(place: Place) -> None:
     """Three attest, two must, and one says something else."""
-    made, repository = place.made, place.made.top / "attestations"
+    signers = attest(place.made, liar="cy")
+    place.signer_keys += [signer.key.read_bytes() for signer in signers.values()]
+
+
+def attest(made: Made, *, liar: str = "") -> dict[str, Made]:
+    """Three attest 26.47, of whom two must, and ``latest.json`` names them; each with the keys that they have."""
+    repository = made.top / "attestations"
     repository.mkdir()
     git = ["git", "-C", str(repository), "-c", "user.name=x", "-c", "user.email=x@example.org"]
     subprocess.run([*git, "init", "-q", "-b", "main"], check=True)
-    signers = {}
-    for name in ("ada", "ben", "cy"):
-        signer = make_project(made.top / name)
+    signers = {name: make_project(made.top / name) for name in ("ada", "ben", "cy")}
+    for name, signer in signers.items():
         directory = repository / "26.47" / name
         directory.mkdir(parents=True)
         sums = (made.public / "baserock-26.47/SHA256SUMS").read_text()
-        (directory / "SHA256SUMS").write_text(sums if name != "cy" else sums.replace(sums[:64], "0" * 64))
+        (directory / "SHA256SUMS").write_text(sums if name != liar else sums.replace(sums[:64], "0" * 64))
         signer.sign_file(directory / "SHA256SUMS")
-        signers[name] = signer.fingerprint
-        place.signer_keys.append(signer.key.read_bytes())
     subprocess.run([*git, "add", "."], check=True)
     subprocess.run([*git, "commit", "-q", "-m", "x"], check=True)
-    attested = {"url": f"file://{repository}", "threshold": 2, "signers": signers}
+    prints = {name: signer.fingerprint for name, signer in signers.items()}
+    attested = {"url": f"file://{repository}", "threshold": 2, "signers": prints}
     make_current(made, "26.47", serial=3, days=90, attestations=attested)
+    return signers
 
 
 def freeze(place: Place) -> None:

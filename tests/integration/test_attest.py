@@ -119,6 +119,7 @@ def test_of_three_coordinators_one_lies_and_one_lags_and_nothing_wrong_becomes_c
     assert "bob lags" in ran.message
     assert f"eve attests something else: {LABEL}-" in ran.message
     assert three.current == "baserock-26.47"
+    assert not (three.ada.public / "signers.asc").exists()
     ran = three.release(tags="current", **three.require("eve"))
     assert ran.status != 0
     assert "what was made again is not the same: baserock-26.48-" in ran.message
@@ -129,3 +130,4 @@ def test_of_three_coordinators_one_lies_and_one_lags_and_nothing_wrong_becomes_c
     assert three.current == LABEL
     outputs = json.loads((three.ada.release_directory(VERSION) / "records/attestation.json").read_text())["outputs"]
     assert (outputs["agreed"], outputs["others"]) == (["ada", "bob"], ["eve"])
+    assert (three.ada.public / "signers.asc").read_text().count("BEGIN PGP PUBLIC KEY BLOCK") == 3

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,9 +14,11 @@ from ..errors import SlipwayError, count_of, refuse
 from ..escape import escape_line
 from ..files import read_regular
 from ..openpgp.command import normalise_fingerprint
-from ..openpgp.keyring import export_certificate, list_certificates, provide_keyring
+from ..openpgp.keyring import export_certificate, export_public_key, list_certificates, provide_keyring
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}\Z")
+#: Where the public keys of all of them are published.
+KEY_FILE = "signers.asc"
 MEMBERS = ("fingerprint", "key", "key_text")
 #: Somebody's public key with all that others certified of it; what is larger is something else.
 MOST_BYTES = 1 << 20
@@ -53,6 +55,31 @@ def read_quorum(signers: object, *, threshold: object = 1, repository: str = "")
 
     ``repository`` is where they attest. Without signers there is none to ask, and all agree.
     """
+    attestors, faults = _read_attestors(signers)
+    faults += _find_threshold_faults(threshold, len(signers) if isinstance(signers, Mapping) else 0, repository)
+    _refuse(faults)
+    return Quorum(int(str(threshold)), tuple(attestors))
+
+
+def read_signers(signers: object) -> tuple[Attestor, ...]:
+    """Those who attest, whoever of them must agree and wherever they attest."""
+    attestors, faults = _read_attestors(signers)
+    _refuse(faults)
+    return tuple(attestors)
+
+
+def make_key_file(attestors: Sequence[Attestor]) -> bytes:
+    """The public keys, one after the other in ASCII armour and by name: the same keys make the same bytes."""
+    ordered = sorted(attestors, key=lambda each: each.name)
+    with provide_keyring({each.name: each.certificate for each in ordered}) as home:
+        return b"".join(export_public_key(home, each.fingerprint) for each in ordered)
+
+
+def _refuse(faults: Sequence[str]) -> None:
+    refuse("use", "the signers of releases", faults, do_next="Correct the settings.", several="settings are not usable")
+
+
+def _read_attestors(signers: object) -> tuple[list[Attestor], list[str]]:
     faults = [] if isinstance(signers, Mapping) else ["release_signers is no mapping of names to keys"]
     wanted: Mapping[Any, Any] = signers if isinstance(signers, Mapping) else {}
     attestors: list[Attestor] = []
@@ -65,9 +92,7 @@ def read_quorum(signers: object, *, threshold: object = 1, repository: str = "")
             continue
         attestors.append(made)
         parts |= dict.fromkeys(fingerprints, made.name)
-    faults += _find_threshold_faults(threshold, len(wanted), repository)
-    refuse("use", "the signers of releases", faults, do_next="Correct the settings.", several="settings are not usable")
-    return Quorum(int(str(threshold)), tuple(attestors))
+    return attestors, faults
 
 
 def _find_threshold_faults(threshold: object, count: int, repository: str) -> list[str]:

@@ -12,10 +12,10 @@ from ..openpgp.command import FINGERPRINT
 from ..openpgp.keyring import export_certificate, list_certificates, provide_keyring
 from ..publish.directory import SUMS
 from ..trust.attestations import Verdict, fetch_attestations, judge_attestations
-from ..trust.signers import Attestor, Quorum
-from .files import Look
+from ..trust.signers import KEY_FILE, Attestor, Quorum
+from .files import FETCH_AGAIN, LAG, Look
 from .release import Verified
-from .trusted import are_keys
+from .trusted import MOST_KEY_BYTES, are_keys
 
 #: More signers than any project has; each costs a program to judge.
 MOST_SIGNERS = 64
@@ -41,7 +41,7 @@ def verify_signers(look: Look, attested: Mapping[str, Any], release: Verified, *
     if not isinstance(url, str) or not url or not isinstance(threshold, int) or len(named) != len(signers):
         _add(look, "latest.json", "where signers attest, who they are, and how many must", "something else")
         return
-    attestors = _read_attestors(look, named, keys)
+    attestors = _read_attestors(look, named, [*keys, *_read_published(look, named)])
     if not attestors:
         return
     try:
@@ -54,6 +54,27 @@ def verify_signers(look: Look, attested: Mapping[str, Any], release: Verified, *
         )
         return
     _tell(look, release.label, verdict)
+
+
+def _read_published(look: Look, named: Mapping[str, str]) -> list[bytes]:
+    """The keys that are published: exactly those of the signers, each with all that its owner says of it."""
+    body = look.read(KEY_FILE, size=MOST_KEY_BYTES)
+    if body is None:
+        return []
+    usable = are_keys(body.data)
+    if usable:
+        with provide_keyring({KEY_FILE: body.data}) as home:
+            there = set(list_certificates(home))
+    seen = (
+        [f"{each}, which is of no signer" for each in sorted(there - {*named.values()})]
+        + [f"nothing of {named[name]}, the key of {name}" for name in sorted(named) if named[name] not in there]
+        if usable
+        else ["something else than keys"]
+    )
+    for each in seen:
+        expected = "the public keys of the signers whom latest.json names, and no others"
+        look.report.add("signer", KEY_FILE, expected=expected, seen=each, do_next=FETCH_AGAIN, meaning=LAG)
+    return [body.data] if usable else []
 
 
 def _read_sums(look: Look, release: Verified) -> bytes:

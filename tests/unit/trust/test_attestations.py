@@ -7,6 +7,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,12 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway.trust.atte
     push_attestation,
     require_agreement,
 )
-from ansible_collections.slipway.release.plugins.module_utils.slipway.trust.signers import Quorum, read_quorum
+from ansible_collections.slipway.release.plugins.module_utils.slipway.trust.signers import (
+    Quorum,
+    make_key_file,
+    read_quorum,
+    read_signers,
+)
 from signedtags import Keyring
 
 VERSION, LABEL = "26.47", "baserock-26.47"
@@ -315,3 +321,37 @@ def test_settings_that_lack_each_other_are_refused(
 def test_without_signers_nobody_is_asked(people: People, url: str) -> None:
     quorum = read_quorum({})
     assert judge(quorum, url).enough
+
+
+def test_the_file_of_their_keys_has_them_by_name_and_the_same_bytes_each_time(people: People, tmp_path: Path) -> None:
+    names = ("eve", "ada", "bob")
+    made = make_key_file(read_signers({name: people.entry(name) for name in names}))
+    assert made == make_key_file(read_signers({name: people.entry(name) for name in reversed(names)}))
+    assert made.count(b"-----BEGIN PGP PUBLIC KEY BLOCK-----") == 3
+    keys = tmp_path / "signers.asc"
+    keys.write_bytes(made)
+    environment = {**os.environ, "GNUPGHOME": str(tmp_path)}
+
+    def ask(*words: str | Path) -> bytes:
+        return subprocess.run(words, check=True, capture_output=True, env=environment).stdout
+
+    shown = ask("gpg", "--batch", "--with-colons", "--show-keys", keys).decode().splitlines()
+    primaries = [line.split(":")[9] for before, line in pairwise(shown) if before[:4] == "pub:"]
+    assert primaries == [people.keys[name] for name in sorted(names)]
+    # As docs/attest.md has it, with programs alone.
+    (tmp_path / "signers.pgp").write_bytes(ask("gpg", "--batch", "--dearmor", "--output", "-", keys))
+    signatures = [people.keyring.sign(SUMS, people.keys[name]) for name in ("ada", "eve")]
+    for number, signature in enumerate(signatures):
+        (tmp_path / f"{number}.asc").write_bytes(signature)
+    joined = b"".join(ask("gpg", "--batch", "--dearmor", "--output", "-", tmp_path / f"{each}.asc") for each in (0, 1))
+    (tmp_path / "signatures").write_bytes(joined)
+    (tmp_path / "SHA256SUMS").write_bytes(SUMS)
+    ask(
+        "sqv",
+        "--signatures",
+        "2",
+        "--keyring",
+        tmp_path / "signers.pgp",
+        tmp_path / "signatures",
+        tmp_path / "SHA256SUMS",
+    )
