@@ -33,6 +33,7 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway.mirror.quo
     wait_for_quorum,
 )
 from publishing import run_module
+from schemas import validate_payload
 
 LABEL = "baserock-26.2"
 
@@ -251,6 +252,7 @@ def test_the_list_stays_until_it_says_something_else_or_is_old(made: verifying.M
     now = time.time()
     first = renew(b"", now, [GOOD, FALSE])
     said, signers = read_listing(first, gnupghome=made.home)
+    validate_payload("mirrors", said)
     assert signers == [made.fingerprint]
     assert said["mirrors"] == [{"url": "g", "since": "2026-01-01T00:00:00Z"}]
     assert said["left_out"] == [{"url": "f", "reason": "is false"}]

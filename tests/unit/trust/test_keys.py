@@ -24,6 +24,7 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway.trust impo
 from hypothesis import given
 from hypothesis import strategies as st
 from publishing import run_module, tree
+from schemas import validate_payload
 
 NOW = int(time.time()) + 10  # after the keys were made, however slow that was
 DAY = 86400
@@ -93,6 +94,7 @@ def test_without_a_rollover_the_list_has_the_key_that_signs(world: World) -> Non
         world.state, project="baserock", gnupghome=world.home, signing_key=world.old, date=NOW, believe_until=NOW + 60
     )
     envelope, said = read(line)
+    validate_payload("keys", said)
     assert [each.keyid for each in envelope.signatures] == [world.old]
     assert [(each["fingerprint"], each["until"]) for each in said["keys"]] == [(world.old, None)]
     assert said["date"] == moments.format_moment(NOW)
@@ -104,7 +106,8 @@ def test_without_a_rollover_the_list_has_the_key_that_signs(world: World) -> Non
 def test_who_trusts_the_old_key_follows_to_the_new_ones(world: World) -> None:
     entries = world.roll(world.roll([], world.old, world.new), world.new, world.third)
     line = world.publish(entries, world.third)
-    envelope, _said = read(line)
+    envelope, said = read(line)
+    validate_payload("keys", said)
     assert {each.keyid for each in envelope.signatures} == {world.old, world.new, world.third}
     followed = follow(world, line, world.old)
     assert followed.faults == []
