@@ -140,6 +140,14 @@ def check_mirror(mirror: Path, archives: Archives) -> str:
     return "" if done.returncode == 0 else done.stdout + done.stderr
 
 
+def read_stages(source: Path) -> tuple[str, str]:
+    """The lines of docs/mirrors.md that fetch contents, and pointers, from ``source`` instead of a server."""
+    text = (ROOT / "docs/mirrors.md").read_text()
+    lines = text[text.index("# 1. contents") :].partition("```")[0].replace("HOST", "mirror-2")
+    contents, mark, pointers = lines.replace("rsync://download.example.org/public/", f"{source}/").partition("# 2. ")
+    return contents, mark + pointers
+
+
 @contextlib.contextmanager
 def as_source(mirror: Path, options: str) -> Iterator[str]:
     with served(mirror) as url:
@@ -181,6 +189,32 @@ def test_a_mirror_by_names_that_meets_a_publication_is_noticed_and_whole_after_t
         assert attempt() == ""
     with as_source(mirror, f"signed-by={archives.key}") as source:
         assert read_as_client(source, tmp_path / "client") == ""
+
+
+@pytest.mark.parametrize("place", ["fixed", "shadow"])
+def test_readers_of_a_mirror_by_rsync_find_the_old_until_its_second_stage_and_then_the_new(
+    archives: Archives, tmp_path: Path, place: str
+) -> None:
+    contents, pointers = read_stages(archives.root / "public")
+    mirror = tmp_path / "public"
+
+    def stage(lines: str) -> None:
+        subprocess.run(["bash", "-euc", lines], cwd=tmp_path, check=True)
+
+    def newest() -> str:
+        with as_source(mirror / place, f"signed-by={archives.key}") as source:
+            assert read_as_client(source, tmp_path / "client") == ""
+            return Client(tmp_path / "client", [source]).would_install(NAMES[-1])[NAMES[-1]]
+
+    stage(contents)
+    stage(pointers)
+    before = newest()
+    archives.publish_next()
+    stage(contents)
+    assert newest() == before
+    stage(pointers)
+    assert newest() == f"1-r{archives.published}" != before
+    assert (mirror / "trace/mirror-2").read_text().endswith("Running on host: mirror-2\n")
 
 
 @pytest.mark.parametrize("place", PLACES)
