@@ -54,7 +54,7 @@ from ..module_utils.slipway.display.live import LiveLine
 from ..module_utils.slipway.display.outcome import Failure, Outcome, Run, format_summary, name_hosts
 from ..module_utils.slipway.display.screen import Screen, can_redraw, choose_width
 from ..module_utils.slipway.display.stages import Board, Stage, is_selected, name_stage_of_role
-from ..module_utils.slipway.display.text import clip, fold
+from ..module_utils.slipway.display.text import clip, fold, list_lines
 from ..module_utils.slipway.yamltext import find_faults
 
 __all__ = ["CallbackModule", "prepare_forks"]
@@ -354,8 +354,8 @@ class CallbackModule(DefaultCallback):  # type: ignore[misc]  # ansible-core has
             return
         host = f"{result.host.get_name()}: " if self._board.several_hosts else ""
         message = said.get("msg")
-        if isinstance(message, str):
-            text = message
+        if isinstance(message, (str, list)):
+            text = "\n".join(list_lines(message))
         else:
             self._clean_results(said, result.task.action)
             text = self._dump_results(said).strip("\n")

@@ -103,3 +103,12 @@ def _measure_letter(letter: str) -> int:
     if unicodedata.combining(letter):
         return 0
     return 2 if unicodedata.east_asian_width(letter) in "WF" else 1
+
+
+def list_lines(said: object, indent: str = "") -> Iterator[str]:
+    """What a task is there to say, in lines; a list in a list is one of its own."""
+    if isinstance(said, list):
+        for each in said:
+            yield from list_lines(each, f"{indent}  - " if isinstance(each, list) else indent)
+    else:
+        yield f"{indent}{said}"

@@ -9,6 +9,7 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway.display.te
     fold,
     format_seconds,
     format_size,
+    list_lines,
     measure,
 )
 from hypothesis import given
@@ -56,3 +57,10 @@ def test_times(seconds: float, text: str) -> None:
 def test_what_is_cut_off_is_marked() -> None:
     assert clip("one two three", 9) == "one two.."
     assert clip("one\n two", 9) == "one two"
+
+
+def test_lists_that_a_task_says_are_lines_of_text() -> None:
+    assert list(list_lines("is right")) == ["is right"]
+    assert list(list_lines(["is withdrawn. What stays:", ["the tag", "2 mails"], "a draft"])) == [
+        "is withdrawn. What stays:", "  - the tag", "  - 2 mails", "a draft"
+    ]  # fmt: skip
