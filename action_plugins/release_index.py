@@ -89,7 +89,7 @@ def render_pages(templates: Sequence[str], found: Mapping[str, Any]) -> dict[str
             notes = render_notes(release["notes"]) if release["notes"] else None
             text = page.render(release={**release, "notes_html": notes}, **shared, **style)
             pages[release["page"]] = seal_page(text, source)
-    listed = {name: found[name] for name in ("releases", "products", "current")}
+    listed = {name: found[name] for name in ("releases", "products", "current", "latest", "mirrors")}
     return {**pages, TOP: top.render(**{**shared, **listed}, **style)}
 
 

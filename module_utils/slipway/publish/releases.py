@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import hashlib
 import json
@@ -38,8 +39,12 @@ from .packets import MOST_BYTES, KeyWords, SignatureWords, read_keys, read_signa
 
 #: Which release is current, signed and dated.
 LATEST = "latest.json"
+#: The mirrors that serve what is current, signed.
+MIRRORS = "mirrors.json"
 #: The public keys of all releases, beside them.
 KEY = "release-key.asc"
+#: What stays in an address as it is.
+SAFE = "%/:?#[]@!$&'()*+,;=~"
 #: The last line of a page: digests of what it was rendered from, and of the page before this line.
 SEAL = re.compile(r"<!-- (?P<source>[0-9a-f]{64}) (?P<text>[0-9a-f]{64}) -->\n\Z")
 SIDECAR = ".sha256"
@@ -141,6 +146,7 @@ def describe_site(site: Site) -> dict[str, Any]:
         "title": escape_line(site.title) or f"{site.project} releases",
         "current": current,
         "latest": (site.public / LATEST).is_file(),
+        "mirrors": _list_mirrors(site),
         "keys": [_describe_key(key) for key in keys],
         **_describe_all([_describe_release(site, release, keys, current) for release in releases]),
     }
@@ -198,6 +204,19 @@ def _recall(tombstone: Tombstone) -> Release:
 def read_key_file(public: Path) -> str:
     """The public keys beside the releases; empty if there are none."""
     return _read_text(public / KEY) or ""
+
+
+def _list_mirrors(site: Site) -> list[dict[str, str]]:
+    """The mirrors that serve it, by the list of them; those that a browser cannot open are none for people."""
+    try:
+        said = json.loads(base64.b64decode(json.loads(_read_text(site.public / MIRRORS) or "{}")["payload"]))
+        urls = [each["url"] for each in said["mirrors"]] if said["project"] == site.project else []
+        found = [url for url in urls if urlsplit(url).scheme in {"http", "https"} and escape_line(url) == url]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return []
+    return [
+        {"url": quote(url, safe=SAFE), "name": urlsplit(url).netloc + urlsplit(url).path.rstrip("/")} for url in found
+    ]
 
 
 def find_current(site: Site) -> str | None:

@@ -2,6 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import os
@@ -156,6 +157,37 @@ def test_releases_are_listed_newest_first_and_the_latest_one_is_shown_with_its_f
     assert "2028-05-31" in in_list(site, "baserock-1.9")
     assert [unquote(link) for link in page.links if link.endswith(".gz")] == ["baserock-1.9/baserock-1.9-a+b~c.tar.gz"]
     assert (site.public / "current.html").readlink() == Path("baserock-1.9.html")
+
+
+def test_the_index_lists_mirrors_that_serve_it_and_what_says_what_is_current(site: Site) -> None:
+    urls = [
+        "https://mirror.example.org/pub/",
+        "https://m.example.org/p?a=1&b=<b>",
+        "javascript:alert(1)",
+        "rsync://r.example.org",
+        "https://x.example.org/\u202e",
+    ]
+    said = {
+        "project": "baserock",
+        "mirrors": [{"url": url, "since": "2026-01-01T00:00:00Z"} for url in urls],
+        "left_out": [{"url": "https://liar.example.org", "reason": "is false"}],
+    }
+    listed = site.public / "mirrors.json"
+    (site.public / "latest.json").write_text("{}")
+    listed.write_text(json.dumps({"payload": base64.b64encode(json.dumps(said).encode()).decode()}))
+    renewed(site)
+    page, text = read(site, "index.html"), (site.public / "index.html").read_text()
+    shown = [link for link in page.links if "mirror." in link or "m.example" in link]
+    assert shown == [urls[0], "https://m.example.org/p?a=1&b=%3Cb%3E"]
+    assert ">mirror.example.org/pub</a>" in text
+    assert ">m.example.org/p</a>" in text
+    assert "liar" not in text
+    assert "rsync" not in text
+    assert {"latest.json", "mirrors.json"} <= {*page.links}
+    for broken in ("{}", "[]", "\xff", json.dumps({"payload": "e30="}), json.dumps({"payload": 3})):
+        listed.write_text(broken, encoding="latin-1")
+        assert renewed(site).after.keys() <= {"index.html"}
+        assert "Mirrors" not in (site.public / "index.html").read_text()
 
 
 def test_a_page_shows_every_file_with_size_digest_signature_date_key_and_notes(
@@ -471,6 +503,8 @@ def test_words_from_outside_stay_words(commit: str, title: str, name: str) -> No
             "releases": [said],
             "products": products,
             "current": None,
+            "latest": True,
+            "mirrors": [{"url": "https://x/", "name": name}],
             "keys": [key],
             "title": title,
             "project": "p",
