@@ -21,6 +21,7 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.ke
 )
 from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.keys import make_key
 from ansible_collections.slipway.release.plugins.module_utils.slipway.openpgp.verifying import verify_signature
+from aptclient import served
 from publishing import content, put, tree
 from sshd import sshd
 
@@ -333,6 +334,15 @@ def test_a_channel_that_serves_something_else_keeps_links_and_announcement_back(
     site.done("26.47", release_publish_channels=channels)
     assert_public(site)
     assert (site.state / "mail").exists()
+    shutil.copytree(site.public, tmp_path / "whole", symlinks=True)
+    with served(tmp_path / "whole") as url:
+        settings = {"release_project": "baserock", "release_state_directory": str(site.state)}
+        settings |= {"release_mirrors_others": [url], "release_mirrors_timeout": 0}
+        words = ("-i", site.top / "hosts.json", "-e", json.dumps(settings))
+        for changed in (True, False):
+            ran = play(ROOT / "playbooks/mirror.yml", *words)
+            assert (ran.status, ran.changed > 0) == (0, changed), ran.text
+    assert f'<a href="{url}">' in (site.public / "index.html").read_text()
 
 
 def test_a_stage_whose_predecessor_is_missing_names_it(site: Site) -> None:
