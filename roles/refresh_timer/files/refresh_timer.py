@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import shutil
 import subprocess
 import sys
 import time
@@ -18,12 +20,18 @@ def main() -> int:
     """Print what the command says, and end as it does."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("settings", type=Path, help="a JSON file, as the provisioning writes it")
-    settings = json.loads(parser.parse_args().settings.read_text(encoding="utf-8"))
+    parser.add_argument("--check", action="store_true", help="only look whether the command could be started")
+    wanted = parser.parse_args()
+    settings = json.loads(wanted.settings.read_text(encoding="utf-8"))
+    if wanted.check:
+        if fault := find_fault(settings):
+            print(fault, file=sys.stderr)
+        return 1 if fault else 0
     status = Path(settings["work"], "status.json")
     before = read_status(status)
     began = time.time()
     code, said = run(settings)
-    print(said, flush=True)
+    print(said.rstrip("\n"), flush=True)
     ended = format_moment(time.time())
     failed = code != 0
     found: dict[str, Any] = {
@@ -37,7 +45,33 @@ def main() -> int:
         "said": said[-MOST_SAID:],
     }
     write_status(status, found)
+    print(describe(found), flush=True)
     return code
+
+
+def find_fault(settings: dict[str, Any]) -> str:
+    """Why the command could not be started, as a sentence; empty if it could."""
+    program, directory = settings["command"][0], settings["directory"]
+    try:
+        os.chdir(directory)
+    except OSError as error:
+        return f"Could not enter {directory}, where it is run: {error.strerror}. Correct refresh_timer_directory."
+    if shutil.which(program) is None:
+        path = "" if "/" in program else f", by the PATH {os.environ.get('PATH', os.defpath)}"
+        return (
+            f"Could not find the program {program} from {directory}{path}. Install Ansible there for this account, or "
+            f"correct refresh_timer_command, refresh_timer_directory or the PATH in refresh_timer_environment."
+        )
+    return ""
+
+
+def describe(found: dict[str, Any]) -> str:
+    """How it ended, as one line."""
+    if found["state"] == "refreshed":
+        return f"The run ended well, after {found['seconds']} s."
+    times = f"{found['failures']} times in a row" if found["failures"] > 1 else "once"
+    last = f"It succeeded last on {found['last_success']}." if found["last_success"] else "It never succeeded."
+    return f"The run failed {times}, now with status {found['exit_code']}. {last}"
 
 
 def run(settings: dict[str, Any]) -> tuple[int, str]:

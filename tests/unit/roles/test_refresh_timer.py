@@ -40,3 +40,24 @@ def test_a_command_that_is_not_there_or_does_not_end_fails(tmp_path: Path) -> No
     (tmp_path / "status.json").write_text("{")
     code, status = run(tmp_path, "sleep", "60", timeout=0.2)
     assert (code, status["failures"]) == (124, 1)
+
+
+def test_how_it_ended_is_the_last_line_and_a_command_that_cannot_be_started_is_told_before(tmp_path: Path) -> None:
+    words = [sys.executable, "-B", str(PROGRAM), str(tmp_path / "settings.json")]
+
+    def call(*more: str, command: str, directory: Path = tmp_path) -> subprocess.CompletedProcess[str]:
+        settings = {"command": [command], "directory": str(directory), "timeout": 30, "work": str(tmp_path)}
+        (tmp_path / "settings.json").write_text(json.dumps(settings))
+        return subprocess.run([*words, *more], check=False, capture_output=True, text=True)
+
+    assert call(command="true").stdout.splitlines()[-1].startswith("The run ended well, after ")
+    call(command="false")
+    assert "The run failed 2 times in a row, now with status 1. It succeeded last on 2" in call(command="false").stdout
+    assert call("--check", command="true").returncode == 0
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/refresh").symlink_to("/bin/true")
+    assert call("--check", command="bin/refresh").returncode == 0
+    missing = call("--check", command="bin/other")
+    assert missing.returncode == 1
+    assert f"Could not find the program bin/other from {tmp_path}. Install" in missing.stderr
+    assert "Could not enter /nothing/here" in call("--check", command="true", directory=Path("/nothing/here")).stderr
