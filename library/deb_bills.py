@@ -66,6 +66,7 @@ from ..module_utils.slipway.apt.index import locate_index
 from ..module_utils.slipway.apt.publication import read_published
 from ..module_utils.slipway.bill.archive import DebRelease, publish_bills
 from ..module_utils.slipway.errors import SlipwayError
+from ..module_utils.slipway.escape import redacted
 from ..module_utils.slipway.module.options import APT_SERVED, OPENPGP_REQUIRED
 from ..module_utils.slipway.module.report import run_module
 
@@ -89,7 +90,7 @@ def act(options: dict[str, Any], *, write: bool) -> dict[str, Any]:
             for name, (suite, _slash, architecture) in places.items()
         },
         stacks={
-            str(name): {key: str(said.get(key) or "") for key in ("kind", "repository", "tag", "commit")}
+            str(name): {key: redacted(str(said.get(key) or "")) for key in ("kind", "repository", "tag", "commit")}
             for name, said in options["stacks"].items()
         },
     )

@@ -9,7 +9,7 @@ import functools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from .escape import escape_terminal
+from .escape import escape_message
 
 
 class SlipwayError(Exception):
@@ -17,7 +17,8 @@ class SlipwayError(Exception):
 
     ``attempted`` and ``on`` complete the words "Could not ...", ``came_back`` is what was seen instead,
     ``do_next`` is a whole sentence. ``log`` is the path of the full output, ``findings`` a list of
-    single faults when several were found at once. What is no text that a terminal may show is escaped.
+    single faults when several were found at once. What is no text that a terminal may show is escaped, and secrets in
+    addresses are left out.
     """
 
     def __init__(
@@ -30,12 +31,12 @@ class SlipwayError(Exception):
         log: str | None = None,
         findings: Sequence[str] = (),
     ) -> None:
-        self.attempted = escape_terminal(attempted)
-        self.on = escape_terminal(on)
-        self.came_back = escape_terminal(came_back)
-        self.do_next = escape_terminal(do_next)
+        self.attempted = escape_message(attempted)
+        self.on = escape_message(on)
+        self.came_back = escape_message(came_back)
+        self.do_next = escape_message(do_next)
         self.log = log
-        self.findings = [escape_terminal(finding) for finding in findings]
+        self.findings = [escape_message(finding) for finding in findings]
         super().__init__(str(self))
 
     def __reduce__(self) -> tuple[Any, ...]:

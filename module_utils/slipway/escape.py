@@ -27,6 +27,9 @@ CODE = re.compile(r"[`\[\]|\\<>&]")
 NO_XML = re.compile("[\ufffe\uffff]")
 #: What stands before a password in an address, and it; also where the address cannot be used.
 _PASSWORD = re.compile(r"\A([^/?#]*//[^/?#:]*):[^/?#]*@")
+#: The account in an address by http: tokens are given as passwords, and as names.
+_ACCOUNT = re.compile(r"\A([^/?#]*https?://)[^/?#]*@", re.IGNORECASE)
+_ACCOUNT_WITHIN = re.compile(r"(https?://)[^\s/?#\"'<>]*@", re.IGNORECASE)
 
 
 def escape_terminal(text: str) -> str:
@@ -35,6 +38,11 @@ def escape_terminal(text: str) -> str:
         return text
     lines = text.replace("\r\n", "\n")
     return "".join(_show_code(letter) if _is_control(letter) and letter not in "\n\t" else letter for letter in lines)
+
+
+def escape_message(text: str) -> str:
+    """For whoever reads what a program says: as for a terminal, and without the accounts in addresses by http."""
+    return redacted_text(escape_terminal(text))
 
 
 def escape_line(text: str) -> str:
@@ -77,8 +85,13 @@ def escape_markdown_code(text: str) -> str:
 
 
 def redacted(url: str) -> str:
-    """``url`` without the password that it may hold."""
-    return _PASSWORD.sub(r"\1@", url)
+    """``url`` without the secret that it may hold: a password, and by http also the name, which may be a token."""
+    return _PASSWORD.sub(r"\1@", _ACCOUNT.sub(r"\1", url))
+
+
+def redacted_text(text: str) -> str:
+    """What a program said, without the accounts in its addresses by http."""
+    return _ACCOUNT_WITHIN.sub(r"\1", text) if "@" in text else text
 
 
 def _replace_active(text: str) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import name_refusals
+from .escape import redacted_text
 from .files import open_log
 
 #: Where root keeps what only root may write to, and any other account the same below its home.
@@ -87,7 +88,7 @@ class Progress:
         self._written = time.monotonic()
         if self._path is None:
             return
-        line = " ".join(text.split())
+        line = redacted_text(" ".join(text.split()))
         if self.total_bytes:
             line += f" [{min(self.done_bytes + more_bytes, self.total_bytes)}/{self.total_bytes} bytes]"
         with (

@@ -6,11 +6,13 @@ from __future__ import annotations
 
 import threading
 from html.parser import HTMLParser
+from pathlib import Path
 from types import SimpleNamespace
 from unicodedata import category
 
 import pytest
 from ansible_collections.slipway.release.plugins.action import live
+from ansible_collections.slipway.release.plugins.filter.redacted import redact
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
 from ansible_collections.slipway.release.plugins.module_utils.slipway.escape import (
     BIDI,
@@ -20,7 +22,10 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway.escape imp
     escape_markdown,
     escape_markdown_code,
     escape_terminal,
+    redacted,
+    redacted_text,
 )
+from ansible_collections.slipway.release.plugins.module_utils.slipway.progress import Progress
 from ansible_collections.slipway.release.plugins.module_utils.slipway.statuspage import render_page, render_state
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -172,3 +177,53 @@ def test_progress_of_a_module_is_shown_without_what_would_act_on_the_terminal(mo
     ended.set()
     action._follow("/p", 0, ended)
     assert shown[-1] == "    built \\x1b[2J\\x1b]0;x\\x07"
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://me:secret@trove.example.org/x", "https://trove.example.org/x"),
+        ("https://secret@trove.example.org/x", "https://trove.example.org/x"),
+        ("https://secret:x-oauth-basic@trove.example.org/x", "https://trove.example.org/x"),
+        ("https://secret:@trove.example.org/x", "https://trove.example.org/x"),
+        ("git+HTTPS://secret@trove.example.org/x", "git+HTTPS://trove.example.org/x"),
+        ("http://se:c@ret@h:80/x@y:z?a@b#c@d", "http://h:80/x@y:z?a@b#c@d"),
+        ("https://me:secret@[trove/x", "https://[trove/x"),
+        ("ssh://git:secret@h/x", "ssh://git@h/x"),
+        *(
+            (url, url)
+            for url in (
+                *("/srv/trove/x.git", "https://h:80/x:y@z", "me@h:x/y:z@w", "file:///x:y@z", "git@h:x/y.git"),
+                *("ssh://git@h:22/x", "svn+ssh://git@h/x", "rsync://me@h/x", "svn://me@h/x"),
+            )
+        ),
+    ],
+)
+def test_an_address_is_shown_without_password_and_by_http_without_name(url: str, shown: str) -> None:
+    assert redacted(url) == redacted(redacted(url)) == shown
+
+
+@given(st.text(alphabet="ab:@/?#[] %\u2100", max_size=12), st.sampled_from(["http", "https", "git+https"]))
+def test_no_account_of_an_address_by_http_is_shown(account: str, scheme: str) -> None:
+    before = account.partition("/")[0].partition("?")[0].partition("#")[0]
+    shown = redacted(f"{scheme}://{account}token@h/x")
+    assert shown == f"{scheme}://h/x" or before != account
+
+
+def test_what_programs_say_of_an_address_by_http_is_told_without_its_account() -> None:
+    said = "unable to access 'https://token@h/x.git/': and git@h, https://h/@a, HTTP://a:b@h <https://c@h>"
+    told = "unable to access 'https://h/x.git/': and git@h, https://h/@a, HTTP://h <https://h>"
+    assert redacted_text(said) == told
+    error = SlipwayError("read", "https://token@h/x", said, do_next="Look at https://token@h.", findings=[said])
+    assert "token" not in str(error)
+    assert error.came_back == error.findings[0] == told
+
+
+def test_progress_tells_no_account_of_an_address_by_http(tmp_path: Path) -> None:
+    Progress(tmp_path / "progress", total=1).step("https://token@h/x is right")
+    assert (tmp_path / "progress").read_text().endswith(" 1/1 https://h/x is right\n")
+
+
+def test_the_filter_redacts_each_address_in_a_value() -> None:
+    value = [{"repository": "https://token@h/x", "lines": ["ssh://git:secret@h/x", 3, None]}]
+    assert redact(value) == [{"repository": "https://h/x", "lines": ["ssh://git@h/x", 3, None]}]

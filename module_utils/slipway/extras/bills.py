@@ -16,6 +16,7 @@ from ..bill.make import find_python, make_bills
 from ..bill.parts import Job, Part
 from ..buildstream.cache import read_setting_texts
 from ..errors import SlipwayError
+from ..escape import redacted
 from .elements import Element, list_components, list_inside, require_key, select_chunks, show_elements
 from .manifest import Component, Licences
 from .morph import read_metadata
@@ -134,7 +135,9 @@ def _describe_element(element: Element, aliases: Mapping[str, str], licences: Li
     own = aliases if ":" not in element.name else {}
     return Part(
         name=element.name,
-        sources=tuple({**source, "url": _resolve(str(source.get("url") or ""), own)} for source in element.sources),
+        sources=tuple(
+            {**source, "url": redacted(_resolve(str(source.get("url") or ""), own))} for source in element.sources
+        ),
         below=element.inside,
         licences=() if licences is None else tuple(licences.known),
         declared="" if licences is None else licences.main,
@@ -189,7 +192,7 @@ def _describe_commit(component: Component) -> dict[str, Any]:
     return {
         "kind": "git",
         "medium": "git",
-        "url": component.repo,
+        "url": redacted(component.repo),
         "version-type": "commit",
         "version": component.commit,
         **version,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..errors import SlipwayError
-from ..escape import escape_line
+from ..escape import escape_line, redacted
 from .preflight import Report
 
 #: So many repositories are named, and of more the number.
@@ -26,11 +26,11 @@ def report_mirror(address: str, *, max_age: float, now: float, fetch: Callable[[
         status = _read_status(url, fetch(f"{url}status.json"))
     except SlipwayError as error:
         return Report([str(error)])
-    found = Report()
+    found, place = Report(), redacted(url)
     age = now - float(status["time"])
     if age > max_age:
         found.findings.append(
-            f"the status of the local Trove at {url} was written {_tell(age)} ago, and may be {_tell(max_age)} old: "
+            f"the status of the local Trove at {place} was written {_tell(age)} ago, and may be {_tell(max_age)} old: "
             f"{CURE}"
         )
     late: list[str] = []
@@ -44,10 +44,10 @@ def report_mirror(address: str, *, max_age: float, now: float, fetch: Callable[[
                 words if behind is None else f"{words}, {_tell(behind)} behind"
             )
     if late:
-        found.findings.append(f"the local Trove at {url} is too far behind the public one: {_list(late)}: {CURE}")
+        found.findings.append(f"the local Trove at {place} is too far behind the public one: {_list(late)}: {CURE}")
     if waiting:
-        found.warnings.append(f"the local Trove at {url} does not have all of the public one yet: {_list(waiting)}")
-    found.warnings += [f"the local Trove at {url}: {escape_line(str(each))}" for each in status.get("trouble") or []]
+        found.warnings.append(f"the local Trove at {place} does not have all of the public one yet: {_list(waiting)}")
+    found.warnings += [f"the local Trove at {place}: {escape_line(str(each))}" for each in status.get("trouble") or []]
     return found
 
 

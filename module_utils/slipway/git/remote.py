@@ -85,7 +85,7 @@ def run_git(
     It works in ``repository`` (the directory that holds ``HEAD``), with the work tree ``tree``, and in no other that
     it might find by its working directory or by a variable.
     """
-    words, secret = _hide_passwords(arguments)
+    words, secret = _hide_accounts(arguments)
     where = [f"--git-dir={os.devnull if repository is None else os.fspath(repository)}"]
     if tree is not None:
         where.append(f"--work-tree={os.fspath(tree)}")
@@ -102,8 +102,8 @@ def run_git(
     )
 
 
-def _hide_passwords(arguments: Sequence[str]) -> tuple[list[str], dict[str, str]]:
-    """The arguments without the password of the address among them, and the variables by which git learns of it."""
+def _hide_accounts(arguments: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+    """The arguments without the account in the address among them, and the variables by which git learns of it."""
     words, variables = list(arguments), dict[str, str]()
     for place, word in enumerate(words):
         try:
@@ -111,11 +111,14 @@ def _hide_passwords(arguments: Sequence[str]) -> tuple[list[str], dict[str, str]
         except ValueError:  # its message may have the password in it
             do_next = "Correct it, and run again."
             raise SlipwayError("use the address", redacted(word), "it is none", do_next=do_next) from None
-        if parts is None or parts.password is None:
+        if parts is None or parts.username is None:
             continue
         words[place] = redacted(word)
-        helper = f"credential.{urlunsplit((parts.scheme, parts.netloc.rsplit('@', 1)[1], '', '', ''))}.helper"
-        variables = {_HIDDEN: unquote(parts.password), **configure_git((helper, ""), (helper, _HELPER))}
+        section = f"credential.{urlunsplit((parts.scheme, parts.netloc.rsplit('@', 1)[1], '', '', ''))}"
+        settings = [(f"{section}.username", unquote(parts.username))]
+        if parts.password is not None:
+            settings += [(f"{section}.helper", ""), (f"{section}.helper", _HELPER)]
+        variables = {_HIDDEN: unquote(parts.password or ""), **configure_git(*settings)}
     return words, variables
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urljoin
 
 from .. import statuspage
-from ..escape import escape_html
+from ..escape import escape_html, redacted
 from ..statuspage import render_cell, render_state, render_time_cell
 
 WAITING, BUILDING, PASSED, FAILED, SKIPPED = "waiting", "building", "passed", "failed", "skipped"
@@ -103,7 +103,7 @@ def find_faults(
     ``systems`` (each with ``file`` and ``architecture``) may be of other architectures too. ``previous`` are the names
     of the release whose tools the mason must have; empty if there is none. The status is not trusted to have any form.
     """
-    mason = f"the mason at {url}"
+    mason = f"the mason at {redacted(url)}"
     if not isinstance(status, Mapping) or status.get("format") != FORMAT:
         return [f"{mason} serves no status of a mason, or one of another format: check that the address is right"]
     written = parse_time(status.get("written"))

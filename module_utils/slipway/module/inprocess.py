@@ -12,7 +12,7 @@ from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ..escape import escape_terminal
+from ..escape import escape_message
 from ..process import UMASK
 from .options import Options
 from .report import Parts, answer
@@ -39,7 +39,7 @@ def run_in_process(parts: Parts, arguments: Mapping[str, Any], *, write: bool) -
         result = answer(lambda: parts.act(options, write=write))
     finally:
         os.umask(before)
-    result["warnings"] = [escape_terminal(warning) for warning in result.get("warnings", ())]
+    result["warnings"] = [escape_message(warning) for warning in result.get("warnings", ())]
     if not result["warnings"]:
         del result["warnings"]
     told = {**result, "invocation": {"module_args": options}}

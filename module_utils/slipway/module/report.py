@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from ansible.module_utils.basic import AnsibleModule
 
 from ..errors import SlipwayError
-from ..escape import escape_terminal
+from ..escape import escape_message
 from ..process import UMASK
 from .options import Options
 
@@ -65,7 +65,7 @@ def run_module(act: Act, options: Options, *, own_process: bool = False, **condi
     def run() -> dict[str, Any]:
         result = act(module.params, write=not module.check_mode)
         for warning in result.pop("warnings", ()):
-            module.warn(escape_terminal(warning))
+            module.warn(escape_message(warning))
         return result
 
     report(module, run)

@@ -6,7 +6,6 @@ import sys
 
 import pytest
 from ansible_collections.slipway.release.plugins.module_utils.slipway.errors import SlipwayError
-from ansible_collections.slipway.release.plugins.module_utils.slipway.escape import redacted
 from ansible_collections.slipway.release.plugins.module_utils.slipway.git.files import ensure_files
 from ansible_collections.slipway.release.plugins.module_utils.slipway.git.remote import (
     Annotation,
@@ -96,17 +95,11 @@ def test_an_unreachable_repository_is_named_with_gits_reason(tmp_path):
         list_remote_refs(str(tmp_path / "gone.git"))
 
 
-def test_a_password_in_an_address_is_not_shown():
-    assert redacted("https://me:secret@trove.example.org/x") == "https://me@trove.example.org/x"
-    assert redacted("https://me:se:c@ret@trove.example.org/x@y:z") == "https://me@trove.example.org/x@y:z"
-    assert redacted("https://me:secret@[trove/x") == "https://me@[trove/x"
-    for url in ("/srv/trove/x.git", "https://me@h:80/x", "https://h:80/x:y@z", "me@h:x/y:z@w", "file:///x:y@z"):
-        assert redacted(url) == url
-
-
-@pytest.mark.parametrize("url", ["https://me:secret@[trove/x", "https://me:secret@h\u2100/x"])
-def test_what_is_no_address_is_said_without_its_password(url):
-    with pytest.raises(SlipwayError, match=r"Could not use the address https://me@.*: it is none") as caught:
+@pytest.mark.parametrize(
+    "url", ["https://me:secret@[trove/x", "https://me:secret@h\u2100/x", "https://secret@[trove/x"]
+)
+def test_what_is_no_address_is_said_without_its_account(url):
+    with pytest.raises(SlipwayError, match=r"Could not use the address https://[^@]*: it is none") as caught:
         list_remote_refs(url)
     assert "secret" not in str(caught.value)
 

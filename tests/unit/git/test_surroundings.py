@@ -185,11 +185,11 @@ def test_what_programs_make_has_the_modes_that_readers_need(tmp_path, mask):
 
 
 class Protected(SimpleHTTPRequestHandler):
-    """A repository for those who know a password; while it is asked, it looks at the words of all processes."""
+    """A repository for those who know an account; while it is asked, it looks at the words of all processes."""
 
     def do_GET(self):
         self.server.words += b"".join(read_words())
-        if self.headers.get("Authorization") == "Basic " + base64.b64encode(b"me:s3 cret:/@").decode():
+        if self.headers.get("Authorization") == "Basic " + base64.b64encode(self.server.account.encode()).decode():
             return super().do_GET()
         self.send_response(401)
         self.send_header("WWW-Authenticate", 'Basic realm="x"')
@@ -206,18 +206,25 @@ def read_words():
             yield (each / "cmdline").read_bytes()
 
 
-def test_a_password_in_an_address_is_in_the_words_of_no_process(site):
+@pytest.mark.parametrize(
+    ("account", "known"),
+    [("me:s3%20cret%3A%2F%40", "me:s3 cret:/@"), ("s3cret:", "s3cret:"), ("s3cret", "s3cret:of the person's helper")],
+)
+def test_an_account_in_an_address_is_in_the_words_of_no_process(site, monkeypatch, account, known):
     git("update-server-info", cwd=site.definitions)
+    helper = '!f() { echo "password=of the person\'s helper"; }; f'
+    for name, value in {"COUNT": "1", "KEY_0": "credential.helper", "VALUE_0": helper}.items():
+        monkeypatch.setenv(f"GIT_CONFIG_{name}", value)
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Protected, directory=str(site.top)))
-    server.words = b""
+    server.words, server.account = b"", known
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
-        url = f"http://me:s3%20cret%3A%2F%40@127.0.0.1:{server.server_port}/defs.git"
+        url = f"http://{account}@127.0.0.1:{server.server_port}/defs.git"
         assert find_remote_commit(url, "refs/heads/master") == site.head
     finally:
         server.shutdown()
         server.server_close()
-    assert f"http://me@127.0.0.1:{server.server_port}/defs.git".encode() in server.words
+    assert f"http://127.0.0.1:{server.server_port}/defs.git".encode() in server.words
     assert b"cret" not in server.words
 
 

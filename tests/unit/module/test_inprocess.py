@@ -130,8 +130,8 @@ def test_errors_and_warnings_are_told(monkeypatch):
     assert told["msg"].startswith("Could not look at x: it is gone.")
     told = answered(lambda _options, **_: os.listdir("/nonexistent/x"))
     assert (told["failed"], told["msg"][:30]) == (True, "Could not use /nonexistent/x: ")
-    told = answered(tell(changed=False, warnings=["old \x1b[31m"]))
-    assert told["warnings"] == ["old \\x1b[31m"]
+    told = answered(tell(changed=False, warnings=["old \x1b[31m", "http://a:b@h"]))
+    assert told["warnings"] == ["old \\x1b[31m", "http://h"]
 
 
 def test_what_is_made_does_not_have_the_callers_umask(tmp_path):

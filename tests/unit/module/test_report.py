@@ -60,8 +60,8 @@ def test_what_others_wrote_does_nothing_to_a_terminal(capsys, monkeypatch):
     shown = []
     monkeypatch.setattr(AnsibleModule, "warn", lambda _module, warning: shown.append(warning))
     with patch_module_args({}), pytest.raises(SystemExit):
-        run_module(lambda _options, **_: {"warnings": ["a\x1b[2J\u202eb"]}, {})
-    assert shown == ["a\\x1b[2J\\u202eb"]
+        run_module(lambda _options, **_: {"warnings": ["a\x1b[2J\u202eb http://token@h"]}, {})
+    assert shown == ["a\\x1b[2J\\u202eb http://h"]
     capsys.readouterr()
 
     def act():
