@@ -22,8 +22,23 @@ if TYPE_CHECKING:  # Ansible sends along what is imported, and this is started
 
 PROGRAM = f"{__name__.rpartition('.')[0]}.program"
 ATTEMPT = "make the bill of materials of"
-MISSING = re.compile(r"No module named '?(?P<name>[\w.]+)")
 #: Python's own word for a module that an environment does not have.
+MISSING = re.compile(r"No module named '?(?P<name>[\w.]+)")
+INSTALL = (
+    "Install buildstream-sbom, debsbom[cdx] and spdx-tools there (provision the host), or set release_bills to false, "
+    "and run again."
+)
+#: The packages that the program has a use for, and what tells those of them that an environment does not have.
+PACKAGES = ("buildstream-sbom", "cyclonedx-python-lib", "debsbom", "spdx-tools")
+ASK = """
+import sys
+from importlib.metadata import PackageNotFoundError, version
+for name in sys.argv[1:]:
+    try:
+        version(name)
+    except PackageNotFoundError:
+        print(name)
+"""
 TIMEOUT = 1800.0
 
 
@@ -35,6 +50,12 @@ def find_python(bst: str) -> str:
         if beside.is_file():
             return str(beside)
     return sys.executable
+
+
+def list_missing(python: str) -> list[str]:
+    """The packages that bills of materials need, and that this Python does not have."""
+    words = [python, "-s", "-P", "-c", ASK, *PACKAGES]
+    return run(words, attempt="ask", on=python, cwd=os.sep, env={}, do_next=INSTALL).stdout.split()
 
 
 def make_bills(
@@ -91,7 +112,6 @@ def _explain(done: Completed, names: str, python: str) -> SlipwayError:
             ATTEMPT,
             names,
             f"{python} has no {missing['name']}",
-            do_next="Install buildstream-sbom, debsbom[cdx] and spdx-tools there (provision the host), or set "
-            "release_bills to false, and run again.",
+            do_next=INSTALL,
         )
     return SlipwayError(ATTEMPT, names, last, do_next="Look at the message, and run again.")

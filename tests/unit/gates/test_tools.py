@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.slipway.release.plugins.module_utils.slipway.bill import make, program
 from ansible_collections.slipway.release.plugins.module_utils.slipway.gates.tools import Surroundings, report_tools
 from ansible_collections.slipway.release.plugins.module_utils.slipway.policy.held import Held
 from ansible_collections.slipway.release.plugins.module_utils.slipway.release.records import keep_record
@@ -44,7 +48,9 @@ class Site:
         content = {"stage": stage, "project": "baserock", "version": "16.12", "inputs": {}, "outputs": {}}
         keep_record(self.base / "releases/16.12/records", {**content, "tools": tools})
 
-    def report(self, version: str = "16.13", previous: str | None = "16.12", **more: Any) -> Any:
+    def report(
+        self, version: str = "16.13", previous: str | None = "16.12", extras: Sequence[dict[str, str]] = (), **more: Any
+    ) -> Any:
         plan = {
             "project": "baserock",
             "version": version,
@@ -57,6 +63,7 @@ class Site:
             "systems": [{"file": "systems/base.morph"}],
             "remote": {"previous_tag": previous and f"baserock-{previous}"},
             "directories": {"release": str(self.base / "releases" / version)},
+            "extras": extras,
         }
         return report_tools(plan, Surroundings(**{"same": "ignore", **more}))
 
@@ -169,3 +176,21 @@ def test_whether_the_tools_are_those_of_the_release_before_is_told(site: Site) -
     )
     assert found.facts["tools"]["same"] is False
     assert site.report(bst=str(site.bst)).warnings == []
+
+
+def test_what_bills_of_materials_need_is_there_before_anything_begins(site: Site, tmp_path: Path) -> None:
+    site.commit(VERSION="version: 7\n")
+    bills = [{"type": "bill"}]
+    with_tools = str(Path(sys.executable).parent / "bst")
+    assert site.report(extras=bills, bst=with_tools).findings == []
+    bare = tmp_path / "bare/bin/python"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", bare.parents[1]], check=True)
+    shutil.copy(site.bst, bare.parent / "really-bst")
+    (finding,) = site.report(extras=bills, bst=str(bare.parent / "really-bst")).findings
+    assert finding.startswith("bills of materials need buildstream-sbom, cyclonedx-python-lib, debsbom")
+    assert f"which {bare} does not have" in finding
+    assert site.report(extras=[{"type": "exec"}], bst=str(bare.parent / "really-bst")).findings == []
+
+
+def test_the_packages_that_are_looked_for_are_those_that_bills_name() -> None:
+    assert make.PACKAGES == program.TOOLS
