@@ -131,3 +131,7 @@ def test_of_three_coordinators_one_lies_and_one_lags_and_nothing_wrong_becomes_c
     outputs = json.loads((three.ada.release_directory(VERSION) / "records/attestation.json").read_text())["outputs"]
     assert (outputs["agreed"], outputs["others"]) == (["ada", "bob"], ["eve"])
     assert (three.ada.public / "signers.asc").read_text().count("BEGIN PGP PUBLIC KEY BLOCK") == 3
+    page = (three.ada.public / f"{LABEL}.html").read_text()
+    assert "2 of 3 signers attest exactly these files" in page
+    assert outputs["signers"]["bob"] in page
+    assert outputs["signers"]["eve"] not in page

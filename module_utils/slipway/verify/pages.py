@@ -43,24 +43,27 @@ class Page:
 class OfRelease:
     """What a page may say: the digests of its files by name, and of which keys, pages and files it may tell.
 
-    ``digests`` and ``fingerprints`` are all that a page of the site may show.
+    ``digests`` and ``fingerprints`` are all that a page of the site may show. With ``had_signers`` a key that is none
+    of those may be of somebody who attested it then, and attests no more: that is noted.
     """
 
     label: str
     sums: Mapping[str, str]
     digests: frozenset[str]
     fingerprints: frozenset[str]
+    had_signers: bool = False
 
 
 @dataclass
 class Known:
-    """What pages of the site may show."""
+    """What pages of the site may show, see :class:`OfRelease`."""
 
     fingerprints: frozenset[str] = frozenset()
+    had_signers: bool = False
 
     def of_release(self, label: str, sums: Mapping[str, str]) -> OfRelease:
         """What the page of a release may show."""
-        return OfRelease(label, sums, frozenset(sums.values()), self.fingerprints)
+        return OfRelease(label, sums, frozenset(sums.values()), self.fingerprints, self.had_signers)
 
 
 class _Reader(HTMLParser):
@@ -113,7 +116,7 @@ def verify_page(report: Report, name: str, data: bytes, known: OfRelease) -> Non
     text = data.decode("utf-8", "replace")
     page = read_page(text)
     report.count("pages")
-    _verify_general(report, name, text, page, known.fingerprints, is_sealed=True)
+    _verify_general(report, name, text, page, known.fingerprints, is_sealed=True, had_signers=known.had_signers)
     shown = {*DIGEST.findall(page.text)}
     # Digests may be of something else in notes, such as commits; what counts is that the files' own are shown.
     for file, digest in sorted(known.sums.items()):
@@ -147,14 +150,24 @@ def _list_listed_digests(text: str) -> set[str]:
 
 
 def _verify_general(
-    report: Report, name: str, text: str, page: Page, fingerprints: frozenset[str], *, is_sealed: bool = False
+    report: Report,
+    name: str,
+    text: str,
+    page: Page,
+    fingerprints: frozenset[str],
+    *,
+    is_sealed: bool = False,
+    had_signers: bool = False,
 ) -> None:
     """What holds for all pages: nothing is loaded, keys are known ones, and the page is as it was written."""
     for load in dict.fromkeys(page.loads):
         _add(report, name, "a page that loads and runs nothing", load[:200])
     shown = {"".join(found.split()) for found in FINGERPRINT.findall(page.text)}
     for fingerprint in sorted(shown - fingerprints) if fingerprints else []:
-        _add(report, name, "only keys of release-key.asc", f"the key {fingerprint}")
+        if had_signers:
+            report.notes.append(f"{name}: it names the key {fingerprint}, which is of nobody who attests releases now")
+        else:
+            _add(report, name, "only keys of release-key.asc, and of signers", f"the key {fingerprint}")
     sealed = SEAL.search(text)
     if sealed is None and is_sealed:
         _add(report, name, "a last line that says what is before it", "none")

@@ -56,6 +56,12 @@ def verify_signers(look: Look, attested: Mapping[str, Any], release: Verified, *
     _tell(look, release.label, verdict)
 
 
+def list_signers(attested: Mapping[str, Any]) -> set[str]:
+    """The fingerprints of the signers that a signed ``latest.json`` names."""
+    signers = attested.get("signers")
+    return {str(each) for each in signers.values()} if isinstance(signers, Mapping) else set()
+
+
 def _read_published(look: Look, named: Mapping[str, str]) -> list[bytes]:
     """The keys that are published: exactly those of the signers, each with all that its owner says of it."""
     body = look.read(KEY_FILE, size=MOST_KEY_BYTES)

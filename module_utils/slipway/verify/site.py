@@ -27,7 +27,7 @@ from .current import ASK, LATEST, Latest, choose_time, convert_latest, verify_fr
 from .files import FETCH_AGAIN, LAG, Look
 from .pages import Known, list_releases, read_listing, verify_feed, verify_index, verify_listing
 from .release import Pinned, Verified
-from .signers import verify_signers
+from .signers import list_signers, verify_signers
 from .trusted import Given, Trusted, follow_keys, is_about_key, read_object, trust_given
 
 #: So many releases, files and keys are in no list that is ours.
@@ -115,7 +115,9 @@ def verify_site(look: Look, request: Request) -> Seen:
         counts, keys = False, [*request.signer_keys, published or b""]
         if envelope is not None and latest is not None:
             counts = _verify_latest(look, trusted, envelope, latest, request.serials.get(latest.project))
-        _verify_releases(look, trusted, request, seen)
+        _verify_releases(
+            look, trusted, request, seen, signers=list_signers(latest.attestations) if counts and latest else set()
+        )
         if counts and latest is not None and latest.label in seen.releases:
             verify_signers(look, latest.attestations, seen.releases[latest.label], keys=keys)
     return seen
@@ -152,7 +154,7 @@ def _verify_latest(
     return judged.fault is None
 
 
-def _verify_releases(look: Look, trusted: Trusted, request: Request, seen: Seen) -> None:
+def _verify_releases(look: Look, trusted: Trusted, request: Request, seen: Seen, *, signers: set[str]) -> None:
     names = look.list_directory("")
     body = look.read(LISTING, size=MOST_LISTING)
     seen.listing = {} if body is None else read_listing(look.report, LISTING, body.data)
@@ -163,12 +165,12 @@ def _verify_releases(look: Look, trusted: Trusted, request: Request, seen: Seen)
     known = _list_versions(seen, project, names)
     withdrawn = _verify_withdrawn(look, trusted, seen, project, known, names)
     _verify_order(look, seen, known, withdrawn)
-    pages = Known(frozenset(trusted.list_keys()))
+    prints = frozenset(trusted.list_keys() | signers)
     for version in _choose_versions(request, seen, known, withdrawn):
         label = f"{project}-{version}"
-        pinned = Pinned()
+        pinned, is_past = Pinned(), bool(signers)
         if seen.latest is not None and version == seen.latest.version:
-            pinned = Pinned(seen.latest.sums, seen.latest.statements)
+            pinned, is_past = Pinned(seen.latest.sums, seen.latest.statements), False
         seen.releases[label] = verify_release_again(
             look,
             trusted,
@@ -176,7 +178,7 @@ def _verify_releases(look: Look, trusted: Trusted, request: Request, seen: Seen)
             version=version,
             pinned=pinned,
             read_links=request.read_links,
-            pages=pages,
+            pages=Known(prints, had_signers=is_past),
         )
         look.report.count("releases")
     _verify_current(look, seen, request, project)

@@ -134,3 +134,13 @@ def test_components_are_told_old_and_new(tmp_path: Path) -> None:
         "* <code>a&#96;&#124;b</code> is new, `*2*`\n* `old` is gone, it was `3`\n* built in another way: `same`\n\n"
         "250 changes to the definitions since baserock-26.46:\n\n* and 250 more\n"
     )
+
+
+def test_who_attests_is_told_with_the_key_of_each(tmp_path: Path) -> None:
+    outputs = {"threshold": 2, "signers": {"ada": "A" * 40, "*b*": "B" * 40, "eve": "E" * 40}, "agreed": ["*b*", "ada"]}
+    said = render(tmp_path, {**VARIABLES, "release_records": {"attestation": {"outputs": outputs}}})
+    assert (
+        "\n\n2 of 3 signers attest exactly these files, where 2 must, each with a key of their own:\n\n"
+        f"* \\*b\\*: `{'B' * 40}`\n* ada: `{'A' * 40}`\n\n## Systems\n" in said
+    )
+    assert "attest" not in render(tmp_path, VARIABLES)

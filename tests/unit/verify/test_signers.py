@@ -14,7 +14,7 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway.verify.rea
 from ansible_collections.slipway.release.plugins.module_utils.slipway.verify.site import Request, verify_site
 from ansible_collections.slipway.release.plugins.module_utils.slipway.verify.trusted import Given
 from tampering import attest
-from verifying import Made, make_project, release
+from verifying import Made, index, make_current, make_project, read_payload, release
 
 
 @pytest.fixture(scope="module")
@@ -32,9 +32,9 @@ def make_file(signers: dict[str, Made]) -> bytes:
     return make_key_file(read_signers(wanted))
 
 
-def look_at(made: Made) -> Report:
+def look_at(made: Made, *, every: bool = False) -> Report:
     with Look(Reader(made.url), Report()) as look:
-        verify_site(look, Request(Given(made.fingerprint)))
+        verify_site(look, Request(Given(made.fingerprint), every=every))
     return look.report
 
 
@@ -60,3 +60,27 @@ def test_keys_that_were_changed_are_named(attested: tuple[Made, dict[str, Made]]
             assert [(finding.kind, finding.seen) for finding in told] == [("signer", seen)]
     finally:
         path.write_bytes(good)
+
+
+def test_pages_may_name_who_attests_and_nobody_else(attested: tuple[Made, dict[str, Made]], tmp_path: Path) -> None:
+    made, signers = attested[0].copied(tmp_path / "made"), attested[1]
+    notes = made.public / "baserock-26.47.md"
+
+    def look_with(text: str) -> tuple[list[str], list[str]]:
+        notes.write_text(text)
+        index(made)
+        report = look_at(made, every=True)
+        return [finding.seen for finding in report.findings if finding.kind == "page"], report.notes
+
+    good = f"* ada: `{signers['ada'].fingerprint}`\n"
+    assert look_with(good) == ([], [])
+    stranger = "ABCD" * 10
+    assert look_with(f"{good}* eve: `{stranger}`\n")[0] == [f"the key {stranger}"]
+    # Of a release of before they may have attested it who do so no more.
+    attests = read_payload(made.public / "latest.json")["attestations"]
+    release(made, "26.48", {"minimal.img": b"more" * 100}, serial=4, attestations=attests)
+    findings, told = look_with(f"{good}* eve: `{stranger}`\n")
+    assert findings == []
+    assert f"baserock-26.47.html: it names the key {stranger}, which is of nobody who attests releases now" in told
+    make_current(made, "26.48", serial=5)
+    assert len(look_with(f"{good}* eve: `{stranger}`\n")[0]) == 2, "where nobody attests there are no such keys"
