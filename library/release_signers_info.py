@@ -19,7 +19,7 @@ extends_documentation_fragment:
   - slipway.release.attributes
 options:
   signers:
-    description: Who attests, in the form of M(slipway.release.release_attestation_info#module).
+    description: Who attests, in the form of M(slipway.release.release_attestation_info).
     type: raw
     required: true
 """
