@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import yaml
 
@@ -223,6 +224,21 @@ def check_defaults(root: Path) -> Iterator[Finding]:
                 yield Finding(path, key.start_mark.line + 1, f"the default {key.value} is not documented", do)
 
 
+def check_inventory_groups(root: Path) -> Iterator[Finding]:
+    """Every inventory has each group that a playbook has plays for, if only empty: Ansible warns of others."""
+    played = [str(play.get("hosts", "")) for path in _list_files(root, "playbooks/*.yml") for play in _read_list(path)]
+    wanted = {word.lstrip("!&") for hosts in played if "{" not in hosts for word in re.split("[:,]", hosts)}
+    for path in _list_files(root, "inventory/**/hosts.yml"):
+        top = yaml.safe_load(path.read_text(encoding="utf-8"))["all"]
+        for group in sorted(wanted - {"", "all", "localhost"} - {*(top.get("children") or {})}):
+            do = f"Add it below children, as `{group}:` where it has no hosts"
+            yield Finding(path, 1, f"the inventory lacks the group {group}, which a playbook has a play for", do)
+
+
+def _read_list(path: Path) -> list[dict[str, Any]]:
+    return list(yaml.safe_load(path.read_text(encoding="utf-8")) or [])
+
+
 def _list_files(root: Path, *patterns: str) -> list[Path]:
     """What git knows, or would add, of these files; all of them where there is no git."""
     words = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
@@ -260,6 +276,7 @@ RULES: tuple[Callable[[Path], Iterator[Finding]], ...] = (
     check_task_names,
     check_role_paths,
     check_defaults,
+    check_inventory_groups,
 )
 
 

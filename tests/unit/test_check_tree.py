@@ -27,6 +27,8 @@ GOOD = {
         "argument_specs:\n  main:\n    options:\n      trove_root: {type: path, default: /srv}\n"
     ),
     "roles/web/files/page.html": "",
+    "playbooks/watch.yml": "---\n- hosts: localhost\n- hosts: watch_hosts:!mirrors\n",
+    "inventory/site/hosts.yml": "all:\n  children:\n    mirrors:\n    watch_hosts:\n",
 }
 
 
@@ -138,6 +140,11 @@ def test_a_good_tree_has_no_findings(tree: Path) -> None:
             "roles/trove/defaults/main.yml",
             "---\ntrove_root: /srv\ntrove_user: git\n",
             ":3: the default trove_user is not documented. Add it to the options in roles/trove/meta/",
+        ),
+        (
+            "inventory/example/site/hosts.yml",
+            "all:\n  children:\n    watch_hosts:\n",
+            ":1: the inventory lacks the group mirrors, which a playbook has a play for. Add it below",
         ),
     ],
 )
