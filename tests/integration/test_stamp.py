@@ -20,6 +20,11 @@ from ruamel.yaml import YAML
 from .conftest import ROOT, Ran, Site, tree
 
 STAMP, SHADOW = "playbooks/stamp.yml", "examples/stacks/shadow.yml"
+REPRODUCE = """
+- hosts: apt_archives
+  gather_facts: false
+  roles: [slipway.release.debs_reproduce]
+"""
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="a chroot needs root")
 
 
@@ -156,6 +161,40 @@ def test_every_gate_lists_all_its_findings_and_nothing_is_made(stacks: Stacks) -
     assert "bookworm/amd64: ros-cturtle-geometry is 1.1.1-0~bookworm" in ran.message
     assert "bookworm/i386: ros-cturtle-ros is 1.2.0-0~bookworm; ros 1.3.0 would be 1.3.0-0~bookworm" in ran.message
     assert tree(stacks.fixed) == before
+
+
+def test_where_packages_must_be_built_once_more_none_is_released_before(stacks: Stacks) -> None:
+    stacks.distro("r0")
+    before = tree(stacks.fixed)
+    ran = stacks.stamp(debs_stamp_reproduced=True)
+    assert ran.status != 0
+    assert re.search(r"ros-cturtle-navigation\S* was not made once more by anybody whose word counts", ran.text), (
+        ran.text
+    )
+    assert tree(stacks.fixed) == before
+
+
+def test_a_release_is_stamped_once_more_and_what_differs_fails_the_run(first: Stacks) -> None:
+    playbook = first.site.base / "reproduce.yml"
+    playbook.write_text(REPRODUCE)
+    settings = {
+        "debs_reproduce_platforms": [{"name": "bookworm", "architectures": ["amd64", "i386"], "base": []}],
+        "debs_reproduce_distribution": "cturtle",
+        "debs_reproduce_release": "r1",
+        "debs_reproduce_marker": "WG-rosdistro",
+    }
+    kept = [first.apt / "public/shadow", *(first.fixed / name for name in ("pool", "generations", "snapshots"))]
+    before = [tree(path) for path in kept]
+    ran = first.site.play(str(playbook), **settings)
+    # No package of these has a .buildinfo, so that nothing is built, and no chroot is made for it.
+    assert (ran.status, ran.changed) == (0, ["Stamp once more, and compare, the release r1"]), ran.text
+    verdicts = first.fixed / "reproduced/bookworm/cturtle-r1.jsonl"
+    assert len(verdicts.read_text().splitlines()) == 1
+    assert [tree(path) for path in kept] == before
+    other = first.site.play(str(playbook), **{**settings, "debs_reproduce_marker": "Another"})
+    assert other.status != 0
+    assert "Not all of what is published came out the same, bit for bit." in other.message
+    shutil.rmtree(first.fixed / "reproduced")
 
 
 def test_the_first_release_is_published_once(first: Stacks) -> None:
