@@ -11,12 +11,15 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import marshal
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import ansible
+import jinja2
 from ansible import constants
 from ansible.plugins.callback import CallbackBase
 
@@ -44,6 +47,7 @@ class CallbackModule(CallbackBase):
         link = Path(constants.DEFAULT_LOCAL_TMP, "ansiballz_cache")
         if not link.is_symlink():  # else of the playbook before, of the same command
             link.symlink_to(where)
+            compile_once(Path(os.environ[DIRECTORY]))
 
     def v2_playbook_on_play_start(self, _play: Any) -> None:
         """Prepare for its tasks, where the collection is."""
@@ -51,6 +55,40 @@ class CallbackModule(CallbackBase):
             from ansible_collections.slipway.release.plugins.callback.stages import prepare_forks
 
             prepare_forks()
+
+
+def compile_once(directory: Path) -> None:
+    """Have Jinja compile each template once for all runs: a task's process forgets, when it ends, what it compiled.
+
+    Ansible switches Jinja's optimizer off, so the code depends on nothing but the text and the settings.
+    """
+    try:
+        from ansible._internal._templating import _jinja_bits
+    except ImportError:
+        return  # this Ansible has them elsewhere, and is as slow as it is
+    original = jinja2.Environment.compile
+
+    def hash_template(environment: jinja2.Environment, source: str) -> str:
+        context = _jinja_bits._TemplateCompileContext.current(optional=True)
+        settings = [getattr(environment, name) for name in _jinja_bits._TEMPLATE_OVERRIDE_FIELD_NAMES]
+        told = (sys.version, jinja2.__version__, ansible.__version__, type(environment).__qualname__, settings)
+        return hashlib.sha256(repr((told, context and context.escape_backslashes, str(source))).encode()).hexdigest()
+
+    def compile_or_read(self: jinja2.Environment, source: Any, *arguments: Any, **more: Any) -> Any:
+        if not isinstance(source, str) or any(arguments) or any(more.values()) or self.optimized:
+            return original(self, source, *arguments, **more)
+        kept = directory / f"template-{hash_template(self, source)}"
+        try:
+            return marshal.loads(kept.read_bytes())  # noqa: S302  # which only this user could write
+        except (OSError, ValueError, EOFError, TypeError):
+            code = original(self, source, *arguments, **more)
+        temporary = kept.with_suffix(f".{os.getpid()}")
+        with contextlib.suppress(OSError):  # the disk is full, say
+            temporary.write_bytes(marshal.dumps(code))
+            temporary.replace(kept)
+        return code
+
+    jinja2.Environment.compile = compile_or_read  # type: ignore[method-assign]
 
 
 def digest(playbook: Path) -> str:
