@@ -57,7 +57,7 @@ Path={top}/disks
 MatchPattern=baserock_@v.img
 InstancesMax=2
 END
-timeout 20 {clock} {sysupdate} --definitions={top}/transfers update || exit
+timeout 45 {clock} {sysupdate} --definitions={top}/transfers update || exit
 ls {top}/disks"""
 #: What the command above ends with when it had its time.
 TIMED_OUT = 124
