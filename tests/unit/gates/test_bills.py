@@ -12,25 +12,7 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway.gates.bill
 from ansible_collections.slipway.release.plugins.module_utils.slipway.gates.checks import list_checks
 from ansible_collections.slipway.release.plugins.module_utils.slipway.policy.gates import read_gates
 from ansible_collections.slipway.release.plugins.module_utils.slipway.policy.values import to_plain
-
-
-def write_bill(path: Path, components: dict[str, tuple[str, str]]) -> Path:
-    """A bill of Debian packages: version and licence of each."""
-    packages = [
-        {
-            "SPDXID": f"SPDXRef-{name}",
-            "name": name,
-            "versionInfo": version,
-            "licenseConcluded": licence,
-            "externalRefs": [
-                {"referenceType": "purl", "referenceLocator": f"pkg:deb/debian/{name}@{version}?arch=amd64"}
-            ],
-        }
-        for name, (version, licence) in components.items()
-    ]
-    path.write_text(json.dumps({"packages": packages, "relationships": []}))
-    return path
-
+from spdxbills import write_bill
 
 OLD = {"libc6": ("2.36", "LGPL-2.1-or-later"), "bash": ("5.2", "GPL-3.0-or-later"), "hello": ("1", "MIT")}
 NEW = {"libc6": ("2.41", "LGPL-2.1-or-later"), "bash": ("5.2", "NOASSERTION"), "spy": ("1", "MIT OR AGPL-3.0-only")}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import io
-import json
 import subprocess
 import tarfile
 from pathlib import Path
@@ -17,6 +16,7 @@ from ansible_collections.slipway.release.plugins.module_utils.slipway.gates.wher
     locate_difference,
     order_names,
 )
+from spdxbills import write_bill
 
 
 def pack(path: Path, files: dict[str, bytes]) -> Path:
@@ -43,35 +43,19 @@ def test_files_in_an_archive_that_differ_are_named_and_diffoscope_shows_them(tmp
     assert (tmp_path / "difference-x.tar.gz.html").is_file()
 
 
-def bill(path: Path, *components: tuple[str, str, str]) -> Path:
-    """A bill of Debian packages: their names, versions and licences."""
-    packages = [
-        {
-            "SPDXID": f"SPDXRef-{name}",
-            "name": name,
-            "versionInfo": version,
-            "licenseConcluded": licence,
-            "externalRefs": [
-                {"referenceType": "purl", "referenceLocator": f"pkg:deb/debian/{name}@{version}?arch=all"}
-            ],
-        }
-        for name, version, licence in components
-    ]
-    path.write_text(json.dumps({"packages": packages}))
-    return path
-
-
 def test_of_two_bills_the_components_that_differ_are_named(tmp_path: Path) -> None:
-    published = bill(tmp_path / "a", ("base", "1", "MIT"), ("figlet", "2.2.5", "BSD-3-Clause"), ("old", "1", "MIT"))
-    made = bill(tmp_path / "b", ("base", "1", "MIT"), ("figlet", "2.2.6", "MIT"), ("new", "1", "MIT"))
+    published = write_bill(
+        tmp_path / "a", {"base": ("1", "MIT"), "figlet": ("2.2.5", "BSD-3-Clause"), "old": ("1", "MIT")}
+    )
+    made = write_bill(tmp_path / "b", {"base": ("1", "MIT"), "figlet": ("2.2.6", "MIT"), "new": ("1", "MIT")})
     name = "x-tiny.spdx.json"
     found = locate_difference(
         *(published, made), name=name, kind="bill", scratch=tmp_path, reports=tmp_path, limits=Limits()
     )
     assert found.tell({}) == [
-        f"{name}: figlet:all was 2.2.5 BSD-3-Clause, is 2.2.6 MIT",
-        f"{name}: new:all was made, and is not published",
-        f"{name}: old:all is published, and was not made",
+        f"{name}: figlet:amd64 was 2.2.5 BSD-3-Clause, is 2.2.6 MIT",
+        f"{name}: new:amd64 was made, and is not published",
+        f"{name}: old:amd64 is published, and was not made",
     ]
 
 
