@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -306,7 +307,8 @@ def test_an_inclusion_killed_at_any_moment_is_completed_by_the_next(base: Path, 
         )
         time.sleep(delay)
         for child in _children(process.pid):
-            os.kill(child, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it ended meanwhile
+                os.kill(child, signal.SIGKILL)
         process.kill()
         process.wait()
     with reprepro.open_archive(base) as archive:

@@ -9,6 +9,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -138,23 +139,34 @@ def test_printing_without_end_is_ended_and_the_log_keeps_beginning_and_end(
 def test_a_qemu_that_is_killed_is_told_with_the_signal(start_sector, tmp_path: Path):
     """By its process, found by the disk that it has."""
 
-    def kill() -> None:
-        for process in Path("/proc").glob("[0-9]*"):
-            try:
-                words = (process / "cmdline").read_bytes().split(b"\0")
-            except OSError:
-                continue
-            if str(tmp_path / "disk").encode() in words and Path(os.fsdecode(words[0])).name == "bwrap":
-                children = (process / f"task/{process.name}/children").read_text().split()
-                for child in children:
-                    grandchildren = Path(f"/proc/{child}/task/{child}/children").read_text().split()
-                    os.kill(int((grandchildren or [child])[0]), signal.SIGKILL)
+    def below(process: Path) -> list[str]:
+        return (process / f"task/{process.name}/children").read_text().split()
 
-    timer = threading.Timer(1.5, kill)
-    timer.start()
-    with pytest.raises(BootFailedError, match="qemu ended with signal 9"):
-        start_sector("waiting\r\n", limit=20)
-    timer.join()
+    def find() -> list[int]:
+        found: list[int] = []
+        for process in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):  # it ended meanwhile
+                words = (process / "cmdline").read_bytes().split(b"\0")
+                if str(tmp_path / "disk").encode() in words and Path(os.fsdecode(words[0])).name == "bwrap":
+                    found += [int(pid) for child in below(process) for pid in below(Path("/proc", child))]
+        return found
+
+    def kill() -> None:
+        while not (found := find()) and not ended.wait(0.1):
+            pass
+        for pid in found:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    ended = threading.Event()
+    killer = threading.Thread(target=kill)
+    killer.start()
+    try:
+        with pytest.raises(BootFailedError, match="qemu ended with signal 9"):
+            start_sector("waiting\r\n", limit=20)
+    finally:
+        ended.set()
+        killer.join()
 
 
 def test_a_disk_that_qemu_cannot_read_is_told_in_its_words(tmp_path: Path):
