@@ -36,6 +36,11 @@ options:
         description: The Debian package that it comes in, for the advice. Empty for what Slipway's own setup installs.
         type: str
         default: ""
+  bills:
+    description:
+      - The Python that is to make bills of materials, and so must have what makes them.
+      - Empty is that of the environment that C(bst) is in.
+    type: path
   makes:
     description:
       - Whether the files of O(plan) are made here by M(slipway.release.system_deploy), so that the programs of their
@@ -243,6 +248,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.slipway.bill.make import find_bill_obstacles, find_python
 from ..module_utils.slipway.errors import SlipwayError, refuse
 from ..module_utils.slipway.escape import escape_terminal
 from ..module_utils.slipway.gates import preflight
@@ -284,6 +290,7 @@ def run_checks(wanted: dict[str, Any]) -> tuple[preflight.Report, list[dict[str,
     if plan and "package" not in wanted["records"]:
         programs += preflight.list_needed_programs(plan, makes=wanted["makes"])
     found = preflight.Report(preflight.find_missing_programs(programs))
+    found.findings += find_bill_obstacles(wanted["bills"] or find_python("bst")) if wanted["bills"] is not None else []
     found.findings += preflight.find_unwritable(wanted["writable"])
     found.findings += preflight.find_published(wanted["unpublished"])
     if wanted["withdrawn_label"]:
@@ -364,6 +371,7 @@ def main() -> None:
             "makes": {"type": "bool", "default": False},
             "directory": {"type": "path"},
             "min_free_gib": {"type": "float", "default": 30},
+            "bills": {"type": "path"},
             "writable": {"type": "list", "elements": "path", "default": []},
             "unpublished": {"type": "list", "elements": "path", "default": []},
             "key_warning_days": {"type": "int", "default": 30, "no_log": False},

@@ -25,8 +25,8 @@ ATTEMPT = "make the bill of materials of"
 #: Python's own word for a module that an environment does not have.
 MISSING = re.compile(r"No module named '?(?P<name>[\w.]+)")
 INSTALL = (
-    "Install buildstream-sbom, debsbom[cdx] and spdx-tools there (provision the host), or set release_bills to false, "
-    "and run again."
+    "Install buildstream-sbom, debsbom[cdx] and spdx-tools there (provision the host), or set release_bills to false "
+    "(or debs_stamp_bills, for debs), and run again."
 )
 #: The packages that the program has a use for, and what tells those of them that an environment does not have.
 PACKAGES = ("buildstream-sbom", "cyclonedx-python-lib", "debsbom", "spdx-tools")
@@ -50,6 +50,16 @@ def find_python(bst: str) -> str:
         if beside.is_file():
             return str(beside)
     return sys.executable
+
+
+def find_bill_obstacles(python: str) -> list[str]:
+    """What keeps this Python from making bills of materials, as sentences."""
+    try:
+        missing = list_missing(python)
+    except SlipwayError as error:
+        return [str(error)]
+    lacks = f"bills of materials need {', '.join(missing)}, which {python} does not have. {INSTALL}"
+    return [lacks] if missing else []
 
 
 def list_missing(python: str) -> list[str]:

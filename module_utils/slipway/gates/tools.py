@@ -9,10 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..bill.make import find_python, list_missing
+from ..bill.make import find_bill_obstacles, find_python
 from ..cycle.format import FILES, UNSAID, Format, find_format_fault, read_format
 from ..cycle.held import merge_lists, read_held_file
-from ..difference.facts import list_words
 from ..errors import SlipwayError
 from ..git.remote import list_remote_refs
 from ..image.deploy import Deployment, list_programs
@@ -80,7 +79,7 @@ def report_tools(plan: Mapping[str, Any], wanted: Surroundings) -> ToolReport:
         found.warnings += [f"{each}; ignored, because {wanted.override}" for each in found.findings]
         found.findings = []
     if any(each["type"] == BILL for each in plan.get("extras") or ()):
-        _judge_bills(found, find_python(wanted.bst or "bst"))
+        found.findings += find_bill_obstacles(find_python(wanted.bst or "bst"))
     _compare_tools(found, previous, plan=plan, same=wanted.same, bst=wanted.bst)
     found.facts |= {
         "format": {} if stated is None else {"tool": stated.tool, "version": stated.version},
@@ -88,19 +87,6 @@ def report_tools(plan: Mapping[str, Any], wanted: Surroundings) -> ToolReport:
         "previous": remote.get("previous_tag") or "",
     }
     return found
-
-
-def _judge_bills(found: ToolReport, python: str) -> None:
-    try:
-        missing = list_missing(python)
-    except SlipwayError as error:
-        found.findings.append(str(error))
-        return
-    if missing:
-        found.findings.append(
-            f"bills of materials need {list_words(missing)}, which {python} does not have: provision the coordinator, "
-            "or set release_bills to false"
-        )
 
 
 def _read_previous(plan: Mapping[str, Any]) -> Mapping[str, Record]:
