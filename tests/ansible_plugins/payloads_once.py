@@ -22,6 +22,7 @@ import ansible
 import jinja2
 from ansible import constants
 from ansible.plugins.callback import CallbackBase
+from ansible.utils.collection_loader import _collection_finder
 
 DOCUMENTATION = """
 name: payloads_once
@@ -29,7 +30,7 @@ type: aggregate
 short_description: Pack each module once
 description: Shares Ansible's cache of packed modules between runs.
 """
-DIRECTORY = "SLIPWAY_TEST_PAYLOADS"
+DIRECTORY, COMPILED = "SLIPWAY_TEST_PAYLOADS", "SLIPWAY_COMPILED_ONCE"
 
 
 class CallbackModule(CallbackBase):
@@ -47,7 +48,9 @@ class CallbackModule(CallbackBase):
         link = Path(constants.DEFAULT_LOCAL_TMP, "ansiballz_cache")
         if not link.is_symlink():  # else of the playbook before, of the same command
             link.symlink_to(where)
-            compile_once(Path(os.environ[DIRECTORY]))
+            compile_templates_once(Path(os.environ[DIRECTORY]))
+            compile_collections_once(os.environ[COMPILED])
+            constants.DEFAULT_INTERNAL_POLL_INTERVAL = 0.01  # as this project's ansible.cfg, which not every test has
 
     def v2_playbook_on_play_start(self, _play: Any) -> None:
         """Prepare for its tasks, where the collection is."""
@@ -57,7 +60,27 @@ class CallbackModule(CallbackBase):
             prepare_forks()
 
 
-def compile_once(directory: Path) -> None:
+def compile_collections_once(directory: str) -> None:
+    """Have Ansible compile a file of a collection once for all runs: it does so in each process of a task."""
+    from sitecustomize import compiled  # the one of the tests, which keeps what is imported out of a zip
+
+    loader = _collection_finder._AnsibleCollectionPkgLoaderBase
+    original = loader.get_code
+
+    def get_code(self: Any, name: str) -> Any:
+        source = self.get_source(name)
+        if self._compiled_code or not source:
+            return original(self, name)
+        text = source.encode() if isinstance(source, str) else source
+        self._compiled_code = compiled(
+            directory, self.get_filename(name), text, lambda _path, _source: original(self, name)
+        )
+        return self._compiled_code
+
+    loader.get_code = get_code
+
+
+def compile_templates_once(directory: Path) -> None:
     """Have Jinja compile each template once for all runs: a task's process forgets, when it ends, what it compiled.
 
     Ansible switches Jinja's optimizer off, so the code depends on nothing but the text and the settings.

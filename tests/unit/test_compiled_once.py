@@ -15,7 +15,7 @@ PLUGIN = Path(__file__).parents[1] / "ansible_plugins/payloads_once.py"
 def test_a_template_is_compiled_once_and_under_other_settings_once_more(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    compile_once = runpy.run_path(str(PLUGIN))["compile_once"]
+    compile_once = runpy.run_path(str(PLUGIN))["compile_templates_once"]
     monkeypatch.setattr(jinja2.Environment, "compile", jinja2.Environment.compile)
     settings = {"optimized": False, "trim_blocks": True}
     plain = jinja2.Environment(**settings).compile("{{ name }} here")  # noqa: S701  # no HTML
