@@ -10,6 +10,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from ..escape import redacted
+
 #: The order of a baseline manifest.
 KINDS = ("system", "stratum", "chunk")
 #: How much of a cache key or a commit is told.
@@ -77,7 +79,7 @@ def _format_row(component: Component) -> tuple[str, str, str, str]:
     if component.kind != "chunk" and ref.startswith(BUILDS):
         ref = ref[: len(BUILDS) + SHORT]
     artifact = f"{component.key[:SHORT]}.{component.kind}.{component.name}{version}"
-    return artifact, component.repo, ref, component.commit[:SHORT]
+    return artifact, redacted(component.repo), ref, component.commit[:SHORT]
 
 
 def format_table(components: Sequence[Component], licences: Mapping[str, Licences], upstream: Mapping[str, str]) -> str:
@@ -92,7 +94,8 @@ def format_table(components: Sequence[Component], licences: Mapping[str, Licence
     for name, component in sorted(chunks.items()):
         found = licences[name]
         listed = sorted(found.files) or [UNKNOWN]
-        writer.writerow((name, component.version, found.main or UNKNOWN, listed, upstream.get(name) or component.repo))
+        origin = redacted(upstream.get(name) or component.repo)
+        writer.writerow((name, component.version, found.main or UNKNOWN, listed, origin))
     return target.getvalue()
 
 
@@ -103,10 +106,8 @@ def format_licences(components: Sequence[Component], licences: Mapping[str, Lice
     """
     parts = []
     for component in components:
-        lines = sorted(licences[component.chunk].files) or [UNKNOWN]
-        parts.append(
-            f"{component.repo}\n{'-' * len(component.repo)}\n" + "".join(f" {line}\n" for line in lines) + "\n"
-        )
+        lines, origin = sorted(licences[component.chunk].files) or [UNKNOWN], redacted(component.repo)
+        parts.append(f"{origin}\n{'-' * len(origin)}\n" + "".join(f" {line}\n" for line in lines) + "\n")
     return "".join(parts)
 
 
