@@ -184,8 +184,8 @@ VERBS: dict[str, Callable[[Path, Path, argparse.Namespace], None]] = {
 UNLOCKED = ("status", "exec")
 
 
-def parse_arguments() -> argparse.Namespace:
-    """The command line."""
+def parse_arguments(words: list[str]) -> argparse.Namespace:
+    """The command line. What follows the first ``--`` is a command for a host, of which argparse would drop every one."""
     parser = argparse.ArgumentParser(prog="lab", description=__doc__)
     parser.add_argument("--directory", type=Path, help="the lab's directory, instead of SLIPWAY_LAB")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
@@ -201,7 +201,13 @@ def parse_arguments() -> argparse.Namespace:
             verb.add_argument("--inventory", type=Path, help="a YAML inventory, instead of inventory/lab/hosts.yml")
         if name == "exec":
             verb.add_argument("command", nargs="*", metavar="WORD")
-    return parser.parse_args()
+    end = words.index("--") if "--" in words else len(words)
+    given = parser.parse_args(words[:end])
+    if end < len(words):
+        if given.verb != "exec":
+            parser.error(f"{given.verb} takes no command")
+        given.command += words[end:] if given.command else words[end + 1 :]
+    return given
 
 
 @contextmanager
@@ -217,7 +223,7 @@ def lock_lab(directory: Path, verb: str) -> Iterator[None]:
 
 def main() -> None:
     """Do what the command line says."""
-    given = parse_arguments()
+    given = parse_arguments(sys.argv[1:])
     directory = given.directory.resolve() if given.directory else lab_fleet.default_directory()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(INTERRUPTED))
     try:

@@ -37,6 +37,11 @@ def supervisor(fleet: Lab, host: str) -> int:
 
 
 @root_only
+def test_a_command_on_a_host_keeps_its_own_dashes(fleet: Lab) -> None:
+    assert fleet.do("exec", "trove", "--", "printf", "%s,", "--", "a b") == "--,a b,"
+
+
+@root_only
 def test_each_host_is_a_whole_system_that_ansible_reaches(fleet: Lab) -> None:
     said = fleet.ansible("all", "command", "systemctl is-system-running --wait")
     assert said.count("running") == 2, said
