@@ -185,7 +185,7 @@ UNLOCKED = ("status", "exec")
 
 
 def parse_arguments(words: list[str]) -> argparse.Namespace:
-    """The command line. What follows the first ``--`` is a command for a host, of which argparse would drop every one."""
+    """The command line. Behind the first ``--`` is a command for a host, of which argparse would drop every one."""
     parser = argparse.ArgumentParser(prog="lab", description=__doc__)
     parser.add_argument("--directory", type=Path, help="the lab's directory, instead of SLIPWAY_LAB")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
