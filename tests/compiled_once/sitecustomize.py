@@ -19,9 +19,56 @@ def use(directory: str) -> None:
         status = os.stat(directory)
     except OSError:
         return
-    if status.st_uid == os.geteuid() and not status.st_mode & 0o022:
-        original = zipimport._compile_source
-        zipimport._compile_source = lambda path, source: compiled(directory, path, source, original)
+    if status.st_uid != os.geteuid() or status.st_mode & 0o022:
+        return
+    original = zipimport._compile_source
+
+    def compile_source(path, source):
+        keep_dataclasses(directory)  # what Ansible sends has them
+        return compiled(directory, path, source, original)
+
+    zipimport._compile_source = compile_source
+    if any("ansible" in os.path.basename(word) for word in sys.orig_argv[:2]):
+        keep_dataclasses(directory)
+
+
+def keep_dataclasses(directory):
+    """Keep the methods that dataclasses get, too, each of which Python writes as text and compiles."""
+    import atexit
+    import dataclasses
+
+    if hasattr(dataclasses, "exec"):
+        return
+    pack = f"{directory}/{sys.implementation.cache_tag}-dataclasses"
+    try:
+        with open(pack, "rb") as stream:
+            known = marshal.load(stream)  # noqa: S302  # which only this user could write
+    except (OSError, ValueError, EOFError, TypeError):
+        known = {}
+    before = len(known)
+
+    def execute(text, variables, names):
+        if (kept := known.get(text)) is None:
+            kept = known[text] = marshal.dumps(compile(text, "<string>", "exec"))
+        exec(marshal.loads(kept), variables, names)  # noqa: S302, S102
+
+    def keep():
+        if len(known) > before:
+            write(pack, known)
+
+    dataclasses.exec = execute
+    atexit.register(keep)
+
+
+def write(path, what):
+    """Replace a file."""
+    temporary = f"{path}.{os.getpid()}"
+    try:
+        with open(temporary, "wb") as stream:
+            marshal.dump(what, stream)
+        os.replace(temporary, path)
+    except OSError:
+        pass  # the disk is full, say
 
 
 def compiled(directory, path, source, original):
@@ -37,13 +84,7 @@ def compiled(directory, path, source, original):
     except (OSError, ValueError, EOFError, TypeError):
         pass  # it is not there yet, or half of it is
     code = original(path, source)
-    temporary = f"{kept}.{os.getpid()}"
-    try:
-        with open(temporary, "wb") as stream:
-            marshal.dump(code, stream)
-        os.replace(temporary, kept)
-    except OSError:
-        pass  # the disk is full, say
+    write(kept, code)
     return code
 
 

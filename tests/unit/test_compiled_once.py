@@ -4,12 +4,29 @@ from __future__ import annotations
 
 import marshal
 import runpy
+import subprocess
+import sys
+import zipfile
 from pathlib import Path
 
 import jinja2
 import pytest
 
 PLUGIN = Path(__file__).parents[1] / "ansible_plugins/payloads_once.py"
+COMPILED_ONCE = Path(__file__).parents[1] / "compiled_once"
+PACKED = """
+from dataclasses import dataclass, field
+@dataclass(frozen=True, order=True)
+class Point:
+    x: int
+    y: list = field(default_factory=list)
+points = Point(1), Point(2, [3])
+try:
+    points[0].x = 4
+except AttributeError as error:
+    fault = type(error).__name__
+print(*points, points[0] < points[1], points[0] == Point(1), fault, __file__)
+"""
 
 
 def test_a_template_is_compiled_once_and_under_other_settings_once_more(
@@ -34,3 +51,32 @@ def test_a_template_is_compiled_once_and_under_other_settings_once_more(
     assert render("{{ name }} is") == "it is"
     assert render("{{ 1 + 1 }}", optimized=True) == "2"
     assert len([*tmp_path.iterdir()]) == 2, "what may be folded is not kept"
+
+
+def test_what_is_imported_out_of_a_zip_and_its_dataclasses_are_kept_and_stay_as_they_are(tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    kept.mkdir(mode=0o700)
+    with zipfile.ZipFile(tmp_path / "sent.zip", "w") as sent:
+        sent.writestr("points.py", PACKED)
+    words = [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(tmp_path / 'sent.zip')!r}); import points"]
+
+    def run(**variables: str) -> str:
+        return subprocess.run(words, env=variables, check=True, capture_output=True, text=True).stdout
+
+    plain = run()
+    settings = {"PYTHONPATH": str(COMPILED_ONCE), "SLIPWAY_COMPILED_ONCE": str(kept)}
+    assert plain.endswith("sent.zip/points.py\n")
+    assert run(**settings) == plain
+    (pack,) = kept.glob("*-dataclasses")
+    assert len([*kept.iterdir()]) == 2
+    texts = marshal.loads(pack.read_bytes())  # noqa: S302  # this test had it written
+    assert any("__init__" in text for text in texts)
+    assert run(**settings) == plain, "from what is kept"
+    pack.write_bytes(marshal.dumps({text: marshal.dumps(compile("no", "", "exec")) for text in texts}))
+    with pytest.raises(subprocess.CalledProcessError):
+        run(**settings)
+    pack.write_bytes(b"half")
+    assert run(**settings) == plain
+    kept.chmod(0o777)
+    pack.write_bytes(marshal.dumps({text: marshal.dumps(compile("no", "", "exec")) for text in texts}))
+    assert run(**settings) == plain, "what others could have written is not used"
