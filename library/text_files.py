@@ -93,6 +93,7 @@ from typing import Any
 
 from ..module_utils.slipway.errors import SlipwayError
 from ..module_utils.slipway.host.textfile import TextFile, ensure_text_files
+from ..module_utils.slipway.module.diff import diff_texts
 from ..module_utils.slipway.module.report import run_module
 
 
@@ -123,7 +124,8 @@ def is_place(path: str, *, below: str | None) -> bool:
 
 
 def act(given: dict[str, Any], *, write: bool) -> dict[str, Any]:
-    return ensure_text_files(read_text_files(given), validate=given["validate"], dry=not write)
+    done = ensure_text_files(read_text_files(given), validate=given["validate"], dry=not write)
+    return {"diff": diff_texts(done.pop("texts")), **done}
 
 
 def main() -> None:

@@ -58,7 +58,7 @@ class FileState:
 
 
 def ensure_text_files(files: Sequence[TextFile], *, validate: Sequence[str] = (), dry: bool = False) -> dict[str, Any]:
-    """Write the files that differ; return the result of a module.
+    """Write the files that differ, and say which; ``texts`` are before and after by path.
 
     ``validate`` is a command that judges the files in their places. What was there before comes back when it fails.
     """
@@ -73,7 +73,7 @@ def ensure_text_files(files: Sequence[TextFile], *, validate: Sequence[str] = ()
     return {
         "changed": bool(changed),
         "written": [str(file.path) for file in changed],
-        "diff": [describe_change(file, before[file]) for file in changed],
+        "texts": {str(file.path): (found.text if (found := before[file]) else "", file.text) for file in changed},
     }
 
 
@@ -109,13 +109,6 @@ def validate_files(before: Mapping[Path, FileState | None], command: Sequence[st
             with name_in_errors(path):
                 write_file(path, found) if found else path.unlink()
         raise
-
-
-def describe_change(file: TextFile, found: FileState | None) -> dict[str, str]:
-    """The difference that Ansible shows."""
-    header = str(file.path)
-    text = found.text if found else ""
-    return {"before": text, "after": file.text, "before_header": header, "after_header": header}
 
 
 def name_in_errors(path: Path) -> AbstractContextManager[None]:

@@ -4,6 +4,9 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import json
 from collections.abc import Iterable, Mapping
 
 Diff = dict[str, str]
@@ -17,6 +20,22 @@ def diff_added(lines: Iterable[str]) -> Diff:
 def diff_texts(texts: Mapping[str, tuple[str, str]]) -> list[Diff]:
     """Show each text before and after, by its name."""
     return [
-        {"before_header": name, "after_header": name, "before": before, "after": after}
+        {"before_header": name, "after_header": name, "before": show_signed(before), "after": show_signed(after)}
         for name, (before, after) in sorted(texts.items())
     ]
+
+
+def show_signed(text: str) -> str:
+    """What DSSE envelopes hold, which are sent as a line of base64 each; anything else as it is."""
+    return "".join(map(_show_line, text.splitlines(keepends=True))) if '"payloadType"' in text else text
+
+
+def _show_line(line: str) -> str:
+    try:
+        envelope = json.loads(line)
+        payload = json.loads(base64.b64decode(envelope["payload"], validate=True))
+        signed = [(each["keyid"], hashlib.sha256(each["sig"].encode()).hexdigest()) for each in envelope["signatures"]]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return line
+    shown = json.dumps(payload, indent=2, ensure_ascii=False)
+    return f"{shown}\n" + "".join(f"signed by {key} (signature {digest[:12]})\n" for key, digest in signed)
