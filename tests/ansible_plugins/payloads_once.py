@@ -13,7 +13,6 @@ import contextlib
 import hashlib
 import marshal
 import os
-import pickle
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,7 +21,6 @@ from typing import Any
 import ansible
 import jinja2
 from ansible import constants
-from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.callback import CallbackBase
 from ansible.utils.collection_loader import _collection_finder
 
@@ -51,7 +49,6 @@ class CallbackModule(CallbackBase):
         if not link.is_symlink():  # else of the playbook before, of the same command
             link.symlink_to(where)
             compile_templates_once(Path(os.environ[DIRECTORY]))
-            parse_once(Path(os.environ[DIRECTORY]))
             compile_collections_once(os.environ[COMPILED])
             constants.DEFAULT_INTERNAL_POLL_INTERVAL = 0.01  # as this project's ansible.cfg, which not every test has
 
@@ -81,39 +78,6 @@ def compile_collections_once(directory: str) -> None:
         return self._compiled_code
 
     loader.get_code = get_code
-
-
-def parse_once(directory: Path) -> None:
-    """Have Ansible parse each file of YAML once for all runs, and copy it at a quarter of what its own way costs."""
-    original = DataLoader.load_from_file
-    known: dict[tuple[object, ...], tuple[str, Any, bytes]] = {}
-
-    def load_from_file(self: DataLoader, file_name: str, cache: str = "all", unsafe: bool = False, **more: bool) -> Any:
-        place = (self.get_basedir(), str(file_name), *sorted(more.items()))
-        if cache != "all" or place not in known:
-            path = self.path_dwim(file_name)
-            try:
-                content = Path(path).read_bytes()
-            except OSError:
-                content = b""
-            if not content or content.startswith(b"$ANSIBLE_VAULT"):  # a fault, or a secret
-                return original(self, file_name, cache, unsafe, **more)
-            told = repr((sys.version, ansible.__version__, path, sorted(more.items()))).encode()
-            digest = hashlib.sha256(told + content).hexdigest()
-            if place not in known or known[place][0] != digest:
-                kept = directory / f"parsed-{digest}"
-                try:
-                    pickled = kept.read_bytes()
-                    shared = pickle.loads(pickled)  # noqa: S301  # which only this user could write
-                except (OSError, pickle.UnpicklingError, EOFError):
-                    shared = original(self, file_name, "none", **more)
-                    pickled = pickle.dumps(shared)
-                    keep(kept, pickled)
-                known[place] = digest, shared, pickled
-        _digest, shared, pickled = known[place]
-        return shared if unsafe else pickle.loads(pickled)  # noqa: S301
-
-    DataLoader.load_from_file = load_from_file
 
 
 def keep(path: Path, content: bytes) -> None:

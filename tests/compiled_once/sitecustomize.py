@@ -33,6 +33,10 @@ def use(directory: str) -> None:
     zipimport._compile_source = compile_source
     if any("ansible" in os.path.basename(word) for word in sys.orig_argv[:2]):
         keep_dataclasses(directory)
+        if payloads := os.environ.get("SLIPWAY_TEST_PAYLOADS"):
+            import parsed_once
+
+            parsed_once.use(payloads)
 
 
 def keep_dataclasses(directory):
