@@ -11,6 +11,8 @@ from pathlib import Path
 
 import jinja2
 import pytest
+from ansible.errors import AnsibleError
+from ansible.parsing.dataloader import DataLoader
 
 PLUGIN = Path(__file__).parents[1] / "ansible_plugins/payloads_once.py"
 COMPILED_ONCE = Path(__file__).parents[1] / "compiled_once"
@@ -80,3 +82,36 @@ def test_what_is_imported_out_of_a_zip_and_its_dataclasses_are_kept_and_stay_as_
     kept.chmod(0o777)
     pack.write_bytes(marshal.dumps({text: marshal.dumps(compile("no", "", "exec")) for text in texts}))
     assert run(**settings) == plain, "what others could have written is not used"
+
+
+def test_a_file_is_parsed_once_and_again_when_it_is_another_one(tmp_path: Path) -> None:
+    parse_once = runpy.run_path(str(COMPILED_ONCE / "parsed_once.py"))["parse_once"]
+    kept, file = tmp_path / "kept", tmp_path / "vars.yml"
+    kept.mkdir()
+
+    class Loader(DataLoader):  # type: ignore[misc]  # ansible-core has no types
+        pass
+
+    def load(**more: object) -> object:
+        return Loader().load_from_file(str(file), **more)
+
+    parse_once(Loader, kept)
+    file.write_text("numbers: [1, '{{ two }}']\n")
+    loader = Loader()
+    first, second = (loader.load_from_file(str(file)) for _again in range(2))
+    assert first == second == DataLoader().load_from_file(str(file)) == {"numbers": [1, "{{ two }}"]}
+    first["numbers"].append(3)
+    assert loader.load_from_file(str(file)) == second, "each has a copy of its own"
+    (parsed,) = kept.iterdir()
+    content = parsed.read_bytes()
+    file.write_text("numbers: []\n")
+    assert load(cache="none") == {"numbers": []}
+    assert len([*kept.iterdir()]) == 2
+    file.write_text("numbers: [1, '{{ two }}']\n")
+    parsed.write_bytes(content[:-9])
+    assert load(cache="vaulted", unsafe=True) == second, "half a file is none"
+    for fault in ("numbers: [\n", "$ANSIBLE_VAULT;1.1;AES256\n00\n"):
+        file.write_text(fault)
+        with pytest.raises(AnsibleError):
+            load(cache="none")
+    assert len([*kept.iterdir()]) == 2
