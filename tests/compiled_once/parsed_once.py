@@ -5,7 +5,6 @@ A file is known by its path, its content and how it is read; one with a fault, o
 
 import hashlib
 import importlib.util
-import os
 import pickle
 import sys
 from pathlib import Path
@@ -16,8 +15,8 @@ MODULE = "ansible.parsing.dataloader"
 class Finder:
     """Waits until Ansible imports what reads files, long before it loads a plugin."""
 
-    def __init__(self, directory):
-        self.directory = directory
+    def __init__(self, *place):
+        self.place = place
 
     def find_spec(self, name, _path=None, _target=None):
         if name != MODULE:
@@ -28,14 +27,14 @@ class Finder:
 
         def exec_module(module):
             execute(module)
-            parse_once(module.DataLoader, self.directory)
+            parse_once(module.DataLoader, *self.place)
 
         spec.loader.exec_module = exec_module
         return spec
 
 
-def parse_once(loader, directory):
-    """Keep what a loader makes of files in a directory, which only this user can write to."""
+def parse_once(loader, directory, write):
+    """Keep what a loader makes of files in a directory that only this user can write to, by ``write(path, content)``."""
     original, known = loader.load_from_file, {}
 
     def load_from_file(self, file_name, cache="all", unsafe=False, **more):
@@ -54,28 +53,18 @@ def parse_once(loader, directory):
                 kept = Path(directory, f"parsed-{digest}")
                 try:
                     pickled = kept.read_bytes()
-                    shared = pickle.loads(pickled)  # noqa: S301
+                    shared = pickle.loads(pickled)  # noqa: S301  # which only this user could write
                 except (OSError, pickle.UnpicklingError, EOFError):
                     shared = original(self, file_name, "none", **more)
                     pickled = pickle.dumps(shared)
-                    keep(kept, pickled)
+                    write(kept, pickled)
                 known[place] = digest, shared, pickled
         _digest, shared, pickled = known[place]
-        return shared if unsafe else pickle.loads(pickled)  # noqa: S301
+        return shared if unsafe else pickle.loads(pickled)  # noqa: S301  # read above, or made here
 
     loader.load_from_file = load_from_file
 
 
-def keep(path, content):
-    """Write a file at one moment, if there is room."""
-    temporary = path.with_suffix(f".{os.getpid()}")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    except OSError:
-        pass
-
-
-def use(directory):
+def use(directory, write):
     """Have it done in this process, which is one of Ansible's."""
-    sys.meta_path.insert(0, Finder(directory))
+    sys.meta_path.insert(0, Finder(directory, write))

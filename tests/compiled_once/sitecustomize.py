@@ -36,7 +36,7 @@ def use(directory: str) -> None:
         if payloads := os.environ.get("SLIPWAY_TEST_PAYLOADS"):
             import parsed_once
 
-            parsed_once.use(payloads)
+            parsed_once.use(payloads, write)
 
 
 def keep_dataclasses(directory):
@@ -57,22 +57,22 @@ def keep_dataclasses(directory):
     def execute(text, variables, names):
         if (kept := known.get(text)) is None:
             kept = known[text] = marshal.dumps(compile(text, "<string>", "exec"))
-        exec(marshal.loads(kept), variables, names)  # noqa: S302, S102
+        exec(marshal.loads(kept), variables, names)  # noqa: S302, S102  # as dataclasses do it with its text
 
     def keep():
         if len(known) > before:
-            write(pack, known)
+            write(pack, marshal.dumps(known))
 
     dataclasses.exec = execute
     atexit.register(keep)
 
 
-def write(path, what):
-    """Replace a file."""
+def write(path, content):
+    """Replace a file at one moment, if there is room."""
     temporary = f"{path}.{os.getpid()}"
     try:
         with open(temporary, "wb") as stream:
-            marshal.dump(what, stream)
+            stream.write(content)
         os.replace(temporary, path)
     except OSError:
         pass  # the disk is full, say
@@ -91,7 +91,7 @@ def compiled(directory, path, source, original):
     except (OSError, ValueError, EOFError, TypeError):
         pass  # it is not there yet, or half of it is
     code = original(path, source)
-    write(kept, code)
+    write(kept, marshal.dumps(code))
     return code
 
 

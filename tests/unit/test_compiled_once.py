@@ -95,7 +95,7 @@ def test_a_file_is_parsed_once_and_again_when_it_is_another_one(tmp_path: Path) 
     def load(**more: object) -> object:
         return Loader().load_from_file(str(file), **more)
 
-    parse_once(Loader, kept)
+    parse_once(Loader, kept, Path.write_bytes)
     file.write_text("numbers: [1, '{{ two }}']\n")
     loader = Loader()
     first, second = (loader.load_from_file(str(file)) for _again in range(2))
