@@ -34,7 +34,7 @@ class Finder:
 
 
 def parse_once(loader, directory, write):
-    """Keep what a loader makes of files in a directory that only this user can write to, by ``write(path, content)``."""
+    """Keep what a loader makes of files in a directory of this user alone, by ``write(path, content)``."""
     original, known = loader.load_from_file, {}
 
     def load_from_file(self, file_name, cache="all", unsafe=False, **more):
